@@ -1,0 +1,105 @@
+// The system, put together: read it top to bottom. What is added to the scope first is closed last.
+import { join } from 'node:path'
+import type { Config } from './config.ts'
+import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
+import { cacheStats } from './features/cache-admin/cache-stats.ts'
+import { healthRoutes, type Phase } from './features/health/health-routes.ts'
+import { pageRoutes } from './features/page/page-routes.ts'
+import { fillCountries } from './features/reference/countries-table.ts'
+import { matches } from './features/reference/country.ts'
+import { createReference } from './features/reference/reference.ts'
+import { referenceRoutes } from './features/reference/reference-routes.ts'
+import { requireToken } from './http/security.ts'
+import { createHttpServer } from './http/server.ts'
+import { createCache } from './infra/cache.ts'
+import { createDataLock } from './infra/data-lock.ts'
+import { createLimiter } from './infra/limiter.ts'
+import { openSnapshot } from './infra/sql/snapshot.ts'
+import { combineStatus } from './infra/status.ts'
+import { openStores } from './infra/store/open-stores.ts'
+import { createScope } from './lib/scope.ts'
+import type { Log } from './log.ts'
+
+export interface App {
+  /** Resolves with the port when connections are accepted. */
+  listen(): Promise<number>
+  /** Answers what is under way, then closes everything. */
+  close(): Promise<void>
+}
+
+export function createApp(config: Config, log: Log): App {
+  const scope = createScope()
+  const startedAtMs = Date.now()
+  let phase: Phase = 'starting'
+
+  const dataLock = scope.add(createDataLock(config.runDir))
+  const stores = scope.add(openStores({ ...config, log }))
+  const { clears } = stores
+  const cache = scope.add(
+    createCache({ store: stores.cache.store, clears, enabled: config.cache.enabled, log }),
+  )
+  const limiter = createLimiter({ store: stores.state.store })
+
+  const countries = scope.add(
+    openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
+  )
+  const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
+
+  const status = () => combineStatus([stores.cache.status(), stores.state.status()])
+  const stats = () =>
+    cacheStats(
+      {
+        enabled: config.cache.enabled,
+        mode: config.mode,
+        startedAtMs,
+        status: status(),
+        counts: cache.counts(),
+        server: stores.cache.server(),
+        memory: stores.cache.memorySize(),
+        pendingWrites: stores.pendingWrites(),
+      },
+      Date.now(),
+    )
+
+  const server = scope.add(
+    createHttpServer({
+      trustProxy: config.trustProxy,
+      log,
+      routers: [
+        healthRoutes({ phase: () => phase, status }),
+        referenceRoutes(reference),
+        cacheAdminRoutes({
+          cache,
+          stats,
+          countEntries: stores.cache.countKeys,
+          limiter,
+          guard: config.adminToken === undefined ? undefined : requireToken(config.adminToken),
+          log,
+        }),
+        pageRoutes({
+          status: () => {
+            const { status, since, hits, misses, uptimeSeconds } = stats()
+            return { status, since, hits, misses, uptimeSeconds }
+          },
+          async searchCountries(language, text) {
+            const { value } = await reference.list(language)
+            return (value?.countries ?? []).filter((country) => matches(country, text))
+          },
+        }),
+      ],
+    }),
+  )
+
+  return {
+    async listen() {
+      const port = await server.listen(config.port)
+      stores.start()
+      phase = 'serving'
+      return port
+    },
+    close() {
+      phase = 'stopping'
+      return scope.close()
+    },
+  }
+}

@@ -1,0 +1,177 @@
+// The only reader of the environment: read once, complete, frozen, every problem named at once.
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { distance } from 'fastest-levenshtein'
+import { z } from 'zod'
+import { isLoopback, parseRedisUrl, type RedisTarget } from './lib/redis-url.ts'
+import { HOUR, SECOND } from './lib/time.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** `embedded`: our own servers, or whatever answers on loopback; `external`: somebody's; `memory`: none. */
+export type Mode = 'embedded' | 'external' | 'memory'
+
+/** Thrown with every problem of the environment, one line each. */
+export class InvalidEnvironment extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`)
+const positive = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be a positive number')
+  .transform(Number)
+  .refine((value) => value > 0, 'must be more than 0')
+const flag = z
+  .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
+  .transform((value) => value === 'true' || value === '1')
+const redisUrl = z.string().transform((value, context): RedisTarget => {
+  const target = parseRedisUrl(value)
+  if (typeof target !== 'string') return target
+  context.issues.push({ code: 'custom', message: target, input: value })
+  return z.NEVER
+})
+const fileContents = z.string().transform((path, context) => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const message = `cannot be read: ${(error as NodeJS.ErrnoException).code}`
+    context.issues.push({ code: 'custom', message, input: path })
+    return z.NEVER
+  }
+})
+
+// One entry for each variable of ours; what is not listed here is none of our business.
+const variables = {
+  PORT: integer(1, 65_535).default(8080),
+  REDIS_URL: z.union([z.literal('off'), redisUrl]).optional(),
+  REDIS_HOST: z
+    .string()
+    .regex(/^[^\s/@]+$/, 'must be a host name or an address')
+    .optional(),
+  REDIS_PORT: integer(1, 65_535).optional(),
+  REDIS_DB: integer(0, 1_000).optional(),
+  REDIS_USERNAME: z.string().optional(),
+  REDIS_PASSWORD: z.string().optional(),
+  REDIS_TLS: flag.optional(),
+  REDIS_CA_FILE: fileContents.optional(),
+  STATE_REDIS_URL: redisUrl.optional(),
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w:.-]{0,64}$/, 'may have letters, digits and : . _ -')
+    .default('samovar:'),
+  REDIS_BUDGET_MS: integer(10, 10_000).optional(),
+  CACHE_ENABLED: flag.default(true),
+  CACHE_TTL_HOURS: positive.default(24),
+  REDIS_TTL: positive.default(300),
+  MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
+  ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  TRUST_PROXY: integer(0, 10).default(1),
+  DATA_DIR: z.string().default('data'), // the image sets /data
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'must be trace, debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+  LOG_FORMAT: z.enum(['json', 'pretty'], { error: 'must be json or pretty' }).optional(),
+  // Set by the image, not by people: where its parts meet (the data lock's word).
+  SAMOVAR_RUN_DIR: z.string().startsWith('/', 'must be an absolute path').optional(),
+  // Read by ecosystem.config.js; checked here.
+  WEB_CONCURRENCY: integer(1, 64).default(1),
+}
+const schema = z.object(variables)
+
+/**
+ * Reads and checks the environment. A variable set to nothing counts as unset.
+ * @throws InvalidEnvironment with all problems
+ */
+export function readConfig(env: Environment = process.env, isTerminal = process.stdout.isTTY === true) {
+  const given = Object.fromEntries(
+    Object.keys(variables).flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
+  )
+  const parsed = schema.safeParse(given)
+  if (!parsed.success) {
+    throw new InvalidEnvironment(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')} ${wording(issue)}`),
+    )
+  }
+  const values = parsed.data
+
+  const main = values.REDIS_URL ?? targetFromParts(values)
+  const mode: Mode = main === 'off' ? 'memory' : isLoopback(main) ? 'embedded' : 'external'
+  if (mode === 'embedded' && main !== 'off' && 'tls' in main.at && main.at.tls) {
+    throw new InvalidEnvironment([
+      'REDIS_URL must be redis:// for a Redis on this machine: the embedded one speaks no TLS',
+    ])
+  }
+
+  const cacheTarget = main === 'off' ? undefined : main
+  return Object.freeze({
+    port: values.PORT,
+    mode,
+    redis: Object.freeze({
+      cache: cacheTarget,
+      state: cacheTarget && (values.STATE_REDIS_URL ?? cacheTarget),
+      ca: values.REDIS_CA_FILE,
+      budgetMs: values.REDIS_BUDGET_MS ?? (mode === 'external' ? 500 : 100),
+      prefix: values.REDIS_PREFIX,
+    }),
+    cache: Object.freeze({
+      enabled: values.CACHE_ENABLED,
+      referenceTtlMs: values.CACHE_TTL_HOURS * HOUR,
+      ttlMs: values.REDIS_TTL * SECOND,
+    }),
+    memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
+    adminToken: values.ADMIN_TOKEN,
+    trustProxy: values.TRUST_PROXY,
+    dataDir: resolve(values.DATA_DIR),
+    runDir: values.SAMOVAR_RUN_DIR,
+    log: Object.freeze({
+      level: values.LOG_LEVEL,
+      format: values.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),
+    }),
+    warnings: nearMisses(env),
+  })
+}
+
+export type Config = ReturnType<typeof readConfig>
+
+function targetFromParts(values: z.infer<typeof schema>): RedisTarget {
+  return {
+    at: {
+      host: values.REDIS_HOST ?? 'localhost',
+      port: values.REDIS_PORT ?? 6379,
+      tls: values.REDIS_TLS ?? false,
+    },
+    database: values.REDIS_DB ?? 0,
+    ...(values.REDIS_USERNAME && { username: values.REDIS_USERNAME }),
+    ...(values.REDIS_PASSWORD && { password: values.REDIS_PASSWORD }),
+  }
+}
+
+// A union reports each branch; people want the one sentence about the branch they meant.
+function wording(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message
+  const messages = issue.errors.flat().map((nested) => nested.message)
+  return `must be off, or ${messages.find((message) => message.startsWith('must look')) ?? messages.at(-1)}`
+}
+
+/** One warning for each variable that is nearly, but not quite, one of ours. */
+function nearMisses(env: Environment): readonly string[] {
+  const ours = Object.keys(variables)
+  return Object.keys(env).flatMap((name) => {
+    if (ours.includes(name) || name.length < 6) return []
+    const meant = ours.find((own) => own.length >= 6 && distance(own, name.toUpperCase()) <= 2)
+    return meant ? [`${name} is not a variable of Samovar; did you mean ${meant}?`] : []
+  })
+}

@@ -1,0 +1,99 @@
+// What GET /api/cache/stats says, put together from what the parts already know: it asks nobody.
+import type { CacheCounts } from '../../infra/cache.ts'
+
+export interface CacheStats {
+  backend: 'redis' | 'memory'
+  enabled: boolean
+  mode: 'embedded' | 'external' | 'memory'
+  status: 'redis' | 'memory' | 'merging'
+  since: string
+  hits: number
+  misses: number
+  hitRate: number
+  keys: number | null
+  memoryBytes: number | null
+  uptimeSeconds: number
+  redis: {
+    connected: boolean
+    version: string | null
+    usedMemoryBytes: number | null
+    maxMemoryBytes: number | null
+    evictedKeys: number | null
+    lastError: string | null
+  }
+  fallback: {
+    active: boolean
+    since: string | null
+    activations: number
+    servedCalls: number
+    pendingWrites: number
+    standby: 'full' | 'partial'
+  }
+}
+
+export interface CacheStatsParts {
+  enabled: boolean
+  mode: CacheStats['mode']
+  startedAtMs: number
+  status: { status: CacheStats['status']; sinceMs: number; activations: number; servedCalls: number }
+  counts: CacheCounts
+  /** The cache role's server; `sample` is undefined before the first one, its sizes null where it is shared. */
+  server: {
+    isConnected: boolean
+    lastError: string | null
+    sample:
+      | {
+          version: string | null
+          usedMemoryBytes: number | null
+          datasetBytes: number | null
+          maxMemoryBytes: number | null
+          evictedKeys: number | null
+          keys: number | null
+        }
+      | undefined
+  }
+  memory: { keys: number; bytes: number }
+  pendingWrites: number
+}
+
+export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
+  const { status, sinceMs, activations, servedCalls } = parts.status
+  const { hits, misses } = parts.counts
+  const { isConnected, lastError, sample } = parts.server
+  const since = new Date(sinceMs).toISOString()
+  const backend = status === 'redis' ? 'redis' : 'memory'
+  const isAway = backend === 'memory' && parts.mode !== 'memory'
+  return {
+    backend,
+    enabled: parts.enabled,
+    mode: parts.mode,
+    status,
+    since,
+    hits,
+    misses,
+    hitRate: hits + misses === 0 ? 0 : Math.round((hits / (hits + misses)) * 100) / 100,
+    ...sizes(parts, backend),
+    uptimeSeconds: Math.floor((nowMs - parts.startedAtMs) / 1_000),
+    redis: {
+      connected: isConnected,
+      version: sample?.version ?? null,
+      usedMemoryBytes: sample?.usedMemoryBytes ?? null,
+      maxMemoryBytes: sample?.maxMemoryBytes ?? null,
+      evictedKeys: sample?.evictedKeys ?? null,
+      lastError,
+    },
+    fallback: {
+      active: isAway,
+      since: isAway ? since : null,
+      activations,
+      servedCalls,
+      pendingWrites: parts.pendingWrites,
+      standby: 'full',
+    },
+  }
+}
+
+function sizes({ server, memory }: CacheStatsParts, backend: CacheStats['backend']) {
+  if (backend === 'memory') return { keys: memory.keys, memoryBytes: memory.bytes }
+  return { keys: server.sample?.keys ?? null, memoryBytes: server.sample?.datasetBytes ?? null }
+}

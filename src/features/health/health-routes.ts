@@ -1,0 +1,32 @@
+// Is the process alive, is it ready: neither asks Redis, so neither can hang on it or lie about it.
+import { Router } from 'express'
+import { endpoint } from '../../http/parse.ts'
+
+export type Phase = 'starting' | 'serving' | 'stopping'
+
+export interface HealthParts {
+  phase: () => Phase
+  status: () => { status: 'redis' | 'memory' | 'merging'; sinceMs: number }
+}
+
+export function healthRoutes({ phase, status }: HealthParts): Router {
+  const router = Router()
+  endpoint(router, '/livez', {
+    get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
+  })
+  endpoint(router, '/readyz', {
+    get(_req, res) {
+      const { status: redis, sinceMs } = status()
+      const serving = phase() === 'serving'
+      res
+        .status(serving ? 200 : 503)
+        .set('Cache-Control', 'no-store')
+        .json({
+          status: serving ? (redis === 'redis' ? 'pass' : 'warn') : 'fail',
+          redis,
+          since: new Date(sinceMs).toISOString(),
+        })
+    },
+  })
+  return router
+}

@@ -1,0 +1,107 @@
+// The page at /, rendered here in full, so that it works without JavaScript; page.js only keeps it current.
+import { Html, html } from '../../lib/html.ts'
+import { type PageLanguage, texts } from './texts.ts'
+
+export interface PageCountry {
+  readonly code: string
+  readonly name: string
+  readonly capital: string
+  readonly currencies: readonly string[]
+  readonly phones: readonly string[]
+}
+
+export interface PageStatus {
+  readonly status: 'redis' | 'memory' | 'merging'
+  readonly since: string
+  readonly hits: number
+  readonly misses: number
+  readonly uptimeSeconds: number
+}
+
+export interface PageModel {
+  language: PageLanguage
+  query: string
+  status: PageStatus
+  countries: readonly PageCountry[]
+}
+
+export function pageHtml({ language, query, status, countries }: PageModel): string {
+  const text = texts[language]
+  const other = language === 'en' ? 'ru' : 'en'
+  const queryString = query ? `&q=${encodeURIComponent(query)}` : ''
+  return html`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="${text.tagline}">
+<title>${text.title}</title>
+<link rel="icon" href="/static/icon.svg">
+<link rel="stylesheet" href="/static/page.css">
+<script type="module" src="/static/page.js"></script>
+</head>
+<body>
+<header>
+  <img src="/static/icon.svg" alt="" width="48" height="48">
+  <div><h1>${text.title}</h1><p>${text.tagline}</p></div>
+  <a href="/?lang=${other}${queryString}" hreflang="${other}" lang="${other}">${text.otherLanguage}</a>
+</header>
+<main>
+${statusSection(language, status)}
+${countriesSection(language, query, countries)}
+</main>
+</body>
+</html>`.text
+}
+
+function statusSection(
+  language: PageLanguage,
+  { status, since, hits, misses, uptimeSeconds }: PageStatus,
+): Html {
+  const text = texts[language]
+  const reads = hits + misses
+  const rate = reads === 0 ? '–' : `${Math.round((hits / reads) * 100)} %`
+  const words = JSON.stringify({ ...text.statuses, unreachable: text.unreachable })
+  return html`<section aria-labelledby="status-title" id="status" data-status="${status}" data-words="${words}">
+  <h2 id="status-title">${text.statusTitle}</h2>
+  <dl>
+    <div><dt>${text.status}</dt><dd aria-live="polite"><span id="status-word">${text.statuses[status]}</span>
+      <small>${text.since} <time id="since" datetime="${since}">${since.slice(0, 19).replace('T', ' ')} UTC</time></small></dd></div>
+    <div><dt>${text.hitRate}</dt><dd><span id="hit-rate">${rate}</span>
+      <small><span id="reads">${reads}</span> ${text.reads}</small></dd></div>
+    <div><dt>${text.uptime}</dt><dd><span id="uptime">${duration(uptimeSeconds)}</span></dd></div>
+  </dl>
+</section>`
+}
+
+function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
+  const text = texts[language]
+  const { code, name, capital, currency, phone } = text.columns
+  return html`<section aria-labelledby="countries-title">
+  <h2 id="countries-title">${text.countriesTitle}</h2>
+  <p>${text.intro} ${text.api} <a href="/api/countries?lang=${language}">/api/countries</a></p>
+  <form method="get" action="/" role="search" id="search">
+    <input type="hidden" name="lang" value="${language}">
+    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}" aria-label="${text.search}" autocomplete="off">
+    <button>${text.searchButton}</button>
+  </form>
+  <p id="found" aria-live="polite">${text.found}: <span id="count">${countries.length}</span></p>
+  <table>
+    <thead><tr><th scope="col">${code}</th><th scope="col">${name}</th><th scope="col">${capital}</th><th scope="col">${currency}</th><th scope="col">${phone}</th></tr></thead>
+    <tbody id="rows">${countries.map(rowHtml)}</tbody>
+  </table>
+  <p id="none"${new Html(countries.length > 0 ? ' hidden' : '')}>${text.none}</p>
+</section>`
+}
+
+function rowHtml({ code, name, capital, currencies, phones }: PageCountry): Html {
+  return html`<tr><td>${code}</td><td>${name}</td><td>${capital}</td><td>${currencies.join(', ')}</td><td>${phones.map((phone) => `+${phone}`).join(', ')}</td></tr>
+`
+}
+
+/** Hours, minutes and seconds, the same words in every language. */
+function duration(seconds: number): string {
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor((seconds % 3_600) / 60)]
+  return [hours, minutes, seconds % 60].map((part) => String(part).padStart(2, '0')).join(':')
+}

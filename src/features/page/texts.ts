@@ -1,0 +1,57 @@
+// What the page says, in both languages.
+
+const en = {
+  title: 'Samovar',
+  tagline: 'A web app and its Redis in one container. It goes on serving when its Redis does not.',
+  statusTitle: 'How it is doing',
+  status: 'Status',
+  statuses: {
+    redis: 'Redis answers',
+    memory: 'serving from memory',
+    merging: 'Redis is back, catching up',
+  },
+  unreachable: 'no answer from the server',
+  since: 'since',
+  hitRate: 'Answered from the cache',
+  reads: 'reads',
+  uptime: 'Running for',
+  countriesTitle: 'Countries',
+  intro: 'Reference data from SQLite, read through the cache.',
+  search: 'Search by name, capital or code',
+  searchButton: 'Search',
+  found: 'found',
+  none: 'No country matches.',
+  columns: { code: 'Code', name: 'Name', capital: 'Capital', currency: 'Currency', phone: 'Calling code' },
+  otherLanguage: 'Русский',
+  api: 'The same as JSON:',
+}
+
+const ru: typeof en = {
+  title: 'Самовар',
+  tagline: 'Веб-приложение и его Redis в одном контейнере. Работает и тогда, когда Redis не работает.',
+  statusTitle: 'Как дела',
+  status: 'Состояние',
+  statuses: {
+    redis: 'Redis отвечает',
+    memory: 'отвечаем из памяти',
+    merging: 'Redis вернулся, догоняем',
+  },
+  unreachable: 'сервер не отвечает',
+  since: 'с',
+  hitRate: 'Отвечено из кэша',
+  reads: 'чтений',
+  uptime: 'Работает',
+  countriesTitle: 'Страны',
+  intro: 'Справочные данные из SQLite, читаются через кэш.',
+  search: 'Поиск по названию, столице или коду',
+  searchButton: 'Найти',
+  found: 'найдено',
+  none: 'Ничего не нашлось.',
+  columns: { code: 'Код', name: 'Название', capital: 'Столица', currency: 'Валюта', phone: 'Телефонный код' },
+  otherLanguage: 'English',
+  api: 'То же в JSON:',
+}
+
+export const texts = { en, ru }
+export type Texts = typeof en
+export type PageLanguage = keyof typeof texts

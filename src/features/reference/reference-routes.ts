@@ -1,0 +1,44 @@
+// GET /api/countries and GET /api/countries/:code.
+import { Router } from 'express'
+import { z } from 'zod'
+import { notFound } from '../../errors.ts'
+import { sendCached } from '../../http/cached-response.ts'
+import { endpoint, parse } from '../../http/parse.ts'
+import { etagOf } from '../../lib/etag.ts'
+import { languages, matches } from './country.ts'
+import type { Reference } from './reference.ts'
+
+const language = z.enum(languages, { error: 'must be en or ru' }).default('en')
+const listQuery = z.object({
+  lang: language,
+  q: z.string({ error: 'must be given once' }).max(100, 'may have at most 100 characters').trim().optional(),
+})
+const codeQuery = z.object({ lang: language })
+const code = z
+  .string()
+  .regex(/^[A-Za-z]{2}$/, 'a country code has two letters, such as DE')
+  .transform((given) => given.toUpperCase())
+
+export function referenceRoutes(reference: Reference): Router {
+  const router = Router()
+  endpoint(router, '/api/countries', {
+    async get(req, res) {
+      const { lang, q } = parse(listQuery, req.query)
+      const list = await reference.list(lang)
+      if (!q) return sendCached(req, res, list)
+      const countries = (list.value?.countries ?? []).filter((country) => matches(country, q))
+      const body = Buffer.from(JSON.stringify({ language: lang, total: countries.length, countries }))
+      sendCached(req, res, { ...list, body, etag: etagOf(body) })
+    },
+  })
+  endpoint(router, '/api/countries/:code', {
+    async get(req, res) {
+      const { lang } = parse(codeQuery, req.query)
+      const wanted = parse(code, req.params.code)
+      const country = await reference.find(wanted, lang)
+      if (!country.value) throw notFound(`A country with the code ${wanted}`)
+      sendCached(req, res, country)
+    },
+  })
+  return router
+}

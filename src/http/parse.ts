@@ -1,0 +1,37 @@
+// What comes from outside is parsed here once, and trusted from then on.
+import type { IRouter, RequestHandler } from 'express'
+import type { z } from 'zod'
+import { invalidInput, methodNotAllowed, notJson } from '../errors.ts'
+
+/** The value as the schema makes it, or 400 with everything that is wrong with it. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map(({ path, message }) =>
+    [path.join('.'), message].filter(Boolean).join(': '),
+  )
+  throw invalidInput(problems.join('; '))
+}
+
+/** Registers an endpoint; any method that is not given is answered 405 with `Allow`. */
+export function endpoint(
+  router: IRouter,
+  path: string,
+  methods: { get?: RequestHandler | RequestHandler[]; post?: RequestHandler | RequestHandler[] },
+): void {
+  const route = router.route(path)
+  if (methods.get) route.get(methods.get)
+  if (methods.post) route.post(methods.post)
+  const allowed = [methods.get && 'GET, HEAD', methods.post && 'POST'].filter(Boolean).join(', ')
+  route.all(() => {
+    throw methodNotAllowed(allowed)
+  })
+}
+
+/** Refuses a body that is not JSON, rather than taking it for an empty one. */
+export const onlyJson: RequestHandler = (req, _res, next) => {
+  const hasBody =
+    Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined
+  if (hasBody && !req.is(['application/json', 'application/*+json'])) throw notJson()
+  next()
+}

@@ -1,0 +1,60 @@
+// Refusals and failures as problem documents (RFC 9457), in one place.
+import { STATUS_CODES } from 'node:http'
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
+import {
+  AppError,
+  bodyTooLarge,
+  internal,
+  invalidInput,
+  malformedJson,
+  notFound,
+  notJson,
+} from '../errors.ts'
+import type { Log } from '../log.ts'
+
+export const answerNotFound: RequestHandler = (req) => {
+  throw notFound(req.path.length > 100 ? 'That path' : req.path)
+}
+
+/** Answers whatever was thrown; only what is our fault is logged as an error. */
+export function answerProblems(log: Log): ErrorRequestHandler {
+  return function answerProblem(thrown, req, res, next) {
+    const problem = asAppError(thrown)
+    if (problem.status >= 500) {
+      const level = problem.code === 'internal' ? 'error' : 'warn'
+      log[level](
+        { requestId: req.id, path: req.path, err: thrown },
+        `answering ${problem.status}: ${problem.message}`,
+      )
+    }
+    if (res.headersSent) return next(thrown)
+    res
+      .status(problem.status)
+      .set({ 'Cache-Control': 'no-store', ...problem.headers })
+      .type('application/problem+json')
+      .end(JSON.stringify(problemDocument(problem, req)))
+  }
+}
+
+function problemDocument({ code, status, message }: AppError, req: Request) {
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail: message,
+    code,
+    requestId: req.id,
+  }
+}
+
+// Express' own parser and router throw errors with a `type` or a `status`; the rest is a bug of ours.
+function asAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown
+  const { type, status } = (thrown ?? {}) as { type?: string; status?: number }
+  if (type === 'entity.too.large') return bodyTooLarge()
+  if (type === 'entity.parse.failed') return malformedJson()
+  if (type === 'charset.unsupported' || type === 'encoding.unsupported') return notJson()
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return invalidInput('The request is malformed.')
+  return internal()
+}

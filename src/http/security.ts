@@ -1,0 +1,50 @@
+// Who may do what: security headers, the admin token, and no changes asked for by other sites' pages.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { RequestHandler } from 'express'
+import helmet from 'helmet'
+import { crossSite, tokenRequired } from '../errors.ts'
+
+/** Only our own scripts and styles; whether the site is HTTPS only is the platform's to say. */
+export const securityHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+      objectSrc: ["'none'"],
+    },
+  },
+})
+
+/** Refuses changes that a browser sends for another site's page; programs send neither header. */
+export const sameSite: RequestHandler = (req, _res, next) => {
+  if (req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS') return next()
+  const site = req.headers['sec-fetch-site']
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') throw crossSite()
+  const origin = req.headers.origin
+  if (site === undefined && origin !== undefined && hostOf(origin) !== req.headers.host) throw crossSite()
+  next()
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}
+
+/** Whether the request carries the admin token, compared in constant time. */
+export function hasToken(authorization: string | undefined, token: string): boolean {
+  const given = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? ''
+  return timingSafeEqual(digest(given), digest(token))
+}
+
+/** Asks for the admin token where one is set. */
+export function requireToken(token: string | undefined): RequestHandler {
+  return function checkToken(req, _res, next) {
+    if (token !== undefined && !hasToken(req.headers.authorization, token)) throw tokenRequired()
+    next()
+  }
+}
+
+// Of one length whatever was given, so that timingSafeEqual neither throws nor tells the length.
+const digest = (text: string) => createHash('sha256').update(text).digest()

@@ -1,0 +1,80 @@
+// The HTTP server: what every request passes through, and a stop that cuts no answer short.
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express, { type Router } from 'express'
+import { pause, SECOND } from '../lib/time.ts'
+import type { Log } from '../log.ts'
+import { onlyJson } from './parse.ts'
+import { answerNotFound, answerProblems } from './problem.ts'
+import { logRequests } from './request-log.ts'
+import { sameSite, securityHeaders } from './security.ts'
+
+const BODY_LIMIT = '100kb'
+const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
+const DRAIN_MS = 2.5 * SECOND
+
+export interface HttpServer {
+  /** Resolves with the port once it accepts connections; rejects when the port is taken. */
+  listen(port: number): Promise<number>
+  /** Answers what is under way, tells every open connection to go, and resolves when all are gone. */
+  close(): Promise<void>
+}
+
+export interface HttpServerOptions {
+  routers: readonly Router[]
+  trustProxy: number
+  log: Log
+}
+
+export function createHttpServer({ routers, trustProxy, log }: HttpServerOptions): HttpServer {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('trust proxy', trustProxy)
+  app.set('query parser', 'simple')
+  app.use(logRequests(log), securityHeaders, sameSite, onlyJson, express.json({ limit: BODY_LIMIT }))
+  for (const router of routers) app.use(router)
+  app.use(answerNotFound, answerProblems(log))
+
+  let stopping = false
+  const underWay = new Set<ServerResponse>()
+  const server: Server = createServer(
+    {
+      headersTimeout: 10 * SECOND,
+      requestTimeout: 30 * SECOND,
+      keepAliveTimeout: 75 * SECOND, // above the 60 s of common proxies, so that they close first
+      connectionsCheckingInterval: 2 * SECOND,
+    },
+    (req, res) => {
+      underWay.add(res)
+      res.once('close', () => underWay.delete(res))
+      if (stopping) res.setHeader('Connection', 'close')
+      app(req, res)
+    },
+  )
+  server.maxConnections = 5_000
+
+  return {
+    listen: (port) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, () => {
+          server.off('error', reject)
+          resolve((server.address() as AddressInfo).port)
+        })
+      }),
+
+    async close() {
+      if (!server.listening) return
+      stopping = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const res of underWay) if (!res.headersSent) res.setHeader('Connection', 'close')
+      // A connection that is idle now may be about to carry a request: it is answered, and told to go.
+      await Promise.race([closed, pause(LAST_REQUEST_MS)])
+      server.closeIdleConnections()
+      await Promise.race([closed, pause(DRAIN_MS)])
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}

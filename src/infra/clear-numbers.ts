@@ -1,0 +1,98 @@
+// Which cached entries a clear has made dead. Clears are numbers in the state role, one each for all, a prefix and a
+// tag; an entry carries the last number known when its load began, so a load that began before a clear is dead too.
+// No clock is compared: every number is above all that were known to whoever raised it.
+
+import { type Now, SECOND } from '../lib/time.ts'
+import type { Log } from '../log.ts'
+import type { EntryHead } from './cache-entry.ts'
+import { type ClearScope, generationField, keys } from './keys.ts'
+import type { Generations, Store } from './store/store.ts'
+
+const POLL_MS = SECOND // where the server does not tell us of other processes' clears
+
+export interface ClearNumbers {
+  /** The last number known to this process: what an entry that is loaded now must carry. */
+  top(): number
+  isDead(key: string, head: Pick<EntryHead, 'generation' | 'tags'>): boolean
+  /** Makes every entry of the scope dead that was loaded, or whose load began, before now. */
+  raise(scope: ClearScope): Promise<void>
+  /** Whether Redis' numbers have been read since the start: before that, its entries cannot be judged. */
+  isLoaded(): boolean
+  /** Redis' numbers changed: read them again. */
+  refresh(): Promise<void>
+  /** On Redis' return: learns its numbers, and teaches it ours where it lost them. */
+  synchronize(): Promise<void>
+  close(): void
+}
+
+export interface ClearNumbersOptions {
+  store: Store
+  redis: Store
+  isTracked: () => boolean
+  isRedis: () => boolean
+  log: Log
+  now?: Now
+}
+
+export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
+  const { store, redis, isTracked, isRedis, log, now = Date.now } = options
+  const numbers = new Map<string, number>()
+  const prefixes = new Map<string, number>() // the fields that are prefixes, ready to be compared
+  let loaded = false
+  const poll = setInterval(() => {
+    if (isRedis() && !isTracked()) void refresh()
+  }, POLL_MS).unref()
+
+  const numberOf = (field: string) => numbers.get(field) ?? 0
+
+  function learn(fields: Generations): void {
+    const all = Math.max(numberOf('all'), fields.get('all') ?? 0)
+    for (const [field, number] of fields) numbers.set(field, Math.max(numberOf(field), number))
+    // What Redis has folded into `all` need not be kept here.
+    for (const [field, number] of numbers) {
+      if (!fields.has(field) && field !== 'all' && field !== 'top' && number <= all) numbers.delete(field)
+    }
+    prefixes.clear()
+    for (const [field, number] of numbers) {
+      if (field.startsWith('prefix:')) prefixes.set(field.slice('prefix:'.length), number)
+    }
+  }
+
+  async function refresh(): Promise<void> {
+    learn(await store.generations(keys.generations))
+  }
+
+  async function synchronize(): Promise<void> {
+    const remote = await redis.generations(keys.generations)
+    const remoteAll = remote.get('all') ?? 0
+    const lost = [...numbers.keys()].filter(
+      (field) => field !== 'top' && numberOf(field) > Math.max(remote.get(field) ?? 0, remoteAll),
+    )
+    learn(remote)
+    if (lost.length > 0) {
+      log.info({ fields: lost.length }, 'Redis did not know of clears of the cache: they are made again')
+      const number = await redis.raise(keys.generations, lost, numberOf('top'))
+      learn(new Map([...lost, 'top'].map((field) => [field, number])))
+    }
+    loaded = true
+  }
+
+  return {
+    top: () => numberOf('top'),
+    isDead(key, { generation, tags }) {
+      if (numberOf('all') > generation) return true
+      for (const tag of tags) if (numberOf(`tag:${tag}`) > generation) return true
+      for (const [prefix, number] of prefixes) if (number > generation && key.startsWith(prefix)) return true
+      return false
+    },
+    async raise(scope) {
+      const field = generationField(scope)
+      const number = await store.raise(keys.generations, [field], Math.max(numberOf('top'), now()))
+      learn(new Map([...numbers, [field, number], ['top', number]]))
+    },
+    isLoaded: () => loaded,
+    refresh,
+    synchronize,
+    close: () => clearInterval(poll),
+  }
+}

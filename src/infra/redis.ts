@@ -1,0 +1,186 @@
+// One connection to one Redis: fail-fast, timed, replaced as a whole when it is lost or hangs.
+// It does not retry by itself: failover.ts decides when to open it again, so that one place knows the status.
+import { createClient, ErrorReply, RESP_TYPES } from 'redis'
+import { createDeadlines } from '../lib/deadlines.ts'
+import type { RedisTarget } from '../lib/redis-url.ts'
+import { StoreUnavailable } from './store/store.ts'
+
+const CONNECT_MS = 2_000
+const REFUSALS = /^(LOADING|READONLY|MISCONF|OOM|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|TRYAGAIN|MASTERDOWN)\b/
+
+/** Strings arrive as bytes: values are passed on, not decoded. */
+const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const
+
+function buildClient({
+  target,
+  ca,
+  tracked,
+}: {
+  target: RedisTarget
+  ca?: string | undefined
+  tracked: boolean
+}) {
+  const { at } = target
+  const socket =
+    'path' in at
+      ? { path: at.path, tls: false as const }
+      : at.tls
+        ? { host: at.host, port: at.port, tls: true as const, servername: at.host, ...(ca && { ca }) }
+        : { host: at.host, port: at.port }
+  return createClient({
+    socket: { ...socket, connectTimeout: CONNECT_MS, reconnectStrategy: false },
+    database: target.database,
+    ...(target.username && { username: target.username }),
+    ...(target.password && { password: target.password }),
+    name: 'samovar',
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled',
+    emitInvalidate: tracked,
+    commandOptions: { typeMapping: BYTES },
+    commandsQueueMaxLength: 100_000,
+  })
+}
+
+export type RedisClient = ReturnType<typeof buildClient>
+
+export interface RedisConnection {
+  /** Connects anew, whatever was there before. Rejects with StoreUnavailable and leaves nothing behind. */
+  open(): Promise<void>
+  /** Runs one or more commands of one tick under one budget. Rejects with StoreUnavailable, or with a bug of ours. */
+  call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
+  /** Closes the present client without a word; calls under way reject. */
+  drop(): void
+  /** Another client changed this key (without our prefix), or anything (undefined). */
+  onInvalidate(listener: (key: string | undefined) => void): void
+  onLost(listener: (cause: StoreUnavailable) => void): void
+  /** Whether the server tells us of other clients' writes. */
+  isTracked(): boolean
+  close(): void
+}
+
+export interface RedisConnectionOptions {
+  target: RedisTarget
+  ca?: string | undefined
+  budgetMs: number
+  /** Writes of other clients to keys that begin so are reported. */
+  trackPrefix: string
+}
+
+/** A connection that is not open yet; `open` it. */
+export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnectionOptions): RedisConnection {
+  const deadlines = createDeadlines(budgetMs)
+  let client: RedisClient | undefined
+  let answers = 0 // signs of life on the present connection
+  let canTrack = true
+  let lost: (cause: StoreUnavailable) => void = () => {}
+  let invalidated: (key: string | undefined) => void = () => {}
+
+  async function open(): Promise<void> {
+    drop()
+    const fresh = buildClient({ target, ca, tracked: canTrack })
+    fresh.on('error', (cause) => {
+      if (client !== fresh) return
+      drop()
+      lost(unavailable(cause))
+    })
+    fresh.on('invalidate', (key: Buffer | null) => {
+      if (client !== fresh) return
+      answers += 1
+      const name = key?.toString()
+      if (name === undefined) invalidated(undefined)
+      else if (name.startsWith(trackPrefix)) invalidated(name.slice(trackPrefix.length))
+    })
+    try {
+      await within(CONNECT_MS, connectAndTrack(fresh))
+      client = fresh
+    } catch (cause) {
+      fresh.destroy()
+      if (canTrack && cause instanceof ErrorReply && !REFUSALS.test(cause.message)) {
+        canTrack = false // a server without CLIENT TRACKING says so by an error: connect once more without it
+        return open()
+      }
+      throw unavailable(cause)
+    }
+  }
+
+  async function connectAndTrack(fresh: RedisClient): Promise<void> {
+    await fresh.connect()
+    if (!canTrack) return
+    // Broadcasting needs no table of what we have read, and leaves our own writes out.
+    await fresh.sendCommand(['CLIENT', 'TRACKING', 'OFF'])
+    await fresh.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', trackPrefix, 'NOLOOP'])
+  }
+
+  function call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T> {
+    const current = client
+    if (!current) return Promise.reject(new StoreUnavailable('lost', 'not connected'))
+    return new Promise((resolve, reject) => {
+      const answersBefore = answers
+      const settle = deadlines.start(() => {
+        const reason = answers === answersBefore ? 'silent' : 'slow'
+        reject(new StoreUnavailable(reason, `no answer within ${budgetMs} ms`))
+      })
+      commands(current).then(
+        (reply) => {
+          answers += 1
+          settle()
+          resolve(reply)
+        },
+        (cause) => {
+          if (cause instanceof ErrorReply) answers += 1
+          settle()
+          reject(cause instanceof ErrorReply && !REFUSALS.test(cause.message) ? cause : unavailable(cause))
+        },
+      )
+    })
+  }
+
+  function drop() {
+    const dropped = client
+    client = undefined
+    dropped?.destroy()
+  }
+
+  return {
+    open,
+    call,
+    drop,
+    onLost: (listener) => {
+      lost = listener
+    },
+    onInvalidate: (listener) => {
+      invalidated = listener
+    },
+    isTracked: () => client !== undefined && canTrack,
+    close() {
+      drop()
+      deadlines.clear()
+    },
+  }
+}
+
+function unavailable(cause: unknown): StoreUnavailable {
+  if (cause instanceof StoreUnavailable) return cause
+  const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)
+  return new StoreUnavailable(cause instanceof ErrorReply ? 'refused' : 'lost', message, { cause })
+}
+
+// Node reports a refused connection to a name with two addresses as an AggregateError without a message.
+function describeCode(cause: unknown): string {
+  return String((cause as { code?: string } | undefined)?.code ?? cause)
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new StoreUnavailable('silent', `no answer within ${ms} ms of connecting`)),
+      ms,
+    )
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,219 @@
+// Whether Redis is asked: the one place that knows what a failure of it means. One for each role.
+//
+// redis    Redis is asked. A lost connection, a refusal, or silence over the budget → memory, for all callers at
+//          once; so do overruns of more than half of a second's commands on a connection that is alive.
+// memory   Redis is not asked, so nothing waits for it. A probe (connect anew if need be; write, read back, delete)
+//          runs with back-off; two good ones in a row → merging.
+// merging  What happened meanwhile is played into Redis (Merge), until nothing is pending. Then → redis; a failure → memory.
+import { randomUUID } from 'node:crypto'
+import { createBackoff } from '../../lib/backoff.ts'
+import { type Now, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import type { RedisConnection } from '../redis.ts'
+import { StoreUnavailable } from './store.ts'
+
+export type Status = 'redis' | 'memory' | 'merging'
+
+export interface RoleStatus {
+  readonly status: Status
+  /** When `status` began; ms since the epoch. */
+  readonly sinceMs: number
+  /** Outages since the start, and calls that memory answered in them. */
+  readonly activations: number
+  readonly servedCalls: number
+  readonly lastError: string | null
+}
+
+export interface Failover {
+  /** Asks Redis while it answers, memory while it does not. Errors other than StoreUnavailable pass through. */
+  attempt<T>(onRedis: () => Promise<T>, onMemory: () => T | Promise<T>): Promise<T>
+  isRedis(): boolean
+  status(): RoleStatus
+  /** Begins to look for Redis; each time it is found, `merge` runs before it is asked again. */
+  start(merge: Merge): void
+  close(): void
+}
+
+/** What happened while Redis was away, and how it gets there. */
+export interface Merge {
+  /** Plays it into Redis; runs at least once on each return. May reject with StoreUnavailable, and is run again. */
+  run(): Promise<void>
+  /** Whether more has happened since `run` began. */
+  isPending(): boolean
+}
+
+export interface FailoverOptions {
+  role: 'cache' | 'state'
+  connection: RedisConnection
+  probeKey: string
+  log: Log
+  now?: Now
+}
+
+const PROBE = { firstMs: 50, capMs: SECOND }
+const START_GRACE_MS = 3 * SECOND // a Redis that starts beside us is awaited this long before it counts as an outage
+
+export function createFailover({
+  role,
+  connection,
+  probeKey,
+  log,
+  now = Date.now,
+}: FailoverOptions): Failover {
+  let status: Status = 'memory'
+  let sinceMs = now()
+  let activations = 0
+  let servedCalls = 0
+  let servedBefore = 0
+  let lastError: string | null = null
+  let announced = false // this outage has its line in the log
+  let closed = false
+  let timer: NodeJS.Timeout | undefined
+  let startedAtMs = now()
+  let merge: Merge = { isPending: () => false, run: async () => {} }
+  const overruns = createOverruns(now)
+  const backoff = createBackoff(PROBE)
+
+  connection.onLost(leave)
+
+  function leave(cause: StoreUnavailable): void {
+    lastError = cause.message
+    if (status === 'memory' || closed) return
+    const wasMerging = status === 'merging'
+    enter('memory')
+    if (!wasMerging) announce(cause)
+    backoff.reset()
+    schedule(() => probe(0))
+  }
+
+  function enter(next: Status): void {
+    status = next
+    sinceMs = now()
+  }
+
+  function announce(cause: StoreUnavailable): void {
+    announced = true
+    activations += 1
+    servedBefore = servedCalls
+    log.warn(
+      { role, reason: cause.reason },
+      `Redis unavailable: ${cause.message}. The ${named(role)} goes on in memory`,
+    )
+  }
+
+  function schedule(step: () => Promise<void>): void {
+    clearTimeout(timer)
+    if (!closed) timer = setTimeout(step, backoff.nextMs()).unref()
+  }
+
+  async function probe(good: number): Promise<void> {
+    try {
+      if (good === 0) await connection.open()
+      await roundTrip(connection, probeKey)
+      if (closed) return connection.drop()
+      if (good === 0) return schedule(() => probe(1))
+      enter('merging')
+      do await merge.run()
+      while (merge.isPending())
+      if (status === 'merging') recovered()
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) log.error({ role, err: error }, 'merging into Redis failed')
+      const cause = error instanceof StoreUnavailable ? error : new StoreUnavailable('lost', String(error))
+      lastError = cause.message
+      connection.drop()
+      if (closed) return
+      if (status !== 'memory') enter('memory')
+      if (!announced && now() - startedAtMs >= START_GRACE_MS) announce(cause)
+      schedule(() => probe(0))
+    }
+  }
+
+  function recovered(): void {
+    enter('redis')
+    overruns.reset()
+    backoff.reset()
+    lastError = null
+    const served = servedCalls - servedBefore
+    if (announced)
+      log.info({ role, servedCalls: served }, `Redis recovered: the ${named(role)} is in Redis again`)
+    else log.info({ role }, `Redis connected: it holds the ${named(role)}`)
+    announced = false
+  }
+
+  return {
+    async attempt(onRedis, onMemory) {
+      if (status === 'redis') {
+        try {
+          const answer = await onRedis()
+          overruns.answered()
+          return answer
+        } catch (error) {
+          if (!(error instanceof StoreUnavailable)) throw error
+          if (error.reason !== 'slow' || overruns.overran()) leave(error)
+          if (error.reason === 'silent') connection.drop()
+        }
+      }
+      servedCalls += 1
+      return onMemory()
+    },
+    isRedis: () => status === 'redis',
+    status: () => ({ status, sinceMs, activations, servedCalls, lastError }),
+    start(merging) {
+      merge = merging
+      startedAtMs = now()
+      void probe(0)
+    },
+    close() {
+      closed = true
+      clearTimeout(timer)
+      connection.close()
+    },
+  }
+}
+
+const named = (role: 'cache' | 'state') => (role === 'cache' ? 'cache (кэш)' : 'state')
+
+/** Writes, reads back and deletes, so that a read-only or a full server is not taken for a healthy one. */
+async function roundTrip(connection: RedisConnection, key: string): Promise<void> {
+  const mark = randomUUID()
+  const read = await connection.call(async (client) => {
+    const [, value] = await Promise.all([
+      client.set(key, mark, { PX: 10 * SECOND }),
+      client.get(key),
+      client.unlink(key),
+    ])
+    return value?.toString()
+  })
+  if (read !== mark) throw new StoreUnavailable('refused', 'it did not keep what was written')
+}
+
+/** Tells when more than half of a second's commands were over budget. */
+function createOverruns(now: Now) {
+  let secondStartedMs = 0
+  let current = { answered: 0, overran: 0 }
+  let last = current
+
+  function turn(): void {
+    const ageMs = now() - secondStartedMs
+    if (ageMs >= 0 && ageMs < SECOND) return
+    last = ageMs < 2 * SECOND ? current : { answered: 0, overran: 0 }
+    current = { answered: 0, overran: 0 }
+    secondStartedMs = now()
+  }
+
+  return {
+    answered() {
+      turn()
+      current.answered += 1
+    },
+    overran(): boolean {
+      turn()
+      current.overran += 1
+      return current.overran + last.overran > current.answered + last.answered
+    },
+    reset() {
+      secondStartedMs = 0
+      turn()
+    },
+  }
+}

@@ -1,0 +1,74 @@
+// The contract that hides Redis: what the cache and the state role ask of whatever holds their keys.
+// Implementations: redis-store.ts, memory-store.ts, and the two that choose between them: failover-store.ts for
+// state, tiered-store.ts for the cache.
+
+/** How a load ended that another process may be waiting for. */
+export type LeaseEnd = 'done' | 'failed'
+
+/** `taken`: by this call, or already ours. `held`: somebody loads. `failed`: somebody just did, and it failed. */
+export type LeaseState = 'taken' | 'held' | 'failed'
+
+export interface Hit {
+  readonly id: string
+  readonly nowMs: number
+  readonly limit: number
+  readonly windowMs: number
+}
+
+export interface HitResult {
+  readonly allowed: boolean
+  /** Hits still free in the window that ends now. */
+  readonly remaining: number
+  /** Until one more hit will be allowed; 0 when it already is. */
+  readonly retryAfterMs: number
+}
+
+/** Numbers by field; each is larger than any that was raised before it. */
+export type Generations = ReadonlyMap<string, number>
+
+export interface Lease {
+  readonly key: string
+  readonly holder: string
+}
+
+/**
+ * Keys with expiry. Values are bytes; times are milliseconds.
+ * Every method may reject with StoreUnavailable, and with nothing else that is not a bug.
+ */
+export interface Store {
+  get(key: string): Promise<Buffer | undefined>
+  /** False, and nothing is written, when `fence` is given and no longer held: the key was deleted meanwhile. */
+  set(key: string, value: Buffer, ttlMs: number, fence?: Lease): Promise<boolean>
+  /** Deletes the keys and breaks their leases, so that a load that began before cannot write them again. */
+  delete(keys: readonly string[]): Promise<void>
+  /** Takes the lease on a key that nobody holds, or prolongs our own. */
+  lease(lease: Lease, ttlMs: number): Promise<LeaseState>
+  /** Gives the lease back if it is still ours; `failed` is remembered for `rememberMs`. */
+  release(lease: Lease, end: LeaseEnd, rememberMs: number): Promise<void>
+  /** Sets the fields to one new number, larger than any in the set and than `floor`, and returns it. */
+  raise(key: string, fields: readonly string[], floor: number): Promise<number>
+  generations(key: string): Promise<Generations>
+  /** Counts one hit unless the window that ends now already holds `limit`. */
+  hit(key: string, hit: Hit): Promise<HitResult>
+  /** Deletes the keys under `prefix` whose value `isDead` condemns; how many it deleted. */
+  sweep(prefix: string, isDead: (key: string, head: Buffer) => boolean): Promise<number>
+}
+
+/**
+ * `lost`: no connection. `refused`: an answer that means outage. `silent`: over budget on a connection that sent
+ * nothing since. `slow`: over budget, but the connection is alive.
+ */
+export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow'
+
+/** Redis did not do what was asked, or nobody knows whether it did. Never a bug of ours. */
+export class StoreUnavailable extends Error {
+  readonly reason: UnavailableReason
+
+  constructor(reason: UnavailableReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** Of each value, what `sweep` shows: enough for a header, not megabytes of body. */
+export const HEAD_BYTES = 1_024

@@ -1,0 +1,172 @@
+// The cache role: process memory in front of Redis, and the cache itself while Redis is away.
+// A value in memory is served without asking while it is trusted. Trust ends with another client's write (client
+// tracking), after a second where the server has no tracking, and for everything when Redis returns.
+import { type Now, SECOND } from '../../lib/time.ts'
+import type { RedisConnection } from '../redis.ts'
+import type { Failover, Merge } from './failover.ts'
+import type { MemoryStore } from './memory-store.ts'
+import type { Store } from './store.ts'
+
+const UNTRACKED_TRUST_MS = SECOND
+const MAX_DELETED_AWAY = 10_000
+
+export interface TieredStoreOptions {
+  redis: Store
+  memory: MemoryStore
+  failover: Failover
+  connection: Pick<RedisConnection, 'onInvalidate' | 'isTracked'>
+  /** How long a value that Redis gave may still be used, ms; undefined when it is not one of ours. */
+  lifeMs: (value: Buffer) => number | undefined
+  now?: Now
+}
+
+export interface TieredStore extends Store {
+  /** The value when memory may answer alone, at once. */
+  peek(key: string): Buffer | undefined
+  /** Sweeps memory alone, at once. */
+  sweepNow: MemoryStore['sweepNow']
+  /** The deletions that Redis has not seen. */
+  readonly merge: Merge
+  pendingCount(): number
+}
+
+export function createTieredStore(options: TieredStoreOptions): TieredStore {
+  const { redis, memory, failover, connection, lifeMs, now = Date.now } = options
+  const trustedUntilMs = new Map<string, number>()
+  // A read under way fills memory only if nothing happened to its key since: the token is gone when something did.
+  const reading = new Map<string, symbol>()
+  let deletedAway: Set<string> | 'too many' = new Set()
+  let owedSweep: Parameters<Store['sweep']>[1] | undefined
+
+  connection.onInvalidate((key) => {
+    if (key !== undefined) return forget([key])
+    reading.clear()
+    trustedUntilMs.clear()
+  })
+
+  function forget(names: readonly string[]): void {
+    memory.deleteNow(names)
+    for (const key of names) {
+      reading.delete(key)
+      trustedUntilMs.delete(key)
+    }
+  }
+
+  function trust(key: string): void {
+    trustedUntilMs.set(key, connection.isTracked() ? Number.POSITIVE_INFINITY : now() + UNTRACKED_TRUST_MS)
+  }
+
+  function peek(key: string): Buffer | undefined {
+    if (failover.isRedis() && !((trustedUntilMs.get(key) ?? 0) > now())) return undefined
+    const value = memory.peek(key)
+    if (!value) trustedUntilMs.delete(key)
+    return value
+  }
+
+  async function readThrough(key: string): Promise<Buffer | undefined> {
+    const token = Symbol()
+    reading.set(key, token)
+    try {
+      const value = await redis.get(key)
+      if (reading.get(key) !== token) return value
+      const ttlMs = value && lifeMs(value)
+      if (value && ttlMs !== undefined) {
+        await memory.set(key, value, ttlMs)
+        trust(key)
+      } else memory.deleteNow([key])
+      return value
+    } finally {
+      if (reading.get(key) === token) reading.delete(key)
+    }
+  }
+
+  function rememberDeleted(names: readonly string[]): void {
+    if (deletedAway === 'too many') return
+    for (const key of names) deletedAway.add(key)
+    if (deletedAway.size > MAX_DELETED_AWAY) deletedAway = 'too many'
+  }
+
+  async function replayDeletes(): Promise<void> {
+    const deleted = deletedAway
+    deletedAway = new Set()
+    try {
+      if (deleted === 'too many') await redis.sweep('', (_key, head) => lifeMs(head) !== undefined)
+      else if (deleted.size > 0) await redis.delete([...deleted])
+    } catch (error) {
+      if (deleted === 'too many') deletedAway = deleted
+      else rememberDeleted([...deleted])
+      throw error
+    }
+  }
+
+  const either = <T>(call: (store: Store) => Promise<T>) =>
+    failover.attempt(
+      () => call(redis),
+      () => call(memory),
+    )
+
+  return {
+    peek,
+    get: async (key) =>
+      peek(key) ??
+      failover.attempt(
+        () => readThrough(key),
+        () => memory.peek(key),
+      ),
+
+    set: (key, value, ttlMs, fence) =>
+      failover.attempt(
+        async () => {
+          const token = Symbol()
+          reading.set(key, token)
+          const written = await redis.set(key, value, ttlMs, fence)
+          if (reading.get(key) !== token) return written
+          reading.delete(key)
+          if (!written) return false
+          await memory.set(key, value, ttlMs)
+          trust(key)
+          return true
+        },
+        // The lease was taken in Redis; in this process cache.ts itself knows what was deleted meanwhile.
+        () => memory.set(key, value, ttlMs),
+      ),
+
+    delete(names) {
+      forget(names)
+      return failover.attempt(
+        () => redis.delete(names),
+        () => rememberDeleted(names),
+      )
+    },
+
+    lease: (lease, ttlMs) => either((store) => store.lease(lease, ttlMs)),
+    release: (lease, end, rememberMs) => either((store) => store.release(lease, end, rememberMs)),
+
+    sweepNow: memory.sweepNow,
+    sweep: (prefix, isDead) =>
+      failover.attempt(
+        () => redis.sweep(prefix, isDead),
+        () => {
+          owedSweep = isDead
+          return memory.sweepNow(prefix, isDead)
+        },
+      ),
+
+    raise: (key, fields, floor) => either((store) => store.raise(key, fields, floor)),
+    generations: (key) => either((store) => store.generations(key)),
+    hit: (key, hit) => either((store) => store.hit(key, hit)),
+
+    pendingCount: () => (deletedAway === 'too many' ? MAX_DELETED_AWAY : deletedAway.size),
+
+    merge: {
+      isPending: () => deletedAway === 'too many' || deletedAway.size > 0,
+      async run() {
+        await replayDeletes()
+        trustedUntilMs.clear()
+        reading.clear()
+        if (owedSweep) await redis.sweep('', owedSweep)
+        owedSweep = undefined
+      },
+    },
+  }
+}

@@ -1,0 +1,27 @@
+// One call at a time for each key: whoever asks while it runs gets the same promise.
+
+export interface SingleFlight<T> {
+  run(key: string, call: () => Promise<T>): Promise<T>
+  has(key: string): boolean
+  /** Lets the next caller start anew; those who already wait keep what they wait for. */
+  forget(key: string): void
+  forgetAll(): void
+}
+
+export function createSingleFlight<T>(): SingleFlight<T> {
+  const flights = new Map<string, Promise<T>>()
+  return {
+    run(key, call) {
+      const running = flights.get(key)
+      if (running) return running
+      const flight = call().finally(() => {
+        if (flights.get(key) === flight) flights.delete(key)
+      })
+      flights.set(key, flight)
+      return flight
+    },
+    has: (key) => flights.has(key),
+    forget: (key) => void flights.delete(key),
+    forgetAll: () => flights.clear(),
+  }
+}

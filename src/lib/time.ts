@@ -1,0 +1,14 @@
+// Durations in milliseconds, and the clock everything that expires is given.
+
+export const SECOND = 1_000
+export const MINUTE = 60 * SECOND
+export const HOUR = 60 * MINUTE
+export const DAY = 24 * HOUR
+
+/** Milliseconds since the Unix epoch. Injected, so that tests turn the clock instead of sleeping. */
+export type Now = () => number
+
+/** Resolves after `ms`; the timer does not keep the process alive. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}

@@ -1,0 +1,51 @@
+// Start and stop: the only side effects at import, and the only process.exit.
+import { createApp } from './app.ts'
+import { type Config, InvalidEnvironment, readConfig } from './config.ts'
+import { createLog } from './log.ts'
+
+const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do not try again
+
+const config = readConfigOrExit()
+const log = createLog(config.log)
+for (const warning of config.warnings) log.warn(warning)
+if (config.adminToken === undefined) {
+  log.warn('ADMIN_TOKEN is not set: anyone may read the cache statistics and clear the cache')
+}
+
+process.once('uncaughtException', (error) => {
+  log.fatal({ err: error }, 'a bug: the app ends and is started again')
+  process.exit(1)
+})
+
+const app = createApp(config, log)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
+
+try {
+  const port = await app.listen()
+  log.info({ port, mode: config.mode }, `listening on port ${port}`)
+  process.send?.('ready')
+} catch (error) {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+  log.fatal(`port ${config.port} is taken by another program: stop it, or set PORT`)
+  process.exit(1)
+}
+
+let isStopping = false
+async function stop(signal: string): Promise<void> {
+  if (isStopping) return
+  isStopping = true
+  log.info({ signal }, 'stopping: requests under way are answered first')
+  await app.close()
+  log.info('stopped')
+  process.exit(0)
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return readConfig()
+  } catch (error) {
+    if (!(error instanceof InvalidEnvironment)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(EXIT_CONFIGURATION)
+  }
+}
