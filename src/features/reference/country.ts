@@ -35,5 +35,6 @@ const folded = (text: string) =>
   text
     .normalize('NFD')
     .replace(/[\u0300-\u0305\u0307-\u036f]/g, '') // all accents but the breve, which makes й of и
+    .normalize('NFC')
     .toLowerCase()
     .trim()

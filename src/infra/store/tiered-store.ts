@@ -143,14 +143,16 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     release: (lease, end, rememberMs) => either((store) => store.release(lease, end, rememberMs)),
 
     sweepNow: memory.sweepNow,
-    sweep: (prefix, isDead) =>
-      failover.attempt(
+    async sweep(prefix, isDead) {
+      const deleted = memory.sweepNow(prefix, isDead)
+      return failover.attempt(
         () => redis.sweep(prefix, isDead),
         () => {
           owedSweep = isDead
-          return memory.sweepNow(prefix, isDead)
+          return deleted
         },
-      ),
+      )
+    },
 
     raise: (key, fields, floor) => either((store) => store.raise(key, fields, floor)),
     generations: (key) => either((store) => store.generations(key)),

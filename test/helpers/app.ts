@@ -1,0 +1,43 @@
+// The whole app on a free port, with a data directory of its own.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createApp } from '../../src/app.ts'
+import { type Environment, readConfig } from '../../src/config.ts'
+import { eventually } from './eventually.ts'
+import { recordLog } from './log.ts'
+import { freePort } from './redis-server.ts'
+
+export interface TestApp {
+  readonly url: string
+  readonly dataDir: string
+  readonly lines: ReturnType<typeof recordLog>['lines']
+  get(path: string, init?: RequestInit): Promise<Response>
+  stats(): Promise<Record<string, unknown> & { status: string }>
+  untilStatus(status: 'redis' | 'memory'): Promise<void>
+  close(): Promise<void>
+}
+
+export async function startApp(env: Environment): Promise<TestApp> {
+  const port = await freePort()
+  const dataDir = env.DATA_DIR ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
+  const { log, lines } = recordLog()
+  const app = createApp(readConfig({ PORT: String(port), DATA_DIR: dataDir, ...env }, false), log)
+  const url = `http://127.0.0.1:${await app.listen()}`
+  const authorization = env.ADMIN_TOKEN ? { authorization: `Bearer ${env.ADMIN_TOKEN}` } : {}
+  const stats = async () =>
+    (await (await fetch(`${url}/api/cache/stats`, { headers: authorization })).json()) as { status: string }
+  return {
+    url,
+    dataDir,
+    lines,
+    get: (path, init) => fetch(url + path, init),
+    stats,
+    untilStatus: (status) =>
+      eventually(async () => expect(await stats()).toMatchObject({ status }), 15_000) as Promise<void>,
+    async close() {
+      await app.close()
+      if (!env.DATA_DIR) rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,82 @@
+// A real redis-server that belongs to the test: it can be killed, frozen, and started again on the same port and files.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from './eventually.ts'
+
+export interface TestRedis {
+  readonly port: number
+  readonly url: string
+  /** Starts it again after `kill`, with its files and other arguments. */
+  start(...extra: string[]): Promise<void>
+  /** kill -9, and gone when this resolves. */
+  kill(): Promise<void>
+  freeze(): void
+  thaw(): void
+  /** One command as redis-cli would send it; the raw RESP2 reply. */
+  command(...words: string[]): Promise<string>
+  stop(): Promise<void>
+}
+
+export async function startRedis(...settings: string[]): Promise<TestRedis> {
+  const port = await freePort()
+  const dir = mkdtempSync(join(tmpdir(), 'samovar-redis-'))
+  let child: ChildProcess | undefined
+
+  async function start(...extra: string[]): Promise<void> {
+    const fixed = ['--port', String(port), '--dir', dir, '--bind', '127.0.0.1', '--save', '']
+    child = spawn('redis-server', [...fixed, ...settings, ...extra], { stdio: 'ignore' })
+    await eventually(async () => {
+      if (!/^(\+PONG|-NOAUTH|-LOADING)/.test(await command('PING')))
+        throw new Error('redis-server does not answer yet')
+    })
+  }
+
+  async function kill(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  async function command(...words: string[]): Promise<string> {
+    const socket = connect(port, '127.0.0.1')
+    try {
+      await once(socket, 'connect')
+      const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)
+      socket.write(`*${words.length}\r\n${parts.join('')}`)
+      const [reply] = (await once(socket, 'data')) as [Buffer]
+      return reply.toString()
+    } finally {
+      socket.destroy()
+    }
+  }
+
+  await start()
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}/0`,
+    start,
+    kill,
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    command,
+    async stop() {
+      await kill()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,120 @@
+import { InvalidEnvironment, readConfig } from '../../src/config.ts'
+
+const problemsOf = (env: Record<string, string>): readonly string[] => {
+  try {
+    readConfig(env, false)
+  } catch (error) {
+    if (error instanceof InvalidEnvironment) return error.problems
+    throw error
+  }
+  return []
+}
+
+test('with nothing set it works, and asks for the embedded Redis', () => {
+  const config = readConfig({}, false)
+  expect(config).toMatchObject({ port: 8080, mode: 'embedded', adminToken: undefined, warnings: [] })
+  expect(config.redis).toMatchObject({
+    cache: { at: { host: 'localhost', port: 6379, tls: false }, database: 0 },
+    budgetMs: 100,
+  })
+  expect(config.redis.state).toEqual(config.redis.cache)
+  expect(config.cache).toEqual({ enabled: true, referenceTtlMs: 24 * 3_600_000, ttlMs: 300_000 })
+  expect(Object.isFrozen(config)).toBe(true)
+})
+
+describe('which Redis', () => {
+  test.each<[string, Record<string, string>, object]>([
+    ['a URL', { REDIS_URL: 'redis://:p%40ss@localhost:6380/3' }, { mode: 'embedded' }],
+    ['an address of this machine', { REDIS_URL: 'redis://127.0.0.1' }, { mode: 'embedded' }],
+    ['IPv6 loopback', { REDIS_URL: 'redis://[::1]:6379' }, { mode: 'embedded' }],
+    ['another host', { REDIS_URL: 'rediss://default:x@eu1.upstash.io:6379' }, { mode: 'external' }],
+    [
+      'parts',
+      { REDIS_HOST: 'redis.example', REDIS_PORT: '12345', REDIS_PASSWORD: 'p' },
+      { mode: 'external' },
+    ],
+    [
+      'the URL wins over the parts',
+      { REDIS_URL: 'redis://localhost', REDIS_HOST: 'far.example' },
+      { mode: 'embedded' },
+    ],
+    ['off', { REDIS_URL: 'off', STATE_REDIS_URL: 'redis://far.example' }, { mode: 'memory' }],
+  ])('%s', (_name, env, expected) => {
+    expect(readConfig(env, false)).toMatchObject(expected)
+  })
+
+  test('user, password, port and database are read from the URL', () => {
+    const { redis } = readConfig({ REDIS_URL: 'redis://us%65r:p%40s%3As@localhost:6380/3' }, false)
+    expect(redis.cache).toEqual({
+      at: { host: 'localhost', port: 6380, tls: false },
+      database: 3,
+      username: 'user',
+      password: 'p@s:s',
+    })
+  })
+
+  test('off switches both roles off, and an external one has a larger budget', () => {
+    const off = readConfig({ REDIS_URL: 'off', STATE_REDIS_URL: 'unix:///run/x.sock' }, false)
+    expect([off.redis.cache, off.redis.state]).toEqual([undefined, undefined])
+    expect(readConfig({ REDIS_HOST: 'far.example', REDIS_TLS: 'true' }, false).redis).toMatchObject({
+      cache: { at: { tls: true } },
+      budgetMs: 500,
+    })
+  })
+
+  test('the state role may have a Redis of its own', () => {
+    const { redis } = readConfig({ STATE_REDIS_URL: 'unix:///run/state.sock' }, false)
+    expect(redis.state).toEqual({ at: { path: '/run/state.sock' }, database: 0 })
+  })
+})
+
+test('every problem is named at once, without the value: it may be a secret', () => {
+  const problems = problemsOf({
+    PORT: '80a',
+    REDIS_URL: 'http://user:sentinel@host',
+    CACHE_TTL_HOURS: '-1',
+    CACHE_ENABLED: 'maybe',
+    ADMIN_TOKEN: 'short',
+    LOG_LEVEL: 'loud',
+    REDIS_CA_FILE: '/does/not/exist',
+  })
+  const named = problems.map((problem) => problem.split(' ')[0])
+  expect(named.sort()).toEqual(
+    [
+      'ADMIN_TOKEN',
+      'CACHE_ENABLED',
+      'CACHE_TTL_HOURS',
+      'LOG_LEVEL',
+      'PORT',
+      'REDIS_CA_FILE',
+      'REDIS_URL',
+    ].sort(),
+  )
+  expect(problems.join()).not.toContain('sentinel')
+})
+
+test.each<[string, Record<string, string>]>([
+  ['a port of 0', { PORT: '0' }],
+  ['a port too high', { PORT: '70000' }],
+  ['a database that is no number', { REDIS_URL: 'redis://localhost/x' }],
+  ['a stray percent sign', { REDIS_URL: 'redis://:50%@localhost' }],
+  ['TLS to the embedded Redis', { REDIS_URL: 'rediss://localhost' }],
+  ['an endless TTL', { CACHE_TTL_HOURS: 'Infinity' }],
+])('refuses %s', (_name, env) => {
+  expect(problemsOf(env)).toHaveLength(1)
+})
+
+test('an empty variable counts as unset', () => {
+  expect(readConfig({ PORT: '', REDIS_URL: '' }, false)).toMatchObject({ port: 8080, mode: 'embedded' })
+})
+
+test('a near-miss of one of our names is a warning, other names are none of our business', () => {
+  const { warnings } = readConfig(
+    { REDIS_ULR: 'x', admin_token: 'x', PATH: 'x', HOME: 'x', POSTGRES_URL: 'x' },
+    false,
+  )
+  expect(warnings).toEqual([
+    'REDIS_ULR is not a variable of Samovar; did you mean REDIS_URL?',
+    'admin_token is not a variable of Samovar; did you mean ADMIN_TOKEN?',
+  ])
+})

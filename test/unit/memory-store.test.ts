@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto'
+import { createMemoryStore } from '../../src/infra/store/memory-store.ts'
+
+const KB = Buffer.alloc(1_000)
+const clock = () => {
+  let nowMs = 1_000_000
+  return { now: () => nowMs, turn: (ms: number) => void (nowMs += ms) }
+}
+
+describe('a cache that is full', () => {
+  test('stays within its bytes and drops the oldest write first', async () => {
+    const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict' })
+    for (let i = 0; i < 50; i += 1) await store.set(`key-${i}`, KB, 60_000)
+    expect(store.size().bytes).toBeLessThanOrEqual(10_000)
+    expect(store.peek('key-49')).toBeDefined()
+    expect(store.peek('key-0')).toBeUndefined()
+  })
+
+  test('goes without a value that is larger than all of it, and forgets the one it had', async () => {
+    const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict' })
+    await store.set('key', KB, 60_000)
+    await store.set('key', Buffer.alloc(20_000), 60_000)
+    expect(store.peek('key')).toBeUndefined()
+    expect(store.size()).toEqual({ keys: 0, bytes: 0 })
+  })
+
+  test('counts no byte twice, whatever is written, overwritten, expired and deleted', async () => {
+    const { now, turn } = clock()
+    const store = createMemoryStore({ budgetBytes: 50_000, whenFull: 'evict', now })
+    for (let i = 0; i < 2_000; i += 1) {
+      const key = `key-${i % 37}`
+      if (i % 5 === 0) store.deleteNow([key])
+      else await store.set(key, Buffer.alloc((i * 7) % 900), 1 + ((i * 13) % 500))
+      turn(i % 11)
+    }
+    store.deleteNow(Array.from({ length: 37 }, (_, i) => `key-${i}`))
+    expect(store.size()).toEqual({ keys: 0, bytes: 0 })
+  })
+})
+
+describe('state that is full', () => {
+  test('refuses with state_full, keeps what it has, and takes new values when old ones expire', async () => {
+    const { now, turn } = clock()
+    const store = createMemoryStore({ budgetBytes: 3_000, whenFull: 'refuse', now })
+    await store.set('a', KB, 500)
+    await store.set('b', KB, 60_000)
+    await expect(store.set('c', KB, 60_000)).rejects.toMatchObject({ code: 'state_full', status: 503 })
+    expect(store.peek('a')).toBeDefined()
+    turn(501)
+    await store.set('c', KB, 60_000)
+    expect(store.peek('c')).toBeDefined()
+    expect(store.peek('b')).toBeDefined()
+  })
+
+  test('an overwrite of the same size is not a new value', async () => {
+    const store = createMemoryStore({ budgetBytes: 3_000, whenFull: 'refuse' })
+    await store.set('a', KB, 60_000)
+    await store.set('b', KB, 60_000)
+    await store.set('a', KB, 60_000)
+    expect(store.size().keys).toBe(2)
+  })
+})
+
+test('expiry follows the injected clock', async () => {
+  const { now, turn } = clock()
+  const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict', now })
+  await store.set('key', KB, 1_000)
+  turn(999)
+  expect(store.peek('key')).toBeDefined()
+  turn(1)
+  expect(store.peek('key')).toBeUndefined()
+})
+
+test('a hit on a full limiter log is refused without writing', async () => {
+  const { now, turn } = clock()
+  const store = createMemoryStore({ budgetBytes: 100_000, whenFull: 'refuse', now })
+  const hit = () => store.hit('log', { id: randomUUID(), nowMs: now(), limit: 2, windowMs: 1_000 })
+  expect([(await hit()).allowed, (await hit()).allowed, (await hit()).allowed]).toEqual([true, true, false])
+  turn(1_001)
+  expect((await hit()).allowed).toBe(true)
+})
