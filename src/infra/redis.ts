@@ -6,7 +6,8 @@ import type { RedisTarget } from '../lib/redis-url.ts'
 import { StoreUnavailable } from './store/store.ts'
 
 const CONNECT_MS = 2_000
-const REFUSALS = /^(LOADING|READONLY|MISCONF|OOM|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|TRYAGAIN|MASTERDOWN)\b/
+const REFUSALS =
+  /^(LOADING|READONLY|MISCONF|OOM|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
 
 /** Strings arrive as bytes: values are passed on, not decoded. */
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const

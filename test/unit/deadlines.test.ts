@@ -7,7 +7,9 @@ test('a call that is never settled expires, once, after its budget', async () =>
   const deadlines = createDeadlines(60)
   let expired = 0
   const startedAt = performance.now()
-  deadlines.start(() => (expired += 1))
+  deadlines.start(() => {
+    expired += 1
+  })
   await eventually(() => expect(expired).toBe(1), 5_000, 1)
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(40)
   await sleep(100)

@@ -1,11 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { createMemoryStore } from '../../src/infra/store/memory-store.ts'
+import { createClock } from '../helpers/clock.ts'
 
 const KB = Buffer.alloc(1_000)
-const clock = () => {
-  let nowMs = 1_000_000
-  return { now: () => nowMs, turn: (ms: number) => void (nowMs += ms) }
-}
 
 describe('a cache that is full', () => {
   test('stays within its bytes and drops the oldest write first', async () => {
@@ -25,7 +22,7 @@ describe('a cache that is full', () => {
   })
 
   test('counts no byte twice, whatever is written, overwritten, expired and deleted', async () => {
-    const { now, turn } = clock()
+    const { now, turn } = createClock()
     const store = createMemoryStore({ budgetBytes: 50_000, whenFull: 'evict', now })
     for (let i = 0; i < 2_000; i += 1) {
       const key = `key-${i % 37}`
@@ -40,7 +37,7 @@ describe('a cache that is full', () => {
 
 describe('state that is full', () => {
   test('refuses with state_full, keeps what it has, and takes new values when old ones expire', async () => {
-    const { now, turn } = clock()
+    const { now, turn } = createClock()
     const store = createMemoryStore({ budgetBytes: 3_000, whenFull: 'refuse', now })
     await store.set('a', KB, 500)
     await store.set('b', KB, 60_000)
@@ -62,7 +59,7 @@ describe('state that is full', () => {
 })
 
 test('expiry follows the injected clock', async () => {
-  const { now, turn } = clock()
+  const { now, turn } = createClock()
   const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict', now })
   await store.set('key', KB, 1_000)
   turn(999)
@@ -72,7 +69,7 @@ test('expiry follows the injected clock', async () => {
 })
 
 test('a hit on a full limiter log is refused without writing', async () => {
-  const { now, turn } = clock()
+  const { now, turn } = createClock()
   const store = createMemoryStore({ budgetBytes: 100_000, whenFull: 'refuse', now })
   const hit = () => store.hit('log', { id: randomUUID(), nowMs: now(), limit: 2, windowMs: 1_000 })
   expect([(await hit()).allowed, (await hit()).allowed, (await hit()).allowed]).toEqual([true, true, false])

@@ -1,0 +1,180 @@
+// What the stores promise while their Redis is killed, frozen, slow or not there at all.
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { pause } from '../../src/lib/time.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess } from '../helpers/stores.ts'
+
+const BUDGET_MS = 100
+let redis: TestRedis
+let app: TestProcess
+
+beforeEach(async () => {
+  redis = await startRedis('--appendonly', 'yes')
+  app = await openProcess({ cacheUrl: redis.url, budgetMs: BUDGET_MS })
+  await app.untilStatus('redis')
+})
+afterEach(async () => {
+  redis.thaw()
+  await app.close()
+  await redis.stop()
+})
+
+const policy = { freshMs: 60_000, staleMs: 60_000, parse: String }
+const read = (key: string, value = 'loaded') => app.cache.getOrLoad(key, policy, async () => value)
+const messages = () => app.lines.map(({ message }) => message)
+
+test('killed: answered from memory at once, and from Redis when it is back', async () => {
+  await read('key')
+  await redis.kill()
+  const answers = await Promise.all(Array.from({ length: 50 }, () => read('key')))
+  expect(answers.every(({ value }) => value === 'loaded')).toBe(true)
+  await app.untilStatus('memory')
+  await redis.start()
+  await app.untilStatus('redis')
+  expect((await read('key')).value).toBe('loaded')
+})
+
+test('frozen: all calls under way cost one budget, later ones none', async () => {
+  redis.freeze()
+  const startedAt = performance.now()
+  await Promise.all(Array.from({ length: 50 }, () => app.stores.cache.store.get(randomUUID())))
+  expect(performance.now() - startedAt).toBeLessThan(5 * BUDGET_MS) // generous, and far from the frozen seconds
+  const openAt = performance.now()
+  for (let i = 0; i < 1_000; i += 1) await app.stores.cache.store.get(`later:${i}`)
+  expect(performance.now() - openAt).toBeLessThan(5 * BUDGET_MS)
+  redis.thaw()
+  await app.untilStatus('redis')
+})
+
+test('a request of five commands waits one budget, not five', async () => {
+  redis.freeze()
+  const startedAt = performance.now()
+  for (let i = 0; i < 5; i += 1) await app.stores.cache.store.get(`one-of-five:${i}`)
+  expect(performance.now() - startedAt).toBeLessThan(4 * BUDGET_MS)
+})
+
+test('a deletion and a clear made while Redis is away hold when it is back with its data', async () => {
+  await read('deleted', 'old')
+  await read('cleared:1', 'old')
+  await read('kept', 'old')
+  redis.freeze()
+  await app.cache.invalidate(['deleted'])
+  await app.cache.clear({ prefix: 'cleared:' })
+  await app.untilStatus('memory')
+  redis.thaw()
+  await app.untilStatus('redis')
+  expect((await read('deleted', 'new')).value).toBe('new')
+  expect((await read('cleared:1', 'new')).value).toBe('new')
+  expect((await read('kept', 'new')).value).toBe('old')
+})
+
+test('another process learns of a clear that was made while Redis was away', async () => {
+  await read('key', 'old')
+  redis.freeze()
+  await app.cache.clear('all')
+  redis.thaw()
+  await app.untilStatus('redis')
+  const other = await openProcess({ cacheUrl: redis.url })
+  await other.untilStatus('redis')
+  try {
+    expect((await other.cache.getOrLoad('key', policy, async () => 'new')).value).toBe('new')
+  } finally {
+    await other.close()
+  }
+})
+
+test('Redis that lost its state is taught the clears again: an old snapshot brings nothing back', async () => {
+  await read('key', 'old')
+  const stored = await redis.command('DUMP', 'key')
+  await app.cache.clear('all')
+  await redis.command('FLUSHALL')
+  expect(stored).toContain('old')
+  redis.freeze()
+  await app.stores.cache.store.get('notice')
+  await app.stores.state.store.get('notice')
+  redis.thaw()
+  await app.untilStatus('redis')
+  expect(await redis.command('HEXISTS', 'samovar:state:generations', 'all')).toBe(':1\r\n')
+})
+
+test('Redis that comes back empty: nothing stale is left in memory, everything is loaded anew', async () => {
+  await read('key', 'old')
+  await redis.kill()
+  await app.untilStatus('memory')
+  await redis.start('--appendonly', 'no')
+  await app.untilStatus('redis')
+  expect((await read('key', 'new')).value).toBe('new')
+})
+
+test('restarted twenty times: the next read works each time', async () => {
+  for (let i = 0; i < 20; i += 1) {
+    await redis.kill()
+    await redis.start()
+    expect((await read(`key:${i}`)).value).toBe('loaded')
+  }
+  await app.untilStatus('redis')
+}, 60_000)
+
+test('an outage has one line when it begins and one when it ends', async () => {
+  await redis.kill()
+  await read('key')
+  await pause(1_500)
+  await redis.start()
+  await app.untilStatus('redis')
+  const about = messages().filter((message) => message.startsWith('Redis'))
+  const perRole = (start: string) => about.filter((message) => message.startsWith(start)).length
+  expect([perRole('Redis connected'), perRole('Redis unavailable'), perRole('Redis recovered')]).toEqual([
+    2, 2, 2,
+  ])
+  expect(about).toHaveLength(6)
+})
+
+test('the breaker holds for a Redis that takes connections and closes them, and ends with it', async () => {
+  await redis.kill()
+  const closing = createServer((socket) => socket.destroy()).listen(redis.port, '127.0.0.1')
+  await once(closing, 'listening')
+  for (let i = 0; i < 20; i += 1) {
+    expect((await read(`key:${i}`)).value).toBe('loaded')
+    await pause(50)
+  }
+  closing.close()
+  await once(closing, 'close')
+  await redis.start()
+  await app.untilStatus('redis')
+})
+
+test.each([
+  ['a replica', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
+  [
+    'one without its replicas',
+    ['CONFIG', 'SET', 'min-replicas-to-write', '1'],
+    ['CONFIG', 'SET', 'min-replicas-to-write', '0'],
+  ],
+  ['a full one', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
+])('a server that refuses writes is not taken for a healthy one: %s', async (_name, refuse, accept) => {
+  await redis.command(...refuse)
+  expect((await read('key')).value).toBe('loaded')
+  expect(app.stores.cache.status().status).toBe('memory')
+  await pause(1_000)
+  expect(app.stores.cache.status().status).toBe('memory')
+  await redis.command(...accept)
+  await app.untilStatus('redis')
+})
+
+test('nowhere: it serves from memory and says why in one line', async () => {
+  const lost = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
+  try {
+    const { value } = await lost.cache.getOrLoad('key', policy, async () => 'loaded')
+    expect(value).toBe('loaded')
+    await eventually(() => expect(lost.lines.length).toBeGreaterThanOrEqual(2), 8_000)
+    await pause(2_000)
+    const lines = lost.lines.filter(({ message }) => message.includes('Redis'))
+    expect(lines).toHaveLength(2) // one for each role
+    expect(lines[0]?.message).toContain('ECONNREFUSED')
+  } finally {
+    await lost.close()
+  }
+})
