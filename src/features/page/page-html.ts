@@ -69,7 +69,7 @@ function statusSection(
     <div><dt>${text.status}</dt><dd aria-live="polite"><span id="status-word">${text.statuses[status]}</span>
       <small>${text.since} <time id="since" datetime="${since}">${since.slice(0, 19).replace('T', ' ')} UTC</time></small></dd></div>
     <div><dt>${text.hitRate}</dt><dd><span id="hit-rate">${rate}</span>
-      <small><span id="reads">${reads}</span> ${text.reads}</small></dd></div>
+      <small>${text.reads} <span id="reads">${reads}</span></small></dd></div>
     <div><dt>${text.uptime}</dt><dd><span id="uptime">${duration(uptimeSeconds)}</span></dd></div>
   </dl>
 </section>`
@@ -86,7 +86,7 @@ function countriesSection(language: PageLanguage, query: string, countries: read
     <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}" aria-label="${text.search}" autocomplete="off">
     <button>${text.searchButton}</button>
   </form>
-  <p id="found" aria-live="polite">${text.found}: <span id="count">${countries.length}</span></p>
+  <p id="found" aria-live="polite">${text.found} <span id="count">${countries.length}</span></p>
   <table>
     <thead><tr><th scope="col">${code}</th><th scope="col">${name}</th><th scope="col">${capital}</th><th scope="col">${currency}</th><th scope="col">${phone}</th></tr></thead>
     <tbody id="rows">${countries.map(rowHtml)}</tbody>

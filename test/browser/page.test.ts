@@ -1,0 +1,78 @@
+// The page at / in a real browser: both languages, with and without JavaScript, while Redis is there and while not.
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { startApp, type TestApp } from '../helpers/app.ts'
+import { startBrowser } from '../helpers/browser.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+
+let redis: TestRedis
+let app: TestApp
+let browser: Browser
+const problems: string[] = []
+
+beforeAll(async () => {
+  redis = await startRedis()
+  app = await startApp({ REDIS_URL: redis.url })
+  await app.untilStatus('redis')
+  browser = await startBrowser()
+}, 60_000)
+afterAll(async () => {
+  await browser?.close()
+  await app.close()
+  await redis.stop()
+})
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await (await browser.newContext(options)).newPage()
+  page.on('pageerror', (error) => problems.push(String(error)))
+  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
+  await page.goto(app.url + path)
+  return page
+}
+
+test('in the language of the browser, with a link to the other', async () => {
+  const page = await open('/', { locale: 'ru-RU' })
+  expect(await page.title()).toBe('Самовар')
+  expect(await page.locator('#rows tr').count()).toBe(252)
+  await page.getByRole('link', { name: 'English' }).click()
+  expect(await page.title()).toBe('Samovar')
+  expect(await page.locator('html').getAttribute('lang')).toBe('en')
+})
+
+test('searches as one types, and the address can be shared', async () => {
+  const page = await open('/?lang=en')
+  await page.getByRole('searchbox').fill('germ')
+  await eventually(async () => expect(await page.locator('#rows tr').count()).toBe(1))
+  expect(await page.locator('#rows').textContent()).toContain('Berlin')
+  expect(page.url()).toContain('q=germ')
+  await page.getByRole('searchbox').fill('nowhere')
+  await page.getByText('No country matches.').waitFor({ state: 'visible' })
+})
+
+test('works without JavaScript', async () => {
+  const page = await open('/?lang=ru', { javaScriptEnabled: false })
+  await page.getByRole('searchbox').fill('<b>япон')
+  await page.getByRole('button', { name: 'Найти' }).click()
+  expect(await page.getByText('Ничего не нашлось.').isVisible()).toBe(true)
+  await page.getByRole('searchbox').fill('япон')
+  await page.getByRole('button', { name: 'Найти' }).click()
+  expect(await page.locator('#rows tr').count()).toBe(1)
+})
+
+test('fits a phone', async () => {
+  const page = await open('/', { viewport: { width: 360, height: 640 } })
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+})
+
+test('says by itself when Redis is gone', async () => {
+  const page = await open('/?lang=en')
+  expect(await page.locator('#status-word').textContent()).toBe('Redis answers')
+  await redis.kill()
+  await page.getByText('serving from memory').waitFor({ timeout: 12_000 })
+  await redis.start()
+  await page.getByText('Redis answers').waitFor({ timeout: 15_000 })
+}, 60_000)
+
+test('nothing went wrong on any of these pages', () => {
+  expect(problems).toEqual([])
+})
