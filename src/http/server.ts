@@ -1,6 +1,6 @@
 // The HTTP server: what every request passes through, and a stop that cuts no answer short.
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import express, { type Router } from 'express'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -67,7 +67,8 @@ export function createHttpServer({ routers, trustProxy, log }: HttpServerOptions
     async close() {
       if (!server.listening) return
       stopping = true
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      // Not the HTTP server's own close, which cuts every connection that is between two requests.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
       for (const res of underWay) if (!res.headersSent) res.setHeader('Connection', 'close')
       // A connection that is idle now may be about to carry a request: it is answered, and told to go.
       await Promise.race([closed, pause(LAST_REQUEST_MS)])

@@ -21,7 +21,7 @@ export interface TieredStoreOptions {
 }
 
 export interface TieredStore extends Store {
-  /** The value when memory may answer alone, at once. */
+  /** The value when memory may answer for Redis, at once. */
   peek(key: string): Buffer | undefined
   /** Sweeps memory alone, at once. */
   sweepNow: MemoryStore['sweepNow']
@@ -57,7 +57,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   function peek(key: string): Buffer | undefined {
-    if (failover.isRedis() && !((trustedUntilMs.get(key) ?? 0) > now())) return undefined
+    if (!failover.isRedis() || !((trustedUntilMs.get(key) ?? 0) > now())) return undefined
     const value = memory.peek(key)
     if (!value) trustedUntilMs.delete(key)
     return value
