@@ -36,7 +36,13 @@ export function createApp(config: Config, log: Log): App {
   const stores = scope.add(openStores({ ...config, log }))
   const { clears } = stores
   const cache = scope.add(
-    createCache({ store: stores.cache.store, clears, enabled: config.cache.enabled, log }),
+    createCache({
+      store: stores.cache.store,
+      clears,
+      enabled: config.cache.enabled,
+      defaultFreshMs: config.cache.ttlMs,
+      log,
+    }),
   )
   const limiter = createLimiter({ store: stores.state.store })
 

@@ -19,11 +19,11 @@ const POLL_MS = { first: 10, cap: 200 }
 const JITTER = 0.1 // of the fresh time, so that what was loaded together does not expire together
 
 export interface CachePolicy<T> {
-  /** How long a value is used without asking the source again, ms. */
-  freshMs: number
+  /** How long a value is used without asking the source again, ms; the cache's own default when not said. */
+  freshMs?: number
   /** How much longer it is used while a new one is loaded in the background, or while the source fails, ms. */
   staleMs: number
-  /** How long "there is no such thing" is believed, ms. */
+  /** How long "there is no such thing" is believed, ms; the cache's own default when not said. */
   absentMs?: number
   tags?: readonly string[]
   /** Throws when the stored JSON is not a T: the entry is then a miss. */
@@ -70,6 +70,8 @@ export interface CacheOptions {
   store: CacheStore
   clears: ClearNumbers
   enabled: boolean
+  /** How long a value is fresh whose policy does not say, ms. */
+  defaultFreshMs?: number
   log: Log
   now?: Now
 }
@@ -84,7 +86,8 @@ interface Load {
   revoked: boolean
 }
 
-export function createCache({ store, clears, enabled, log, now = Date.now }: CacheOptions): Cache {
+export function createCache(options: CacheOptions): Cache {
+  const { store, clears, enabled, defaultFreshMs = 5 * MINUTE, log, now = Date.now } = options
   const flights = createSingleFlight<Cached<unknown>>()
   const loads = new Map<string, Load>()
   // A value in memory is the same bytes each time, so it is decoded and checked once.
@@ -184,8 +187,7 @@ export function createCache({ store, clears, enabled, log, now = Date.now }: Cac
 
   function fresh<T>(outcome: CacheOutcome, value: T | undefined, policy: CachePolicy<T>): Cached<T> {
     const body = value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value))
-    const freshMs =
-      value === undefined ? (policy.absentMs ?? Math.min(MINUTE, policy.freshMs)) : policy.freshMs
+    const freshMs = (value === undefined ? policy.absentMs : policy.freshMs) ?? defaultFreshMs
     const storedAtMs = now()
     const freshUntilMs = Math.round(storedAtMs + freshMs * (1 - JITTER * Math.random()))
     return { outcome, body, etag: etagOf(body), storedAtMs, freshUntilMs, value }

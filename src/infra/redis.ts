@@ -96,11 +96,19 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       client = fresh
     } catch (cause) {
       fresh.destroy()
-      if (canTrack && cause instanceof ErrorReply && !REFUSALS.test(cause.message)) {
-        canTrack = false // a server without CLIENT TRACKING says so by an error: connect once more without it
-        return open()
-      }
-      throw unavailable(cause)
+      if (!canTrack || !(cause instanceof ErrorReply)) throw unavailable(cause)
+      await openUntracked()
+    }
+  }
+
+  // A server without CLIENT TRACKING (or a user who may not use it) refuses the handshake; so do others, for longer.
+  async function openUntracked(): Promise<void> {
+    canTrack = false
+    try {
+      await open()
+    } catch (cause) {
+      canTrack = true
+      throw cause
     }
   }
 

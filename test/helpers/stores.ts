@@ -22,7 +22,13 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     memoryBudgetBytes,
     log,
   })
-  const cache = createCache({ store: stores.cache.store, clears: stores.clears, enabled: true, log })
+  const cache = createCache({
+    store: stores.cache.store,
+    clears: stores.clears,
+    enabled: true,
+    defaultFreshMs: 60_000,
+    log,
+  })
   stores.start()
   const statuses = () => [stores.cache.status().status, stores.state.status().status]
   return {

@@ -229,3 +229,28 @@ test('keys carry literal names, and a sweep leaves what is not ours', async () =
   await eventually(async () => expect(await redis.command('EXISTS', key)).toBe(':0\r\n'))
   expect(await redis.command('GET', 'of-another-program')).toContain('precious')
 })
+
+test('a server that does not tell of writes: what is in memory is asked for again after a second', async () => {
+  await redis.command('ACL', 'SETUSER', 'limited', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking')
+  const deaf = await openProcess({
+    cacheUrl: `redis://limited:secret@127.0.0.1:${redis.port}`,
+    budgetMs: 2_000,
+  })
+  try {
+    await deaf.untilStatus('redis')
+    const [key, source] = [newKey(), createSource()]
+    await deaf.cache.getOrLoad(key, policy, source.load)
+    source.value = 'second'
+    await one.cache.invalidate([key])
+    await eventually(async () => {
+      expect((await deaf.cache.getOrLoad(key, policy, source.load)).value).toBe('second')
+    }, 3_000)
+    source.value = 'third'
+    await one.cache.clear({ prefix: key })
+    await eventually(async () => {
+      expect((await deaf.cache.getOrLoad(key, policy, source.load)).value).toBe('third')
+    }, 3_000)
+  } finally {
+    await deaf.close()
+  }
+})

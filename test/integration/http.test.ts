@@ -303,6 +303,25 @@ describe('variants', () => {
     }
   })
 
+  test('REDIS_TTL: how long it is believed that there is no such country', async () => {
+    const brief = await startApp({ REDIS_URL: 'off', REDIS_TTL: '0.3' })
+    try {
+      const outcomes = async () => {
+        expect((await brief.get('/api/countries/ZZ')).status).toBe(404)
+        const { hits, misses } = await brief.stats()
+        return [hits, misses]
+      }
+      expect([await outcomes(), await outcomes()]).toEqual([
+        [0, 1],
+        [1, 1],
+      ])
+      await new Promise((resolve) => setTimeout(resolve, 400))
+      expect(await outcomes()).toEqual([1, 2])
+    } finally {
+      await brief.close()
+    }
+  })
+
   test('a password, a port and a database in REDIS_URL', async () => {
     const guarded = await startRedis('--requirepass', 'p@ss:w%rd')
     const url = `redis://:${encodeURIComponent('p@ss:w%rd')}@localhost:${guarded.port}/3`
