@@ -11,6 +11,7 @@ const CONTRACTS = [
   'infra/bus/bus.ts',
   'infra/queue/queue.ts',
   'infra/cache.ts',
+  'infra/cached.ts',
   'infra/limiter.ts',
   'infra/sql/sql.ts',
   'infra/fetch-json.ts',

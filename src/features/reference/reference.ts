@@ -1,6 +1,7 @@
 // Reference data through the cache: countries from a SQL database, under keys that an operator can look up.
 import { z } from 'zod'
-import type { Cache, Cached } from '../../infra/cache.ts'
+import type { Cache } from '../../infra/cache.ts'
+import type { Cached } from '../../infra/cached.ts'
 import type { Sql } from '../../infra/sql/sql.ts'
 import { DAY } from '../../lib/time.ts'
 import { findCountry, listCountries } from './countries-table.ts'

@@ -7,6 +7,7 @@
 // merging  What happened meanwhile is played into Redis (Merge), until nothing is pending. Then → redis; a failure → memory.
 import { randomUUID } from 'node:crypto'
 import { createBackoff } from '../../lib/backoff.ts'
+import { createOverruns } from '../../lib/overruns.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { RedisConnection } from '../redis.ts'
@@ -185,35 +186,4 @@ async function roundTrip(connection: RedisConnection, key: string): Promise<void
     return value?.toString()
   })
   if (read !== mark) throw new StoreUnavailable('refused', 'it did not keep what was written')
-}
-
-/** Tells when more than half of a second's commands were over budget. */
-function createOverruns(now: Now) {
-  let secondStartedMs = 0
-  let current = { answered: 0, overran: 0 }
-  let last = current
-
-  function turn(): void {
-    const ageMs = now() - secondStartedMs
-    if (ageMs >= 0 && ageMs < SECOND) return
-    last = ageMs < 2 * SECOND ? current : { answered: 0, overran: 0 }
-    current = { answered: 0, overran: 0 }
-    secondStartedMs = now()
-  }
-
-  return {
-    answered() {
-      turn()
-      current.answered += 1
-    },
-    overran(): boolean {
-      turn()
-      current.overran += 1
-      return current.overran + last.overran > current.answered + last.answered
-    },
-    reset() {
-      secondStartedMs = 0
-      turn()
-    },
-  }
 }

@@ -1,0 +1,30 @@
+// What a feature says of a value it wants cached, and what it gets.
+
+export interface CachePolicy<T> {
+  /** How long a value is used without asking the source again, ms; the cache's own default when not said. */
+  freshMs?: number
+  /** How much longer it is used while a new one is loaded in the background, or while the source fails, ms. */
+  staleMs: number
+  /** How long "there is no such thing" is believed, ms; the cache's own default when not said. */
+  absentMs?: number
+  tags?: readonly string[]
+  /** Throws when the stored JSON is not a T: the entry is then a miss. */
+  parse: (json: unknown) => T
+}
+
+/** `bypass`: the cache is switched off. */
+export type CacheOutcome = 'hit' | 'stale' | 'miss' | 'bypass'
+
+export interface Cached<T> {
+  readonly outcome: CacheOutcome
+  /** The JSON as it is sent; empty when the value is undefined. */
+  readonly body: Buffer
+  readonly etag: string
+  readonly storedAtMs: number
+  readonly freshUntilMs: number
+  /** Undefined when the source said that there is none. The same object each time: do not change it. */
+  readonly value: T | undefined
+}
+
+/** Asks the source; undefined when it says that there is none. */
+export type Load<T> = () => Promise<T | undefined>
