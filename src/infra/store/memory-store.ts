@@ -80,7 +80,7 @@ export function createMemoryStore({
       if (bytes + neededBytes <= budgetBytes) return
       if (key !== except && (whenFull === 'evict' || expiresAtMs <= now())) remove(key)
     }
-    if (whenFull === 'refuse') throw stateFull()
+    if (whenFull === 'refuse' && bytes + neededBytes > budgetBytes) throw stateFull()
   }
 
   function holds({ key, holder }: Lease): boolean {
