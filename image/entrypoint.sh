@@ -15,7 +15,9 @@ refuse() {
 }
 
 if [ "$(id -u)" = 0 ]; then
-  mkdir -p "$run" "$DATA_DIR" || refuse "a read-only root needs a tmpfs at /run and a volume at $DATA_DIR"
+  mkdir -p "$run" "$DATA_DIR" 2>/dev/null || true
+  { [ -w "$run" ] && [ -w "$DATA_DIR" ]; } ||
+    refuse "a read-only root needs --tmpfs /run, --tmpfs /tmp and a volume at $DATA_DIR"
   # An earlier run of this container may have left its files; a platform mounts the volume owned by root.
   find "$run" -mindepth 1 -delete
   { chown samovar:samovar "$run" && chmod 700 "$run" &&

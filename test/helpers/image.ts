@@ -50,7 +50,21 @@ class ImageContainer extends GenericContainer {
 
 const closers: (() => Promise<unknown>)[] = []
 
-/** Removes every container and volume of this test file. For afterAll. */
+/** Runs the round again and again until stopped, at the latest by removeAll. Resolves when the last round has ended. */
+export function keepOn(round: () => Promise<unknown>): () => Promise<void> {
+  let on = true
+  const rounds = (async () => {
+    while (on) await round()
+  })()
+  const stop = () => {
+    on = false
+    return rounds
+  }
+  closers.push(stop)
+  return stop
+}
+
+/** Ends what goes on and removes every container and volume of this test file. For afterAll. */
 export async function removeAll(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close().catch(() => {})
 }
@@ -106,7 +120,11 @@ export async function boot(options: Options = {}) {
   }
 
   async function stats() {
-    const response = await get('/api/cache/stats')
+    const token = options.env?.ADMIN_TOKEN
+    const response = await get(
+      '/api/cache/stats',
+      token ? { headers: { authorization: `Bearer ${token}` } } : {},
+    )
     // biome-ignore lint/suspicious/noExplicitAny: the shape of stats is the subject of other tests.
     return (await response.json()) as any
   }

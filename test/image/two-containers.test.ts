@@ -1,0 +1,72 @@
+// A redeploy: for a moment two containers have one /data. The newcomer serves from memory, the holder hands over.
+import { boot, bootReady, createVolume, removeAll, type Samovar, until } from '../helpers/image.ts'
+
+afterAll(removeAll)
+
+// Writes to redis-state as fast as it acknowledges, until the server goes away; prints what was acknowledged.
+const WRITER = `
+import { createClient } from '/app/node_modules/redis/dist/index.js'
+const client = createClient({ socket: { path: '/run/samovar/redis-state.sock', reconnectStrategy: false } })
+client.on('error', () => {})
+await client.connect()
+let acknowledged = 0
+try {
+  for (;;) {
+    await client.set('ledger:' + acknowledged, 'x')
+    acknowledged++
+  }
+} catch {}
+console.log(acknowledged)
+process.exit(0)`
+
+const word = (samovar: Samovar) => samovar.exec('cat /run/samovar/data')
+
+async function writersBelowData(samovar: Samovar): Promise<string> {
+  return samovar.exec(
+    `for f in /proc/[0-9]*/fd/*; do case $(readlink $f) in /data/samovar.lock*) ;; /data/*)
+       info=$(echo $f | sed s,/fd/,/fdinfo/,); grep -q 'flags:.*[12]$' $info && readlink $f;; esac; done 2>/dev/null; true`,
+  )
+}
+
+test('the holder hands over within 10 s and nothing that redis-state acknowledged is lost', async () => {
+  const volume = await createVolume()
+  const old = await bootReady({ volume })
+  const ledger = old.exec(`cat > /tmp/writer.mjs <<'END'\n${WRITER}\nEND\nnode /tmp/writer.mjs`)
+  await until(
+    'the ledger has entries',
+    10_000,
+    async () => Number(await old.exec('redis-cli -s /run/samovar/redis-state.sock DBSIZE')) > 500,
+  )
+
+  const young = await boot({ volume })
+  await until('the newcomer serves', 15_000, async () => (await young.get('/api/countries')).status === 200)
+  await until('the newcomer holds the data', 10_000, async () => (await word(young)) === 'held')
+  const waiting = (await young.log()).find(({ text }) => text.startsWith('redis-state: waits'))
+  const held = (await young.log()).find(({ text }) => text.startsWith('guard: /data held'))
+  expect(held!.atMs - waiting!.atMs).toBeLessThan(10_000)
+  expect(await word(old)).toBe('released')
+  expect(await writersBelowData(old)).toBe('')
+
+  await young.status('redis', 15_000)
+  const acknowledged = Number(await ledger)
+  expect(acknowledged).toBeGreaterThan(500)
+  const keys = await young.exec(
+    'redis-cli -s /run/samovar/redis-state.sock --scan --pattern "ledger:*" | wc -l',
+  )
+  expect(Number(keys)).toBeGreaterThanOrEqual(acknowledged)
+
+  // The old one goes on from memory and never comes back to the files.
+  expect((await old.get('/api/countries')).status).toBe(200)
+  expect((await old.stats()).status).toBe('memory')
+  expect((await old.stop()).code).toBe(0)
+  expect(await word(young)).toBe('held')
+  expect((await young.stats()).status).toBe('redis')
+}, 120_000)
+
+test('a newcomer whose holder is killed has the data at once', async () => {
+  const volume = await createVolume()
+  const old = await bootReady({ volume })
+  await old.raw.kill()
+  const young = await bootReady({ volume })
+  expect(await word(young)).toBe('held')
+}, 60_000)
