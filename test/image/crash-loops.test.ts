@@ -28,7 +28,7 @@ async function outcome(samovar: Awaited<ReturnType<typeof bootWith>>, timeoutMs:
 test.concurrent.each([
   [100, 3, 40_000],
   [1200, 3, 40_000],
-  [6000, 4, 60_000],
+  [6000, 3, 60_000],
   // Up for 30 s is a start that went well for pm2, which would go on for ever: the fourth restart in two minutes ends it.
   [30_000, 4, 150_000],
 ])(
