@@ -17,6 +17,8 @@ export function createLog({ level, format }: LogOptions): Log {
       pino.destination({ sync: true }),
     )
   }
-  const target = 'pino-pretty' // a development dependency: the image logs JSON
-  return pino({ ...shared, transport: { target, options: { translateTime: 'HH:MM:ss.l', sync: true } } })
+  return pino({
+    ...shared,
+    transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss.l', sync: true } },
+  })
 }

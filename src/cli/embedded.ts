@@ -5,7 +5,9 @@ import { InvalidEnvironment, readConfig } from '../config.ts'
 
 /** The lines of redis.conf that make the cache server answer where, and to whom, the configuration says. */
 function serverLines({ redis: { cache } }: ReturnType<typeof readConfig>): string[] {
-  if (!cache || !('port' in cache.at)) return []
+  if (!cache) return []
+  if ('path' in cache.at)
+    throw new InvalidEnvironment(['REDIS_URL must name a host and a port inside the image'])
   const lines = [`port ${cache.at.port}`]
   if (cache.database > 15) lines.push(`databases ${cache.database + 1}`)
   if (cache.username && cache.username !== 'default') {

@@ -8,7 +8,7 @@ import type { EntryHead } from './cache-entry.ts'
 import { type ClearScope, generationField, keys } from './keys.ts'
 import type { Generations, Store } from './store/store.ts'
 
-const POLL_MS = SECOND // where the server does not tell us of other processes' clears
+const UNTRACKED_TRUST_MS = SECOND // where the server does not tell us of other processes' clears
 
 export interface ClearNumbers {
   /** The last number known to this process: what an entry that is loaded now must carry. */
@@ -22,7 +22,6 @@ export interface ClearNumbers {
   refresh(): Promise<void>
   /** On Redis' return: learns its numbers, and teaches it ours where it lost them. */
   synchronize(): Promise<void>
-  close(): void
 }
 
 export interface ClearNumbersOptions {
@@ -39,9 +38,7 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
   const numbers = new Map<string, number>()
   const prefixes = new Map<string, number>() // the fields that are prefixes, ready to be compared
   let loaded = false
-  const poll = setInterval(() => {
-    if (isRedis() && !isTracked()) void refresh()
-  }, POLL_MS).unref()
+  let readAtMs = 0
 
   const numberOf = (field: string) => numbers.get(field) ?? 0
 
@@ -56,6 +53,13 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     for (const [field, number] of numbers) {
       if (field.startsWith('prefix:')) prefixes.set(field.slice('prefix:'.length), number)
     }
+  }
+
+  // Asked by those who judge entries, so that an app nobody uses asks nothing of a rented server.
+  function refreshIfOld(): void {
+    if (isTracked() || !isRedis() || now() - readAtMs < UNTRACKED_TRUST_MS) return
+    readAtMs = now()
+    void refresh()
   }
 
   async function refresh(): Promise<void> {
@@ -80,6 +84,7 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
   return {
     top: () => numberOf('top'),
     isDead(key, { generation, tags }) {
+      refreshIfOld()
       if (numberOf('all') > generation) return true
       for (const tag of tags) if (numberOf(`tag:${tag}`) > generation) return true
       for (const [prefix, number] of prefixes) if (number > generation && key.startsWith(prefix)) return true
@@ -93,6 +98,5 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     isLoaded: () => loaded,
     refresh,
     synchronize,
-    close: () => clearInterval(poll),
   }
 }

@@ -1,5 +1,6 @@
 // One connection to one Redis: fail-fast, timed, replaced as a whole when it is lost or hangs.
 // It does not retry by itself: failover.ts decides when to open it again, so that one place knows the status.
+import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
 import { createDeadlines } from '../lib/deadlines.ts'
 import type { RedisTarget } from '../lib/redis-url.ts'
@@ -26,7 +27,7 @@ function buildClient({
     'path' in at
       ? { path: at.path, tls: false as const }
       : at.tls
-        ? { host: at.host, port: at.port, tls: true as const, servername: at.host, ...(ca && { ca }) }
+        ? { host: at.host, port: at.port, tls: true as const, ...serverName(at.host), ...(ca && { ca }) }
         : { host: at.host, port: at.port }
   return createClient({
     socket: { ...socket, connectTimeout: CONNECT_MS, reconnectStrategy: false },
@@ -41,6 +42,9 @@ function buildClient({
     commandsQueueMaxLength: 100_000,
   })
 }
+
+// node-redis sends no SNI by itself, and hosts that route by it then refuse. An address has none (RFC 6066).
+const serverName = (host: string) => (isIP(host) === 0 ? { servername: host } : {})
 
 export type RedisClient = ReturnType<typeof buildClient>
 
@@ -171,7 +175,8 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
 function unavailable(cause: unknown): StoreUnavailable {
   if (cause instanceof StoreUnavailable) return cause
   const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)
-  return new StoreUnavailable(cause instanceof ErrorReply ? 'refused' : 'lost', message, { cause })
+  const [firstSentence = message] = message.split(/\.\s|\.$/, 1) // Redis explains at length
+  return new StoreUnavailable(cause instanceof ErrorReply ? 'refused' : 'lost', firstSentence, { cause })
 }
 
 // Node reports a refused connection to a name with two addresses as an AggregateError without a message.

@@ -1,11 +1,8 @@
 // What the cache role's server says of itself, asked in the background: who reads it asks nobody.
 
-import { SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import type { RedisConnection } from './redis.ts'
 import { StoreUnavailable } from './store/store.ts'
-
-const EVERY_MS = 5 * SECOND
 
 export interface ServerSample {
   readonly version: string | null
@@ -17,7 +14,7 @@ export interface ServerSample {
 }
 
 export interface Sampler {
-  /** The last sample, at most 5 s old while the server answers; undefined before the first. */
+  /** The last sample, at most `everyMs` old while the server answers; undefined before the first. */
   last(): ServerSample | undefined
   /** Asks now, for one who has just changed something. */
   refresh(): Promise<void>
@@ -26,12 +23,14 @@ export interface Sampler {
 
 export interface SamplerOptions {
   connection: RedisConnection
+  /** Rented servers count every command, so they are asked less often. */
+  everyMs: number
   log: Log
 }
 
-export function createSampler({ connection, log }: SamplerOptions): Sampler {
+export function createSampler({ connection, everyMs, log }: SamplerOptions): Sampler {
   let last: ServerSample | undefined
-  const timer = setInterval(() => void refresh(), EVERY_MS).unref()
+  const timer = setInterval(() => void refresh(), everyMs).unref()
 
   async function refresh(): Promise<void> {
     try {

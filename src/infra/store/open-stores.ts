@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisTarget } from '../../lib/redis-url.ts'
 import { createScope } from '../../lib/scope.ts'
+import { MINUTE, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { CacheStore } from '../cache.ts'
 import { decodeHead } from '../cache-entry.ts'
@@ -83,7 +84,7 @@ function openMemoryStores(memory: MemoryStore, standby: MemoryStore, log: Log): 
     clears,
     pendingWrites: () => 0,
     start: () => log.info('Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory'),
-    close: async () => clears.close(),
+    close: async () => {},
   }
 }
 
@@ -106,15 +107,13 @@ function openRedisStores(
   )
   const stateRedis = createRedisStore({ connection: stateConnection, prefix: statePrefix })
   const stateStore = createFailoverStore({ redis: stateRedis, standby, failover: stateFailover })
-  const clears = scope.add(
-    createClearNumbers({
-      store: stateStore,
-      redis: stateRedis,
-      isRedis: stateFailover.isRedis,
-      isTracked: stateConnection.isTracked,
-      log,
-    }),
-  )
+  const clears = createClearNumbers({
+    store: stateStore,
+    redis: stateRedis,
+    isRedis: stateFailover.isRedis,
+    isTracked: stateConnection.isTracked,
+    log,
+  })
   stateConnection.onInvalidate((key) => {
     if (key === keys.generations || key === undefined) void clears.refresh()
   })
@@ -133,7 +132,9 @@ function openRedisStores(
       return head && head.staleUntilMs - Date.now()
     },
   })
-  const sampler = scope.add(createSampler({ connection: cacheConnection, log }))
+  const sampler = scope.add(
+    createSampler({ connection: cacheConnection, everyMs: mode === 'external' ? MINUTE : 5 * SECOND, log }),
+  )
 
   return {
     cache: {
@@ -166,7 +167,10 @@ function openRedisStores(
         isPending: cacheStore.merge.isPending,
         async run() {
           // What the cache holds can be judged only by one who knows the clears.
-          if (!clears.isLoaded()) throw new StoreUnavailable('lost', 'the state role has not been read yet')
+          if (!clears.isLoaded()) {
+            const reason = stateFailover.status().lastError ?? 'it has not been read yet'
+            throw new StoreUnavailable('lost', `the cache waits for the state role: ${reason}`)
+          }
           await cacheStore.merge.run()
           await sampler.refresh()
         },

@@ -35,13 +35,23 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   const trustedUntilMs = new Map<string, number>()
   // A read under way fills memory only if nothing happened to its key since: the token is gone when something did.
   const reading = new Map<string, symbol>()
+  const echoes = new Set<string>() // keys our script writes, until we are told of it
   let deletedAway: Set<string> | 'too many' = new Set()
   let owedSweep: Parameters<Store['sweep']>[1] | undefined
 
   connection.onInvalidate((key) => {
-    if (key !== undefined) return forget([key])
-    reading.clear()
-    trustedUntilMs.clear()
+    if (key === undefined) {
+      reading.clear()
+      trustedUntilMs.clear()
+      return
+    }
+    forget([key])
+    // Redis counts what a script writes as another client's, so our own write may be what we are told of: look.
+    if (echoes.delete(key))
+      void failover.attempt(
+        () => readThrough(key),
+        () => undefined,
+      )
   })
 
   function forget(names: readonly string[]): void {
@@ -119,6 +129,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         async () => {
           const token = Symbol()
           reading.set(key, token)
+          if (fence && connection.isTracked()) echoes.add(key)
           const written = await redis.set(key, value, ttlMs, fence)
           if (reading.get(key) !== token) return written
           reading.delete(key)
@@ -166,6 +177,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         await replayDeletes()
         trustedUntilMs.clear()
         reading.clear()
+        echoes.clear()
         if (owedSweep) await redis.sweep('', owedSweep)
         owedSweep = undefined
       },
