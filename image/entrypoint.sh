@@ -29,7 +29,8 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 mkdir -p "$run" 2>/dev/null || true
-[ -w "$run" ] || refuse "$run is not writable for user $(id -u): mount a tmpfs at /run (--tmpfs /run)"
+[ -w "$run" ] || refuse "$run is not writable for user $(id -u): mount a tmpfs there (--tmpfs $run:uid=$(id -u),mode=700)"
+[ -w /tmp ] || refuse "/tmp is not writable: a read-only root needs --tmpfs /tmp"
 [ -d "$DATA_DIR" ] && [ -w "$DATA_DIR" ] ||
   refuse "$DATA_DIR is not writable for user $(id -u): mount a volume there that this user owns, or start as root"
 find "$run" -mindepth 1 -delete
@@ -59,7 +60,9 @@ state_mb=$((free_mb * 12 / 100))
 cache_mb=$((free_mb * 22 / 100))
 heap_mb=$((free_mb * 42 / 100))
 [ "$heap_mb" -le 2048 ] || heap_mb=2048
-export SAMOVAR_HEAP_MB="$heap_mb" MEMORY_BUDGET_MB="${MEMORY_BUDGET_MB:-$((heap_mb * 40 / 100))}"
+workers=${WEB_CONCURRENCY:-1}
+case $workers in *[!0-9]* | '' | 0) workers=1 ;; esac # what it should be instead is said below
+export SAMOVAR_HEAP_MB="$heap_mb" MEMORY_BUDGET_MB="${MEMORY_BUDGET_MB:-$((heap_mb * 40 / 100 / workers + 1))}"
 say "memory: $source $limit_mb MiB gives cache $cache_mb, state $state_mb, Node's heap $heap_mb, in-process budget $MEMORY_BUDGET_MB MiB"
 
 # The configuration is read in one place, by the app's own code; it lists all problems itself.

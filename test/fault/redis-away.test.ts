@@ -49,6 +49,14 @@ test('frozen: all calls under way cost one budget, later ones none', async () =>
   await app.untilStatus('redis')
 })
 
+test('frozen while nobody asks anything of it: noticed all the same', async () => {
+  await read('key')
+  redis.freeze()
+  await eventually(() => expect(app.stores.cache.status().status).toBe('memory'), 2_000)
+  redis.thaw()
+  await app.untilStatus('redis')
+})
+
 test('a request of five commands waits one budget, not five', async () => {
   redis.freeze()
   const startedAt = performance.now()

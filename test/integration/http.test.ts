@@ -352,6 +352,7 @@ describe('variants', () => {
       await waiting.close()
       rmSync(runDir, { recursive: true })
     }
+    await app.get('/api/countries/IS')
     expect(existsSync(join(app.dataDir, 'reference.db'))).toBe(true)
   })
 })

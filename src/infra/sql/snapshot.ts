@@ -4,7 +4,7 @@
 import type { Log } from '../../log.ts'
 import type { DataLock } from '../data-lock.ts'
 import type { Sql } from './sql.ts'
-import { type Fill, makeDatabase, openDatabase } from './sqlite.ts'
+import { type Fill, makeDatabase, openDatabase, type SnapshotDatabase } from './sqlite.ts'
 
 export interface SnapshotOptions {
   path: string
@@ -19,14 +19,22 @@ export interface Snapshot extends Sql {
 }
 
 export function openSnapshot({ path, fill, dataLock, log }: SnapshotOptions): Snapshot {
-  makeIfAllowed()
-  let database = openDatabase(path, fill)
+  let database: SnapshotDatabase | undefined
 
   dataLock.onChange(() => {
-    if (!makeIfAllowed()) return
+    if (!database || !makeIfAllowed()) return
     database.close()
     database = openDatabase(path, fill)
   })
+
+  // On first use, so that the app listens before a first start fills the tables.
+  function open(): SnapshotDatabase {
+    if (!database) {
+      makeIfAllowed()
+      database = openDatabase(path, fill)
+    }
+    return database
+  }
 
   function makeIfAllowed(): boolean {
     if (dataLock.state() !== 'held') return false
@@ -40,7 +48,7 @@ export function openSnapshot({ path, fill, dataLock, log }: SnapshotOptions): Sn
   }
 
   return {
-    all: (query, ...parameters) => database.all(query, ...parameters),
-    close: () => database.close(),
+    all: (query, ...parameters) => open().all(query, ...parameters),
+    close: () => database?.close(),
   }
 }

@@ -47,17 +47,21 @@ export interface FailoverOptions {
   role: 'cache' | 'state'
   connection: RedisConnection
   probeKey: string
+  /** Whether Redis is asked a few times a second although nobody else does, so that its loss is noticed at once. */
+  hasHeartbeat: boolean
   log: Log
   now?: Now
 }
 
 const PROBE = { firstMs: 50, capMs: SECOND }
+const HEARTBEAT_MS = 250
 const START_GRACE_MS = 3 * SECOND // a Redis that starts beside us is awaited this long before it counts as an outage
 
 export function createFailover({
   role,
   connection,
   probeKey,
+  hasHeartbeat,
   log,
   now = Date.now,
 }: FailoverOptions): Failover {
@@ -75,7 +79,25 @@ export function createFailover({
   const overruns = createOverruns(now)
   const backoff = createBackoff(PROBE)
 
+  const heartbeat = hasHeartbeat ? setInterval(beat, HEARTBEAT_MS).unref() : undefined
+
   connection.onLost(leave)
+
+  async function beat(): Promise<void> {
+    if (status !== 'redis') return
+    try {
+      await connection.call((client) => client.ping())
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** Leaves Redis if this failure says so; throws what is not a failure of Redis. */
+  function failed(error: unknown): void {
+    if (!(error instanceof StoreUnavailable)) throw error
+    if (error.reason !== 'slow' || overruns.overran()) leave(error)
+    if (error.reason === 'silent') connection.drop()
+  }
 
   function leave(cause: StoreUnavailable): void {
     lastError = cause.message
@@ -149,9 +171,7 @@ export function createFailover({
           overruns.answered()
           return answer
         } catch (error) {
-          if (!(error instanceof StoreUnavailable)) throw error
-          if (error.reason !== 'slow' || overruns.overran()) leave(error)
-          if (error.reason === 'silent') connection.drop()
+          failed(error)
         }
       }
       servedCalls += 1
@@ -167,6 +187,7 @@ export function createFailover({
     close() {
       closed = true
       clearTimeout(timer)
+      clearInterval(heartbeat)
       connection.close()
     },
   }

@@ -99,11 +99,18 @@ function openRedisStores(
   const statePrefix = `${prefix}state:`
   // Where others keep keys as well, or the state role does, the server's counts are not the cache's.
   const isOurs = mode === 'embedded' && 'path' in config.state.at
+  const hasHeartbeat = mode === 'embedded' // a rented server counts every command
   const probeKey = `${prefix}probe:${randomUUID()}`
 
   const stateConnection = connectRedis({ target: config.state, ca, budgetMs, trackPrefix: statePrefix })
   const stateFailover = scope.add(
-    createFailover({ role: 'state', connection: stateConnection, probeKey: `${probeKey}:state`, log }),
+    createFailover({
+      role: 'state',
+      connection: stateConnection,
+      probeKey: `${probeKey}:state`,
+      hasHeartbeat,
+      log,
+    }),
   )
   const stateRedis = createRedisStore({ connection: stateConnection, prefix: statePrefix })
   const stateStore = createFailoverStore({ redis: stateRedis, standby, failover: stateFailover })
@@ -120,7 +127,13 @@ function openRedisStores(
 
   const cacheConnection = connectRedis({ target: config.cache, ca, budgetMs, trackPrefix: cachePrefix })
   const cacheFailover = scope.add(
-    createFailover({ role: 'cache', connection: cacheConnection, probeKey: `${probeKey}:cache`, log }),
+    createFailover({
+      role: 'cache',
+      connection: cacheConnection,
+      probeKey: `${probeKey}:cache`,
+      hasHeartbeat,
+      log,
+    }),
   )
   const cacheStore = createTieredStore({
     redis: createRedisStore({ connection: cacheConnection, prefix: cachePrefix }),
