@@ -1,6 +1,6 @@
 // The HTTP server: what every request passes through, and a stop that cuts no answer short.
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, Server as NetServer } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type Router } from 'express'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -37,7 +37,7 @@ export function createHttpServer({ routers, trustProxy, log }: HttpServerOptions
   app.use(answerNotFound, answerProblems(log))
 
   let stopping = false
-  const underWay = new Set<ServerResponse>()
+  const latest = new Map<Socket, ServerResponse>() // of each open connection
   const server: Server = createServer(
     {
       headersTimeout: 10 * SECOND,
@@ -46,8 +46,8 @@ export function createHttpServer({ routers, trustProxy, log }: HttpServerOptions
       connectionsCheckingInterval: 2 * SECOND,
     },
     (req, res) => {
-      underWay.add(res)
-      res.once('close', () => underWay.delete(res))
+      if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
+      latest.set(req.socket, res)
       if (stopping) res.setHeader('Connection', 'close')
       app(req, res)
     },
@@ -69,7 +69,7 @@ export function createHttpServer({ routers, trustProxy, log }: HttpServerOptions
       stopping = true
       // Not the HTTP server's own close, which cuts every connection that is between two requests.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      for (const res of underWay) if (!res.headersSent) res.setHeader('Connection', 'close')
+      for (const res of latest.values()) if (!res.headersSent) res.setHeader('Connection', 'close')
       // A connection that is idle now may be about to carry a request: it is answered, and told to go.
       await Promise.race([closed, pause(LAST_REQUEST_MS)])
       server.closeIdleConnections()

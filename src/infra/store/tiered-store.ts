@@ -81,9 +81,13 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       if (reading.get(key) !== token) return value
       const ttlMs = value && lifeMs(value)
       if (value && ttlMs !== undefined) {
-        await memory.set(key, value, ttlMs)
+        // A reply is a slice of what the socket read at once: kept as it is, it would keep all of that.
+        const own = Buffer.from(value)
+        await memory.set(key, own, ttlMs)
         trust(key)
-      } else memory.deleteNow([key])
+        return own
+      }
+      memory.deleteNow([key])
       return value
     } finally {
       if (reading.get(key) === token) reading.delete(key)
