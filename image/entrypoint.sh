@@ -3,7 +3,6 @@
 # Started as root it prepares the directories and goes on as user samovar; started as anyone else it needs them ready.
 # Ends with 78 and the reason when the container cannot work as it was configured.
 set -eu
-trap 'exit 0' TERM INT
 
 export SAMOVAR_RUN_DIR="${SAMOVAR_RUN_DIR:-/run/samovar}" DATA_DIR="${DATA_DIR:-/data}"
 run=$SAMOVAR_RUN_DIR
@@ -25,7 +24,7 @@ if [ "$(id -u)" = 0 ]; then
     refuse "root may not hand $DATA_DIR and $run over here: give the container CAP_CHOWN or run it with --user 1000"
   # The children of PID 1 write where it writes, and they are not root any more.
   chown samovar /proc/self/fd/1 /proc/self/fd/2 || true
-  exec setpriv --reuid samovar --regid samovar --clear-groups --no-new-privs /bin/sh "$0" "$@"
+  exec setpriv --reuid samovar --regid samovar --clear-groups --no-new-privs bash --posix "$0" "$@"
 fi
 
 mkdir -p "$run" 2>/dev/null || true
