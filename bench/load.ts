@@ -10,7 +10,7 @@ import { createDataLock } from '../src/infra/data-lock.ts'
 import { openSnapshot } from '../src/infra/sql/snapshot.ts'
 import type { Sql } from '../src/infra/sql/sql.ts'
 import { HOUR } from '../src/lib/time.ts'
-import { connectRaw, openAppStores, type RawClient, silent } from './open-app-stores.ts'
+import { connectRaw, openAppRoles, type RawClient, silent } from './open-app-roles.ts'
 import { type Benchmark, formatCount, formatMs, type Report } from './report.ts'
 import { callsPerSecond, median } from './statistics.ts'
 
@@ -27,7 +27,7 @@ interface Source {
   through(cache: Cache): () => Promise<Cached<unknown>>
 }
 
-type AppStores = Awaited<ReturnType<typeof openAppStores>>
+type AppStores = Awaited<ReturnType<typeof openAppRoles>>
 
 export const load: Benchmark = {
   summary:
@@ -41,8 +41,8 @@ export const load: Benchmark = {
       dataLock: createDataLock(undefined),
       log: silent,
     })
-    const withRedis = await openAppStores({ cache: cacheServer.url, state: stateServer.socketUrl })
-    const inMemory = await openAppStores()
+    const withRedis = await openAppRoles({ cache: cacheServer.url, state: stateServer.socketUrl })
+    const inMemory = await openAppRoles()
     const raw = await connectRaw(cacheServer.url)
     try {
       const rows: string[][] = []
@@ -93,8 +93,8 @@ async function measure(
   { withRedis, inMemory, raw }: { withRedis: AppStores; inMemory: AppStores; raw: RawClient },
 ): Promise<string[][]> {
   const switchedOff = createCache({
-    ...inMemory.stores,
-    store: inMemory.stores.cache.store,
+    ...inMemory.roles,
+    store: inMemory.roles.cache.store,
     enabled: false,
     log: silent,
   })
@@ -139,11 +139,11 @@ async function timeCold(source: Source, cache: Cache): Promise<number> {
 }
 
 /** As the first read of a process that has just started: another client's write makes this one forget its copy. */
-async function timeFromRedis(source: Source, { stores, cache }: AppStores, raw: RawClient): Promise<number> {
+async function timeFromRedis(source: Source, { roles, cache }: AppStores, raw: RawClient): Promise<number> {
   const bytes = await raw.get(source.key)
   if (!bytes) throw new Error(`${source.key} is not in Redis`)
   await raw.set(source.key, bytes, { expiration: 'KEEPTTL' })
-  while (stores.cache.store.peek(source.key)) await pause(1)
+  while (roles.cache.store.peek(source.key)) await pause(1)
   return await timeOf(source.through(cache), 'hit')
 }
 

@@ -1,8 +1,8 @@
-// What the app's stores cost against raw node-redis on the same server and the same kind of connection: the price of
+// What the app's roles cost against raw node-redis on the same server and the same kind of connection: the price of
 // deadlines, failover and the in-process tier while all is well.
 import { encodeEntry } from '../src/infra/cache-entry.ts'
 import { HOUR } from '../src/lib/time.ts'
-import { connectRaw, openAppStores, type RawClient, untilStatus } from './open-app-stores.ts'
+import { connectRaw, openAppRoles, type RawClient, untilStatus } from './open-app-roles.ts'
 import { type Benchmark, formatCount, type Report } from './report.ts'
 import { callsPerSecond, formatRatio, median } from './statistics.ts'
 
@@ -36,7 +36,7 @@ interface Contest {
 }
 
 export const store: Benchmark = {
-  summary: 'the stores as the app wires them against raw node-redis; hits in memory against a Map',
+  summary: 'the roles as the app wires them against raw node-redis; hits in memory against a Map',
   async run(processes) {
     // The image's two servers, the append-only file of the state role included; and one like the cache's for the raw
     // client, whose writes the app would otherwise be told of while they are timed.
@@ -45,36 +45,36 @@ export const store: Benchmark = {
     const stateServer = await processes.startRedis('--appendonly', 'yes')
     const urls = { cache: cacheServer.url, state: stateServer.socketUrl }
     const [app, rawCache, rawState, another] = await Promise.all([
-      openAppStores(urls),
+      openAppRoles(urls),
       connectRaw(rawServer.url),
       connectRaw(urls.state),
       connectRaw(urls.cache),
     ])
     try {
-      const { stores } = app
+      const { roles } = app
       await Promise.all(KEYS.map((key) => rawCache.set(key, entry)))
       await Promise.all(KEYS.map((key) => rawState.set(key, entry)))
       await Promise.all(KEYS.map((key) => rawState.set(`samovar:state:${key}`, entry)))
       const contests: Contest[] = [
         {
           name: 'state get',
-          ours: (key) => stores.state.store.get(key),
+          ours: (key) => roles.state.state.read(`session:${key}`),
           raw: (key) => rawState.get(key),
         },
         {
           name: 'state set',
-          ours: (key) => stores.state.store.set(key, entry, HOUR),
+          ours: (key) => roles.state.state.write(`session:${key}`, entry, HOUR),
           raw: (key) => rawState.set(key, entry, { PX: HOUR }),
         },
         {
           name: 'cache get, not in memory',
-          ours: (key) => stores.cache.store.get(key),
+          ours: (key) => roles.cache.store.get(key),
           raw: (key) => rawCache.get(key),
           prepare: () => makeMemoryForget(another, app),
         },
         {
           name: 'cache set',
-          ours: (key) => stores.cache.store.set(key, entry, HOUR),
+          ours: (key) => roles.cache.store.set(key, entry, HOUR),
           raw: (key) => rawCache.set(key, entry, { PX: HOUR }),
         },
       ]
@@ -89,7 +89,7 @@ export const store: Benchmark = {
   },
 }
 
-type AppStores = Awaited<ReturnType<typeof openAppStores>>
+type AppStores = Awaited<ReturnType<typeof openAppRoles>>
 
 async function compare({ name, ours, raw, prepare }: Contest, callers: number): Promise<string[]> {
   const calls = CALLS[callers]!
@@ -113,14 +113,14 @@ async function compare({ name, ours, raw, prepare }: Contest, callers: number): 
 }
 
 /** Another client writes every key: client tracking makes the app's memory tier drop it. */
-async function makeMemoryForget(another: RawClient, { stores }: AppStores): Promise<void> {
+async function makeMemoryForget(another: RawClient, { roles }: AppStores): Promise<void> {
   await Promise.all(KEYS.map((key) => another.set(key, entry, { PX: HOUR })))
-  await stores.cache.store.get('bench:absent') // its answer comes after the invalidations on the same connection
+  await roles.cache.store.get('bench:absent') // its answer comes after the invalidations on the same connection
 }
 
 function againstRaw(rows: string[][]): Report {
   return {
-    title: 'The stores against raw node-redis',
+    title: 'The roles against raw node-redis',
     columns: ['', 'callers', 'Samovar, calls/s', 'raw, calls/s', 'Samovar ÷ raw (min–max)'],
     rows,
     note:
@@ -132,23 +132,26 @@ function againstRaw(rows: string[][]): Report {
 }
 
 async function memoryHits(app: AppStores, servers: { kill(): void }[]): Promise<Report> {
-  const { stores, cache } = app
+  const { roles, cache } = app
   const map = new Map([['bench:hit', { value: entry, expiresAtMs: Date.now() + HOUR }]])
   const policy = { freshMs: HOUR, staleMs: 0, parse: (json: unknown) => json }
   const load = async () => ({ country: 'DE' })
   await cache.getOrLoad('bench:loaded', policy, load)
-  await stores.cache.store.set('bench:hit', entry, HOUR)
+  await roles.cache.store.set('bench:hit', entry, HOUR)
   const whileUp = [
-    { name: 'cache store, get', call: () => stores.cache.store.get('bench:hit') },
+    { name: 'cache store, get', call: () => roles.cache.store.get('bench:hit') },
     { name: 'cache, getOrLoad', call: () => cache.getOrLoad('bench:loaded', policy, load) },
   ]
   const rows: string[][] = []
   for (const { name, call } of whileUp) rows.push([name, 'redis', ...(await againstMap(call, map))])
 
   for (const server of servers) server.kill()
-  await untilStatus(stores, 'memory')
-  await stores.state.store.set('bench:hit', entry, HOUR)
-  const inOutage = [...whileUp, { name: 'state store, get', call: () => stores.state.store.get('bench:hit') }]
+  await untilStatus(roles, 'memory')
+  await roles.state.state.write('session:hit', entry, HOUR)
+  const inOutage = [
+    ...whileUp,
+    { name: 'state store, get', call: () => roles.state.state.read('session:hit') },
+  ]
   for (const { name, call } of inOutage) rows.push([name, 'memory', ...(await againstMap(call, map))])
   return {
     title: 'A hit in memory',

@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
 import { healthRoutes, type Phase } from './features/health/health-routes.ts'
+import { outagesRoutes } from './features/outages/outages-routes.ts'
 import { pageRoutes } from './features/page/page-routes.ts'
 import { fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
@@ -14,9 +15,8 @@ import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
 import { createLimiter } from './infra/limiter.ts'
+import { openRoles } from './infra/roles.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
-import { combineStatus } from './infra/status.ts'
-import { openStores } from './infra/store/open-stores.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
 
@@ -33,55 +33,56 @@ export function createApp(config: Config, log: Log): App {
   let phase: Phase = 'starting'
 
   const dataLock = scope.add(createDataLock(config.runDir))
-  const stores = scope.add(openStores({ ...config, log }))
-  const { clears } = stores
+  const roles = scope.add(openRoles({ ...config, dataLock, log }))
   const cache = scope.add(
     createCache({
-      store: stores.cache.store,
-      clears,
+      store: roles.cache.store,
+      clears: roles.clears,
       enabled: config.cache.enabled,
       defaultFreshMs: config.cache.ttlMs,
       log,
     }),
   )
-  const limiter = createLimiter({ store: stores.state.store })
+  const limiter = createLimiter({ state: roles.state.state })
 
   const countries = scope.add(
     openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
   )
   const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
 
-  const status = () => combineStatus([stores.cache.status(), stores.state.status()])
   const stats = () =>
     cacheStats(
       {
         enabled: config.cache.enabled,
         mode: config.mode,
         startedAtMs,
-        status: status(),
+        status: roles.status(),
         counts: cache.counts(),
-        server: stores.cache.server(),
-        memory: stores.cache.memorySize(),
-        pendingWrites: stores.pendingWrites(),
+        server: roles.cache.server(),
+        memory: roles.cache.memorySize(),
+        pendingWrites: roles.pendingWrites(),
+        standby: roles.state.coverage(),
       },
       Date.now(),
     )
 
+  const guard = config.adminToken === undefined ? undefined : requireToken(config.adminToken)
   const server = scope.add(
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
       routers: [
-        healthRoutes({ phase: () => phase, status }),
+        healthRoutes({ phase: () => phase, status: roles.status }),
         referenceRoutes(reference),
         cacheAdminRoutes({
           cache,
           stats,
-          countEntries: stores.cache.countKeys,
+          countEntries: roles.cache.countKeys,
           limiter,
-          guard: config.adminToken === undefined ? undefined : requireToken(config.adminToken),
+          guard,
           log,
         }),
+        outagesRoutes({ outages: roles.state.outages.all, guard }),
         pageRoutes({
           status: () => {
             const { status, since, hits, misses, uptimeSeconds } = stats()
@@ -99,7 +100,7 @@ export function createApp(config: Config, log: Log): App {
   return {
     async listen() {
       const port = await server.listen(config.port)
-      stores.start()
+      roles.start()
       phase = 'serving'
       return port
     },

@@ -122,6 +122,8 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     redis: Object.freeze({
       cache: cacheTarget,
       state: cacheTarget && (values.STATE_REDIS_URL ?? cacheTarget),
+      /** Whether the state role has a server of its own, so that the other one holds nothing but the cache. */
+      hasStateServer: mode === 'embedded' && values.STATE_REDIS_URL !== undefined,
       ca: values.REDIS_CA_FILE,
       budgetMs: values.REDIS_BUDGET_MS ?? (mode === 'external' ? 500 : 100),
       prefix: values.REDIS_PREFIX,
@@ -133,6 +135,7 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     }),
     memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
     adminToken: values.ADMIN_TOKEN,
+    workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),
     runDir: values.SAMOVAR_RUN_DIR,

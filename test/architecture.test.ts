@@ -7,7 +7,7 @@ import { parseSync } from '@swc/core'
 type Tree = ReadonlyMap<string, string>
 
 const CONTRACTS = [
-  'infra/store/store.ts',
+  'infra/state/state.ts',
   'infra/bus/bus.ts',
   'infra/queue/queue.ts',
   'infra/cache.ts',
@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Where a library may be imported; one that is not listed may be anywhere but in lib. */
 const FENCES: Record<string, RegExp> = {
   redis: /^infra\/(redis\.ts|.*\/redis-[^/]+)$/,
-  'node-cache': /^infra\/store\/memory-store\.ts$/,
+  'node-cache': /^infra\/store\/bounded-memory\.ts$/,
   bullmq: /^infra\/queue\/bull-queue\.ts$/,
   ws: /^features\/calls\/call-socket\.ts$/,
   'node:sqlite': /^infra\/sql\/sqlite\.ts$/,

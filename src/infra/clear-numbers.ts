@@ -6,11 +6,14 @@ import { type Now, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import type { EntryHead } from './cache-entry.ts'
 import { type ClearScope, generationField, keys } from './keys.ts'
-import type { Generations, Store } from './store/store.ts'
+import type { StateDisk } from './state/state-disk.ts'
+import type { OnDisk } from './state/state-files.ts'
+import type { Generations, StateStore } from './state/state-store.ts'
 
+const FACT = 'clears'
 const UNTRACKED_TRUST_MS = SECOND // where the server does not tell us of other processes' clears
 
-export interface ClearNumbers {
+export interface ClearNumbers extends OnDisk {
   /** The last number known to this process: what an entry that is loaded now must carry. */
   top(): number
   isDead(key: string, head: Pick<EntryHead, 'generation' | 'tags'>): boolean
@@ -22,11 +25,13 @@ export interface ClearNumbers {
   refresh(): Promise<void>
   /** On Redis' return: learns its numbers, and teaches it ours where it lost them. */
   synchronize(): Promise<void>
+  /** Whether a clear was made that Redis has not been taught. */
+  isPending(): boolean
 }
 
 export interface ClearNumbersOptions {
-  store: Store
-  redis: Store
+  store: Pick<StateStore, 'raise' | 'generations'>
+  redis: Pick<StateStore, 'raise' | 'generations'>
   isTracked: () => boolean
   isRedis: () => boolean
   log: Log
@@ -38,12 +43,19 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
   const numbers = new Map<string, number>()
   const prefixes = new Map<string, number>() // the fields that are prefixes, ready to be compared
   let loaded = false
+  let pending = false
   let readAtMs = 0
+  let disk: StateDisk | undefined
+
+  function remember(): void {
+    disk?.setFact(FACT, JSON.stringify([...numbers]))
+  }
 
   const numberOf = (field: string) => numbers.get(field) ?? 0
 
   function learn(fields: Generations): void {
     const all = Math.max(numberOf('all'), fields.get('all') ?? 0)
+    const before = numberOf('top')
     for (const [field, number] of fields) numbers.set(field, Math.max(numberOf(field), number))
     // What Redis has folded into `all` need not be kept here.
     for (const [field, number] of numbers) {
@@ -53,6 +65,7 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     for (const [field, number] of numbers) {
       if (field.startsWith('prefix:')) prefixes.set(field.slice('prefix:'.length), number)
     }
+    if (numberOf('top') > before) remember()
   }
 
   // Asked by those who judge entries, so that an app nobody uses asks nothing of a rented server.
@@ -67,6 +80,7 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
   }
 
   async function synchronize(): Promise<void> {
+    pending = false
     const remote = await redis.generations(keys.generations)
     const remoteAll = remote.get('all') ?? 0
     const lost = [...numbers.keys()].filter(
@@ -94,9 +108,22 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
       const field = generationField(scope)
       const number = await store.raise(keys.generations, [field], Math.max(numberOf('top'), now()))
       learn(new Map([...numbers, [field, number], ['top', number]]))
+      if (!isRedis()) pending = true
     },
     isLoaded: () => loaded,
+    isPending: () => pending,
+    useDisk(opened) {
+      disk = opened
+      const text = disk?.fact(FACT)
+      if (text) learn(union(numbers, new Map(JSON.parse(text) as [string, number][])))
+      remember()
+    },
     refresh,
     synchronize,
   }
+}
+
+function union(a: Generations, b: Generations): Generations {
+  const fields = [...new Set([...a.keys(), ...b.keys()])]
+  return new Map(fields.map((field) => [field, Math.max(a.get(field) ?? 0, b.get(field) ?? 0)]))
 }

@@ -1,7 +1,7 @@
-// Every key name. The kind of a key decides how it is merged after an outage.
+// Every key name. The kind of a key decides how two versions of it become one after an outage.
 
-/** What a key holds; one merge rule belongs to each kind (docs/architecture.md). */
-export type Kind = 'cache entry' | 'load lock' | 'generations' | 'limiter log'
+/** What a clear clears. */
+export type ClearScope = 'all' | { readonly prefix: string } | { readonly tag: string }
 
 export const keys = {
   /** Cache role. Cached values carry the names their features give them, as operators look them up. */
@@ -10,21 +10,33 @@ export const keys = {
   loadLock: (entry: string) => `lock:${entry}`,
   /** State role: the numbers of the cache's clears, one field each for all, a prefix and a tag. */
   generations: 'generations',
+  /** State role: which of its lives Redis is in, and how far it had come. */
+  epoch: 'epoch',
+  offset: 'offset',
+  /** State role: a signed-in visitor, by a hash of the session's id. */
+  session: (hash: string) => `session:${hash}`,
+  /** State role: sessions of this user from before that moment are no more. */
+  revokedBefore: (user: string) => `revoked:${user}`,
+  /** State role: a delivery that has been seen. */
+  webhook: (source: string, id: string) => `webhook:${source}:${id}`,
   /** State role: when the last requests under a policy were made, and by whom. */
   limit: (policy: string, who: string) => `limit:${policy}:${who}`,
 } as const
 
-/** What a clear clears. */
-export type ClearScope = 'all' | { readonly prefix: string } | { readonly tag: string }
+/** The kind of a key of the state role, by its first word (state-value.ts). What is not here is merged by its owner. */
+const kinds = {
+  session: 'record',
+  revoked: 'mark',
+  webhook: 'claim',
+  limit: 'log',
+} as const
+
+export function kindOf(key: string): (typeof kinds)[keyof typeof kinds] | undefined {
+  return kinds[key.slice(0, key.indexOf(':')) as keyof typeof kinds]
+}
 
 /** The field of `keys.generations` that holds the last clear of that scope. */
 export function generationField(scope: ClearScope): string {
   if (scope === 'all') return 'all'
   return 'tag' in scope ? `tag:${scope.tag}` : `prefix:${scope.prefix}`
 }
-
-/** The names of the kinds, by the role that holds them. */
-export const kinds = {
-  cache: ['cache entry', 'load lock'],
-  state: ['generations', 'limiter log'],
-} satisfies Record<'cache' | 'state', Kind[]>

@@ -1,8 +1,9 @@
-// Limits: at most so many hits in any window, by the exact sliding log of the store. Knows no HTTP.
+// Limits: at most so many hits in any window, by the exact sliding log of the state role. Knows no HTTP.
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../lib/time.ts'
 import { keys } from './keys.ts'
-import type { HitResult, Store } from './store/store.ts'
+import type { HitResult } from './state/sliding-log.ts'
+import type { State } from './state/state.ts'
 
 /** At most `limit` hits in any window of `windowMs`. */
 export interface Policy {
@@ -16,9 +17,9 @@ export interface Limiter {
   hit(policy: Policy, who: string): Promise<HitResult>
 }
 
-export function createLimiter({ store, now = Date.now }: { store: Store; now?: Now }): Limiter {
+export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'hit'>; now?: Now }): Limiter {
   return {
     hit: ({ name, limit, windowMs }, who) =>
-      store.hit(keys.limit(name, who), { id: randomUUID(), nowMs: now(), limit, windowMs }),
+      state.hit(keys.limit(name, who), { id: randomUUID(), nowMs: now(), limit, windowMs }),
   }
 }

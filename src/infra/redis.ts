@@ -68,8 +68,8 @@ export interface RedisConnectionOptions {
   target: RedisTarget
   ca?: string | undefined
   budgetMs: number
-  /** Writes of other clients to keys that begin so are reported. */
-  trackPrefix: string
+  /** Writes of other clients to keys that begin so are reported; undefined where there are none. */
+  trackPrefix: string | undefined
 }
 
 /** A connection that is not open yet; `open` it. */
@@ -77,7 +77,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   const deadlines = createDeadlines(budgetMs)
   let client: RedisClient | undefined
   let answers = 0 // signs of life on the present connection
-  let canTrack = true
+  let canTrack = trackPrefix !== undefined
   let lost: (cause: StoreUnavailable) => void = () => {}
   let invalidated: (key: string | undefined) => void = () => {}
 
@@ -94,7 +94,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       answers += 1
       const name = key?.toString()
       if (name === undefined) invalidated(undefined)
-      else if (name.startsWith(trackPrefix)) invalidated(name.slice(trackPrefix.length))
+      else invalidated(name.slice(trackPrefix?.length))
     })
     try {
       await within(CONNECT_MS, connectAndTrack(fresh))
@@ -119,7 +119,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
 
   async function connectAndTrack(fresh: RedisClient): Promise<void> {
     await fresh.connect()
-    if (!canTrack) return
+    if (!canTrack || trackPrefix === undefined) return
     // Broadcasting needs no table of what we have read, and leaves our own writes out.
     await fresh.sendCommand(['CLIENT', 'TRACKING', 'OFF'])
     await fresh.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', trackPrefix, 'NOLOOP'])

@@ -1,10 +1,10 @@
-// One suite for every implementation of Store: what a caller may rely on, wherever the keys are.
+// One suite for every implementation of the cache role's Store: what a caller may rely on, wherever the keys are.
 import { randomUUID } from 'node:crypto'
 import { keys } from '../../src/infra/keys.ts'
 import { connectRedis } from '../../src/infra/redis.ts'
 import { createMemoryStore } from '../../src/infra/store/memory-store.ts'
 import { createRedisStore } from '../../src/infra/store/redis-store.ts'
-import type { Hit, Store } from '../../src/infra/store/store.ts'
+import type { Store } from '../../src/infra/store/store.ts'
 import { pause } from '../../src/lib/time.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess, targetOf } from '../helpers/stores.ts'
@@ -31,12 +31,10 @@ afterAll(async () => {
 })
 
 const implementations: Record<string, () => Store> = {
-  memory: () => createMemoryStore({ budgetBytes: 1_000_000, whenFull: 'evict' }),
+  memory: () => createMemoryStore({ budgetBytes: 1_000_000 }),
   redis: () => createRedisStore({ connection: bare, prefix: 'x:' }),
-  'failover, Redis up': () => app.stores.state.store,
-  'failover, Redis away': () => away.stores.state.store,
-  'tiered, Redis up': () => app.stores.cache.store,
-  'tiered, Redis away': () => away.stores.cache.store,
+  'tiered, Redis up': () => app.cacheRole.store,
+  'tiered, Redis away': () => away.cacheRole.store,
 }
 
 describe.each(Object.keys(implementations))('%s', (kind) => {
@@ -86,50 +84,6 @@ describe.each(Object.keys(implementations))('%s', (kind) => {
     expect(await opened.lease({ key: lock, holder: 'other' }, 60_000)).toBe('taken')
   })
 
-  test('every number raised is above all before it, in any field, and above the floor', async () => {
-    const [opened, set] = [store(), key()]
-    const first = await opened.raise(set, ['all'], 0)
-    const second = await opened.raise(set, ['tag:a', 'tag:b'], 0)
-    const third = await opened.raise(set, ['all'], second + 1_000)
-    expect(second).toBeGreaterThan(first)
-    expect(third).toBeGreaterThan(second + 1_000)
-    const numbers = await opened.generations(set)
-    expect(Object.fromEntries(numbers)).toEqual({ all: third, 'tag:a': second, 'tag:b': second, top: third })
-  })
-
-  test('past 1,000 fields the oldest is folded into all: nothing is cleared less', async () => {
-    const [opened, set] = [store(), key()]
-    const oldest = await opened.raise(set, ['tag:oldest'], 0)
-    for (let i = 0; i < 10; i += 1) {
-      await opened.raise(
-        set,
-        Array.from({ length: 100 }, (_, j) => `tag:${i}-${j}`),
-        0,
-      )
-    }
-    const numbers = await opened.generations(set)
-    expect(numbers.size).toBeLessThanOrEqual(1_000)
-    expect(numbers.get('tag:oldest')).toBeUndefined()
-    expect(numbers.get('all')).toBeGreaterThanOrEqual(oldest)
-  })
-
-  test('never more than the limit in any window', async () => {
-    const [opened, log] = [store(), key()]
-    const startMs = Date.now()
-    const hit = (atMs: number): Hit => ({
-      id: randomUUID(),
-      nowMs: startMs + atMs,
-      limit: 3,
-      windowMs: 1_000,
-    })
-    const answers = []
-    for (const atMs of [0, 100, 200, 300, 999, 1_000, 1_050, 1_100])
-      answers.push(await opened.hit(log, hit(atMs)))
-    expect(answers.map(({ allowed }) => allowed)).toEqual([true, true, true, false, false, true, false, true])
-    expect(answers.map(({ remaining }) => remaining)).toEqual([2, 1, 0, 0, 0, 0, 0, 0])
-    expect(answers.map(({ retryAfterMs }) => retryAfterMs)).toEqual([0, 0, 800, 700, 1, 100, 50, 100])
-  })
-
   test('sweeps what is condemned under the prefix, and nothing else', async () => {
     const opened = store()
     const prefix = `sweep[*]?${randomUUID()}:`
@@ -158,11 +112,4 @@ describe('with Redis up', () => {
       expect(String(await opened.get(name))).toBe('new')
     },
   )
-
-  test('scripts come back after SCRIPT FLUSH', async () => {
-    const opened = createRedisStore({ connection: bare, prefix: 'x:' })
-    await opened.raise('flushed', ['all'], 0)
-    await redis.command('SCRIPT', 'FLUSH')
-    expect(await opened.raise('flushed', ['all'], 0)).toBeGreaterThan(0)
-  })
 })

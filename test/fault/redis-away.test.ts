@@ -40,10 +40,10 @@ test('killed: answered from memory at once, and from Redis when it is back', asy
 test('frozen: all calls under way cost one budget, later ones none', async () => {
   redis.freeze()
   const startedAt = performance.now()
-  await Promise.all(Array.from({ length: 50 }, () => app.stores.cache.store.get(randomUUID())))
+  await Promise.all(Array.from({ length: 50 }, () => app.cacheRole.store.get(randomUUID())))
   expect(performance.now() - startedAt).toBeLessThan(5 * BUDGET_MS) // generous, and far from the frozen seconds
   const openAt = performance.now()
-  for (let i = 0; i < 1_000; i += 1) await app.stores.cache.store.get(`later:${i}`)
+  for (let i = 0; i < 1_000; i += 1) await app.cacheRole.store.get(`later:${i}`)
   expect(performance.now() - openAt).toBeLessThan(5 * BUDGET_MS)
   redis.thaw()
   await app.untilStatus('redis')
@@ -52,7 +52,7 @@ test('frozen: all calls under way cost one budget, later ones none', async () =>
 test('frozen while nobody asks anything of it: noticed all the same', async () => {
   await read('key')
   redis.freeze()
-  await eventually(() => expect(app.stores.cache.status().status).toBe('memory'), 2_000)
+  await eventually(() => expect(app.cacheRole.status().status).toBe('memory'), 2_000)
   redis.thaw()
   await app.untilStatus('redis')
 })
@@ -60,7 +60,7 @@ test('frozen while nobody asks anything of it: noticed all the same', async () =
 test('a request of five commands waits one budget, not five', async () => {
   redis.freeze()
   const startedAt = performance.now()
-  for (let i = 0; i < 5; i += 1) await app.stores.cache.store.get(`one-of-five:${i}`)
+  for (let i = 0; i < 5; i += 1) await app.cacheRole.store.get(`one-of-five:${i}`)
   expect(performance.now() - startedAt).toBeLessThan(4 * BUDGET_MS)
 })
 
@@ -101,8 +101,8 @@ test('Redis that lost its state is taught the clears again: an old snapshot brin
   await redis.command('FLUSHALL')
   expect(stored).toContain('old')
   redis.freeze()
-  await app.stores.cache.store.get('notice')
-  await app.stores.state.store.get('notice')
+  await app.cacheRole.store.get('notice')
+  await app.state.read('session:notice')
   redis.thaw()
   await app.untilStatus('redis')
   expect(await redis.command('HEXISTS', 'samovar:state:generations', 'all')).toBe(':1\r\n')
@@ -165,9 +165,9 @@ test.each([
 ])('a server that refuses writes is not taken for a healthy one: %s', async (_name, refuse, accept) => {
   await redis.command(...refuse)
   expect((await read('key')).value).toBe('loaded')
-  expect(app.stores.cache.status().status).toBe('memory')
+  expect(app.cacheRole.status().status).toBe('memory')
   await pause(1_000)
-  expect(app.stores.cache.status().status).toBe('memory')
+  expect(app.cacheRole.status().status).toBe('memory')
   await redis.command(...accept)
   await app.untilStatus('redis')
 })

@@ -17,7 +17,10 @@ export interface TestRedis {
   freeze(): void
   thaw(): void
   /** One command as redis-cli would send it; the raw RESP2 reply. */
-  command(...words: string[]): Promise<string>
+  command(...words: (string | Buffer)[]): Promise<string>
+  /** DUMP and RESTORE … REPLACE: a key as it was. */
+  dump(key: string): Promise<Buffer>
+  restore(key: string, dump: Buffer | undefined): Promise<void>
   stop(): Promise<void>
 }
 
@@ -42,18 +45,24 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
     await gone
   }
 
-  async function command(...words: string[]): Promise<string> {
+  async function ask(words: (string | Buffer)[]): Promise<Buffer> {
     const socket = connect(port, '127.0.0.1')
     try {
       await once(socket, 'connect')
-      const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)
-      socket.write(`*${words.length}\r\n${parts.join('')}`)
+      const line = (text: string) => Buffer.from(`${text}\r\n`)
+      const parts = words.flatMap((word) => [
+        line(`$${Buffer.byteLength(word)}`),
+        Buffer.from(word),
+        line(''),
+      ])
+      socket.write(Buffer.concat([line(`*${words.length}`), ...parts]))
       const [reply] = (await once(socket, 'data')) as [Buffer]
-      return reply.toString()
+      return reply
     } finally {
       socket.destroy()
     }
   }
+  const command = async (...words: (string | Buffer)[]) => (await ask(words)).toString()
 
   await start()
   return {
@@ -64,6 +73,13 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
     command,
+    async dump(key) {
+      const reply = await ask(['DUMP', key])
+      return reply.subarray(reply.indexOf('\r\n') + 2, -2)
+    },
+    async restore(key, dump) {
+      if (dump) await ask(['RESTORE', key, '0', dump, 'REPLACE'])
+    },
     async stop() {
       await kill()
       rmSync(dir, { recursive: true, force: true })

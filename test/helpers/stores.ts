@@ -1,6 +1,10 @@
-// Both roles over a test's own Redis, as the app opens them, and a cache on top; `process` is one app process.
+// Both roles over a test's own Redis, as the app opens them, and a cache on top: one process of the app.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createCache } from '../../src/infra/cache.ts'
-import { openStores } from '../../src/infra/store/open-stores.ts'
+import { createDataLock } from '../../src/infra/data-lock.ts'
+import { openRoles } from '../../src/infra/roles.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
 import { eventually } from './eventually.ts'
 import { recordLog } from './log.ts'
@@ -9,37 +13,49 @@ export interface TestProcessOptions {
   cacheUrl: string
   stateUrl?: string
   budgetMs?: number
-  prefix?: string
   memoryBudgetBytes?: number
+  /** Kept when given, else made and removed. */
+  dataDir?: string
 }
 
 export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: TestProcessOptions) {
-  const { budgetMs = 100, prefix = 'samovar:', memoryBudgetBytes = 8 * 1024 * 1024 } = rest
+  const { budgetMs = 100, memoryBudgetBytes = 8 * 1024 * 1024 } = rest
+  const dataDir = rest.dataDir ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
-  const stores = openStores({
+  const roles = openRoles({
     mode: 'embedded',
-    redis: { cache: targetOf(cacheUrl), state: targetOf(stateUrl), ca: undefined, budgetMs, prefix },
+    redis: {
+      cache: targetOf(cacheUrl),
+      state: targetOf(stateUrl),
+      hasStateServer: false,
+      ca: undefined,
+      budgetMs,
+      prefix: 'samovar:',
+    },
+    workers: 2, // so that it listens to what the others write
     memoryBudgetBytes,
+    dataDir,
+    dataLock: createDataLock(undefined),
     log,
   })
-  const cache = createCache({
-    store: stores.cache.store,
-    clears: stores.clears,
-    enabled: true,
-    defaultFreshMs: 60_000,
-    log,
-  })
-  stores.start()
-  const statuses = () => [stores.cache.status().status, stores.state.status().status]
+  const { cache: cacheRole, state: stateRole, clears } = roles
+  const cache = createCache({ store: cacheRole.store, clears, enabled: true, defaultFreshMs: 60_000, log })
+  roles.start()
+  const statuses = () => [cacheRole.status().status, stateRole.status().status]
   return {
     cache,
-    stores,
+    roles,
+    cacheRole,
+    stateRole,
+    state: stateRole.state,
+    dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>
       eventually(() => expect(statuses()).toEqual([status, status]), 15_000),
     async close() {
       await cache.close()
-      await stores.close()
+      await roles.close()
+      if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })
     },
   }
 }

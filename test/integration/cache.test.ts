@@ -258,8 +258,8 @@ test('a server that does not tell of writes: what is in memory is asked for agai
 test('what was just loaded is in memory, although Redis tells us of our own write', async () => {
   const [key, source] = [newKey(), createSource()]
   await one.cache.getOrLoad(key, policy, source.load)
-  await eventually(() => expect(one.stores.cache.store.peek(key)).toBeDefined(), 2_000)
+  await eventually(() => expect(one.cacheRole.store.peek(key)).toBeDefined(), 2_000)
   await pause(50)
-  expect(one.stores.cache.store.peek(key)).toBeDefined()
+  expect(one.cacheRole.store.peek(key)).toBeDefined()
   expect(await one.cache.clear({ prefix: key })).toBe(1)
 })

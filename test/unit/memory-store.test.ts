@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { createMemoryStore } from '../../src/infra/store/memory-store.ts'
 import { createClock } from '../helpers/clock.ts'
 
@@ -6,7 +5,7 @@ const KB = Buffer.alloc(1_000)
 
 describe('a cache that is full', () => {
   test('stays within its bytes and drops the oldest write first', async () => {
-    const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict' })
+    const store = createMemoryStore({ budgetBytes: 10_000 })
     for (let i = 0; i < 50; i += 1) await store.set(`key-${i}`, KB, 60_000)
     expect(store.size().bytes).toBeLessThanOrEqual(10_000)
     expect(store.peek('key-49')).toBeDefined()
@@ -14,7 +13,7 @@ describe('a cache that is full', () => {
   })
 
   test('goes without a value that is larger than all of it, and forgets the one it had', async () => {
-    const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict' })
+    const store = createMemoryStore({ budgetBytes: 10_000 })
     await store.set('key', KB, 60_000)
     await store.set('key', Buffer.alloc(20_000), 60_000)
     expect(store.peek('key')).toBeUndefined()
@@ -23,7 +22,7 @@ describe('a cache that is full', () => {
 
   test('counts no byte twice, whatever is written, overwritten, expired and deleted', async () => {
     const { now, turn } = createClock()
-    const store = createMemoryStore({ budgetBytes: 50_000, whenFull: 'evict', now })
+    const store = createMemoryStore({ budgetBytes: 50_000, now })
     for (let i = 0; i < 2_000; i += 1) {
       const key = `key-${i % 37}`
       if (i % 5 === 0) store.deleteNow([key])
@@ -35,44 +34,12 @@ describe('a cache that is full', () => {
   })
 })
 
-describe('state that is full', () => {
-  test('refuses with state_full, keeps what it has, and takes new values when old ones expire', async () => {
-    const { now, turn } = createClock()
-    const store = createMemoryStore({ budgetBytes: 3_000, whenFull: 'refuse', now })
-    await store.set('a', KB, 500)
-    await store.set('b', KB, 60_000)
-    await expect(store.set('c', KB, 60_000)).rejects.toMatchObject({ code: 'state_full', status: 503 })
-    expect(store.peek('a')).toBeDefined()
-    turn(501)
-    await store.set('c', KB, 60_000)
-    expect(store.peek('c')).toBeDefined()
-    expect(store.peek('b')).toBeDefined()
-  })
-
-  test('an overwrite of the same size is not a new value', async () => {
-    const store = createMemoryStore({ budgetBytes: 3_000, whenFull: 'refuse' })
-    await store.set('a', KB, 60_000)
-    await store.set('b', KB, 60_000)
-    await store.set('a', KB, 60_000)
-    expect(store.size().keys).toBe(2)
-  })
-})
-
 test('expiry follows the injected clock', async () => {
   const { now, turn } = createClock()
-  const store = createMemoryStore({ budgetBytes: 10_000, whenFull: 'evict', now })
+  const store = createMemoryStore({ budgetBytes: 10_000, now })
   await store.set('key', KB, 1_000)
   turn(999)
   expect(store.peek('key')).toBeDefined()
   turn(1)
   expect(store.peek('key')).toBeUndefined()
-})
-
-test('a hit on a full limiter log is refused without writing', async () => {
-  const { now, turn } = createClock()
-  const store = createMemoryStore({ budgetBytes: 100_000, whenFull: 'refuse', now })
-  const hit = () => store.hit('log', { id: randomUUID(), nowMs: now(), limit: 2, windowMs: 1_000 })
-  expect([(await hit()).allowed, (await hit()).allowed, (await hit()).allowed]).toEqual([true, true, false])
-  turn(1_001)
-  expect((await hit()).allowed).toBe(true)
 })

@@ -54,6 +54,7 @@ export interface CacheStatsParts {
   }
   memory: { keys: number; bytes: number }
   pendingWrites: number
+  standby: 'full' | 'partial'
 }
 
 export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
@@ -88,7 +89,7 @@ export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
       activations,
       servedCalls,
       pendingWrites: parts.pendingWrites,
-      standby: 'full',
+      standby: parts.standby,
     },
   }
 }

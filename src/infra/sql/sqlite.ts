@@ -2,7 +2,7 @@
 // that no half-filled one is ever seen, and from then on only read.
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Row, Sql } from './sql.ts'
 
 export type Fill = (run: (statement: string, ...parameters: (string | number | null)[]) => void) => void
@@ -41,4 +41,57 @@ function runFill(database: DatabaseSync, fill: Fill): void {
   database.exec('BEGIN')
   fill((statement, ...parameters) => void database.prepare(statement).run(...parameters))
   database.exec('COMMIT')
+}
+
+type Parameter = string | number | null | Uint8Array
+
+/** A database of our own state: synchronous, so that what it was told is committed when the call returns. */
+export interface LocalDatabase {
+  run(statement: string, ...parameters: Parameter[]): void
+  all(query: string, ...parameters: Parameter[]): Readonly<Record<string, Parameter>>[]
+  /** All of it or nothing. */
+  transaction(work: () => void): void
+  close(): void
+}
+
+/**
+ * Opens or makes the database at `path`, in WAL mode: a commit is in the file when a call returns, and on the disk at
+ * the next checkpoint. Throws when the file is not a sound database.
+ */
+export function openLocalDatabase(path: string, schema: string, { readOnly = false } = {}): LocalDatabase {
+  mkdirSync(dirname(path), { recursive: true })
+  const database = new DatabaseSync(path, { readOnly })
+  const prepared = new Map<string, StatementSync>()
+  const prepare = (text: string) => {
+    const statement = prepared.get(text) ?? database.prepare(text)
+    prepared.set(text, statement)
+    return statement
+  }
+  try {
+    if (!readOnly) database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
+    const [{ quick_check: verdict } = {}] = database.prepare('PRAGMA quick_check(1)').all()
+    if (verdict !== 'ok') throw new Error(String(verdict))
+    if (!readOnly) database.exec(schema)
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  return {
+    run: (statement, ...parameters) => void prepare(statement).run(...parameters),
+    all: (query, ...parameters) => prepare(query).all(...parameters) as Record<string, Parameter>[],
+    transaction(work) {
+      database.exec('BEGIN IMMEDIATE')
+      try {
+        work()
+        database.exec('COMMIT')
+      } catch (error) {
+        database.exec('ROLLBACK')
+        throw error
+      }
+    },
+    close() {
+      prepared.clear()
+      database.close()
+    },
+  }
 }

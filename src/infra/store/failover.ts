@@ -25,6 +25,11 @@ export interface RoleStatus {
   readonly lastError: string | null
 }
 
+/** The status of a role whose Redis is switched off. */
+export function switchedOff(sinceMs: number): RoleStatus {
+  return { status: 'memory', sinceMs, activations: 0, servedCalls: 0, lastError: null }
+}
+
 export interface Failover {
   /** Asks Redis while it answers, memory while it does not. Errors other than StoreUnavailable pass through. */
   attempt<T>(onRedis: () => Promise<T>, onMemory: () => T | Promise<T>): Promise<T>
@@ -37,10 +42,22 @@ export interface Failover {
 
 /** What happened while Redis was away, and how it gets there. */
 export interface Merge {
-  /** Plays it into Redis; runs at least once on each return. May reject with StoreUnavailable, and is run again. */
-  run(): Promise<void>
+  /**
+   * Plays it into Redis, which was left at `awaySinceMs`; runs at least once on each return. May reject with
+   * StoreUnavailable, and is run again.
+   */
+  run(awaySinceMs: number): Promise<void>
   /** Whether more has happened since `run` began. */
   isPending(): boolean
+}
+
+export interface FailoverEvents {
+  /** Redis is not asked any more, before any call is answered from memory for that reason. */
+  left(): void
+  /** An outage is one by now: at once when Redis was there before, a few seconds after the start when it never was. */
+  outageBegan(cause: string, atMs: number): void
+  /** Redis is asked again; `servedCalls` were answered from memory meanwhile. What there is to say of the outage. */
+  returned(servedCalls: number, atMs: number): object | undefined
 }
 
 export interface FailoverOptions {
@@ -49,6 +66,7 @@ export interface FailoverOptions {
   probeKey: string
   /** Whether Redis is asked a few times a second although nobody else does, so that its loss is noticed at once. */
   hasHeartbeat: boolean
+  events: FailoverEvents
   log: Log
   now?: Now
 }
@@ -62,6 +80,7 @@ export function createFailover({
   connection,
   probeKey,
   hasHeartbeat,
+  events,
   log,
   now = Date.now,
 }: FailoverOptions): Failover {
@@ -75,6 +94,7 @@ export function createFailover({
   let closed = false
   let timer: NodeJS.Timeout | undefined
   let startedAtMs = now()
+  let awaySinceMs = now()
   let merge: Merge = { isPending: () => false, run: async () => {} }
   const overruns = createOverruns(now)
   const backoff = createBackoff(PROBE)
@@ -104,7 +124,11 @@ export function createFailover({
     if (status === 'memory' || closed) return
     const wasMerging = status === 'merging'
     enter('memory')
-    if (!wasMerging) announce(cause)
+    if (!wasMerging) {
+      awaySinceMs = now()
+      events.left()
+      announce(cause)
+    }
     backoff.reset()
     schedule(() => probe(0))
   }
@@ -118,6 +142,7 @@ export function createFailover({
     announced = true
     activations += 1
     servedBefore = servedCalls
+    events.outageBegan(`${cause.reason}: ${cause.message}`, awaySinceMs)
     log.warn(
       { role, reason: cause.reason },
       `Redis unavailable: ${cause.message}. The ${named(role)} goes on in memory`,
@@ -136,7 +161,7 @@ export function createFailover({
       if (closed) return connection.drop()
       if (good === 0) return schedule(() => probe(1))
       enter('merging')
-      do await merge.run()
+      do await merge.run(awaySinceMs)
       while (merge.isPending())
       if (status === 'merging') recovered()
     } catch (error) {
@@ -156,9 +181,8 @@ export function createFailover({
     overruns.reset()
     backoff.reset()
     lastError = null
-    const served = servedCalls - servedBefore
-    if (announced)
-      log.info({ role, servedCalls: served }, `Redis recovered: the ${named(role)} is in Redis again`)
+    const outage = events.returned(servedCalls - servedBefore, now())
+    if (announced) log.info({ role, outage }, `Redis recovered: the ${named(role)} is in Redis again`)
     else log.info({ role }, `Redis connected: it holds the ${named(role)}`)
     announced = false
   }

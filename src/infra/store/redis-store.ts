@@ -1,9 +1,8 @@
 // The Store contract over one Redis. A lost, slow or refusing server is StoreUnavailable; other error replies are bugs.
-import { ErrorReply } from 'redis'
 import { keys } from '../keys.ts'
-import type { RedisClient, RedisConnection } from '../redis.ts'
-import { HIT, LEASE, RAISE, RELEASE, type Script, SET_FENCED } from './scripts.ts'
-import { hitResult } from './sliding-log.ts'
+import type { RedisConnection } from '../redis.ts'
+import { runScript } from './redis-scripts.ts'
+import { LEASE, RELEASE, SET_FENCED } from './scripts.ts'
 import { HEAD_BYTES, type LeaseState, type Store } from './store.ts'
 
 const SWEEP_BATCH = 200
@@ -25,7 +24,7 @@ export function createRedisStore({ connection, prefix }: RedisStoreOptions): Sto
       const ttl = Math.max(1, Math.round(ttlMs))
       if (!fence) return call(async (client) => (await client.set(own(key), value, { PX: ttl })) !== null)
       const parts = { keys: [own(key), own(fence.key)], arguments: [value, String(ttl), fence.holder] }
-      return call(async (client) => (await run(client, SET_FENCED, parts)) === 1)
+      return call(async (client) => (await runScript(client, SET_FENCED, parts)) === 1)
     },
 
     delete: (names) =>
@@ -36,32 +35,12 @@ export function createRedisStore({ connection, prefix }: RedisStoreOptions): Sto
     lease: ({ key, holder }, ttlMs) =>
       call(async (client) => {
         const parts = { keys: [own(key)], arguments: [holder, String(ttlMs)] }
-        return String(await run(client, LEASE, parts)) as LeaseState
+        return String(await runScript(client, LEASE, parts)) as LeaseState
       }),
 
     release: ({ key, holder }, end, rememberMs) =>
       call(async (client) => {
-        await run(client, RELEASE, { keys: [own(key)], arguments: [holder, end, String(rememberMs)] })
-      }),
-
-    raise: (key, fields, floor) =>
-      call(async (client) =>
-        Number(await run(client, RAISE, { keys: [own(key)], arguments: [String(floor), ...fields] })),
-      ),
-
-    generations: (key) =>
-      call(async (client) => {
-        const fields = await client.hGetAll(own(key))
-        return new Map(Object.entries(fields).map(([field, number]) => [field, Number(number)]))
-      }),
-
-    hit: (key, hit) =>
-      call(async (client) => {
-        const { id, nowMs, limit, windowMs } = hit
-        const parts = { keys: [own(key)], arguments: [nowMs, limit, windowMs, id].map(String) }
-        const [allowed, count, leaves] = (await run(client, HIT, parts)) as [number, number, Buffer]
-        const leavesMs = Number(leaves) < 0 ? undefined : Number(leaves)
-        return hitResult({ allowed: allowed === 1, count, leavesMs }, hit)
+        await runScript(client, RELEASE, { keys: [own(key)], arguments: [holder, end, String(rememberMs)] })
       }),
 
     async sweep(namePrefix, isDead) {
@@ -86,18 +65,6 @@ export function createRedisStore({ connection, prefix }: RedisStoreOptions): Sto
       } while (cursor !== '0')
       return deleted
     },
-  }
-}
-
-type ScriptArguments = { keys: string[]; arguments: (string | Buffer)[] }
-
-// EVALSHA spares the source on every call; a server that lost its scripts (restart, SCRIPT FLUSH) gets it once more.
-async function run(client: RedisClient, { sha, source }: Script, parts: ScriptArguments): Promise<unknown> {
-  try {
-    return await client.evalSha(sha, parts)
-  } catch (error) {
-    if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error
-    return await client.eval(source, parts)
   }
 }
 

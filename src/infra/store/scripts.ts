@@ -1,4 +1,4 @@
-// The Lua that Redis runs: what must be atomic, one operation a script. Nothing else is ever sent as a script.
+// The Lua of the cache role: what must be atomic, one operation a script. Nothing else is ever sent as a script.
 import { createHash } from 'node:crypto'
 
 export interface Script {
@@ -6,7 +6,10 @@ export interface Script {
   readonly sha: string
 }
 
-const script = (source: string): Script => ({ source, sha: createHash('sha1').update(source).digest('hex') })
+export const script = (source: string): Script => ({
+  source,
+  sha: createHash('sha1').update(source).digest('hex'),
+})
 
 // Writes a value unless the lease under which it was loaded is gone.
 //   KEYS[1] entry, [2] its lease    ARGV[1] value, [2] ttl, ms, [3] holder    returns 1 when written, else 0
@@ -30,42 +33,3 @@ export const RELEASE = script(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == 'failed' then redis.call('SET', KEYS[1], 'failed', 'PX', ARGV[3]) else redis.call('DEL', KEYS[1]) end
 return 1`)
-
-// Gives fields the next number above all; past 1,000 fields the oldest is folded into 'all', which clears more, never less.
-//   KEYS[1] hash    ARGV[1] floor, [2…] fields    returns the number
-export const RAISE = script(`
-local top = math.max(tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'top') or '0')) + 1
-local value = string.format('%.0f', top)
-for i = 2, #ARGV do redis.call('HSET', KEYS[1], ARGV[i], value) end
-redis.call('HSET', KEYS[1], 'top', value)
-while redis.call('HLEN', KEYS[1]) > 1000 do
-  local oldest, lowest
-  local all = redis.call('HGETALL', KEYS[1])
-  for i = 1, #all, 2 do
-    local number = tonumber(all[i + 1])
-    if all[i] ~= 'all' and all[i] ~= 'top' and (not lowest or number < lowest) then oldest, lowest = all[i], number end
-  end
-  redis.call('HDEL', KEYS[1], oldest)
-  if lowest > tonumber(redis.call('HGET', KEYS[1], 'all') or '0') then
-    redis.call('HSET', KEYS[1], 'all', string.format('%.0f', lowest))
-  end
-end
-return value`)
-
-// The exact sliding log: one member a hit, scored by its time. The same as slide() in sliding-log.ts.
-//   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] id of the hit
-//   returns { 1 when counted else 0, hits in the window, time of the oldest hit that must leave before the next, or -1 }
-export const HIT = script(`
-local now, limit, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
-local count = redis.call('ZCARD', KEYS[1])
-local allowed = 0
-if count < limit then
-  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  count = count + 1
-  allowed = 1
-end
-local leaves = '-1'
-if count >= limit then leaves = redis.call('ZRANGE', KEYS[1], count - limit, count - limit, 'WITHSCORES')[2] end
-return { allowed, count, leaves }`)

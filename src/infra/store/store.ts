@@ -1,30 +1,11 @@
-// The contract that hides Redis: what the cache and the state role ask of whatever holds their keys.
-// Implementations: redis-store.ts, memory-store.ts, and the two that choose between them: failover-store.ts for
-// state, tiered-store.ts for the cache.
+// The contract of the cache role: values that may be lost, and leases on loading them. (The state role's is
+// state/state.ts.) Implementations: redis-store.ts, memory-store.ts, and tiered-store.ts, which puts one before the other.
 
 /** How a load ended that another process may be waiting for. */
 export type LeaseEnd = 'done' | 'failed'
 
 /** `taken`: by this call, or already ours. `held`: somebody loads. `failed`: somebody just did, and it failed. */
 export type LeaseState = 'taken' | 'held' | 'failed'
-
-export interface Hit {
-  readonly id: string
-  readonly nowMs: number
-  readonly limit: number
-  readonly windowMs: number
-}
-
-export interface HitResult {
-  readonly allowed: boolean
-  /** Hits still free in the window that ends now. */
-  readonly remaining: number
-  /** Until one more hit will be allowed; 0 when it already is. */
-  readonly retryAfterMs: number
-}
-
-/** Numbers by field; each is larger than any that was raised before it. */
-export type Generations = ReadonlyMap<string, number>
 
 export interface Lease {
   readonly key: string
@@ -45,11 +26,6 @@ export interface Store {
   lease(lease: Lease, ttlMs: number): Promise<LeaseState>
   /** Gives the lease back if it is still ours; `failed` is remembered for `rememberMs`. */
   release(lease: Lease, end: LeaseEnd, rememberMs: number): Promise<void>
-  /** Sets the fields to one new number, larger than any in the set and than `floor`, and returns it. */
-  raise(key: string, fields: readonly string[], floor: number): Promise<number>
-  generations(key: string): Promise<Generations>
-  /** Counts one hit unless the window that ends now already holds `limit`. */
-  hit(key: string, hit: Hit): Promise<HitResult>
   /** Deletes the keys under `prefix` whose value `isDead` condemns; how many it deleted. */
   sweep(prefix: string, isDead: (key: string, head: Buffer) => boolean): Promise<number>
 }

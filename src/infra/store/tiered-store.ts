@@ -3,17 +3,19 @@
 // tracking), after a second where the server has no tracking, and for everything when Redis returns.
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { RedisConnection } from '../redis.ts'
+import type { DeletedAway } from './deleted-away.ts'
 import type { Failover, Merge } from './failover.ts'
 import type { MemoryStore } from './memory-store.ts'
 import type { Store } from './store.ts'
 
 const UNTRACKED_TRUST_MS = SECOND
-const MAX_DELETED_AWAY = 10_000
+const DELETE_BATCH = 500
 
 export interface TieredStoreOptions {
   redis: Store
   memory: MemoryStore
   failover: Failover
+  deletedAway: DeletedAway
   connection: Pick<RedisConnection, 'onInvalidate' | 'isTracked'>
   /** How long a value that Redis gave may still be used, ms; undefined when it is not one of ours. */
   lifeMs: (value: Buffer) => number | undefined
@@ -27,16 +29,17 @@ export interface TieredStore extends Store {
   sweepNow: MemoryStore['sweepNow']
   /** The deletions that Redis has not seen. */
   readonly merge: Merge
-  pendingCount(): number
+  /** What the merges since the last call have played into Redis, by kind. */
+  takeMerged(): Record<string, number>
 }
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { redis, memory, failover, connection, lifeMs, now = Date.now } = options
+  const { redis, memory, failover, deletedAway, connection, lifeMs, now = Date.now } = options
   const trustedUntilMs = new Map<string, number>()
   // A read under way fills memory only if nothing happened to its key since: the token is gone when something did.
   const reading = new Map<string, symbol>()
   const echoes = new Set<string>() // keys our script writes, until we are told of it
-  let deletedAway: Set<string> | 'too many' = new Set()
+  let merged = 0 // deletions
   let owedSweep: Parameters<Store['sweep']>[1] | undefined
 
   connection.onInvalidate((key) => {
@@ -94,22 +97,13 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     }
   }
 
-  function rememberDeleted(names: readonly string[]): void {
-    if (deletedAway === 'too many') return
-    for (const key of names) deletedAway.add(key)
-    if (deletedAway.size > MAX_DELETED_AWAY) deletedAway = 'too many'
-  }
-
   async function replayDeletes(): Promise<void> {
-    const deleted = deletedAway
-    deletedAway = new Set()
-    try {
-      if (deleted === 'too many') await redis.sweep('', (_key, head) => lifeMs(head) !== undefined)
-      else if (deleted.size > 0) await redis.delete([...deleted])
-    } catch (error) {
-      if (deleted === 'too many') deletedAway = deleted
-      else rememberDeleted([...deleted])
-      throw error
+    const deleted = deletedAway.entries()
+    for (let i = 0; i < deleted.length; i += DELETE_BATCH) {
+      const batch = deleted.slice(i, i + DELETE_BATCH)
+      await redis.delete(batch)
+      deletedAway.settle(batch)
+      merged += batch.length
     }
   }
 
@@ -150,7 +144,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       forget(names)
       return failover.attempt(
         () => redis.delete(names),
-        () => rememberDeleted(names),
+        () => deletedAway.add(names),
       )
     },
 
@@ -169,14 +163,14 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       )
     },
 
-    raise: (key, fields, floor) => either((store) => store.raise(key, fields, floor)),
-    generations: (key) => either((store) => store.generations(key)),
-    hit: (key, hit) => either((store) => store.hit(key, hit)),
-
-    pendingCount: () => (deletedAway === 'too many' ? MAX_DELETED_AWAY : deletedAway.size),
+    takeMerged() {
+      const taken = merged
+      merged = 0
+      return taken > 0 ? { deletion: taken } : {}
+    },
 
     merge: {
-      isPending: () => deletedAway === 'too many' || deletedAway.size > 0,
+      isPending: () => deletedAway.size() > 0,
       async run() {
         await replayDeletes()
         trustedUntilMs.clear()

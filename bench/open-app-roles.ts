@@ -1,8 +1,12 @@
 // The app's own stores and cache over a benchmark's Redis, wired as in src/app.ts, and raw node-redis to compare with.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient, RESP_TYPES } from 'redis'
 import { createCache } from '../src/infra/cache.ts'
-import { openStores, type Stores } from '../src/infra/store/open-stores.ts'
+import { createDataLock } from '../src/infra/data-lock.ts'
+import { openRoles, type Roles } from '../src/infra/roles.ts'
 import { parseRedisUrl, type RedisTarget } from '../src/lib/redis-url.ts'
 import { createLog } from '../src/log.ts'
 
@@ -11,34 +15,40 @@ export const silent = createLog({ level: 'silent', format: 'json' })
 const MEMORY_BUDGET_BYTES = 64 * 1024 * 1024
 
 /** In Redis, by the roles' URLs, or in memory alone. Resolves when both roles are where they should be. */
-export async function openAppStores(urls?: { cache: string; state: string }) {
-  const stores = openStores({
+export async function openAppRoles(urls?: { cache: string; state: string }) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'samovar-bench-'))
+  const roles = openRoles({
     mode: urls ? 'embedded' : 'memory',
     redis: {
       cache: urls && targetOf(urls.cache),
       state: urls && targetOf(urls.state),
+      hasStateServer: true,
       ca: undefined,
       budgetMs: 100,
       prefix: 'samovar:',
     },
+    workers: 1,
     memoryBudgetBytes: MEMORY_BUDGET_BYTES,
+    dataDir,
+    dataLock: createDataLock(undefined),
     log: silent,
   })
-  const cache = createCache({ store: stores.cache.store, clears: stores.clears, enabled: true, log: silent })
-  stores.start()
-  await untilStatus(stores, urls ? 'redis' : 'memory')
+  const cache = createCache({ store: roles.cache.store, clears: roles.clears, enabled: true, log: silent })
+  roles.start()
+  await untilStatus(roles, urls ? 'redis' : 'memory')
   return {
-    stores,
+    roles,
     cache,
     async close() {
       await cache.close()
-      await stores.close()
+      await roles.close()
+      await rm(dataDir, { recursive: true })
     },
   }
 }
 
-export async function untilStatus(stores: Stores, wanted: 'redis' | 'memory'): Promise<void> {
-  const isThere = () => [stores.cache, stores.state].every((role) => role.status().status === wanted)
+export async function untilStatus(roles: Roles, wanted: 'redis' | 'memory'): Promise<void> {
+  const isThere = () => [roles.cache, roles.state].every((role) => role.status().status === wanted)
   for (let tries = 0; !isThere(); tries += 1) {
     if (tries === 500) throw new Error(`the stores did not come to status ${wanted}`)
     await pause(20)

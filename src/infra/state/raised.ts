@@ -1,5 +1,5 @@
 // The rule of generations, as a pure function. The script RAISE does the same in Redis.
-import type { Generations } from './store.ts'
+import type { Generations } from './state-store.ts'
 
 const MAX_FIELDS = 1_000
 

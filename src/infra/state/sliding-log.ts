@@ -1,6 +1,20 @@
 // The exact sliding log, as a pure function: never more than `limit` hits in any window of that length.
 // The script HIT does the same in Redis.
-import type { Hit, HitResult } from './store.ts'
+
+export interface Hit {
+  readonly id: string
+  readonly nowMs: number
+  readonly limit: number
+  readonly windowMs: number
+}
+
+export interface HitResult {
+  readonly allowed: boolean
+  /** Hits still free in the window that ends now. */
+  readonly remaining: number
+  /** Until one more hit will be allowed; 0 when it already is. */
+  readonly retryAfterMs: number
+}
 
 export interface LoggedHit {
   readonly id: string

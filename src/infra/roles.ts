@@ -1,0 +1,97 @@
+// Both roles of Redis, and the clears that tie the cache to the state, wired together: what the app, the tests and the
+// benchmarks open alike.
+import type { RedisTarget } from '../lib/redis-url.ts'
+import { createScope } from '../lib/scope.ts'
+import type { Log } from '../log.ts'
+import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
+import type { DataLock } from './data-lock.ts'
+import { openState, type StateRole } from './state/open-state.ts'
+import { type AppStatus, combineStatus } from './status.ts'
+import { createDeletedAway } from './store/deleted-away.ts'
+import { type CacheRole, openCacheRole } from './store/open-cache.ts'
+
+export interface Roles {
+  readonly cache: CacheRole
+  readonly state: StateRole
+  readonly clears: ClearNumbers
+  status(): AppStatus
+  /** What was written while Redis was away and is not in it yet. */
+  pendingWrites(): number
+  /** Reads what is on disk and begins to look for Redis. */
+  start(): void
+  close(): Promise<void>
+}
+
+export interface RolesOptions {
+  mode: 'embedded' | 'external' | 'memory'
+  redis: {
+    /** Undefined: switched off. */
+    cache: RedisTarget | undefined
+    state: RedisTarget | undefined
+    /** Whether the state role has a server of its own, so that the other one holds nothing but the cache. */
+    hasStateServer: boolean
+    ca: string | undefined
+    budgetMs: number
+    prefix: string
+  }
+  workers: number
+  memoryBudgetBytes: number
+  dataDir: string
+  dataLock: DataLock
+  log: Log
+}
+
+export function openRoles({
+  mode,
+  redis,
+  workers,
+  memoryBudgetBytes,
+  dataDir,
+  dataLock,
+  log,
+}: RolesOptions): Roles {
+  const scope = createScope()
+  const isRented = mode === 'external'
+  const { ca, budgetMs, prefix, hasStateServer } = redis
+  const shared = { ca, budgetMs, memoryBudgetBytes: memoryBudgetBytes / 2, log }
+  const deletedAway = createDeletedAway()
+
+  const state = scope.add(
+    openState({
+      ...shared,
+      target: redis.state,
+      prefix: `${prefix}state:`,
+      hasHeartbeat: !isRented,
+      isShared: isRented || workers > 1,
+      dataDir,
+      dataLock,
+    }),
+  )
+  const clears = createClearNumbers({ ...state.numbers, log })
+  const cache = scope.add(
+    openCacheRole({
+      ...shared,
+      target: redis.cache,
+      prefix: isRented ? `${prefix}cache:` : '',
+      isOwnServer: hasStateServer,
+      isRented,
+      clears,
+      deletedAway,
+      outages: state.outages,
+      stateError: () => state.status().lastError,
+    }),
+  )
+
+  return {
+    cache,
+    state,
+    clears,
+    status: () => combineStatus([cache.status(), state.status()]),
+    pendingWrites: () => state.pendingWrites() + deletedAway.size(),
+    start() {
+      state.start(clears, [clears, deletedAway])
+      cache.start()
+    },
+    close: scope.close,
+  }
+}

@@ -1,0 +1,42 @@
+// Other processes' writes: Redis tells which keys, and what is under them now is copied to the standby a little later,
+// many at once. Our own writes are told as well, because scripts make them.
+import type { Journal } from './journal.ts'
+import type { RedisStateStore } from './redis-state-store.ts'
+import type { Standby } from './standby.ts'
+
+const BATCH = 200
+
+export interface Changes {
+  /** This key was written by somebody. */
+  note(key: string): void
+  /** Copies what was noted. Rejects with StoreUnavailable; what was not copied stays noted. */
+  follow(): Promise<void>
+}
+
+export function createChanges(options: {
+  redis: RedisStateStore
+  standby: Standby
+  journal: Journal
+}): Changes {
+  const { redis, standby, journal } = options
+  const noted = new Set<string>()
+  return {
+    note: (key) => void noted.add(key),
+    async follow() {
+      while (noted.size > 0) {
+        const names = [...noted].slice(0, BATCH)
+        const before = names.map((key) => standby.kept(key)?.value)
+        for (const key of names) noted.delete(key)
+        const versions = await redis.read(names).catch((error) => {
+          for (const key of names) noted.add(key)
+          throw error
+        })
+        for (const [i, key] of names.entries()) {
+          const version = versions[i]
+          if (version) standby.absorb(key, version)
+          else if (standby.kept(key)?.value === before[i] && !journal.has(key)) standby.forget(key)
+        }
+      }
+    },
+  }
+}

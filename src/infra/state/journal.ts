@@ -1,0 +1,62 @@
+// What happened while Redis was away and is not in it yet: the last version of each key, committed to disk before the
+// caller gets its answer, so that it outlives the process and the container. In memory alone where nothing may be
+// written (another container holds the data lock).
+import type { StateDisk } from './state-disk.ts'
+import type { Kept } from './state-value.ts'
+
+export interface Journal {
+  /** Commits the version in the place of the one before. */
+  put(key: string, version: Kept): void
+  putAll(entries: readonly (readonly [string, Kept])[]): void
+  /** These versions are in Redis: they are taken out, but for those that have been put again since. */
+  settle(entries: readonly (readonly [string, Kept])[]): void
+  /** Some of what is in it, oldest first. */
+  entries(limit: number): [string, Kept][]
+  has(key: string): boolean
+  size(): number
+  /** From here on the disk is ours: what an earlier life left there is taken up, and what is here goes there too. */
+  useDisk(disk: StateDisk | undefined): void
+}
+
+export function createJournal(): Journal {
+  const pending = new Map<string, Kept>()
+  let disk: StateDisk | undefined
+
+  return {
+    put(key, version) {
+      pending.delete(key)
+      pending.set(key, version)
+      disk?.save('journal', [[key, version]])
+    },
+    putAll(entries) {
+      for (const [key, version] of entries) pending.set(key, version)
+      disk?.save('journal', entries)
+    },
+    settle(entries) {
+      const settled = entries.filter(([key, version]) => pending.get(key) === version)
+      for (const [key] of settled) pending.delete(key)
+      disk?.save(
+        'journal',
+        settled.map(([key]) => [key, undefined] as const),
+      )
+    },
+    entries: (limit) => [...take(pending, limit)],
+    has: (key) => pending.has(key),
+    size: () => pending.size,
+    useDisk(opened) {
+      disk = opened
+      if (!disk) return
+      for (const [key, version] of disk.load('journal')) if (!pending.has(key)) pending.set(key, version)
+      disk.save('journal', pending)
+    },
+  }
+}
+
+function* take<T>(items: Iterable<T>, limit: number): Generator<T> {
+  let taken = 0
+  for (const item of items) {
+    if (taken === limit) return
+    yield item
+    taken += 1
+  }
+}

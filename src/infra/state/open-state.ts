@@ -1,0 +1,202 @@
+// The state role, opened: Redis, the standby, the journal and their files, in the variant the configuration names.
+import { randomUUID } from 'node:crypto'
+import type { RedisTarget } from '../../lib/redis-url.ts'
+import { SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import type { DataLock } from '../data-lock.ts'
+import { keys, kindOf } from '../keys.ts'
+import { connectRedis } from '../redis.ts'
+import { createFailover, type RoleStatus, switchedOff } from '../store/failover.ts'
+import { StoreUnavailable } from '../store/store.ts'
+import { createChanges } from './changes.ts'
+import { createState } from './create-state.ts'
+import { createDiskCopy } from './disk-copy.ts'
+import { createFacts } from './facts.ts'
+import { createFailoverStateStore } from './failover-state-store.ts'
+import { createJournal } from './journal.ts'
+import { createOutages, type Outages } from './outages.ts'
+import { createRecentWrites } from './recent-writes.ts'
+import { createRedisStateStore } from './redis-state-store.ts'
+import { createStamps } from './stamps.ts'
+import { createStandby, type Standby } from './standby.ts'
+import type { State } from './state.ts'
+import { type OnDisk, openStateFiles, type StateFiles } from './state-files.ts'
+import { createStateMerge, type Return } from './state-merge.ts'
+import type { StateStore } from './state-store.ts'
+import type { Kept } from './state-value.ts'
+
+type Numbers = Pick<StateStore, 'raise' | 'generations'>
+
+export interface StateRole {
+  readonly state: State
+  /** The numbers of the cache's clears: through the failover, and Redis' own. */
+  readonly numbers: {
+    readonly store: Numbers
+    readonly redis: Numbers
+    isRedis(): boolean
+    isTracked(): boolean
+  }
+  readonly outages: Outages
+  status(): RoleStatus
+  coverage(): 'full' | 'partial'
+  /** What was written while Redis was away and is not in it yet. */
+  pendingWrites(): number
+  /** Reads what is on disk and begins to look for Redis. */
+  start(clears: StateClears, parts: readonly OnDisk[]): void
+  close(): void
+}
+
+/** What the state role asks of the cache's clears. */
+export interface StateClears {
+  /** Runs in each merge, before any key: clears first. */
+  synchronize(): Promise<void>
+  isPending(): boolean
+  /** Another process has raised a number. */
+  refresh(): Promise<void>
+}
+
+export interface StateRoleOptions {
+  /** Undefined: Redis is switched off. */
+  target: RedisTarget | undefined
+  ca: string | undefined
+  budgetMs: number
+  prefix: string
+  hasHeartbeat: boolean
+  /** Whether other processes write to this Redis. */
+  isShared: boolean
+  memoryBudgetBytes: number
+  dataDir: string
+  dataLock: DataLock
+  log: Log
+}
+
+const RECENT_MS = 3 * SECOND
+const TICK_MS = SECOND
+
+export function openState(options: StateRoleOptions): StateRole {
+  const { target, ca, budgetMs, prefix, hasHeartbeat, isShared, memoryBudgetBytes, log } = options
+  const stamps = createStamps()
+  const facts = createFacts()
+  const journal = createJournal()
+  const outages = createOutages()
+  const copy = createDiskCopy(() => standby)
+  const standby = createStandby({
+    budgetBytes: memoryBudgetBytes,
+    stamps,
+    // Limits are not copied: they outlive an outage, not a restart in it.
+    changed: (key) => void (kindOf(key) !== 'log' && copy.changed(key)),
+  })
+  let files: StateFiles | undefined
+  const openFiles = (parts: readonly OnDisk[]) => {
+    files = openStateFiles({ ...options, standby, parts: [journal, facts, outages, copy, ...parts] })
+  }
+  const closeFiles = () => {
+    copy.close()
+    files?.close()
+  }
+  const shared = { outages, coverage: standby.coverage, pendingWrites: journal.size }
+
+  if (!target) {
+    const status = switchedOff(Date.now())
+    return {
+      ...shared,
+      state: createState({ store: standby, stamps }),
+      numbers: { store: standby, redis: standby, isRedis: () => false, isTracked: () => false },
+      status: () => status,
+      pendingWrites: () => 0,
+      start(_clears, parts) {
+        openFiles(parts)
+        log.info(
+          'Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, state with a copy on disk',
+        )
+      },
+      close: closeFiles,
+    }
+  }
+
+  const connection = connectRedis({ target, ca, budgetMs, trackPrefix: isShared ? prefix : undefined })
+  const redis = createRedisStateStore({ connection, prefix })
+  const recent = createRecentWrites(RECENT_MS)
+  const merge = createStateMerge({ redis, standby, journal, facts, log })
+  const failover = createFailover({
+    role: 'state',
+    connection,
+    probeKey: `${prefix}probe:${randomUUID()}`,
+    hasHeartbeat,
+    events: {
+      left() {
+        journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
+        copy.flush()
+      },
+      outageBegan: (cause, atMs) => outages.began('state', cause, atMs),
+      returned(servedCalls, atMs) {
+        const { returned, removed, ...report } = merge.takeReport()
+        const note = noteOf({ returned, removed, coverage: standby.coverage() })
+        void quietly(merge.fill())
+        return outages.ended('state', { servedCalls, ...report, note }, atMs)
+      },
+    },
+    log,
+  })
+  const written = (key: string) => {
+    recent.add(key)
+    merge.wrote()
+  }
+  const store = createFailoverStateStore({ redis, standby, journal, failover, written })
+  const changes = createChanges({ redis, standby, journal })
+  const timer = setInterval(() => {
+    if (!failover.isRedis()) return
+    void quietly(merge.tick())
+    void quietly(changes.follow())
+  }, TICK_MS).unref()
+
+  return {
+    ...shared,
+    state: createState({ store, stamps }),
+    numbers: { store, redis, isRedis: failover.isRedis, isTracked: connection.isTracked },
+    status: failover.status,
+    start({ synchronize, isPending, refresh }, parts) {
+      openFiles(parts)
+      connection.onInvalidate((key) => {
+        if (key === keys.generations || key === undefined) void refresh()
+        if (key !== undefined) changes.note(key)
+      })
+      failover.start({
+        isPending: () => isPending() || merge.isPending(),
+        async run(awaySinceMs) {
+          await synchronize()
+          await merge.run(awaySinceMs)
+        },
+      })
+    },
+    close() {
+      clearInterval(timer)
+      failover.close()
+      closeFiles()
+    },
+  }
+}
+
+/** Redis going away meanwhile is the failover's business, not a failure of what was under way. */
+async function quietly(work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+  }
+}
+
+function entryOf(standby: Standby, key: string): [string, Kept][] {
+  const version = standby.kept(key)
+  return version ? [[key, version]] : []
+}
+
+function noteOf({ returned, removed, coverage }: { returned: Return; removed: number; coverage: string }) {
+  if (returned === 'empty') return 'Redis came back empty and was seeded from memory'
+  if (returned !== 'older') return null
+  const rest =
+    coverage === 'full'
+      ? `${removed} deleted keys were deleted again`
+      : 'memory was partial, so nothing was removed'
+  return `Redis came back in an older state and was seeded from memory; ${rest}`
+}

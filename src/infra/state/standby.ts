@@ -1,0 +1,153 @@
+// The state role in this process: a copy that is kept warm while Redis answers, and answers while it does not.
+// It does not evict. Full while Redis is up: it goes without, and says `partial`. Full in an outage: `state_full`.
+import { AppError } from '../../errors.ts'
+import type { Now } from '../../lib/time.ts'
+import { type BoundedMemory, createBoundedMemory } from '../store/bounded-memory.ts'
+import { raised } from './raised.ts'
+import { slide } from './sliding-log.ts'
+import type { Stamps } from './stamps.ts'
+import type { Generations, StateStore } from './state-store.ts'
+import { type HitLog, type Kept, mergeKept, type StateValue } from './state-value.ts'
+
+export interface Standby extends StateStore {
+  /** The version kept under the key. */
+  kept(key: string): Kept | undefined
+  /** Merges a version that Redis or the disk has. False, and `partial`, when there is no room for it. */
+  absorb(key: string, version: Kept): boolean
+  /** Redis no longer has the key. */
+  forget(key: string): void
+  keys(): IterableIterator<string>
+  size(): { keys: number; bytes: number }
+  /** `partial` when something of Redis is missing here: keys that did not fit. */
+  coverage(): 'full' | 'partial'
+  /** From here on everything that Redis has is offered; `partial` until that ends. */
+  beginFill(): void
+  endFill(): void
+}
+
+export interface StandbyOptions {
+  budgetBytes: number
+  /** Learns each version that is absorbed, so that the next one made here is newer. */
+  stamps: Stamps
+  /** Told of each key whose version has changed, or that is gone. */
+  changed?: (key: string) => void
+  now?: Now
+}
+
+export function createStandby({
+  budgetBytes,
+  stamps,
+  changed = () => {},
+  now = Date.now,
+}: StandbyOptions): Standby {
+  const memory: BoundedMemory<StateValue> = createBoundedMemory({
+    budgetBytes,
+    whenFull: 'refuse',
+    sizeOf,
+    now,
+  })
+  const numbers = new Map<string, Generations>()
+  let missing = 0
+  let isFilled = false
+
+  function kept<V extends StateValue>(key: string): Kept<V> | undefined {
+    const value = memory.get(key) as V | undefined
+    return value && { value, expiresAtMs: memory.expiresAt(key) ?? 0 }
+  }
+
+  /** Keeps the version, if need be in the place of limiter logs: a limit forgotten is better than a login lost. */
+  function keep(key: string, { value, expiresAtMs }: Kept): void {
+    try {
+      memory.set(key, value, expiresAtMs)
+    } catch (error) {
+      if (!(error instanceof AppError) || value.kind === 'log' || !shedLogs()) throw error
+      memory.set(key, value, expiresAtMs)
+    }
+    changed(key)
+  }
+
+  function shedLogs(): boolean {
+    const logs = [...memory.keys()].filter((key) => memory.get(key)?.kind === 'log')
+    for (const key of logs) memory.delete(key)
+    return logs.length > 0
+  }
+
+  /** Merges a version into what is kept; true when it, or one equal to it, is kept now. */
+  function put(key: string, version: Kept): boolean {
+    const mine = kept(key)
+    const merged = mine ? mergeKept(mine, version) : version
+    if (merged !== mine) keep(key, merged)
+    return merged.value === version.value || merged === version
+  }
+
+  return {
+    kept,
+    absorb(key, version) {
+      if (version.expiresAtMs <= now()) return true
+      if ('stamp' in version.value) stamps.see(version.value.stamp)
+      try {
+        put(key, version)
+        return true
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error
+        missing += 1
+        return false
+      }
+    },
+    forget(key) {
+      memory.delete(key)
+      changed(key)
+    },
+    keys: () => memory.keys(),
+    size: () => memory.size(),
+    coverage: () => (isFilled && missing === 0 ? 'full' : 'partial'),
+    beginFill() {
+      missing = 0
+      isFilled = false
+    },
+    endFill() {
+      isFilled = true
+    },
+
+    record: async (key) => kept(key),
+    putRecord: async (key, version) => put(key, version),
+    async updateRecord(key, version, expected) {
+      if (stampOf(kept(key)) !== expected) return false
+      keep(key, version)
+      return true
+    },
+    async claim(key, claim) {
+      const mine = kept<typeof claim.value>(key)
+      if (mine) return mine
+      keep(key, claim)
+      return claim
+    },
+    async putMark(key, mark) {
+      put(key, mark)
+      return kept<typeof mark.value>(key) ?? mark
+    },
+    mark: async (key) => kept(key),
+    async hit(key, hit) {
+      const { log, result } = slide(kept<HitLog>(key)?.value.hits ?? [], hit)
+      if (result.allowed)
+        keep(key, { value: { kind: 'log', hits: log }, expiresAtMs: hit.nowMs + hit.windowMs })
+      return result
+    },
+    async raise(key, fields, floor) {
+      const { generations, top } = raised(numbers.get(key) ?? new Map(), fields, floor)
+      numbers.set(key, generations)
+      return top
+    },
+    generations: async (key) => numbers.get(key) ?? new Map(),
+  }
+}
+
+function stampOf(version: Kept | undefined): string | undefined {
+  if (version?.value.kind !== 'record') return undefined
+  return version.value.bytes === undefined ? `${version.value.stamp}!` : version.value.stamp
+}
+
+function sizeOf(value: StateValue): number {
+  if (value.kind === 'log') return value.hits.length * 120
+  return value.kind === 'mark' ? 40 : 80 + (value.bytes?.byteLength ?? 0)
+}

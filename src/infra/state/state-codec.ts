@@ -1,0 +1,32 @@
+// How records, claims and marks are written in Redis and on disk: what state-scripts.ts reads.
+import type { Claim, Mark, StateRecord } from './state-value.ts'
+
+const NEWLINE = 0x0a
+const DESTROYED = '!'
+
+/** The bytes of a value that is a string in Redis. */
+export function encodeValue(value: StateRecord | Claim | Mark): Buffer {
+  if (value.kind === 'mark') return Buffer.from(String(value.number))
+  const head = value.bytes === undefined ? `${value.stamp}${DESTROYED}\n` : `${value.stamp}\n`
+  return value.bytes === undefined ? Buffer.from(head) : Buffer.concat([Buffer.from(head), value.bytes])
+}
+
+/** The value in these bytes; undefined when they are not one of that kind. */
+export function decodeValue(
+  kind: 'record' | 'claim' | 'mark',
+  encoded: Buffer,
+): StateRecord | Claim | Mark | undefined {
+  if (kind === 'mark') {
+    const number = Number(encoded.toString())
+    return encoded.length > 0 && Number.isFinite(number) ? { kind, number } : undefined
+  }
+  const end = encoded.indexOf(NEWLINE)
+  if (end < 0) return undefined
+  const head = encoded.toString('latin1', 0, end)
+  const isDestroyed = head.endsWith(DESTROYED)
+  const stamp = isDestroyed ? head.slice(0, -1) : head
+  if (!/^\d{16}\.\w+$/.test(stamp)) return undefined
+  const bytes = isDestroyed ? undefined : encoded.subarray(end + 1)
+  if (kind === 'record') return { kind, stamp, bytes }
+  return bytes && { kind, stamp, bytes }
+}

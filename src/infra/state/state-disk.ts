@@ -1,0 +1,153 @@
+// What the state role keeps on disk (samovar.db): the journal of what Redis has not seen, a copy of what it has, and
+// the reports of past outages. A damaged file is moved aside and reported; it never keeps the app from starting.
+import { mkdirSync, renameSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Log } from '../../log.ts'
+import { type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
+import type { DeletedDisk } from '../store/deleted-away.ts'
+import { decodeValue, encodeValue } from './state-codec.ts'
+import type { HitLog, Kept, StateKind } from './state-value.ts'
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS journal (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS copy (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS deleted (key TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS outages (id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, report TEXT NOT NULL) STRICT;`
+const KEPT_OUTAGES = 100
+
+type Table = 'journal' | 'copy'
+
+export interface StateDisk extends DeletedDisk {
+  load(table: Table): [string, Kept][]
+  /** Commits the versions; undefined deletes. */
+  save(table: Table, entries: Iterable<readonly [string, Kept | undefined]>): void
+  fact(name: string): string | undefined
+  setFact(name: string, value: string): void
+  /** The last 100 reports, newest first. */
+  outages(): string[]
+  saveOutage(id: string, startedAtMs: number, report: string): void
+  close(): void
+}
+
+/** Opens the file, or a new one where it is missing or damaged. */
+export function openStateDisk(path: string, log: Log): StateDisk {
+  return wrap(openOrReplace(path, log), log)
+}
+
+/** What another container's file holds, read without writing anything; empty when it cannot be read. */
+export function peekStateDisk(path: string, log: Log): [string, Kept][] {
+  try {
+    const database = openLocalDatabase(path, SCHEMA, { readOnly: true })
+    const disk = wrap(database, log)
+    const entries = [...disk.load('copy'), ...disk.load('journal')]
+    disk.close()
+    return entries
+  } catch (error) {
+    log.info({ path, err: error }, 'no copy of the state could be read from the disk: memory starts empty')
+    return []
+  }
+}
+
+function openOrReplace(path: string, log: Log): LocalDatabase {
+  try {
+    return openLocalDatabase(path, SCHEMA)
+  } catch (error) {
+    const aside = join(
+      dirname(path),
+      'quarantine',
+      `${new Date().toISOString().replaceAll(':', '')}-${basename(path)}`,
+    )
+    mkdirSync(dirname(aside), { recursive: true })
+    for (const suffix of ['', '-wal', '-shm']) moveIfThere(path + suffix, aside + suffix)
+    log.error(
+      { err: error, aside },
+      'ALERT the journal on disk was damaged: it is set aside, and a new one begins',
+    )
+    return openLocalDatabase(path, SCHEMA)
+  }
+}
+
+function moveIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+/** Reads throw; a write that fails is reported once and leaves the rest to memory: no caller fails because of it. */
+function wrap(database: LocalDatabase, log: Log): StateDisk {
+  let isBroken = false
+
+  function write(work: () => void): void {
+    if (isBroken) return
+    try {
+      database.transaction(work)
+    } catch (error) {
+      isBroken = true
+      log.error(
+        { err: error },
+        'ALERT the journal cannot be written: a restart while Redis is away loses what is in it',
+      )
+    }
+  }
+
+  return {
+    load(table) {
+      const rows = database.all(`SELECT key, kind, value, expires_at FROM ${table}`)
+      return rows.flatMap(({ key, kind, value, expires_at }): [string, Kept][] => {
+        const version = decode(kind as StateKind, Buffer.from(value as Uint8Array))
+        return version ? [[String(key), { value: version, expiresAtMs: Number(expires_at) }]] : []
+      })
+    },
+    save: (table, entries) =>
+      write(() => {
+        for (const [key, kept] of entries) {
+          if (!kept) database.run(`DELETE FROM ${table} WHERE key = ?`, key)
+          else {
+            const { value, expiresAtMs } = kept
+            database.run(
+              `REPLACE INTO ${table} VALUES (?, ?, ?, ?)`,
+              key,
+              value.kind,
+              encode(value),
+              expiresAtMs,
+            )
+          }
+        }
+      }),
+    fact: (name) =>
+      database.all('SELECT value FROM facts WHERE name = ?', name)[0]?.value as string | undefined,
+    setFact: (name, value) => write(() => database.run('REPLACE INTO facts VALUES (?, ?)', name, value)),
+    deleted: () => database.all('SELECT key FROM deleted').map(({ key }) => String(key)),
+    saveDeleted: (names) =>
+      write(() => {
+        for (const name of names) database.run('REPLACE INTO deleted VALUES (?)', name)
+      }),
+    settleDeleted: (names) =>
+      write(() => {
+        for (const name of names) database.run('DELETE FROM deleted WHERE key = ?', name)
+      }),
+    outages: () =>
+      database.all('SELECT report FROM outages ORDER BY started_at DESC').map(({ report }) => String(report)),
+    saveOutage: (id, startedAtMs, report) =>
+      write(() => {
+        database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, report)
+        database.run(
+          `DELETE FROM outages WHERE id NOT IN (SELECT id FROM outages ORDER BY started_at DESC LIMIT ${KEPT_OUTAGES})`,
+        )
+      }),
+    close: () => database.close(),
+  }
+}
+
+function encode(value: Kept['value']): Buffer {
+  return value.kind === 'log' ? Buffer.from(JSON.stringify(value.hits)) : encodeValue(value)
+}
+
+function decode(kind: StateKind, bytes: Buffer): Kept['value'] | undefined {
+  return kind === 'log'
+    ? { kind, hits: JSON.parse(bytes.toString()) as HitLog['hits'] }
+    : decodeValue(kind, bytes)
+}

@@ -1,0 +1,185 @@
+// Redis is back: what it missed is played into it, and what it holds besides is copied to the standby.
+//
+// Whether it kept its data is told by two keys of its own: an epoch, made once, and an offset that grows while we
+// write. The same epoch and an offset not behind ours: it kept everything. No epoch: it came back empty, and is seeded
+// with all that the standby knows. An offset behind ours: it is an older state of itself; the standby, where it is
+// complete, is the authority then, and records it does not know, made before the outage, are deleted ones.
+import { randomUUID } from 'node:crypto'
+import type { Log } from '../../log.ts'
+import type { Journal } from './journal.ts'
+import type { RedisStateStore } from './redis-state-store.ts'
+import { stampedAtMs } from './stamps.ts'
+import type { Standby } from './standby.ts'
+import type { Claim, Kept, StateKind } from './state-value.ts'
+
+const BATCH = 200
+
+/** What Redis turned out to be when it came back. */
+export type Return = 'first' | 'kept' | 'empty' | 'older'
+
+export interface MergeReport {
+  readonly returned: Return
+  /** How many keys were merged, by kind. */
+  readonly merged: Partial<Record<StateKind, number>>
+  /** One sentence each. */
+  readonly conflicts: readonly string[]
+  /** Deleted because the standby, which was complete, did not know them. */
+  readonly removed: number
+}
+
+export interface StateMerge {
+  run(awaySinceMs: number): Promise<void>
+  isPending(): boolean
+  /** What the merges since the last call did. */
+  takeReport(): MergeReport
+  /** Copies what Redis has into the standby. */
+  fill(): Promise<void>
+  /** Moves the offset on, if anything was written since. */
+  tick(): Promise<void>
+  /** Something was written to Redis. */
+  wrote(): void
+}
+
+export interface StateMergeOptions {
+  redis: RedisStateStore
+  standby: Standby
+  journal: Journal
+  /** Facts that outlive the process: which life of Redis we knew, and how far it had come. */
+  facts: { get(name: string): string | undefined; set(name: string, value: string): void }
+  log: Log
+}
+
+export function createStateMerge({ redis, standby, journal, facts, log }: StateMergeOptions): StateMerge {
+  let report = emptyReport()
+  let hasWritten = false
+  let filling = 0
+
+  /** Finds out what Redis is now; everything it may have lost goes into the journal. */
+  async function examine(awaySinceMs: number): Promise<Return> {
+    const life = await redis.life()
+    const [knownEpoch, knownOffset] = [facts.get('epoch'), Number(facts.get('offset') ?? 0)]
+    const returned = compare(life, knownEpoch, knownOffset)
+    if (returned === 'empty' || returned === 'older') {
+      const versions = [...standby.keys()].flatMap((key) => entryOf(key))
+      journal.putAll(versions)
+      log.warn(
+        { returned, keys: versions.length },
+        `Redis came back ${returned}: it is seeded from the standby`,
+      )
+      if (returned === 'older' && standby.coverage() === 'full') await removeUnknown(awaySinceMs)
+    }
+    const epoch = returned === 'empty' || !life.epoch ? randomUUID() : life.epoch
+    await redis.beginLife(epoch, knownOffset + 1)
+    remember(await redis.life())
+    return returned
+  }
+
+  function remember({ epoch, offset }: { epoch: string | undefined; offset: number }): void {
+    if (epoch && facts.get('epoch') !== epoch) facts.set('epoch', epoch)
+    facts.set('offset', String(offset))
+  }
+
+  const entryOf = (key: string): [string, Kept][] => {
+    const version = standby.kept(key)
+    return version ? [[key, version]] : []
+  }
+
+  async function removeUnknown(madeBeforeMs: number): Promise<void> {
+    for await (const [key, version] of everything()) {
+      if (
+        version.value.kind !== 'record' ||
+        standby.kept(key) ||
+        stampedAtMs(version.value.stamp) >= madeBeforeMs
+      )
+        continue
+      await redis.delete([key])
+      report.removed += 1
+    }
+  }
+
+  async function* everything(): AsyncGenerator<readonly [string, Kept]> {
+    let cursor = '0'
+    do {
+      const page = await redis.scan(cursor)
+      cursor = page.cursor
+      for (let i = 0; i < page.keys.length; i += BATCH) {
+        const names = page.keys.slice(i, i + BATCH)
+        const versions = await redis.read(names)
+        for (const [j, key] of names.entries()) {
+          const version = versions[j]
+          if (version) yield [key, version]
+        }
+      }
+    } while (cursor !== '0')
+  }
+
+  async function mergeBatch(): Promise<void> {
+    const batch = journal.entries(BATCH)
+    const before = await redis.merge(batch)
+    for (const [i, [key, { value }]] of batch.entries()) {
+      report.merged[value.kind] = (report.merged[value.kind] ?? 0) + 1
+      const other = before[i]
+      if (value.kind === 'claim' && other && isOther(value, other))
+        report.conflicts.push(`${key} was processed twice`)
+    }
+    journal.settle(batch)
+  }
+
+  return {
+    async run(awaySinceMs) {
+      report.returned = worst(report.returned, await examine(awaySinceMs))
+      while (journal.size() > 0) await mergeBatch()
+    },
+    isPending: () => journal.size() > 0,
+    takeReport() {
+      const taken = report
+      report = emptyReport()
+      return taken
+    },
+    async fill() {
+      filling += 1
+      const number = filling
+      standby.beginFill()
+      for await (const [key, version] of everything()) {
+        if (number !== filling) return // a later fill has taken over
+        standby.absorb(key, version)
+      }
+      standby.endFill()
+    },
+    async tick() {
+      if (!hasWritten) return
+      hasWritten = false
+      facts.set('offset', String(await redis.advance()))
+    },
+    wrote() {
+      hasWritten = true
+    },
+  }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+function emptyReport(): Writable<MergeReport> & {
+  merged: Partial<Record<StateKind, number>>
+  conflicts: string[]
+} {
+  return { returned: 'kept', merged: {}, conflicts: [], removed: 0 }
+}
+
+function compare(
+  life: { epoch: string | undefined; offset: number },
+  epoch: string | undefined,
+  offset: number,
+): Return {
+  if (!epoch) return 'first'
+  if (!life.epoch) return 'empty'
+  return life.epoch === epoch && life.offset < offset ? 'older' : 'kept'
+}
+
+/** Run again after it was cut off, a merge sees what its first half has done: the worse finding is the true one. */
+function worst(a: Return, b: Return): Return {
+  const order: Return[] = ['kept', 'first', 'older', 'empty']
+  return order.indexOf(a) > order.indexOf(b) ? a : b
+}
+
+const isOther = (ours: Claim, other: Claim) => ours.stamp !== other.stamp && !ours.bytes.equals(other.bytes)

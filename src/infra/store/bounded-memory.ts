@@ -1,0 +1,90 @@
+// Values in this process, within a budget of bytes, over node-cache, which neither counts bytes nor evicts and reads
+// the wall clock: the budget, the order of eviction, and expiry on an injected clock are kept here.
+import NodeCache from 'node-cache'
+import { stateFull } from '../../errors.ts'
+import type { Now } from '../../lib/time.ts'
+
+const OVERHEAD_BYTES = 200 // of one entry: its record, its place in node-cache and in the order
+const EXPIRED_SCAN = 16 // entries looked at for expiry on each write, so that what is never read again goes too
+
+export interface BoundedMemory<V> {
+  get(key: string): V | undefined
+  /** When the value ends, ms since the epoch; undefined when there is none. */
+  expiresAt(key: string): number | undefined
+  /** Keeps the value until `expiresAtMs`. A full cache evicts; full state throws `state_full` and keeps what it had. */
+  set(key: string, value: V, expiresAtMs: number): void
+  delete(key: string): void
+  /** Every live key, oldest write first; it may be changed meanwhile. */
+  keys(): IterableIterator<string>
+  size(): { keys: number; bytes: number }
+}
+
+export interface BoundedMemoryOptions<V> {
+  budgetBytes: number
+  /** `evict`: oldest write first. `refuse`: what has expired makes room, nothing else. */
+  whenFull: 'evict' | 'refuse'
+  sizeOf: (value: V) => number
+  now: Now
+}
+
+interface Held<V> {
+  readonly value: V
+  readonly expiresAtMs: number
+  readonly sizeBytes: number
+}
+
+export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): BoundedMemory<V> {
+  const { budgetBytes, whenFull, sizeOf, now } = options
+  const cache = new NodeCache({ useClones: false, checkperiod: 0, stdTTL: 0 })
+  const order = new Map<string, number>() // key → when it expires; oldest write first
+  let bytes = 0
+
+  function held(key: string): Held<V> | undefined {
+    const found = cache.get<Held<V>>(key)
+    if (!found || found.expiresAtMs > now()) return found
+    remove(key)
+    return undefined
+  }
+
+  function remove(key: string): void {
+    bytes -= cache.take<Held<V>>(key)?.sizeBytes ?? 0
+    order.delete(key)
+  }
+
+  function makeRoom(neededBytes: number, except: string): void {
+    let looked = 0
+    for (const [key, expiresAtMs] of order) {
+      if (expiresAtMs <= now()) remove(key)
+      looked += 1
+      if (looked === EXPIRED_SCAN) break
+    }
+    if (bytes + neededBytes <= budgetBytes) return
+    for (const [key, expiresAtMs] of order) {
+      if (bytes + neededBytes <= budgetBytes) return
+      if (key !== except && (whenFull === 'evict' || expiresAtMs <= now())) remove(key)
+    }
+    if (whenFull === 'refuse' && bytes + neededBytes > budgetBytes) throw stateFull()
+  }
+
+  return {
+    get: (key) => held(key)?.value,
+    expiresAt: (key) => held(key)?.expiresAtMs,
+    set(key, value, expiresAtMs) {
+      const sizeBytes = OVERHEAD_BYTES + key.length * 2 + sizeOf(value)
+      makeRoom(sizeBytes - (cache.get<Held<V>>(key)?.sizeBytes ?? 0), key)
+      remove(key)
+      if (bytes + sizeBytes > budgetBytes) return // larger than the whole budget: a cache goes without it
+      cache.set<Held<V>>(key, { value, expiresAtMs, sizeBytes })
+      order.set(key, expiresAtMs)
+      bytes += sizeBytes
+    },
+    delete: remove,
+    *keys() {
+      for (const [key, expiresAtMs] of order) {
+        if (expiresAtMs > now()) yield key
+        else remove(key)
+      }
+    },
+    size: () => ({ keys: order.size, bytes }),
+  }
+}

@@ -1,0 +1,150 @@
+// One suite for the state role, wherever its keys are: in Redis, or in memory while Redis is away or switched off.
+import { randomUUID } from 'node:crypto'
+import { kindOf } from '../../src/infra/keys.ts'
+import type { Hit } from '../../src/infra/state/sliding-log.ts'
+import { pause } from '../../src/lib/time.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess } from '../helpers/stores.ts'
+
+let redis: TestRedis
+let up: TestProcess
+let away: TestProcess
+
+beforeAll(async () => {
+  redis = await startRedis()
+  up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
+  await up.untilStatus('redis')
+})
+afterAll(async () => {
+  await up.close()
+  await away.close()
+  await redis.stop()
+})
+
+describe.each(['up', 'away'])('Redis %s', (where) => {
+  const state = () => (where === 'up' ? up : away).state
+  const numbers = () => (where === 'up' ? up : away).stateRole.numbers.store
+  const key = (kind: string) => `${kind}:${randomUUID()}`
+  const bytes = (text: string) => Buffer.from(text)
+  const text = async (name: string) => (await state().read(name))?.bytes.toString()
+
+  test('a record is read as it was written, until it expires', async () => {
+    const name = key('session')
+    const value = Buffer.from([0, 10, 255, 33, 10])
+    expect(await state().read(name)).toBeUndefined()
+    expect(await state().write(name, value, 60_000)).toBe(true)
+    expect(Buffer.compare((await state().read(name))?.bytes ?? bytes(''), value)).toBe(0)
+    await state().write(name, bytes('brief'), 40)
+    await pause(80)
+    expect(await state().read(name)).toBeUndefined()
+  })
+
+  test('the newest version counts', async () => {
+    const name = key('session')
+    for (const version of ['1', '2', '3']) await state().write(name, bytes(version), 60_000)
+    expect(await text(name)).toBe('3')
+  })
+
+  test('what is destroyed stays destroyed', async () => {
+    const name = key('session')
+    await state().write(name, bytes('x'), 60_000)
+    await state().destroy(name, 60_000)
+    expect(await state().read(name)).toBeUndefined()
+    expect(await state().write(name, bytes('y'), 60_000)).toBe(false)
+    expect(await state().read(name)).toBeUndefined()
+  })
+
+  test('an update is refused over a version that was not seen', async () => {
+    const name = key('session')
+    expect(await state().update(name, bytes('1'), 60_000, undefined)).toBe(true)
+    const seen = await state().read(name)
+    expect(await state().update(name, bytes('2'), 60_000, undefined)).toBe(false)
+    expect(await state().update(name, bytes('2'), 60_000, seen?.stamp)).toBe(true)
+    expect(await state().update(name, bytes('3'), 60_000, seen?.stamp)).toBe(false)
+    expect(await text(name)).toBe('2')
+  })
+
+  test('an update is refused over what was destroyed', async () => {
+    const name = key('session')
+    await state().destroy(name, 60_000)
+    expect(await state().update(name, bytes('1'), 60_000, undefined)).toBe(false)
+  })
+
+  test('a claim has one winner, who may ask again', async () => {
+    const name = key('webhook')
+    const asked = await Promise.all(['a', 'b', 'c'].map((who) => state().claim(name, bytes(who), 60_000)))
+    expect(asked.filter(({ taken }) => taken)).toHaveLength(1)
+    const winner = asked.find(({ taken }) => taken)?.bytes ?? bytes('')
+    expect(new Set(asked.map((answer) => answer.bytes.toString()))).toEqual(new Set([winner.toString()]))
+    expect((await state().claim(name, winner, 60_000)).taken).toBe(true)
+  })
+
+  test('a mark only grows', async () => {
+    const name = key('revoked')
+    expect(await state().marked(name)).toBeUndefined()
+    expect(await state().mark(name, 5, 60_000)).toBe(5)
+    expect(await state().mark(name, 3, 60_000)).toBe(5)
+    expect(await state().mark(name, 7, 60_000)).toBe(7)
+    expect(await state().marked(name)).toBe(7)
+  })
+
+  test('never more than the limit in any window', async () => {
+    const log = key('limit')
+    const startMs = Date.now()
+    const hit = (atMs: number): Hit => ({
+      id: randomUUID(),
+      nowMs: startMs + atMs,
+      limit: 3,
+      windowMs: 1_000,
+    })
+    const answers = []
+    for (const atMs of [0, 100, 200, 300, 999, 1_000, 1_050, 1_100])
+      answers.push(await state().hit(log, hit(atMs)))
+    expect(answers.map(({ allowed }) => allowed)).toEqual([true, true, true, false, false, true, false, true])
+    expect(answers.map(({ remaining }) => remaining)).toEqual([2, 1, 0, 0, 0, 0, 0, 0])
+    expect(answers.map(({ retryAfterMs }) => retryAfterMs)).toEqual([0, 0, 800, 700, 1, 100, 50, 100])
+  })
+
+  test('every number raised is above all before it, in any field, and above the floor', async () => {
+    const set = `numbers:${randomUUID()}`
+    const first = await numbers().raise(set, ['all'], 0)
+    const second = await numbers().raise(set, ['tag:a', 'tag:b'], 0)
+    const third = await numbers().raise(set, ['all'], second + 1_000)
+    expect(second).toBeGreaterThan(first)
+    expect(third).toBeGreaterThan(second + 1_000)
+    const known = await numbers().generations(set)
+    expect([known.get('all'), known.get('tag:a'), known.get('tag:b'), known.get('top')]).toEqual([
+      third,
+      second,
+      second,
+      third,
+    ])
+  })
+
+  test('past 1,000 fields the oldest is folded into all: nothing is cleared less', async () => {
+    const set = `numbers:${randomUUID()}`
+    const oldest = await numbers().raise(set, ['tag:oldest'], 0)
+    for (let i = 0; i < 10; i += 1) {
+      const fields = Array.from({ length: 100 }, (_, j) => `tag:${i}-${j}`)
+      await numbers().raise(set, fields, 0)
+    }
+    const known = await numbers().generations(set)
+    expect(known.size).toBeLessThanOrEqual(1_000)
+    expect(known.get('tag:oldest')).toBeUndefined()
+    expect(known.get('all')).toBeGreaterThanOrEqual(oldest)
+  })
+})
+
+test('every key of the state role has a kind', () => {
+  const names = ['session:x', 'revoked:x', 'webhook:a:b', 'limit:a:b', 'generations', 'epoch', 'probe:x']
+  expect(names.map(kindOf)).toEqual(['record', 'mark', 'claim', 'log', undefined, undefined, undefined])
+})
+
+test('scripts come back after SCRIPT FLUSH', async () => {
+  await redis.command('SCRIPT', 'FLUSH')
+  const name = `session:${randomUUID()}`
+  expect(await up.state.write(name, Buffer.from('x'), 60_000)).toBe(true)
+  expect((await up.state.read(name))?.bytes.toString()).toBe('x')
+  expect(up.stateRole.status().status).toBe('redis')
+})

@@ -1,0 +1,279 @@
+// What the state role promises while its Redis is killed, frozen, emptied or set back, and when the app restarts
+// meanwhile: nothing written is lost, nothing destroyed comes back, nothing counts twice.
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pause } from '../../src/lib/time.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess } from '../helpers/stores.ts'
+
+const LONG_MS = 3_600_000
+let redis: TestRedis
+let dataDir: string
+let app: TestProcess
+
+beforeEach(async () => {
+  redis = await startRedis('--appendonly', 'yes')
+  dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
+  app = await openProcess({ cacheUrl: redis.url, dataDir })
+  await app.untilStatus('redis')
+})
+afterEach(async () => {
+  redis.thaw()
+  await app.close()
+  await redis.stop()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+const newKey = (kind: string) => `${kind}:${randomUUID()}`
+const write = (key: string, text: string, by = app) => by.state.write(key, Buffer.from(text), LONG_MS)
+const text = async (key: string, by = app) => (await by.state.read(key))?.bytes.toString()
+const claim = async (key: string, who: string, by = app) =>
+  (await by.state.claim(key, Buffer.from(who), LONG_MS)).taken
+const lastOutage = (by = app) => by.stateRole.outages.all().find(({ role }) => role === 'state')
+const filled = (by = app) => eventually(() => expect(by.stateRole.coverage()).toBe('full'))
+
+/** What another process, which was not there, finds in Redis. */
+async function stranger<T>(look: (process: TestProcess) => Promise<T>): Promise<T> {
+  const other = await openProcess({ cacheUrl: redis.url })
+  try {
+    await other.untilStatus('redis')
+    return await look(other)
+  } finally {
+    await other.close()
+  }
+}
+
+async function outage(during: () => Promise<void>, how: 'kill' | 'freeze' = 'kill'): Promise<void> {
+  if (how === 'kill') await redis.kill()
+  else redis.freeze()
+  await app.untilStatus('memory')
+  await during()
+  if (how === 'kill') await redis.start()
+  else redis.thaw()
+  await app.untilStatus('redis')
+}
+
+test.each(['kill', 'freeze'] as const)(
+  '%s: what was written, destroyed, claimed and marked meanwhile is in Redis after',
+  async (how) => {
+    const [before, changed, destroyed, made] = [
+      newKey('session'),
+      newKey('session'),
+      newKey('session'),
+      newKey('session'),
+    ]
+    const [seen, late, user] = [newKey('webhook'), newKey('webhook'), newKey('revoked')]
+    for (const key of [before, changed, destroyed]) await write(key, 'old')
+    expect(await claim(seen, 'first')).toBe(true)
+    await app.state.mark(user, 10, LONG_MS)
+
+    await outage(async () => {
+      expect(await text(before)).toBe('old') // who was signed in still is
+      await write(changed, 'new')
+      await write(made, 'made')
+      await app.state.destroy(destroyed, LONG_MS)
+      expect(await claim(seen, 'again')).toBe(false) // seen before, refused during
+      expect(await claim(late, 'during')).toBe(true)
+      expect(await app.state.mark(user, 20, LONG_MS)).toBe(20)
+      expect(app.roles.pendingWrites()).toBeGreaterThan(0)
+    }, how)
+
+    expect(await claim(late, 'after')).toBe(false) // seen during, refused after
+    expect(app.roles.pendingWrites()).toBe(0)
+    await stranger(async (other) => {
+      expect(await Promise.all([before, changed, made].map((key) => text(key, other)))).toEqual([
+        'old',
+        'new',
+        'made',
+      ])
+      expect(await text(destroyed, other)).toBeUndefined()
+      expect(await claim(late, 'stranger', other)).toBe(false)
+      expect(await other.state.marked(user)).toBe(20)
+    })
+    expect(lastOutage()).toMatchObject({ endedAt: expect.any(String), conflicts: [], lost: 0 })
+    expect(lastOutage()?.merged.record).toBeGreaterThanOrEqual(3)
+  },
+)
+
+test('a limit neither resets nor leaks at the switch, in either direction', async () => {
+  const log = newKey('limit')
+  const hit = async (by = app) =>
+    (await by.state.hit(log, { id: randomUUID(), nowMs: Date.now(), limit: 5, windowMs: LONG_MS })).allowed
+  expect([await hit(), await hit()]).toEqual([true, true])
+  await outage(async () => {
+    expect([await hit(), await hit()]).toEqual([true, true])
+  }, 'freeze')
+  expect([await hit(), await hit()]).toEqual([true, false])
+  expect(await stranger(hit)).toBe(false)
+})
+
+test('Redis that comes back empty is seeded with everything', async () => {
+  const [key, gone, seen] = [newKey('session'), newKey('session'), newKey('webhook')]
+  await write(key, 'kept')
+  await write(gone, 'x')
+  await app.state.destroy(gone, LONG_MS)
+  await claim(seen, 'first')
+  await filled()
+  await redis.kill()
+  await app.untilStatus('memory')
+  await redis.start('--appendonly', 'no')
+  await app.untilStatus('redis')
+  await stranger(async (other) => {
+    expect(await text(key, other)).toBe('kept')
+    expect(await write(gone, 'again', other)).toBe(false)
+    expect(await claim(seen, 'stranger', other)).toBe(false)
+  })
+  expect(lastOutage()?.note).toContain('empty')
+})
+
+test('Redis set back to an older state: newer versions are put back, what was destroyed since is destroyed again', async () => {
+  const [changed, destroyed] = [newKey('session'), newKey('session')]
+  await write(changed, 'old')
+  await write(destroyed, 'x')
+  await filled()
+  const dumps = await Promise.all([changed, destroyed].map((key) => redis.dump(`samovar:state:${key}`)))
+  const offset = await redis.command('GET', 'samovar:state:offset')
+  await write(changed, 'new')
+  await app.state.destroy(destroyed, LONG_MS)
+  await eventually(async () => expect(await redis.command('GET', 'samovar:state:offset')).not.toBe(offset))
+  redis.freeze()
+  await app.untilStatus('memory')
+  redis.thaw()
+  // Before the app is back it is made an older one.
+  await redis.restore(`samovar:state:${changed}`, dumps[0])
+  await redis.restore(`samovar:state:${destroyed}`, dumps[1])
+  await redis.command('SET', 'samovar:state:offset', '0')
+  await app.untilStatus('redis')
+  await stranger(async (other) => {
+    expect(await text(changed, other)).toBe('new')
+    expect(await text(destroyed, other)).toBeUndefined()
+  })
+})
+
+test('a restart in the middle of an outage goes on with everything, from before it too', async () => {
+  const [before, during, destroyed, seen] = [
+    newKey('session'),
+    newKey('session'),
+    newKey('session'),
+    newKey('webhook'),
+  ]
+  await write(before, 'before')
+  await write(destroyed, 'x')
+  await redis.kill()
+  await app.untilStatus('memory')
+  await write(during, 'during')
+  await app.state.destroy(destroyed, LONG_MS)
+  await claim(seen, 'first')
+  await app.cache.invalidate(['deleted-in-the-outage'])
+  await app.close()
+  app = await openProcess({ cacheUrl: redis.url, dataDir })
+  expect(await text(before)).toBe('before')
+  expect(await text(during)).toBe('during')
+  expect(await text(destroyed)).toBeUndefined()
+  expect(await claim(seen, 'again')).toBe(false)
+  await redis.start()
+  await redis.command('SET', 'deleted-in-the-outage', 'must go')
+  await app.untilStatus('redis')
+  expect(await redis.command('EXISTS', 'deleted-in-the-outage')).toBe(':0\r\n')
+  await stranger(async (other) => {
+    expect(await text(during, other)).toBe('during')
+    expect(await text(destroyed, other)).toBeUndefined()
+  })
+})
+
+test('a damaged file is set aside and reported, and the app starts', async () => {
+  await app.close()
+  writeFileSync(join(dataDir, 'samovar.db'), 'this is no database at all '.repeat(500))
+  rmSync(join(dataDir, 'samovar.db-wal'), { force: true })
+  app = await openProcess({ cacheUrl: redis.url, dataDir })
+  await app.untilStatus('redis')
+  expect(app.lines.map(({ message }) => message).join()).toContain('ALERT the journal on disk was damaged')
+  expect(readdirSync(join(dataDir, 'quarantine'))).toHaveLength(1)
+  const key = newKey('session')
+  await write(key, 'x')
+  expect(await text(key)).toBe('x')
+})
+
+test('two processes that were both cut off merge to one result, and a claim made by both is reported', async () => {
+  const other = await openProcess({ cacheUrl: redis.url })
+  try {
+    await other.untilStatus('redis')
+    const [mine, theirs, both, seen] = [
+      newKey('session'),
+      newKey('session'),
+      newKey('session'),
+      newKey('webhook'),
+    ]
+    await redis.kill()
+    await Promise.all([app.untilStatus('memory'), other.untilStatus('memory')])
+    await write(mine, 'mine')
+    await write(theirs, 'theirs', other)
+    await write(both, 'first')
+    await pause(5) // versions of one millisecond have no order but that of their writers' names
+    await write(both, 'second', other)
+    expect([await claim(seen, 'a'), await claim(seen, 'b', other)]).toEqual([true, true])
+    await redis.start()
+    await Promise.all([app.untilStatus('redis'), other.untilStatus('redis')])
+    for (const reader of [app, other]) {
+      await eventually(async () => {
+        expect(await Promise.all([mine, theirs, both].map((key) => text(key, reader)))).toEqual([
+          'mine',
+          'theirs',
+          'second',
+        ])
+      })
+    }
+    expect([await claim(seen, 'a'), await claim(seen, 'b')].filter(Boolean)).toHaveLength(1)
+    const conflicts = [app, other].flatMap((by) => lastOutage(by)?.conflicts ?? [])
+    expect(conflicts).toEqual([`${seen} was processed twice`])
+  } finally {
+    await other.close()
+  }
+})
+
+test('state_full: what is known is served, what is new is refused with a name, nothing is lost', async () => {
+  const small = await openProcess({ cacheUrl: redis.url, memoryBudgetBytes: 200_000 })
+  try {
+    await small.untilStatus('redis')
+    const key = newKey('session')
+    await write(key, 'known', small)
+    await redis.kill()
+    await small.untilStatus('memory')
+    const full = async () => {
+      for (let i = 0; i < 500; i += 1)
+        await small.state.write(newKey('session'), Buffer.alloc(1_000), LONG_MS)
+    }
+    await expect(full()).rejects.toMatchObject({ code: 'state_full', status: 503 })
+    expect(await text(key, small)).toBe('known')
+    await write(key, 'newer', small)
+    await redis.start()
+    await small.untilStatus('redis')
+    await app.untilStatus('redis')
+    expect(await text(key)).toBe('newer')
+  } finally {
+    await small.close()
+  }
+})
+
+test('10,000 sessions are in the standby within two seconds of Redis', async () => {
+  const keys = Array.from({ length: 10_000 }, () => newKey('session'))
+  for (let i = 0; i < keys.length; i += 200) {
+    await Promise.all(keys.slice(i, i + 200).map((key) => write(key, 'x'.repeat(200))))
+  }
+  const late = await openProcess({ cacheUrl: redis.url, memoryBudgetBytes: 64 * 1024 * 1024 })
+  try {
+    await late.untilStatus('redis')
+    const startedAt = performance.now()
+    await filled(late)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    await redis.kill()
+    await late.untilStatus('memory')
+    const found = await Promise.all(keys.map((key) => text(key, late)))
+    expect(found.filter((value) => value === undefined)).toHaveLength(0)
+  } finally {
+    await late.close()
+  }
+}, 60_000)

@@ -1,0 +1,92 @@
+// Each merge script in Redis is equal to its pure function, and each function may be run in any order, any number of
+// times.
+import { randomUUID } from 'node:crypto'
+import { connectRedis } from '../../src/infra/redis.ts'
+import { createRedisStateStore } from '../../src/infra/state/redis-state-store.ts'
+import { type Kept, mergeKept, type StateValue } from '../../src/infra/state/state-value.ts'
+import { createRandom, type Random } from '../helpers/random.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { targetOf } from '../helpers/stores.ts'
+
+const ROUNDS = 300
+let redis: TestRedis
+let connection: ReturnType<typeof connectRedis>
+beforeAll(async () => {
+  redis = await startRedis()
+  connection = connectRedis({
+    target: targetOf(redis.url),
+    ca: undefined,
+    budgetMs: 5_000,
+    trackPrefix: undefined,
+  })
+  await connection.open()
+})
+afterAll(async () => {
+  connection.close()
+  await redis.stop()
+})
+
+const stamp = (random: Random) =>
+  `${String(1_000_000 + random.below(5)).padStart(16, '0')}.${random.pick(['aa', 'bb', 'cc'])}`
+
+const makers: Record<string, (random: Random) => StateValue> = {
+  session(random) {
+    // One stamp is one version: what it holds follows from it.
+    const made = stamp(random)
+    return { kind: 'record', stamp: made, bytes: made.endsWith('cc') ? undefined : Buffer.from(`of ${made}`) }
+  },
+  webhook(random) {
+    const made = stamp(random)
+    return { kind: 'claim', stamp: made, bytes: Buffer.from(`of ${made}`) }
+  },
+  revoked: (random) => ({ kind: 'mark', number: random.below(6) }),
+  limit: (random) => ({
+    kind: 'log',
+    hits: Array.from({ length: 1 + random.below(4) }, () => random.below(8)).map((n) => ({
+      id: `h${n}`,
+      atMs: 1_000 + n,
+    })),
+  }),
+}
+
+const kept = (value: StateValue, random: Random): Kept => ({
+  value,
+  expiresAtMs: 4_000_000_000_000 + random.below(3) * 1_000,
+})
+
+/** Comparable: logs as sets, bytes as text. */
+function plain(version: Kept | undefined) {
+  if (!version) return undefined
+  const { value, expiresAtMs } = version
+  if (value.kind === 'log')
+    return { expiresAtMs, hits: [...new Set(value.hits.map(({ id, atMs }) => `${id}@${atMs}`))].sort() }
+  return { expiresAtMs, ...value, ...('bytes' in value && { bytes: value.bytes?.toString('latin1') }) }
+}
+
+describe.each(Object.keys(makers))('%s', (kind) => {
+  const make = makers[kind] as (random: Random) => StateValue
+
+  test('the function is commutative, associative and idempotent', () => {
+    const random = createRandom(1)
+    for (let i = 0; i < 2_000; i += 1) {
+      const [a, b, c] = [kept(make(random), random), kept(make(random), random), kept(make(random), random)]
+      const at = `round ${i}`
+      expect([at, plain(mergeKept(a, b))]).toEqual([at, plain(mergeKept(b, a))])
+      expect([at, plain(mergeKept(a, mergeKept(b, c)))]).toEqual([at, plain(mergeKept(mergeKept(a, b), c))])
+      expect([at, plain(mergeKept(a, mergeKept(a, b)))]).toEqual([at, plain(mergeKept(a, b))])
+    }
+  })
+
+  test('the script does what the function does', async () => {
+    const random = createRandom(2)
+    const store = createRedisStateStore({ connection, prefix: 'p:' })
+    for (let i = 0; i < ROUNDS; i += 1) {
+      const key = `${kind}:${randomUUID()}`
+      const versions = Array.from({ length: 1 + random.below(4) }, () => kept(make(random), random))
+      for (const version of versions) await store.merge([[key, version]])
+      const [there] = await store.read([key])
+      const expected = versions.reduce((a, b) => mergeKept(a, b))
+      expect([`round ${i}`, plain(there)]).toEqual([`round ${i}`, plain(expected)])
+    }
+  })
+})
