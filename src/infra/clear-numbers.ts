@@ -6,9 +6,10 @@ import { type Now, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import type { EntryHead } from './cache-entry.ts'
 import { type ClearScope, generationField, keys } from './keys.ts'
+import type { StateNumbers } from './state/open-state.ts'
 import type { StateDisk } from './state/state-disk.ts'
 import type { OnDisk } from './state/state-files.ts'
-import type { Generations, StateStore } from './state/state-store.ts'
+import type { Generations } from './state/state-store.ts'
 
 const FACT = 'clears'
 const UNTRACKED_TRUST_MS = SECOND // where the server does not tell us of other processes' clears
@@ -30,16 +31,13 @@ export interface ClearNumbers extends OnDisk {
 }
 
 export interface ClearNumbersOptions {
-  store: Pick<StateStore, 'raise' | 'generations'>
-  redis: Pick<StateStore, 'raise' | 'generations'>
-  isTracked: () => boolean
-  isRedis: () => boolean
+  numbers: StateNumbers
   log: Log
   now?: Now
 }
 
 export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
-  const { store, redis, isTracked, isRedis, log, now = Date.now } = options
+  const { numbers: role, log, now = Date.now } = options
   const numbers = new Map<string, number>()
   const prefixes = new Map<string, number>() // the fields that are prefixes, ready to be compared
   let loaded = false
@@ -70,18 +68,18 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
 
   // Asked by those who judge entries, so that an app nobody uses asks nothing of a rented server.
   function refreshIfOld(): void {
-    if (isTracked() || !isRedis() || now() - readAtMs < UNTRACKED_TRUST_MS) return
+    if (role.isTracked() || !role.isRedis() || now() - readAtMs < UNTRACKED_TRUST_MS) return
     readAtMs = now()
     void refresh()
   }
 
   async function refresh(): Promise<void> {
-    learn(await store.generations(keys.generations))
+    learn(await role.store.generations(keys.generations))
   }
 
   async function synchronize(): Promise<void> {
-    pending = false
-    const remote = await redis.generations(keys.generations)
+    pending ||= role.takeRaisedAway()
+    const remote = await role.redis.generations(keys.generations)
     const remoteAll = remote.get('all') ?? 0
     const lost = [...numbers.keys()].filter(
       (field) => field !== 'top' && numberOf(field) > Math.max(remote.get(field) ?? 0, remoteAll),
@@ -89,10 +87,11 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     learn(remote)
     if (lost.length > 0) {
       log.info({ fields: lost.length }, 'Redis did not know of clears of the cache: they are made again')
-      const number = await redis.raise(keys.generations, lost, numberOf('top'))
+      const number = await role.redis.raise(keys.generations, lost, numberOf('top'))
       learn(new Map([...lost, 'top'].map((field) => [field, number])))
     }
     loaded = true
+    pending = false
   }
 
   return {
@@ -106,12 +105,14 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     },
     async raise(scope) {
       const field = generationField(scope)
-      const number = await store.raise(keys.generations, [field], Math.max(numberOf('top'), now()))
+      const number = await role.store.raise(keys.generations, [field], Math.max(numberOf('top'), now()))
       learn(new Map([...numbers, [field, number], ['top', number]]))
-      if (!isRedis()) pending = true
     },
     isLoaded: () => loaded,
-    isPending: () => pending,
+    isPending() {
+      pending ||= role.takeRaisedAway()
+      return pending
+    },
     useDisk(opened) {
       disk = opened
       const text = disk?.fact(FACT)

@@ -67,7 +67,7 @@ export function openRoles({
       dataLock,
     }),
   )
-  const clears = createClearNumbers({ ...state.numbers, log })
+  const clears = createClearNumbers({ numbers: state.numbers, log })
   const cache = scope.add(
     openCacheRole({
       ...shared,

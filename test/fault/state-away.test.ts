@@ -277,3 +277,19 @@ test('10,000 sessions are in the standby within two seconds of Redis', async () 
     await late.close()
   }
 }, 60_000)
+
+test('a Redis that is slow but alive: what it was too slow for is read back at once, and is in it soon after', async () => {
+  const key = newKey('session')
+  await write(key, 'old')
+  // Others' commands keep the connection alive while ours waits: it is slow, not silent, and stays in use.
+  await redis.command('CLIENT', 'PAUSE', '150', 'WRITE')
+  const busy = setInterval(() => void app.stateRole.state.read(newKey('session')), 5)
+  try {
+    await write(key, 'new')
+    expect(await text(key)).toBe('new')
+  } finally {
+    clearInterval(busy)
+  }
+  await eventually(() => expect(app.roles.pendingWrites()).toBe(0), 10_000)
+  expect(await stranger((other) => text(key, other))).toBe('new')
+})

@@ -1,6 +1,16 @@
 // SQLite through node:sqlite. A database that the app fills once: made beside its place and moved there whole, so
 // that no half-filled one is ever seen, and from then on only read.
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Row, Sql } from './sql.ts'
@@ -58,9 +68,9 @@ export interface LocalDatabase {
  * Opens or makes the database at `path`, in WAL mode: a commit is in the file when a call returns, and on the disk at
  * the next checkpoint. Throws when the file is not a sound database.
  */
-export function openLocalDatabase(path: string, schema: string, { readOnly = false } = {}): LocalDatabase {
+export function openLocalDatabase(path: string, schema: string): LocalDatabase {
   mkdirSync(dirname(path), { recursive: true })
-  const database = new DatabaseSync(path, { readOnly })
+  const database = new DatabaseSync(path)
   const prepared = new Map<string, StatementSync>()
   const prepare = (text: string) => {
     const statement = prepared.get(text) ?? database.prepare(text)
@@ -68,10 +78,10 @@ export function openLocalDatabase(path: string, schema: string, { readOnly = fal
     return statement
   }
   try {
-    if (!readOnly) database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
     const [{ quick_check: verdict } = {}] = database.prepare('PRAGMA quick_check(1)').all()
     if (verdict !== 'ok') throw new Error(String(verdict))
-    if (!readOnly) database.exec(schema)
+    database.exec(schema)
   } catch (error) {
     database.close()
     throw error
@@ -94,4 +104,34 @@ export function openLocalDatabase(path: string, schema: string, { readOnly = fal
       database.close()
     },
   }
+}
+
+const COPY_TRIES = 5
+
+/**
+ * Copies such a database while another process writes it, and touches nothing of it: SQLite itself, reading only, still
+ * writes to the -shm beside it, and leaves an empty -wal where there was none.
+ */
+export function copyLocalDatabase(from: string, to: string): void {
+  for (let tries = 0; tries < COPY_TRIES; tries += 1) {
+    const before = pagesOf(from)
+    copyFileSync(from, to)
+    rmSync(`${to}-wal`, { force: true })
+    if (existsSync(`${from}-wal`)) copyFileSync(`${from}-wal`, `${to}-wal`)
+    // What is only appended to the WAL meanwhile does no harm: a transaction that is not whole does not count.
+    if (pagesOf(from) === before) return
+  }
+  throw new Error(`${from} changed each time it was copied`)
+}
+
+/** Changes with each checkpoint and with each new beginning of the WAL. */
+function pagesOf(path: string): string {
+  const { mtimeNs, size } = statSync(path, { bigint: true })
+  const head = Buffer.alloc(32)
+  if (existsSync(`${path}-wal`)) {
+    const wal = openSync(`${path}-wal`, 'r')
+    readSync(wal, head)
+    closeSync(wal)
+  }
+  return `${mtimeNs} ${size} ${head.toString('hex')}`
 }

@@ -1,5 +1,6 @@
 // Other processes' writes: Redis tells which keys, and what is under them now is copied to the standby a little later,
 // many at once. Our own writes are told as well, because scripts make them.
+import { kindOf } from '../keys.ts'
 import type { Journal } from './journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
@@ -21,7 +22,9 @@ export function createChanges(options: {
   const { redis, standby, journal } = options
   const noted = new Set<string>()
   return {
-    note: (key) => void noted.add(key),
+    note(key) {
+      if (kindOf(key) !== undefined) noted.add(key)
+    },
     async follow() {
       while (noted.size > 0) {
         const names = [...noted].slice(0, BATCH)

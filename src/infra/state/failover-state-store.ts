@@ -14,103 +14,106 @@ export interface FailoverStateStoreOptions {
   failover: Failover
   /** Told of each key that was written to Redis. */
   written: (key: string) => void
+  /** Told that a number was raised which Redis does not have, or may not have: it is to be raised anew. */
+  raisedAway: () => void
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, written } = options
+  const { redis, standby, journal, failover, written, raisedAway } = options
 
-  /** In memory, and in the journal when it changed anything. */
-  async function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
+  /** In memory, and in the journal when it changed anything: both before this returns, so that no merge falls between. */
+  function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
     const before = standby.kept(key)
-    const answer = await call(standby)
+    const answer = call(standby)
     const after = standby.kept(key)
     if (after && (after.value !== before?.value || after.expiresAtMs !== before.expiresAtMs))
       journal.put(key, after)
     return answer
   }
 
-  /** In Redis, then `copied` to the standby; or in memory. */
+  /** A key that waits to be merged is newer here than in Redis, also while Redis answers (slowly, say). */
+  function ask<T>(
+    key: string,
+    call: (store: StateStore) => Promise<T>,
+    onRedis: () => Promise<T>,
+  ): Promise<T> {
+    if (journal.has(key)) return inMemory(key, call)
+    return failover.attempt(onRedis, () => inMemory(key, call))
+  }
+
+  /** In Redis, then `copy` to the standby; or in memory. */
   function mutate<T>(
     key: string,
     call: (store: StateStore) => Promise<T>,
-    copied: (answer: T) => Kept | undefined,
+    copy: (answer: T) => Promise<void> | void,
   ) {
-    return failover.attempt(
-      async () => {
-        const answer = await call(redis)
-        const version = copied(answer)
-        if (version) standby.absorb(key, version)
-        written(key)
-        return answer
-      },
-      () => inMemory(key, call),
-    )
+    return ask(key, call, async () => {
+      const answer = await call(redis)
+      await copy(answer)
+      written(key)
+      return answer
+    })
   }
 
-  async function readThrough<T extends Kept>(
-    key: string,
-    call: (store: StateStore) => Promise<T | undefined>,
-  ) {
-    const before = standby.kept(key)?.value
-    const found = await call(redis)
-    if (found) standby.absorb(key, found)
-    // Gone from Redis, unless it was written here while we asked, or waits to be merged.
-    else if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
-    return found
+  function readThrough<T extends Kept>(key: string, call: (store: StateStore) => Promise<T | undefined>) {
+    return ask(key, call, async () => {
+      const before = standby.kept(key)?.value
+      const found = await call(redis)
+      if (found) standby.absorb(key, found)
+      // Gone from Redis, unless it was written here while we asked.
+      else if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
+      return found
+    })
+  }
+
+  /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
+  async function copyRecord(key: string, version: Kept, won: boolean): Promise<void> {
+    const current = won ? version : await redis.record(key)
+    if (current) standby.absorb(key, current)
   }
 
   return {
-    record: (key) =>
-      failover.attempt(
-        () => readThrough(key, (store) => store.record(key)),
-        () => standby.record(key),
-      ),
-    mark: (key) =>
-      failover.attempt(
-        () => readThrough(key, (store) => store.mark(key)),
-        () => standby.mark(key),
-      ),
+    record: (key) => readThrough(key, (store) => store.record(key)),
+    mark: (key) => readThrough(key, (store) => store.mark(key)),
     putRecord: (key, version) =>
       mutate(
         key,
         (store) => store.putRecord(key, version),
-        (won) => (won ? version : undefined),
+        (won) => copyRecord(key, version, won),
       ),
     updateRecord: (key, version, expected) =>
       mutate(
         key,
         (store) => store.updateRecord(key, version, expected),
-        (won) => (won ? version : undefined),
+        (won) => copyRecord(key, version, won),
       ),
     claim: (key, claim) =>
       mutate(
         key,
         (store) => store.claim(key, claim),
-        (winner) => winner,
+        (winner) => void standby.absorb(key, winner),
       ),
     putMark: (key, mark) =>
       mutate(
         key,
         (store) => store.putMark(key, mark),
-        (winner) => winner,
+        (winner) => void standby.absorb(key, winner),
       ),
     hit: (key, hit) =>
       mutate(
         key,
         (store) => store.hit(key, hit),
-        ({ allowed }) =>
-          allowed
-            ? {
-                value: { kind: 'log', hits: [{ id: hit.id, atMs: hit.nowMs }] },
-                expiresAtMs: hit.nowMs + hit.windowMs,
-              }
-            : undefined,
+        ({ allowed }) => {
+          if (allowed) standby.count(key, hit)
+        },
       ),
-    // Numbers have a merge of their own (clear-numbers.ts): they are raised anew.
     raise: (key, fields, floor) =>
       failover.attempt(
         () => redis.raise(key, fields, floor),
-        () => standby.raise(key, fields, floor),
+        () => {
+          raisedAway()
+          return standby.raise(key, fields, floor)
+        },
       ),
     generations: (key) =>
       failover.attempt(

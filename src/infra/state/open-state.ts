@@ -7,7 +7,7 @@ import type { DataLock } from '../data-lock.ts'
 import { keys, kindOf } from '../keys.ts'
 import { connectRedis } from '../redis.ts'
 import { createFailover, type RoleStatus, switchedOff } from '../store/failover.ts'
-import { StoreUnavailable } from '../store/store.ts'
+import { quietly } from '../store/store.ts'
 import { createChanges } from './changes.ts'
 import { createState } from './create-state.ts'
 import { createDiskCopy } from './disk-copy.ts'
@@ -27,15 +27,19 @@ import type { Kept } from './state-value.ts'
 
 type Numbers = Pick<StateStore, 'raise' | 'generations'>
 
+/** The numbers of the cache's clears: through the failover, and Redis' own. */
+export interface StateNumbers {
+  readonly store: Numbers
+  readonly redis: Numbers
+  isRedis(): boolean
+  isTracked(): boolean
+  /** Whether a number was raised since the last call that Redis does not have, or may not have. */
+  takeRaisedAway(): boolean
+}
+
 export interface StateRole {
   readonly state: State
-  /** The numbers of the cache's clears: through the failover, and Redis' own. */
-  readonly numbers: {
-    readonly store: Numbers
-    readonly redis: Numbers
-    isRedis(): boolean
-    isTracked(): boolean
-  }
+  readonly numbers: StateNumbers
   readonly outages: Outages
   status(): RoleStatus
   coverage(): 'full' | 'partial'
@@ -101,7 +105,13 @@ export function openState(options: StateRoleOptions): StateRole {
     return {
       ...shared,
       state: createState({ store: standby, stamps }),
-      numbers: { store: standby, redis: standby, isRedis: () => false, isTracked: () => false },
+      numbers: {
+        store: standby,
+        redis: standby,
+        isRedis: () => false,
+        isTracked: () => false,
+        takeRaisedAway: () => false,
+      },
       status: () => status,
       pendingWrites: () => 0,
       start(_clears, parts) {
@@ -142,29 +152,50 @@ export function openState(options: StateRoleOptions): StateRole {
     recent.add(key)
     merge.wrote()
   }
-  const store = createFailoverStateStore({ redis, standby, journal, failover, written })
+  let hasRaisedAway = false
+  const raisedAway = () => {
+    hasRaisedAway = true
+  }
+  const store = createFailoverStateStore({ redis, standby, journal, failover, written, raisedAway })
   const changes = createChanges({ redis, standby, journal })
-  const timer = setInterval(() => {
+  let clears: StateClears | undefined
+
+  // What Redis was too slow for is merged while it answers; what others wrote is copied.
+  async function tick(): Promise<void> {
     if (!failover.isRedis()) return
-    void quietly(merge.tick())
-    void quietly(changes.follow())
-  }, TICK_MS).unref()
+    if (clears?.isPending()) await clears.synchronize()
+    await merge.settle()
+    await merge.tick()
+    await changes.follow()
+  }
+  const timer = setInterval(() => void quietly(tick()), TICK_MS).unref()
 
   return {
     ...shared,
     state: createState({ store, stamps }),
-    numbers: { store, redis, isRedis: failover.isRedis, isTracked: connection.isTracked },
+    numbers: {
+      store,
+      redis,
+      isRedis: failover.isRedis,
+      isTracked: connection.isTracked,
+      takeRaisedAway() {
+        const taken = hasRaisedAway
+        hasRaisedAway = false
+        return taken
+      },
+    },
     status: failover.status,
-    start({ synchronize, isPending, refresh }, parts) {
+    start(given, parts) {
+      clears = given
       openFiles(parts)
       connection.onInvalidate((key) => {
-        if (key === keys.generations || key === undefined) void refresh()
+        if (key === keys.generations || key === undefined) void given.refresh()
         if (key !== undefined) changes.note(key)
       })
       failover.start({
-        isPending: () => isPending() || merge.isPending(),
+        isPending: () => given.isPending() || merge.isPending(),
         async run(awaySinceMs) {
-          await synchronize()
+          await given.synchronize()
           await merge.run(awaySinceMs)
         },
       })
@@ -174,15 +205,6 @@ export function openState(options: StateRoleOptions): StateRole {
       failover.close()
       closeFiles()
     },
-  }
-}
-
-/** Redis going away meanwhile is the failover's business, not a failure of what was under way. */
-async function quietly(work: Promise<void>): Promise<void> {
-  try {
-    await work
-  } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error
   }
 }
 

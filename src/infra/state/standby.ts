@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts'
 import type { Now } from '../../lib/time.ts'
 import { type BoundedMemory, createBoundedMemory } from '../store/bounded-memory.ts'
 import { raised } from './raised.ts'
-import { slide } from './sliding-log.ts'
+import { type Hit, type HitResult, slide } from './sliding-log.ts'
 import type { Stamps } from './stamps.ts'
 import type { Generations, StateStore } from './state-store.ts'
 import { type HitLog, type Kept, mergeKept, type StateValue } from './state-value.ts'
@@ -14,6 +14,8 @@ export interface Standby extends StateStore {
   kept(key: string): Kept | undefined
   /** Merges a version that Redis or the disk has. False, and `partial`, when there is no room for it. */
   absorb(key: string, version: Kept): boolean
+  /** Counts a hit that Redis has allowed. */
+  count(key: string, hit: Hit): void
   /** Redis no longer has the key. */
   forget(key: string): void
   keys(): IterableIterator<string>
@@ -80,6 +82,13 @@ export function createStandby({
     return merged.value === version.value || merged === version
   }
 
+  function keepHit(key: string, hit: Hit): HitResult {
+    const { log, result } = slide(kept<HitLog>(key)?.value.hits ?? [], hit)
+    if (result.allowed)
+      keep(key, { value: { kind: 'log', hits: log }, expiresAtMs: hit.nowMs + hit.windowMs })
+    return result
+  }
+
   return {
     kept,
     absorb(key, version) {
@@ -97,6 +106,14 @@ export function createStandby({
     forget(key) {
       memory.delete(key)
       changed(key)
+    },
+    count(key, hit) {
+      try {
+        keepHit(key, { ...hit, limit: Number.POSITIVE_INFINITY })
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error
+        missing += 1
+      }
     },
     keys: () => memory.keys(),
     size: () => memory.size(),
@@ -127,12 +144,7 @@ export function createStandby({
       return kept<typeof mark.value>(key) ?? mark
     },
     mark: async (key) => kept(key),
-    async hit(key, hit) {
-      const { log, result } = slide(kept<HitLog>(key)?.value.hits ?? [], hit)
-      if (result.allowed)
-        keep(key, { value: { kind: 'log', hits: log }, expiresAtMs: hit.nowMs + hit.windowMs })
-      return result
-    },
+    hit: async (key, hit) => keepHit(key, hit),
     async raise(key, fields, floor) {
       const { generations, top } = raised(numbers.get(key) ?? new Map(), fields, floor)
       numbers.set(key, generations)

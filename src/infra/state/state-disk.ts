@@ -1,9 +1,10 @@
 // What the state role keeps on disk (samovar.db): the journal of what Redis has not seen, a copy of what it has, and
 // the reports of past outages. A damaged file is moved aside and reported; it never keeps the app from starting.
-import { mkdirSync, renameSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Log } from '../../log.ts'
-import { type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
+import { copyLocalDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
 import type { DeletedDisk } from '../store/deleted-away.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
 import type { HitLog, Kept, StateKind } from './state-value.ts'
@@ -35,17 +36,21 @@ export function openStateDisk(path: string, log: Log): StateDisk {
   return wrap(openOrReplace(path, log), log)
 }
 
-/** What another container's file holds, read without writing anything; empty when it cannot be read. */
+/** What another container's file holds, read from a copy of it; empty when it cannot be read. */
 export function peekStateDisk(path: string, log: Log): [string, Kept][] {
+  const folder = mkdtempSync(join(tmpdir(), 'samovar-'))
   try {
-    const database = openLocalDatabase(path, SCHEMA, { readOnly: true })
-    const disk = wrap(database, log)
+    const copied = join(folder, basename(path))
+    copyLocalDatabase(path, copied)
+    const disk = wrap(openLocalDatabase(copied, SCHEMA), log)
     const entries = [...disk.load('copy'), ...disk.load('journal')]
     disk.close()
     return entries
   } catch (error) {
     log.info({ path, err: error }, 'no copy of the state could be read from the disk: memory starts empty')
     return []
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 }
 

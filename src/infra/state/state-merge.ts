@@ -29,6 +29,8 @@ export interface MergeReport {
 
 export interface StateMerge {
   run(awaySinceMs: number): Promise<void>
+  /** Merges what is in the journal, also when Redis was never away: it may only have been slow. */
+  settle(): Promise<void>
   isPending(): boolean
   /** What the merges since the last call did. */
   takeReport(): MergeReport
@@ -125,11 +127,16 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     journal.settle(batch)
   }
 
+  async function settle(): Promise<void> {
+    while (journal.size() > 0) await mergeBatch()
+  }
+
   return {
     async run(awaySinceMs) {
       report.returned = worst(report.returned, await examine(awaySinceMs))
-      while (journal.size() > 0) await mergeBatch()
+      await settle()
     },
+    settle,
     isPending: () => journal.size() > 0,
     takeReport() {
       const taken = report

@@ -14,6 +14,7 @@ export interface DeletedAway {
   entries(): readonly string[]
   /** These have been told, but for those that were deleted again since `entries` gave them. */
   settle(keys: readonly string[]): void
+  has(key: string): boolean
   size(): number
   /** From here on the disk is ours: what it knows is learnt, and what is known goes there. */
   useDisk(disk: DeletedDisk | undefined): void
@@ -42,6 +43,7 @@ export function createDeletedAway(): DeletedAway {
       for (const key of settled) deleted.delete(key)
       disk?.settleDeleted(settled)
     },
+    has: (key) => deleted.has(key),
     size: () => deleted.size,
     useDisk(opened) {
       disk = opened

@@ -107,6 +107,7 @@ export function createFailover({
     if (status !== 'redis') return
     try {
       await connection.call((client) => client.ping())
+      overruns.answered()
     } catch (error) {
       failed(error)
     }

@@ -13,7 +13,7 @@ import type { DeletedAway } from './deleted-away.ts'
 import { createFailover, type RoleStatus, switchedOff } from './failover.ts'
 import { createMemoryStore } from './memory-store.ts'
 import { createRedisStore } from './redis-store.ts'
-import { StoreUnavailable } from './store.ts'
+import { quietly, StoreUnavailable } from './store.ts'
 import { createTieredStore } from './tiered-store.ts'
 
 export interface CacheRole {
@@ -104,6 +104,9 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
       return head && head.staleUntilMs - Date.now()
     },
   })
+  const timer = setInterval(() => {
+    if (failover.isRedis()) void quietly(store.settle())
+  }, SECOND).unref()
   const sampler = createSampler({ connection, everyMs: isRented ? MINUTE : 5 * SECOND, log })
 
   return {
@@ -137,6 +140,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
         },
       }),
     close() {
+      clearInterval(timer)
       failover.close()
       sampler.close()
     },

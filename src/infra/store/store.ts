@@ -48,3 +48,12 @@ export class StoreUnavailable extends Error {
 
 /** Of each value, what `sweep` shows: enough for a header, not megabytes of body. */
 export const HEAD_BYTES = 1_024
+
+/** Work in the background: that Redis goes away meanwhile is the failover's business, not a failure. */
+export async function quietly(work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+  }
+}

@@ -29,6 +29,8 @@ export interface TieredStore extends Store {
   sweepNow: MemoryStore['sweepNow']
   /** The deletions that Redis has not seen. */
   readonly merge: Merge
+  /** Tells Redis of deletions it was too slow for. */
+  settle(): Promise<void>
   /** What the merges since the last call have played into Redis, by kind. */
   takeMerged(): Record<string, number>
 }
@@ -77,6 +79,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   async function readThrough(key: string): Promise<Buffer | undefined> {
+    if (deletedAway.has(key)) return undefined // Redis may only have been too slow to delete it
     const token = Symbol()
     reading.set(key, token)
     try {
@@ -168,6 +171,8 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       merged = 0
       return taken > 0 ? { deletion: taken } : {}
     },
+
+    settle: replayDeletes,
 
     merge: {
       isPending: () => deletedAway.size() > 0,
