@@ -88,6 +88,7 @@ export function createApp(config: Config, log: Log): App {
             const { status, since, hits, misses, uptimeSeconds } = stats()
             return { status, since, hits, misses, uptimeSeconds }
           },
+          outages: roles.state.outages.all,
           async searchCountries(language, text) {
             const { value } = await reference.list(language)
             return (value?.countries ?? []).filter((country) => matches(country, text))

@@ -66,11 +66,19 @@ test('fits a phone', async () => {
 
 test('says by itself when Redis is gone', async () => {
   const page = await open('/?lang=en')
+  const whole = { javaScriptEnabled: false }
   expect(await page.locator('#status-word').textContent()).toBe('Redis answers')
+  expect(await page.locator('#outage-length').textContent()).toBe('none')
+  expect(await (await open('/?lang=ru', whole)).locator('#outage-length').textContent()).toBe('не было')
   await redis.kill()
   await page.getByText('serving from memory').waitFor({ timeout: 12_000 })
+  await page.getByText('still lasting').waitFor()
   await redis.start()
   await page.getByText('Redis answers').waitFor({ timeout: 15_000 })
+  await page.getByText(/calls answered from memory: \d+/).waitFor()
+  expect(await page.locator('#outage-length').textContent()).toMatch(/^00:00:\d\d$/)
+  const russian = await open('/?lang=ru', whole)
+  expect(await russian.locator('#outage').textContent()).toMatch(/^с \d{4}-.* UTC, ответов из памяти: \d+$/)
 }, 60_000)
 
 test('nothing went wrong on any of these pages', () => {

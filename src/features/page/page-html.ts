@@ -1,5 +1,6 @@
 // The page at /, rendered here in full, so that it works without JavaScript; page.js only keeps it current.
 import { Html, html } from '../../lib/html.ts'
+import type { PageOutage } from './last-outage.ts'
 import { type PageLanguage, texts } from './texts.ts'
 
 export interface PageCountry {
@@ -16,6 +17,8 @@ export interface PageStatus {
   readonly hits: number
   readonly misses: number
   readonly uptimeSeconds: number
+  /** Null when there was none. */
+  readonly lastOutage: PageOutage | null
 }
 
 export interface PageModel {
@@ -57,22 +60,33 @@ ${countriesSection(language, query, countries)}
 
 function statusSection(
   language: PageLanguage,
-  { status, since, hits, misses, uptimeSeconds }: PageStatus,
+  { status, since, hits, misses, uptimeSeconds, lastOutage }: PageStatus,
 ): Html {
   const text = texts[language]
   const reads = hits + misses
   const rate = reads === 0 ? '–' : `${Math.round((hits / reads) * 100)} %`
-  const words = JSON.stringify({ ...text.statuses, unreachable: text.unreachable })
+  const { unreachable, noOutage, lasting, fromMemory } = text
+  const words = JSON.stringify({ ...text.statuses, unreachable, noOutage, lasting, fromMemory })
   return html`<section aria-labelledby="status-title" id="status" data-status="${status}" data-words="${words}">
   <h2 id="status-title">${text.statusTitle}</h2>
   <dl>
     <div><dt>${text.status}</dt><dd aria-live="polite"><span id="status-word">${text.statuses[status]}</span>
-      <small>${text.since} <time id="since" datetime="${since}">${since.slice(0, 19).replace('T', ' ')} UTC</time></small></dd></div>
+      <small>${text.since} <time id="since" datetime="${since}">${utc(since)}</time></small></dd></div>
     <div><dt>${text.hitRate}</dt><dd><span id="hit-rate">${rate}</span>
       <small>${text.reads} <span id="reads">${reads}</span></small></dd></div>
     <div><dt>${text.uptime}</dt><dd><span id="uptime">${duration(uptimeSeconds)}</span></dd></div>
+    ${outageBox(language, lastOutage)}
   </dl>
 </section>`
+}
+
+function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
+  const text = texts[language]
+  const { startedAt = '', durationSeconds = 0, servedCalls = null } = outage ?? {}
+  const length = outage ? duration(durationSeconds) : text.noOutage
+  const end = servedCalls === null ? text.lasting : `${text.fromMemory} ${servedCalls}`
+  return html`<div><dt>${text.lastOutage}</dt><dd><span id="outage-length">${length}</span>
+      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.since} <time id="outage-start" datetime="${startedAt}">${utc(startedAt)}</time>, <span id="outage-end">${end}</span></small></dd></div>`
 }
 
 function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
@@ -99,6 +113,8 @@ function rowHtml({ code, name, capital, currencies, phones }: PageCountry): Html
   return html`<tr><td>${code}</td><td>${name}</td><td>${capital}</td><td>${currencies.join(', ')}</td><td>${phones.map((phone) => `+${phone}`).join(', ')}</td></tr>
 `
 }
+
+const utc = (iso: string) => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 
 /** Hours, minutes and seconds, the same words in every language. */
 function duration(seconds: number): string {

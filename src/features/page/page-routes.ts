@@ -4,6 +4,7 @@ import { Router, static as serveStatic } from 'express'
 import { z } from 'zod'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE } from '../../lib/time.ts'
+import { lastOutage, type RoleOutage } from './last-outage.ts'
 import { type PageCountry, type PageStatus, pageHtml } from './page-html.ts'
 import type { PageLanguage } from './texts.ts'
 
@@ -13,17 +14,19 @@ const query = z.object({
 })
 
 export interface PageParts {
-  status: () => PageStatus
+  status: () => Omit<PageStatus, 'lastOutage'>
+  outages: () => readonly RoleOutage[]
   /** The countries whose name, capital or code contains the text; all when it is empty. */
   searchCountries: (language: PageLanguage, text: string) => Promise<readonly PageCountry[]>
 }
 
-export function pageRoutes({ status, searchCountries }: PageParts): Router {
+export function pageRoutes({ status, outages, searchCountries }: PageParts): Router {
   const router = Router()
+  const pageStatus = () => ({ ...status(), lastOutage: lastOutage(outages(), Date.now()) ?? null })
   const files = fileURLToPath(new URL('./static/', import.meta.url))
   router.use('/static', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
   endpoint(router, '/status', {
-    get: (_req, res) => void res.set('Cache-Control', 'no-store').json(status()),
+    get: (_req, res) => void res.set('Cache-Control', 'no-store').json(pageStatus()),
   })
   endpoint(router, '/', {
     async get(req, res) {
@@ -31,7 +34,7 @@ export function pageRoutes({ status, searchCountries }: PageParts): Router {
       const language = lang ?? (req.acceptsLanguages('en', 'ru') === 'ru' ? 'ru' : 'en')
       const countries = await searchCountries(language, q)
       res.set({ 'Cache-Control': 'no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
-      res.type('html').send(pageHtml({ language, query: q, status: status(), countries }))
+      res.type('html').send(pageHtml({ language, query: q, status: pageStatus(), countries }))
     },
   })
   return router

@@ -6,8 +6,8 @@ const text = (selector, value) => {
   document.querySelector(selector).textContent = value
 }
 
-function showTime(iso) {
-  const time = document.querySelector('#since')
+function showTime(selector, iso) {
+  const time = document.querySelector(selector)
   time.dateTime = iso
   time.textContent = new Date(iso).toLocaleString(document.documentElement.lang)
 }
@@ -15,6 +15,14 @@ function showTime(iso) {
 function clock(seconds) {
   const parts = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60]
   return parts.map((part) => String(part).padStart(2, '0')).join(':')
+}
+
+function showOutage(outage) {
+  document.querySelector('#outage').hidden = !outage
+  text('#outage-length', outage ? clock(outage.durationSeconds) : words.noOutage)
+  if (!outage) return
+  showTime('#outage-start', outage.startedAt)
+  text('#outage-end', outage.endedAt ? `${words.fromMemory} ${outage.servedCalls}` : words.lasting)
 }
 
 async function refresh() {
@@ -25,10 +33,11 @@ async function refresh() {
     status.dataset.status = now.status
     if (words[now.status] !== document.querySelector('#status-word').textContent)
       text('#status-word', words[now.status])
-    showTime(now.since)
+    showTime('#since', now.since)
     text('#hit-rate', reads === 0 ? '–' : `${Math.round((now.hits / reads) * 100)} %`)
     text('#reads', reads)
     text('#uptime', clock(now.uptimeSeconds))
+    showOutage(now.lastOutage)
   } catch {
     status.dataset.status = 'unreachable'
     text('#status-word', words.unreachable)
@@ -61,5 +70,8 @@ form.addEventListener('submit', (event) => {
   search()
 })
 
-showTime(document.querySelector('#since').dateTime)
+for (const selector of ['#since', '#outage-start']) {
+  const { dateTime } = document.querySelector(selector)
+  if (dateTime) showTime(selector, dateTime)
+}
 setInterval(() => document.hidden || refresh(), 5000)
