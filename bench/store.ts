@@ -54,7 +54,7 @@ export const store: Benchmark = {
       const { roles } = app
       await Promise.all(KEYS.map((key) => rawCache.set(key, entry)))
       await Promise.all(KEYS.map((key) => rawState.set(key, entry)))
-      await Promise.all(KEYS.map((key) => rawState.set(`samovar:state:${key}`, entry)))
+      for (const key of KEYS) await roles.state.state.write(`session:${key}`, entry, HOUR)
       const contests: Contest[] = [
         {
           name: 'state get',

@@ -5,7 +5,7 @@ import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
-import { openState, type StateRole } from './state/open-state.ts'
+import { openState, type StateParts, type StateRole } from './state/open-state.ts'
 import { type AppStatus, combineStatus } from './status.ts'
 import { createDeletedAway } from './store/deleted-away.ts'
 import { type CacheRole, openCacheRole } from './store/open-cache.ts'
@@ -39,6 +39,7 @@ export interface RolesOptions {
   dataDir: string
   dataLock: DataLock
   log: Log
+  stateParts?: StateParts
 }
 
 export function openRoles({
@@ -49,6 +50,7 @@ export function openRoles({
   dataDir,
   dataLock,
   log,
+  stateParts,
 }: RolesOptions): Roles {
   const scope = createScope()
   const isRented = mode === 'external'
@@ -65,6 +67,7 @@ export function openRoles({
       isShared: isRented || workers > 1,
       dataDir,
       dataLock,
+      ...(stateParts && { parts: stateParts }),
     }),
   )
   const clears = createClearNumbers({ numbers: state.numbers, log })

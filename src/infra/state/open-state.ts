@@ -72,6 +72,13 @@ export interface StateRoleOptions {
   dataDir: string
   dataLock: DataLock
   log: Log
+  parts?: StateParts
+}
+
+/** What the role is made of, where it can be broken: the model-based test plants its bugs here. */
+export interface StateParts {
+  readonly createJournal: typeof createJournal
+  readonly createRedisStateStore: typeof createRedisStateStore
 }
 
 const RECENT_MS = 3 * SECOND
@@ -79,9 +86,10 @@ const TICK_MS = SECOND
 
 export function openState(options: StateRoleOptions): StateRole {
   const { target, ca, budgetMs, prefix, hasHeartbeat, isShared, memoryBudgetBytes, log } = options
+  const { parts = { createJournal, createRedisStateStore } } = options
   const stamps = createStamps()
   const facts = createFacts()
-  const journal = createJournal()
+  const journal = parts.createJournal()
   const outages = createOutages()
   const copy = createDiskCopy(() => standby)
   const standby = createStandby({
@@ -91,8 +99,8 @@ export function openState(options: StateRoleOptions): StateRole {
     changed: (key) => void (kindOf(key) !== 'log' && copy.changed(key)),
   })
   let files: StateFiles | undefined
-  const openFiles = (parts: readonly OnDisk[]) => {
-    files = openStateFiles({ ...options, standby, parts: [journal, facts, outages, copy, ...parts] })
+  const openFiles = (others: readonly OnDisk[]) => {
+    files = openStateFiles({ ...options, standby, parts: [journal, facts, outages, copy, ...others] })
   }
   const closeFiles = () => {
     copy.close()
@@ -125,7 +133,7 @@ export function openState(options: StateRoleOptions): StateRole {
   }
 
   const connection = connectRedis({ target, ca, budgetMs, trackPrefix: isShared ? prefix : undefined })
-  const redis = createRedisStateStore({ connection, prefix })
+  const redis = parts.createRedisStateStore({ connection, prefix, known: standby.kept })
   const recent = createRecentWrites(RECENT_MS)
   const merge = createStateMerge({ redis, standby, journal, facts, log })
   const failover = createFailover({

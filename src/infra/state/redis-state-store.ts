@@ -1,6 +1,7 @@
 // The state role in Redis: the StateStore contract, and what filling and merging need besides.
 import { keys, kindOf } from '../keys.ts'
 import type { RedisClient, RedisConnection } from '../redis.ts'
+import { createReads } from '../store/redis-reads.ts'
 import { runScript } from '../store/redis-scripts.ts'
 import { hitResult, type LoggedHit } from './sliding-log.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
@@ -36,13 +37,16 @@ export interface RedisStateStore extends StateStore {
 const PAGE = 500
 const FOR_EVER_MS = 4_102_444_800_000 // the year 2100
 
-export function createRedisStateStore({
-  connection,
-  prefix,
-}: {
+export interface RedisStateStoreOptions {
   connection: RedisConnection
   prefix: string
-}): RedisStateStore {
+  /** The version of this key that is known here: when Redis has the same one, its end need not be asked for. */
+  known?: (key: string) => Kept | undefined
+}
+
+export function createRedisStateStore(options: RedisStateStoreOptions): RedisStateStore {
+  const { connection, prefix, known = () => undefined } = options
+  const readBytes = createReads(connection)
   const call = connection.call
   const own = (key: string) => prefix + key
   const parts = (key: string, ...args: (string | number | Buffer)[]) => ({
@@ -85,7 +89,14 @@ export function createRedisStateStore({
   }
 
   return {
-    record: (key) => call((client) => fetch(client, key)) as Promise<Kept<StateRecord> | undefined>,
+    async record(key) {
+      const bytes = await readBytes(own(key))
+      const value = bytes && (decodeValue('record', bytes) as StateRecord | undefined)
+      if (!value) return undefined
+      const here = known(key)
+      if (here?.value.kind === 'record' && here.value.stamp === value.stamp) return { ...here, value }
+      return (await call((client) => fetch(client, key))) as Kept<StateRecord> | undefined
+    },
     mark: (key) => call((client) => fetch(client, key)) as Promise<Kept<Mark> | undefined>,
 
     putRecord: (key, { value, expiresAtMs }) =>

@@ -1,6 +1,7 @@
 // The Store contract over one Redis. A lost, slow or refusing server is StoreUnavailable; other error replies are bugs.
 import { keys } from '../keys.ts'
 import type { RedisConnection } from '../redis.ts'
+import { createReads } from './redis-reads.ts'
 import { runScript } from './redis-scripts.ts'
 import { LEASE, RELEASE, SET_FENCED } from './scripts.ts'
 import { HEAD_BYTES, type LeaseState, type Store } from './store.ts'
@@ -15,10 +16,11 @@ export interface RedisStoreOptions {
 
 export function createRedisStore({ connection, prefix }: RedisStoreOptions): Store {
   const call = connection.call
+  const read = createReads(connection)
   const own = (key: string) => prefix + key
 
   return {
-    get: (key) => call(async (client) => (await client.get(own(key))) ?? undefined),
+    get: (key) => read(own(key)),
 
     set(key, value, ttlMs, fence) {
       const ttl = Math.max(1, Math.round(ttlMs))
