@@ -8,23 +8,28 @@ import { openProcess, type TestProcess } from '../helpers/stores.ts'
 
 let redis: TestRedis
 let up: TestProcess
+let alone: TestProcess
 let away: TestProcess
+const processes = () => ({ shared: up, alone, away })
 
 beforeAll(async () => {
   redis = await startRedis()
   up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  alone = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
   away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
   await up.untilStatus('redis')
+  await alone.untilStatus('redis')
 })
 afterAll(async () => {
   await up.close()
+  await alone.close()
   await away.close()
   await redis.stop()
 })
 
-describe.each(['up', 'away'])('Redis %s', (where) => {
-  const state = () => (where === 'up' ? up : away).state
-  const numbers = () => (where === 'up' ? up : away).stateRole.numbers.store
+describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
+  const state = () => processes()[where].state
+  const numbers = () => processes()[where].stateRole.numbers.store
   const key = (kind: string) => `${kind}:${randomUUID()}`
   const bytes = (text: string) => Buffer.from(text)
   const text = async (name: string) => (await state().read(name))?.bytes.toString()
@@ -52,6 +57,18 @@ describe.each(['up', 'away'])('Redis %s', (where) => {
     await state().destroy(name, 60_000)
     expect(await state().read(name)).toBeUndefined()
     expect(await state().write(name, bytes('y'), 60_000)).toBe(false)
+    expect(await state().read(name)).toBeUndefined()
+  })
+
+  test('what is destroyed while writes are under way stays destroyed', async () => {
+    const name = key('session')
+    await state().write(name, bytes('x'), 60_000)
+    await Promise.all([
+      state().write(name, bytes('1'), 60_000),
+      state().destroy(name, 60_000),
+      state().write(name, bytes('2'), 60_000),
+      state().write(name, bytes('3'), 60_000),
+    ])
     expect(await state().read(name)).toBeUndefined()
   })
 

@@ -14,12 +14,14 @@ export interface TestProcessOptions {
   stateUrl?: string
   budgetMs?: number
   memoryBudgetBytes?: number
+  /** 2 unless said: then it listens to what others write. */
+  workers?: number
   /** Kept when given, else made and removed. */
   dataDir?: string
 }
 
 export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: TestProcessOptions) {
-  const { budgetMs = 100, memoryBudgetBytes = 8 * 1024 * 1024 } = rest
+  const { budgetMs = 100, memoryBudgetBytes = 8 * 1024 * 1024, workers = 2 } = rest
   const dataDir = rest.dataDir ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
   const roles = openRoles({
@@ -32,7 +34,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
       budgetMs,
       prefix: 'samovar:',
     },
-    workers: 2, // so that it listens to what the others write
+    workers,
     memoryBudgetBytes,
     dataDir,
     dataLock: createDataLock(undefined),

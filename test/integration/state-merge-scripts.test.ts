@@ -79,7 +79,7 @@ describe.each(Object.keys(makers))('%s', (kind) => {
 
   test('the script does what the function does', async () => {
     const random = createRandom(2)
-    const store = createRedisStateStore({ connection, prefix: 'p:' })
+    const store = createRedisStateStore({ connection, prefix: 'p:', isShared: true })
     for (let i = 0; i < ROUNDS; i += 1) {
       const key = `${kind}:${randomUUID()}`
       const versions = Array.from({ length: 1 + random.below(4) }, () => kept(make(random), random))

@@ -133,7 +133,7 @@ export function openState(options: StateRoleOptions): StateRole {
   }
 
   const connection = connectRedis({ target, ca, budgetMs, trackPrefix: isShared ? prefix : undefined })
-  const redis = parts.createRedisStateStore({ connection, prefix, known: standby.kept })
+  const redis = parts.createRedisStateStore({ connection, prefix, isShared, known: standby.kept })
   const recent = createRecentWrites(RECENT_MS)
   const merge = createStateMerge({ redis, standby, journal, facts, log })
   const failover = createFailover({
@@ -185,7 +185,7 @@ export function openState(options: StateRoleOptions): StateRole {
       store,
       redis,
       isRedis: failover.isRedis,
-      isTracked: connection.isTracked,
+      isTracked: () => !isShared || connection.isTracked(), // where nobody else writes there is nothing to be told of
       takeRaisedAway() {
         const taken = hasRaisedAway
         hasRaisedAway = false

@@ -1,4 +1,6 @@
 // The state role in Redis: the StateStore contract, and what filling and merging need besides.
+
+import { createUnderWay } from '../../lib/under-way.ts'
 import { keys, kindOf } from '../keys.ts'
 import type { RedisClient, RedisConnection } from '../redis.ts'
 import { createReads } from '../store/redis-reads.ts'
@@ -40,13 +42,16 @@ const FOR_EVER_MS = 4_102_444_800_000 // the year 2100
 export interface RedisStateStoreOptions {
   connection: RedisConnection
   prefix: string
+  /** Whether others write here too. We alone know the newest version of everything, and need not compare in Redis. */
+  isShared: boolean
   /** The version of this key that is known here: when Redis has the same one, its end need not be asked for. */
   known?: (key: string) => Kept | undefined
 }
 
 export function createRedisStateStore(options: RedisStateStoreOptions): RedisStateStore {
-  const { connection, prefix, known = () => undefined } = options
+  const { connection, prefix, isShared, known = () => undefined } = options
   const readBytes = createReads(connection)
+  const underWay = createUnderWay()
   const call = connection.call
   const own = (key: string) => prefix + key
   const parts = (key: string, ...args: (string | number | Buffer)[]) => ({
@@ -75,6 +80,26 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     return hits.length > 0 ? { kind: 'log', hits } : undefined
   }
 
+  /** Whether Redis need not compare: nobody else writes there, and the version here is live and older. */
+  function isNewest(key: string, { value }: Kept<StateRecord>): boolean {
+    const here = isShared ? undefined : known(key)?.value
+    return (
+      value.bytes !== undefined &&
+      here?.kind === 'record' &&
+      here.bytes !== undefined &&
+      here.stamp < value.stamp
+    )
+  }
+
+  async function setRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
+    await client.set(own(key), encodeValue(value), { expiration: { type: 'PXAT', value: expiresAtMs } })
+    return true
+  }
+
+  async function mergeRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
+    return (await runScript(client, MERGE_RECORD, parts(key, encodeValue(value), expiresAtMs))) === 1
+  }
+
   async function mergeOne(client: RedisClient, [key, { value, expiresAtMs }]: readonly [string, Kept]) {
     if (value.kind === 'log') {
       const hits = value.hits.flatMap(({ atMs, id }) => [atMs, id])
@@ -99,16 +124,18 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     },
     mark: (key) => call((client) => fetch(client, key)) as Promise<Kept<Mark> | undefined>,
 
-    putRecord: (key, { value, expiresAtMs }) =>
-      call(async (client) => {
-        return (await runScript(client, MERGE_RECORD, parts(key, encodeValue(value), expiresAtMs))) === 1
-      }),
+    putRecord: (key, version) =>
+      underWay.during(key, (isAlone) =>
+        call((client) => (isAlone && isNewest(key, version) ? setRecord : mergeRecord)(client, key, version)),
+      ),
 
     updateRecord: (key, { value, expiresAtMs }, expected = '') =>
-      call(async (client) => {
-        const args = parts(key, encodeValue(value), expiresAtMs, expected)
-        return (await runScript(client, UPDATE_RECORD, args)) === 1
-      }),
+      underWay.during(key, () =>
+        call(async (client) => {
+          const args = parts(key, encodeValue(value), expiresAtMs, expected)
+          return (await runScript(client, UPDATE_RECORD, args)) === 1
+        }),
+      ),
 
     claim: (key, claim) =>
       call(async (client) => {

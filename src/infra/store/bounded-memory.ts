@@ -5,7 +5,7 @@ import { stateFull } from '../../errors.ts'
 import type { Now } from '../../lib/time.ts'
 
 const OVERHEAD_BYTES = 200 // of one entry: its record, its place in node-cache and in the order
-const EXPIRED_SCAN = 16 // entries looked at for expiry on each write, so that what is never read again goes too
+const LOOKED_AT = 2 // entries looked at for expiry on each write, in turn, so that what is never read again goes too
 
 export interface BoundedMemory<V> {
   get(key: string): V | undefined
@@ -37,6 +37,7 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
   const { budgetBytes, whenFull, sizeOf, now } = options
   const cache = new NodeCache({ useClones: false, checkperiod: 0, stdTTL: 0 })
   const order = new Map<string, number>() // key → when it expires; oldest write first
+  let turn = order.entries()
   let bytes = 0
 
   function held(key: string): Held<V> | undefined {
@@ -51,13 +52,15 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
     order.delete(key)
   }
 
-  function makeRoom(neededBytes: number, except: string): void {
-    let looked = 0
-    for (const [key, expiresAtMs] of order) {
-      if (expiresAtMs <= now()) remove(key)
-      looked += 1
-      if (looked === EXPIRED_SCAN) break
+  function dropExpired(): void {
+    for (let looked = 0; looked < LOOKED_AT; looked += 1) {
+      const { value: entry, done } = turn.next()
+      if (done) turn = order.entries()
+      else if (entry[1] <= now()) remove(entry[0])
     }
+  }
+
+  function makeRoom(neededBytes: number, except: string): void {
     if (bytes + neededBytes <= budgetBytes) return
     for (const [key, expiresAtMs] of order) {
       if (bytes + neededBytes <= budgetBytes) return
@@ -71,12 +74,14 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
     expiresAt: (key) => held(key)?.expiresAtMs,
     set(key, value, expiresAtMs) {
       const sizeBytes = OVERHEAD_BYTES + key.length * 2 + sizeOf(value)
-      makeRoom(sizeBytes - (cache.get<Held<V>>(key)?.sizeBytes ?? 0), key)
-      remove(key)
-      if (bytes + sizeBytes > budgetBytes) return // larger than the whole budget: a cache goes without it
+      dropExpired()
+      const replacedBytes = cache.get<Held<V>>(key)?.sizeBytes ?? 0
+      makeRoom(sizeBytes - replacedBytes, key)
+      if (bytes - replacedBytes + sizeBytes > budgetBytes) return remove(key) // a cache goes without what is too large
+      if (replacedBytes > 0 && whenFull === 'evict') order.delete(key) // written last, evicted last
       cache.set<Held<V>>(key, { value, expiresAtMs, sizeBytes })
       order.set(key, expiresAtMs)
-      bytes += sizeBytes
+      bytes += sizeBytes - replacedBytes
     },
     delete: remove,
     *keys() {
