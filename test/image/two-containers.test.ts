@@ -1,5 +1,6 @@
 // A redeploy: for a moment two containers have one /data. The newcomer serves from memory, the holder hands over.
 import { boot, bootReady, createVolume, removeAll, type Samovar, until } from '../helpers/image.ts'
+import { clear, clearsCounted, plantSessions, recovered, sessionsOf } from '../helpers/image-state.ts'
 
 afterAll(removeAll)
 
@@ -70,3 +71,43 @@ test('a newcomer whose holder is killed has the data at once', async () => {
   const young = await bootReady({ volume })
   expect(await word(young)).toBe('held')
 }, 60_000)
+
+test('a redeploy in an outage: who waits reads samovar.db and writes nothing there, who hands over closes it, nothing is lost', async () => {
+  const databaseOf = (samovar: Samovar) =>
+    samovar.exec('cd /data && md5sum samovar.db* && stat -c "%n %Y %s" samovar.db*')
+  const volume = await createVolume()
+  const old = await bootReady({ volume })
+  await plantSessions(old, 500)
+  const sessions = await sessionsOf(old)
+  await old.exec('kill -STOP $(cat /run/samovar/redis-state.pid)')
+  await old.status('memory', 3000)
+  for (let i = 0; i < 6; i++) expect(await clear(old, {})).toBe(200)
+  const before = await databaseOf(old)
+
+  // Stopped in its tracks, the holder neither writes nor hands over: what changes, the newcomer changes.
+  await old.raw.pause()
+  const young = await boot({ volume })
+  await until('the newcomer serves', 15_000, async () => (await young.get('/api/countries')).status === 200)
+  expect(await word(young)).toBe('waiting')
+  expect(await databaseOf(young)).toBe(before)
+  expect(await young.text()).not.toContain('no copy of the state could be read')
+  // The journal says that the six clears of this minute are used up.
+  expect(await clear(young, {})).toBe(429)
+  expect(await databaseOf(young)).toBe(before)
+
+  await old.raw.unpause()
+  // A frozen server cannot be stopped, and is killed when its time is up.
+  await until('the newcomer holds the data', 12_000, async () => (await word(young)) === 'held')
+  expect(await word(old)).toBe('released')
+  expect(await writersBelowData(old)).toBe('')
+  expect(await writersBelowData(young)).toContain('/data/samovar.db')
+  await recovered(young, 15_000)
+  expect(await sessionsOf(young)).toEqual(sessions)
+  expect(await clear(young, {})).toBe(429)
+  expect(await clearsCounted(young)).toBe(6)
+
+  // The old one still answers, and has nothing open to write to.
+  expect(await clear(old, {})).toBe(429)
+  expect((await old.get('/api/countries')).status).toBe(200)
+  expect(await writersBelowData(old)).toBe('')
+}, 120_000)

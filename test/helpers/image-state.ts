@@ -1,0 +1,94 @@
+// The state role in a running image: what a test puts there, does to it, and finds afterwards. No route writes sessions
+// yet, so they are written into redis-state as the app writes them, and the app is made to read all that is there.
+import { type Samovar, until } from './image.ts'
+
+const CLI = 'redis-cli -s /run/samovar/redis-state.sock'
+const SESSIONS = 'samovar:state:session:'
+const CLEARS = 'samovar:state:limit:cache-clear:all'
+
+export const signalBoth = (samovar: Samovar, signal: string) =>
+  samovar.exec(`kill -${signal} $(cat /run/samovar/redis-cache.pid) $(cat /run/samovar/redis-state.pid)`)
+
+/** Whether redis-server can be started from here on. */
+export const allowServers = (samovar: Samovar, allowed: boolean) =>
+  samovar.exec(`chmod a${allowed ? '+' : '-'}x $(readlink -f /usr/bin/redis-server)`, 'root')
+
+/** Both killed, and not started again before allowServers. */
+export async function takeServersAway(samovar: Samovar): Promise<void> {
+  await allowServers(samovar, false)
+  await signalBoth(samovar, 'KILL')
+  await samovar.status('memory', 5000)
+}
+
+/** Writes sessions that end in a day, and returns once the app has them in its standby and on disk. */
+export async function plantSessions(samovar: Samovar, count: number): Promise<void> {
+  const stamp = String(Date.now()).padStart(16, '0')
+  await evaluate(
+    samovar,
+    `for i = 1, ${count} do redis.call('SET', '${SESSIONS}' .. i, '${stamp}.planted\\n' .. 'visitor ' .. i, 'PX', 86400000 + i) end`,
+  )
+  const { activations } = (await samovar.stats()).fallback
+  await samovar.exec(`${CLI} CLIENT KILL TYPE normal`) // a return is when the app reads all that Redis has
+  await until('the standby is full', 20_000, async () => {
+    const { status, fallback } = await samovar.stats()
+    return fallback.activations > activations && status === 'redis' && fallback.standby === 'full'
+  })
+  await until('the copy is on disk', 10_000, async () => (await onDisk(samovar)).sessions === count)
+}
+
+/** How many sessions redis-state has, what is in them all, and when the first one ends. */
+export async function sessionsOf(samovar: Samovar) {
+  const answer = await evaluate(
+    samovar,
+    `local keys = redis.call('KEYS', '${SESSIONS}*') table.sort(keys) local all, first = '', math.huge
+     for _, key in ipairs(keys) do
+       all = redis.sha1hex(all .. key .. redis.call('GET', key)) first = math.min(first, redis.call('PEXPIRETIME', key))
+     end
+     return { #keys, all, string.format('%.0f', first) }`,
+  )
+  const [count, content, firstEndsAtMs] = answer.split('\n')
+  return { count: Number(count), content, firstEndsAtMs }
+}
+
+export const evaluate = (samovar: Samovar, lua: string) => samovar.exec(`${CLI} EVAL "${lua}" 0`)
+
+/** The clears that redis-state counts in the last minute or so. */
+export const clearsCounted = async (samovar: Samovar) => Number(await samovar.exec(`${CLI} ZCARD ${CLEARS}`))
+
+/** What /data/samovar.db has. */
+export async function onDisk(samovar: Samovar): Promise<{ sessions: number; journal: number }> {
+  const script = `const { DatabaseSync } = require('node:sqlite')
+    const db = new DatabaseSync('/data/samovar.db', { readOnly: true })
+    const count = (from) => db.prepare('SELECT count(*) AS n FROM ' + from).get().n
+    console.log(JSON.stringify({ sessions: count('copy WHERE kind = \\'record\\''), journal: count('journal') }))`
+  return JSON.parse(await samovar.exec(`node --no-warnings -e "${script}"`))
+}
+
+/** The status of a clear of the cache. */
+export async function clear(samovar: Samovar, scope: object, headers = {}): Promise<number> {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers } }
+  return (await samovar.get('/api/cache/clear', { ...init, body: JSON.stringify(scope) })).status
+}
+
+/** Reads the path, and says whether the cache had it. */
+export async function cached(samovar: Samovar, path: string): Promise<'hit' | 'miss'> {
+  const before = await samovar.stats()
+  const { status } = await samovar.get(path)
+  if (status !== 200) throw new Error(`${path} answered ${status}`)
+  const after = await samovar.stats()
+  return after.misses === before.misses && after.hits === before.hits + 1 ? 'hit' : 'miss'
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: its shape is what the tests look at.
+export async function outages(samovar: Samovar, headers = {}): Promise<any[]> {
+  return (await (await samovar.get('/api/outages', { headers })).json()) as never
+}
+
+/** Redis is asked again, and nothing waits to be written to it. */
+export async function recovered(samovar: Samovar, timeoutMs: number): Promise<void> {
+  await samovar.status('redis', timeoutMs)
+  await until('nothing is pending, and the standby is full', 10_000, async () => {
+    const { fallback } = await samovar.stats()
+    return fallback.pendingWrites === 0 && fallback.standby === 'full'
+  })
+}

@@ -1,0 +1,146 @@
+// The state in an outage of both servers, on the real image: clears hold, limits neither reset nor leak, sessions from
+// before it are there after it, and each role has its report. Restarted in the middle, killed in the merge.
+import { bootReady, createVolume, removeAll, type Samovar, until } from '../helpers/image.ts'
+import {
+  allowServers,
+  cached,
+  clear,
+  clearsCounted,
+  onDisk,
+  outages,
+  plantSessions,
+  recovered,
+  sessionsOf,
+  signalBoth,
+  takeServersAway,
+} from '../helpers/image-state.ts'
+
+const RUSSIAN = '/api/countries?lang=ru'
+const ENGLISH = '/api/countries?lang=en'
+const clearRussian = { prefix: 'countries:list:ru' }
+const clearNothing = { prefix: 'nothing' }
+
+afterAll(removeAll)
+
+/** Both lists are cached, and three of the six clears of this minute are used up. */
+async function prepare(samovar: Samovar): Promise<void> {
+  await samovar.get(RUSSIAN)
+  await samovar.get(ENGLISH)
+  expect([await cached(samovar, RUSSIAN), await cached(samovar, ENGLISH)]).toEqual(['hit', 'hit'])
+  for (let i = 0; i < 3; i++) expect(await clear(samovar, clearNothing)).toBe(200)
+}
+
+/** The other three, one of them of the Russian list, and no seventh. */
+async function clearInTheOutage(samovar: Samovar): Promise<void> {
+  for (const scope of [clearRussian, clearNothing, clearNothing])
+    expect(await clear(samovar, scope)).toBe(200)
+  expect(await clear(samovar, clearNothing)).toBe(429)
+  expect((await samovar.stats()).fallback.pendingWrites).toBeGreaterThan(0)
+}
+
+/** What was cleared is gone, and the limit goes on in Redis. */
+async function expectClearsToHold(samovar: Samovar): Promise<void> {
+  expect(await cached(samovar, RUSSIAN)).toBe('miss')
+  expect(await clear(samovar, clearNothing)).toBe(429)
+  expect(await clearsCounted(samovar)).toBe(6)
+}
+
+/** The last outage of each role has ended, and what it says adds up. */
+async function expectReports(samovar: Samovar, shortestMs: number): Promise<void> {
+  const reports = await outages(samovar)
+  for (const role of ['cache', 'state']) {
+    const report = reports.find((one) => one.role === role)
+    expect(Date.parse(report.endedAt) - Date.parse(report.startedAt)).toBe(report.durationMs)
+    expect(report.durationMs).toBeGreaterThanOrEqual(shortestMs)
+    expect(report.lost).toBe(0)
+  }
+  expect(reports.filter(({ endedAt }) => endedAt === null)).toEqual([])
+}
+
+test('frozen: a clear made meanwhile holds, and the limit of clears goes on in both directions', async () => {
+  const samovar = await bootReady()
+  await prepare(samovar)
+  await signalBoth(samovar, 'STOP')
+  await samovar.status('memory', 3000)
+  await clearInTheOutage(samovar)
+  await signalBoth(samovar, 'CONT')
+  await recovered(samovar, 10_000)
+  await expectClearsToHold(samovar)
+  expect(await cached(samovar, ENGLISH)).toBe('hit')
+  await expectReports(samovar, 100)
+  // Without a token everybody may know when and how much, not why and what.
+  for (const report of await outages(samovar)) {
+    expect(report).not.toHaveProperty('cause')
+    expect(report).not.toHaveProperty('note')
+    expect(report.conflicts).toBe(0)
+  }
+}, 60_000)
+
+test('killed, and back with nothing: the sessions, the clears and the limit are in it again', async () => {
+  const samovar = await bootReady()
+  await prepare(samovar)
+  await plantSessions(samovar, 2000)
+  const before = await sessionsOf(samovar)
+  await takeServersAway(samovar)
+  await clearInTheOutage(samovar)
+  await samovar.exec('rm -r /data/state/appendonlydir')
+  await allowServers(samovar, true)
+  await recovered(samovar, 20_000)
+  expect(before.count).toBe(2000)
+  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectClearsToHold(samovar)
+  const state = (await outages(samovar)).find(({ role }) => role === 'state')
+  expect(state.merged).toMatchObject({ record: 2000, log: 1 })
+}, 90_000)
+
+test('restarted in the middle of the outage: as if it had not been, with Redis back empty and an old snapshot', async () => {
+  const samovar = await bootReady({ volume: await createVolume() })
+  await plantSessions(samovar, 2000)
+  const before = await sessionsOf(samovar)
+  await prepare(samovar)
+  await samovar.exec('redis-cli SAVE && cp /data/cache/loading.rdb /data/before-the-clear.rdb')
+  await takeServersAway(samovar)
+  await clearInTheOutage(samovar)
+  await samovar.exec('rm -r /data/state/appendonlydir')
+  const began = (await outages(samovar)).filter(({ endedAt }) => endedAt === null)
+  expect(began.map(({ role }) => role).sort()).toEqual(['cache', 'state'])
+
+  expect((await samovar.stop()).code).toBe(0)
+  await samovar.start()
+  await samovar.status('memory', 20_000)
+  expect(await clear(samovar, clearNothing)).toBe(429)
+  expect((await samovar.stats()).fallback.pendingWrites).toBeGreaterThan(0)
+
+  await samovar.exec('mv /data/before-the-clear.rdb /data/cache/dump.rdb')
+  await allowServers(samovar, true)
+  await recovered(samovar, 20_000)
+  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectClearsToHold(samovar)
+  expect(await cached(samovar, ENGLISH)).toBe('hit')
+  expect((await onDisk(samovar)).journal).toBe(0)
+  await expectReports(samovar, 1000)
+  const ended = (await outages(samovar)).map(({ id }) => id)
+  for (const { id } of began) expect(ended).toContain(id)
+}, 120_000)
+
+test('the app is killed in the merge: the next one ends it, and nothing is missing', async () => {
+  const samovar = await bootReady()
+  await plantSessions(samovar, 20_000)
+  const before = await sessionsOf(samovar)
+  await takeServersAway(samovar)
+  await samovar.exec('rm -r /data/state/appendonlydir')
+  const starts = () => samovar.exec('stat -c %s /run/samovar/app-starts').then(Number)
+  const startsBefore = await starts()
+  await allowServers(samovar, true)
+  // As soon as the first sessions are back, and before the last.
+  const atTheKill = await samovar.exec(
+    `app=$(cat /run/samovar/pm2/app-0.pid)
+     until n=$(redis-cli -s /run/samovar/redis-state.sock DBSIZE 2>/dev/null) && [ "$n" -gt 100 ] 2>/dev/null; do :; done
+     kill -9 $app; redis-cli -s /run/samovar/redis-state.sock DBSIZE`,
+  )
+  expect(Number(atTheKill)).toBeLessThan(20_000)
+  await until('the app has been started again', 20_000, async () => (await starts()) > startsBefore)
+  await recovered(samovar, 20_000)
+  expect(await sessionsOf(samovar)).toEqual(before)
+  expect((await onDisk(samovar)).journal).toBe(0)
+}, 120_000)
