@@ -84,8 +84,9 @@ export function createStandby({
 
   function keepHit(key: string, hit: Hit): HitResult {
     const { log, result } = slide(kept<HitLog>(key)?.value.hits ?? [], hit)
-    if (result.allowed)
-      keep(key, { value: { kind: 'log', hits: log }, expiresAtMs: hit.nowMs + hit.windowMs })
+    // The last one may be ahead of this one: the clock may have been set back.
+    const lastMs = log.at(-1)?.atMs ?? hit.nowMs
+    if (result.allowed) keep(key, { value: { kind: 'log', hits: log }, expiresAtMs: lastMs + hit.windowMs })
     return result
   }
 
