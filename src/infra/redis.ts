@@ -8,7 +8,7 @@ import { StoreUnavailable } from './store/store.ts'
 
 const CONNECT_MS = 2_000
 const REFUSALS =
-  /^(LOADING|READONLY|MISCONF|OOM|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
+  /^(LOADING|READONLY|MISCONF|OOM|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b|^ERR (The user executing the script can't run|ACL failure in script)/
 
 /** Strings arrive as bytes: values are passed on, not decoded. */
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const
