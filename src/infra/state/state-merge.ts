@@ -68,7 +68,9 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
         { returned, keys: versions.length },
         `Redis came back ${returned}: it is seeded from the standby`,
       )
-      if (returned === 'older' && standby.coverage() === 'full') await removeUnknown(awaySinceMs)
+      // In a life that we do not know another process may have written what we cannot know.
+      if (returned === 'older' && life.epoch === knownEpoch && standby.coverage() === 'full')
+        await removeUnknown(awaySinceMs)
     }
     const epoch = returned === 'empty' || !life.epoch ? randomUUID() : life.epoch
     await redis.beginLife(epoch, knownOffset + 1)
@@ -180,7 +182,7 @@ function compare(
 ): Return {
   if (!epoch) return 'first'
   if (!life.epoch) return 'empty'
-  return life.epoch === epoch && life.offset < offset ? 'older' : 'kept'
+  return life.epoch === epoch && life.offset >= offset ? 'kept' : 'older'
 }
 
 /** Run again after it was cut off, a merge sees what its first half has done: the worse finding is the true one. */

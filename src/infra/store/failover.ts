@@ -5,12 +5,12 @@
 // memory   Redis is not asked, so nothing waits for it. A probe (connect anew if need be; write, read back, delete)
 //          runs with back-off; two good ones in a row → merging.
 // merging  What happened meanwhile is played into Redis (Merge), until nothing is pending. Then → redis; a failure → memory.
-import { randomUUID } from 'node:crypto'
 import { createBackoff } from '../../lib/backoff.ts'
 import { createOverruns } from '../../lib/overruns.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { RedisConnection } from '../redis.ts'
+import { probeRedis } from '../redis-probe.ts'
 import { StoreUnavailable } from './store.ts'
 
 export type Status = 'redis' | 'memory' | 'merging'
@@ -158,7 +158,7 @@ export function createFailover({
   async function probe(good: number): Promise<void> {
     try {
       if (good === 0) await connection.open()
-      await roundTrip(connection, probeKey)
+      await probeRedis(connection, probeKey)
       if (closed) return connection.drop()
       if (good === 0) return schedule(() => probe(1))
       enter('merging')
@@ -219,17 +219,3 @@ export function createFailover({
 }
 
 const named = (role: 'cache' | 'state') => (role === 'cache' ? 'cache (кэш)' : 'state')
-
-/** Writes, reads back and deletes, so that a read-only or a full server is not taken for a healthy one. */
-async function roundTrip(connection: RedisConnection, key: string): Promise<void> {
-  const mark = randomUUID()
-  const read = await connection.call(async (client) => {
-    const [, value] = await Promise.all([
-      client.set(key, mark, { PX: 10 * SECOND }),
-      client.get(key),
-      client.unlink(key),
-    ])
-    return value?.toString()
-  })
-  if (read !== mark) throw new StoreUnavailable('refused', 'it did not keep what was written')
-}

@@ -1,0 +1,22 @@
+// Whether a Redis that answers is of use.
+import { randomUUID } from 'node:crypto'
+import { SECOND } from '../lib/time.ts'
+import type { RedisConnection } from './redis.ts'
+import { StoreUnavailable } from './store/store.ts'
+
+/**
+ * Writes, reads back and deletes, so that a read-only or a full server is not taken for a healthy one.
+ * Rejects with StoreUnavailable when it is not. The key must be nobody else's.
+ */
+export async function probeRedis(connection: RedisConnection, key: string): Promise<void> {
+  const mark = randomUUID()
+  const read = await connection.call(async (client) => {
+    const [, value] = await Promise.all([
+      client.set(key, mark, { PX: 10 * SECOND }),
+      client.get(key),
+      client.unlink(key),
+    ])
+    return value?.toString()
+  })
+  if (read !== mark) throw new StoreUnavailable('refused', 'it did not keep what was written')
+}
