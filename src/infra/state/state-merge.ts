@@ -2,8 +2,9 @@
 //
 // Whether it kept its data is told by two keys of its own: an epoch, made once, and an offset that grows while we
 // write. The same epoch and an offset not behind ours: it kept everything. No epoch: it came back empty, and is seeded
-// with all that the standby knows. An offset behind ours: it is an older state of itself; the standby, where it is
-// complete, is the authority then, and records it does not know, made before the outage, are deleted ones.
+// with all that the standby knows. An offset behind ours: it is an older state of itself, seeded too; the standby, where
+// it is complete, is the authority then, and records it does not know, made before the outage, are deleted ones. Another
+// epoch: a state from before it was empty, or one that another process began; it is seeded, and nothing is deleted.
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import type { Journal } from './journal.ts'
