@@ -1,12 +1,9 @@
 // The state role, opened: Redis, the standby, the journal and their files, in the variant the configuration names.
 import { randomUUID } from 'node:crypto'
-import type { RedisTarget } from '../../lib/redis-url.ts'
 import { SECOND } from '../../lib/time.ts'
-import type { Log } from '../../log.ts'
-import type { DataLock } from '../data-lock.ts'
 import { keys, kindOf } from '../keys.ts'
 import { connectRedis } from '../redis.ts'
-import { createFailover, type RoleStatus, switchedOff } from '../store/failover.ts'
+import { createFailover, switchedOff } from '../store/failover.ts'
 import { quietly } from '../store/store.ts'
 import { createChanges } from './changes.ts'
 import { createState } from './create-state.ts'
@@ -14,72 +11,15 @@ import { createDiskCopy } from './disk-copy.ts'
 import { createFacts } from './facts.ts'
 import { createFailoverStateStore } from './failover-state-store.ts'
 import { createJournal } from './journal.ts'
-import { createOutages, type Outages } from './outages.ts'
+import { createOutages } from './outages.ts'
 import { createRecentWrites } from './recent-writes.ts'
 import { createRedisStateStore } from './redis-state-store.ts'
 import { createStamps } from './stamps.ts'
 import { createStandby, type Standby } from './standby.ts'
-import type { State } from './state.ts'
 import { type OnDisk, openStateFiles, type StateFiles } from './state-files.ts'
 import { createStateMerge, type Return } from './state-merge.ts'
-import type { StateStore } from './state-store.ts'
+import type { StateClears, StateRole, StateRoleOptions } from './state-role.ts'
 import type { Kept } from './state-value.ts'
-
-type Numbers = Pick<StateStore, 'raise' | 'generations'>
-
-/** The numbers of the cache's clears: through the failover, and Redis' own. */
-export interface StateNumbers {
-  readonly store: Numbers
-  readonly redis: Numbers
-  isRedis(): boolean
-  isTracked(): boolean
-  /** Whether a number was raised since the last call that Redis does not have, or may not have. */
-  takeRaisedAway(): boolean
-}
-
-export interface StateRole {
-  readonly state: State
-  readonly numbers: StateNumbers
-  readonly outages: Outages
-  status(): RoleStatus
-  coverage(): 'full' | 'partial'
-  /** What was written while Redis was away and is not in it yet. */
-  pendingWrites(): number
-  /** Reads what is on disk and begins to look for Redis. */
-  start(clears: StateClears, parts: readonly OnDisk[]): void
-  close(): void
-}
-
-/** What the state role asks of the cache's clears. */
-export interface StateClears {
-  /** Runs in each merge, before any key: clears first. */
-  synchronize(): Promise<void>
-  isPending(): boolean
-  /** Another process has raised a number. */
-  refresh(): Promise<void>
-}
-
-export interface StateRoleOptions {
-  /** Undefined: Redis is switched off. */
-  target: RedisTarget | undefined
-  ca: string | undefined
-  budgetMs: number
-  prefix: string
-  hasHeartbeat: boolean
-  /** Whether other processes write to this Redis. */
-  isShared: boolean
-  memoryBudgetBytes: number
-  dataDir: string
-  dataLock: DataLock
-  log: Log
-  parts?: StateParts
-}
-
-/** What the role is made of, where it can be broken: the model-based test plants its bugs here. */
-export interface StateParts {
-  readonly createJournal: typeof createJournal
-  readonly createRedisStateStore: typeof createRedisStateStore
-}
 
 const RECENT_MS = 3 * SECOND
 const TICK_MS = SECOND
