@@ -86,7 +86,7 @@ function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
   const length = outage ? duration(durationSeconds) : text.noOutage
   const end = servedCalls === null ? text.lasting : `${text.fromMemory} ${servedCalls}`
   return html`<div><dt>${text.lastOutage}</dt><dd><span id="outage-length">${length}</span>
-      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.since} <time id="outage-start" datetime="${startedAt}">${utc(startedAt)}</time>, <span id="outage-end">${end}</span></small></dd></div>`
+      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} <time id="outage-start" datetime="${startedAt}">${utc(startedAt)}</time>, <span id="outage-end">${end}</span></small></dd></div>`
 }
 
 function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
