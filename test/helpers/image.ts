@@ -18,6 +18,8 @@ export type Options = {
   cpus?: number
   user?: string
   readOnlyWith?: string[]
+  /** A /data of this size in memory; it does not outlive a stop. */
+  dataMb?: number
   /** Host files mounted read-only: [source, target]. */
   files?: [string, string][]
 }
@@ -108,6 +110,7 @@ export async function boot(options: Options = {}) {
     ])
     .withWaitStrategy(atOnce)
   if (options.user) container.withUser(options.user)
+  if (options.dataMb) container.withTmpFs({ '/data': `size=${options.dataMb}m` })
   if (options.readOnlyWith) container.withReadOnlyRoot(options.readOnlyWith)
   let startedAtMs = Date.now()
   const started = await container.start()

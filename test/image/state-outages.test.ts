@@ -1,6 +1,7 @@
 // The state in an outage of both servers, on the real image: clears hold, limits neither reset nor leak, sessions from
 // before it are there after it, and each role has its report. Restarted in the middle, killed in the merge.
-import { bootReady, createVolume, removeAll, type Samovar, until } from '../helpers/image.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bootReady, createVolume, keepOn, removeAll, type Samovar, until } from '../helpers/image.ts'
 import {
   allowServers,
   cached,
@@ -31,16 +32,24 @@ async function prepare(samovar: Samovar): Promise<void> {
 }
 
 /** The other three, one of them of the Russian list, and no seventh. */
-async function clearInTheOutage(samovar: Samovar): Promise<void> {
+async function useUpTheClears(samovar: Samovar): Promise<void> {
   for (const scope of [clearRussian, clearNothing, clearNothing])
     expect(await clear(samovar, scope)).toBe(200)
   expect(await clear(samovar, clearNothing)).toBe(429)
+}
+
+async function clearInTheOutage(samovar: Samovar): Promise<void> {
+  await useUpTheClears(samovar)
   expect((await samovar.stats()).fallback.pendingWrites).toBeGreaterThan(0)
 }
 
 /** What was cleared is gone, and the limit goes on in Redis. */
 async function expectClearsToHold(samovar: Samovar): Promise<void> {
   expect(await cached(samovar, RUSSIAN)).toBe('miss')
+  await expectLimitToHold(samovar)
+}
+
+async function expectLimitToHold(samovar: Samovar): Promise<void> {
   expect(await clear(samovar, clearNothing)).toBe(429)
   expect(await clearsCounted(samovar)).toBe(6)
 }
@@ -144,3 +153,70 @@ test('the app is killed in the merge: the next one ends it, and nothing is missi
   expect(await sessionsOf(samovar)).toEqual(before)
   expect((await onDisk(samovar)).journal).toBe(0)
 }, 120_000)
+
+// What is overwritten, and what run-redis says of it. A damaged increment is cut off; a damaged base cannot be.
+test.each([
+  ['incr.aof', /redis-state: ALERT .* cut to its sound part/],
+  ['base.rdb', /redis-state: ALERT .* damaged beyond repair .* set aside in \/data\/quarantine\//],
+])(
+  'a damaged append-only file (%s), also met by a new start of the container: no session is missing',
+  async (file, words) => {
+    const samovar = await bootReady({ volume: await createVolume() })
+    await plantSessions(samovar, 1000)
+    if (file === 'base.rdb') await rewrite(samovar)
+    const before = await sessionsOf(samovar)
+    await samovar.exec(
+      `f=$(ls /data/state/appendonlydir/*.${file}) &&
+     dd if=/dev/urandom of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) count=200 conv=notrunc`,
+    )
+    await samovar.raw.kill()
+    await samovar.start()
+    await recovered(samovar, 30_000)
+    expect(await samovar.text()).toMatch(words)
+    expect(before.count).toBe(1000)
+    expect(await sessionsOf(samovar)).toEqual(before)
+    expect(await samovar.exec('ls /data/quarantine/*/appendonlydir')).toContain(file)
+
+    // Repaired once, and sound from then on.
+    await samovar.stop()
+    await samovar.start()
+    await recovered(samovar, 30_000)
+    expect(await sessionsOf(samovar)).toEqual(before)
+    expect(await samovar.exec('ls /data/quarantine | wc -l')).toBe('1')
+  },
+  120_000,
+)
+
+test('killed again and again: served all the while, and the state is whole at the end', async () => {
+  const samovar = await bootReady()
+  await plantSessions(samovar, 1000)
+  const before = await sessionsOf(samovar)
+  await prepare(samovar)
+  const bad: string[] = []
+  const stopAsking = keepOn(async () => {
+    const answer = await samovar.get(ENGLISH).then(({ status }) => status, String)
+    if (answer !== 200) bad.push(String(answer))
+    await sleep(50)
+  })
+  const killing = samovar.exec(
+    `end=$(($(date +%s) + 15)); while [ $(date +%s) -lt $end ]; do
+       for name in cache state; do kill -9 $(cat /run/samovar/redis-$name.pid); done 2>/dev/null; sleep 1; done`,
+  )
+  await sleep(5000)
+  await useUpTheClears(samovar)
+  await killing
+  await recovered(samovar, 20_000)
+  await stopAsking()
+  expect(bad).toEqual([])
+  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectLimitToHold(samovar)
+  await expectReports(samovar, 0)
+}, 90_000)
+
+/** So that what was written is in the base of the append-only file. */
+async function rewrite(samovar: Samovar): Promise<void> {
+  const cli = 'redis-cli -s /run/samovar/redis-state.sock'
+  await samovar.exec(
+    `${cli} BGREWRITEAOF; sleep 0.5; until ${cli} INFO persistence | grep -q rewrite_in_progress:0; do sleep 0.1; done`,
+  )
+}
