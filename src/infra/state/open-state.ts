@@ -74,7 +74,8 @@ export function openState(options: StateRoleOptions): StateRole {
 
   const connection = connectRedis({ target, ca, budgetMs, trackPrefix: isShared ? prefix : undefined })
   const redis = parts.createRedisStateStore({ connection, prefix, isShared, known: standby.kept })
-  const recent = createRecentWrites(RECENT_MS)
+  // By a steady clock: a step of the wall clock must not make these writes old.
+  const recent = createRecentWrites(RECENT_MS, () => performance.now())
   const merge = createStateMerge({ redis, standby, journal, facts, log })
   const failover = createFailover({
     role: 'state',
