@@ -64,9 +64,15 @@ export interface LocalDatabase {
   close(): void
 }
 
+/** The file is not a database, or not a sound one. */
+export class DamagedDatabase extends Error {}
+
+const DAMAGE = new Set([11, 26]) // SQLITE_CORRUPT, SQLITE_NOTADB; the bits above are details
+
 /**
  * Opens or makes the database at `path`, in WAL mode: a commit is in the file when a call returns, and on the disk at
- * the next checkpoint. Throws when the file is not a sound database.
+ * the next checkpoint. Throws DamagedDatabase when the file is not a sound one, and what SQLite says when it cannot tell
+ * (no space, no permission).
  */
 export function openLocalDatabase(path: string, schema: string): LocalDatabase {
   mkdirSync(dirname(path), { recursive: true })
@@ -80,10 +86,12 @@ export function openLocalDatabase(path: string, schema: string): LocalDatabase {
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
     const [{ quick_check: verdict } = {}] = database.prepare('PRAGMA quick_check(1)').all()
-    if (verdict !== 'ok') throw new Error(String(verdict))
+    if (verdict !== 'ok') throw new DamagedDatabase(String(verdict))
     database.exec(schema)
   } catch (error) {
     database.close()
+    const { errcode = 0 } = error as { errcode?: number }
+    if (DAMAGE.has(errcode & 0xff)) throw new DamagedDatabase(String(error), { cause: error })
     throw error
   }
   return {
@@ -95,7 +103,8 @@ export function openLocalDatabase(path: string, schema: string): LocalDatabase {
         work()
         database.exec('COMMIT')
       } catch (error) {
-        database.exec('ROLLBACK')
+        // SQLite has already rolled back where the disk is full.
+        if (database.isTransaction) database.exec('ROLLBACK')
         throw error
       }
     },

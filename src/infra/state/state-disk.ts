@@ -3,8 +3,9 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { copyLocalDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
+import { copyLocalDatabase, DamagedDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
 import type { DeletedDisk } from '../store/deleted-away.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
 import type { HitLog, Kept, StateKind } from './state-value.ts'
@@ -16,6 +17,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) ST
 CREATE TABLE IF NOT EXISTS deleted (key TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS outages (id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, report TEXT NOT NULL) STRICT;`
 const KEPT_OUTAGES = 100
+const RETRY_MS = 2 * SECOND
 
 type Table = 'journal' | 'copy'
 
@@ -31,7 +33,7 @@ export interface StateDisk extends DeletedDisk {
   close(): void
 }
 
-/** Opens the file, or a new one where it is missing or damaged. */
+/** Opens the file, or a new one where it is missing or damaged. Throws when neither can be done: no space, no permission. */
 export function openStateDisk(path: string, log: Log): StateDisk {
   return wrap(openOrReplace(path, log), log)
 }
@@ -43,9 +45,11 @@ export function peekStateDisk(path: string, log: Log): [string, Kept][] {
     const copied = join(folder, basename(path))
     copyLocalDatabase(path, copied)
     const disk = wrap(openLocalDatabase(copied, SCHEMA), log)
-    const entries = [...disk.load('copy'), ...disk.load('journal')]
-    disk.close()
-    return entries
+    try {
+      return [...disk.load('copy'), ...disk.load('journal')]
+    } finally {
+      disk.close()
+    }
   } catch (error) {
     log.info({ path, err: error }, 'no copy of the state could be read from the disk: memory starts empty')
     return []
@@ -58,6 +62,7 @@ function openOrReplace(path: string, log: Log): LocalDatabase {
   try {
     return openLocalDatabase(path, SCHEMA)
   } catch (error) {
+    if (!(error instanceof DamagedDatabase)) throw error
     const aside = join(
       dirname(path),
       'quarantine',
@@ -81,21 +86,40 @@ function moveIfThere(from: string, to: string): void {
   }
 }
 
-/** Reads throw; a write that fails is reported once and leaves the rest to memory: no caller fails because of it. */
+/**
+ * Reads throw. A write that fails is reported, and made good as soon as it can be: memory has it until then, and no
+ * caller fails because of it.
+ */
 function wrap(database: LocalDatabase, log: Log): StateDisk {
-  let isBroken = false
+  const owed = new Map<string, () => void>() // the last write of each row that is not on the disk
+  const timer = setInterval(makeGood, RETRY_MS).unref()
 
-  function write(work: () => void): void {
-    if (isBroken) return
+  /** Commits the writes, each named by its row. */
+  function write(writes: readonly (readonly [string, () => void])[]): void {
+    if (owed.size === 0 && commit(writes)) return
+    for (const [row, work] of writes) owed.set(row, work)
+  }
+
+  function commit(writes: Iterable<readonly [string, () => void]>): boolean {
     try {
-      database.transaction(work)
+      database.transaction(() => {
+        for (const [, work] of writes) work()
+      })
+      return true
     } catch (error) {
-      isBroken = true
-      log.error(
-        { err: error },
-        'ALERT the journal cannot be written: a restart while Redis is away loses what is in it',
-      )
+      if (owed.size === 0)
+        log.error(
+          { err: error },
+          'ALERT the journal cannot be written: a restart while Redis is away loses what is in it',
+        )
+      return false
     }
+  }
+
+  function makeGood(): void {
+    if (owed.size === 0 || !commit(owed)) return
+    log.info({ rows: owed.size }, 'the journal is written again, and all that was missing in it')
+    owed.clear()
   }
 
   return {
@@ -107,10 +131,11 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
       })
     },
     save: (table, entries) =>
-      write(() => {
-        for (const [key, kept] of entries) {
-          if (!kept) database.run(`DELETE FROM ${table} WHERE key = ?`, key)
-          else {
+      write(
+        Array.from(entries, ([key, kept]) => [
+          `${table} ${key}`,
+          () => {
+            if (!kept) return database.run(`DELETE FROM ${table} WHERE key = ?`, key)
             const { value, expiresAtMs } = kept
             database.run(
               `REPLACE INTO ${table} VALUES (?, ?, ?, ?)`,
@@ -119,31 +144,44 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
               encode(value),
               expiresAtMs,
             )
-          }
-        }
-      }),
+          },
+        ]),
+      ),
     fact: (name) =>
       database.all('SELECT value FROM facts WHERE name = ?', name)[0]?.value as string | undefined,
-    setFact: (name, value) => write(() => database.run('REPLACE INTO facts VALUES (?, ?)', name, value)),
+    setFact: (name, value) =>
+      write([[`facts ${name}`, () => database.run('REPLACE INTO facts VALUES (?, ?)', name, value)]]),
     deleted: () => database.all('SELECT key FROM deleted').map(({ key }) => String(key)),
     saveDeleted: (names) =>
-      write(() => {
-        for (const name of names) database.run('REPLACE INTO deleted VALUES (?)', name)
-      }),
+      write(
+        names.map((name) => [`deleted ${name}`, () => database.run('REPLACE INTO deleted VALUES (?)', name)]),
+      ),
     settleDeleted: (names) =>
-      write(() => {
-        for (const name of names) database.run('DELETE FROM deleted WHERE key = ?', name)
-      }),
+      write(
+        names.map((name) => [
+          `deleted ${name}`,
+          () => database.run('DELETE FROM deleted WHERE key = ?', name),
+        ]),
+      ),
     outages: () =>
       database.all('SELECT report FROM outages ORDER BY started_at DESC').map(({ report }) => String(report)),
     saveOutage: (id, startedAtMs, report) =>
-      write(() => {
-        database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, report)
-        database.run(
-          `DELETE FROM outages WHERE id NOT IN (SELECT id FROM outages ORDER BY started_at DESC LIMIT ${KEPT_OUTAGES})`,
-        )
-      }),
-    close: () => database.close(),
+      write([
+        [
+          `outages ${id}`,
+          () => {
+            database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, report)
+            database.run(
+              `DELETE FROM outages WHERE id NOT IN (SELECT id FROM outages ORDER BY started_at DESC LIMIT ${KEPT_OUTAGES})`,
+            )
+          },
+        ],
+      ]),
+    close() {
+      clearInterval(timer)
+      makeGood()
+      database.close()
+    },
   }
 }
 

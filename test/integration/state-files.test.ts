@@ -1,0 +1,61 @@
+// A state file that cannot be opened at the start is not a damaged one: memory serves, the file stays where it is, and
+// is taken up as soon as it can be opened.
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createDataLock } from '../../src/infra/data-lock.ts'
+import { createJournal } from '../../src/infra/state/journal.ts'
+import { createStamps } from '../../src/infra/state/stamps.ts'
+import { createStandby } from '../../src/infra/state/standby.ts'
+import { openStateFiles } from '../../src/infra/state/state-files.ts'
+import type { Kept } from '../../src/infra/state/state-value.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { recordLog } from '../helpers/log.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'samovar-files-'))
+const stamps = createStamps()
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function open(dataDir: string) {
+  const { log, lines } = recordLog()
+  const journal = createJournal()
+  const standby = createStandby({ budgetBytes: 1_000_000, stamps })
+  const files = openStateFiles({
+    dataDir,
+    dataLock: createDataLock(undefined),
+    standby,
+    parts: [journal],
+    log,
+  })
+  return { journal, standby, files, alerts: () => lines.filter(({ message }) => message.startsWith('ALERT')) }
+}
+
+const version = (text: string): Kept => ({
+  value: { kind: 'record', stamp: stamps.next(), bytes: Buffer.from(text) },
+  expiresAtMs: Date.now() + 60_000,
+})
+
+test('what was on the disk before, and what was written meanwhile, is there once it can be opened', async () => {
+  const dataDir = join(folder, 'data')
+  const before = open(dataDir)
+  before.journal.put('session:before', version('before'))
+  before.files.close()
+
+  renameSync(dataDir, join(folder, 'away'))
+  writeFileSync(dataDir, '') // not a directory: whatever is opened below it fails, for root, too
+  const during = open(dataDir)
+  during.journal.put('session:during', version('during'))
+  expect(during.alerts()).toHaveLength(1)
+
+  rmSync(dataDir)
+  renameSync(join(folder, 'away'), dataDir)
+  await eventually(() => expect(during.standby.kept('session:before')).toBeDefined())
+  expect(during.journal.size()).toBe(2)
+  expect(during.alerts()).toHaveLength(1)
+  during.files.close()
+
+  const after = open(dataDir)
+  expect(after.journal.size()).toBe(2)
+  after.files.close()
+  expect(readdirSync(dataDir)).toEqual(['samovar.db'])
+})
