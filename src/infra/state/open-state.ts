@@ -91,7 +91,7 @@ export function openState(options: StateRoleOptions): StateRole {
       returned(servedCalls, atMs) {
         const { returned, removed, ...report } = merge.takeReport()
         const note = noteOf({ returned, removed, coverage: standby.coverage() })
-        void quietly(merge.fill())
+        void quietly(fill())
         return outages.ended('state', { servedCalls, ...report, note }, atMs)
       },
     },
@@ -109,6 +109,18 @@ export function openState(options: StateRoleOptions): StateRole {
   const changes = createChanges({ redis, standby, journal })
   let clears: StateClears | undefined
 
+  // Redis may be too slow for a page of it without going away: the rest is owed.
+  let isFillOwed = false
+  async function fill(): Promise<void> {
+    isFillOwed = false
+    try {
+      await merge.fill()
+    } catch (error) {
+      isFillOwed = true
+      throw error
+    }
+  }
+
   // What Redis was too slow for is merged while it answers; what others wrote is copied.
   async function tick(): Promise<void> {
     if (!failover.isRedis()) return
@@ -116,6 +128,7 @@ export function openState(options: StateRoleOptions): StateRole {
     await merge.settle()
     await merge.tick()
     await changes.follow()
+    if (isFillOwed) await fill()
   }
   const timer = setInterval(() => void quietly(tick()), TICK_MS).unref()
 
