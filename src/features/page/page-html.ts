@@ -82,11 +82,13 @@ function statusSection(
 
 function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
   const text = texts[language]
-  const { startedAt = '', durationSeconds = 0, servedCalls = null } = outage ?? {}
-  const length = outage ? duration(durationSeconds) : text.noOutage
-  const end = servedCalls === null ? text.lasting : `${text.fromMemory} ${servedCalls}`
+  const length = outage ? duration(outage.durationSeconds) : text.noOutage
+  const start = outage
+    ? html`<time id="outage-start" datetime="${outage.startedAt}">${utc(outage.startedAt)}</time>`
+    : html`<time id="outage-start"></time>`
+  const end = outage?.endedAt ? `${text.fromMemory} ${outage.servedCalls}` : text.lasting
   return html`<div><dt>${text.lastOutage}</dt><dd><span id="outage-length">${length}</span>
-      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} <time id="outage-start" datetime="${startedAt}">${utc(startedAt)}</time>, <span id="outage-end">${end}</span></small></dd></div>`
+      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} ${start}, <span id="outage-end">${end}</span></small></dd></div>`
 }
 
 function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
