@@ -7,6 +7,7 @@ import {
   cached,
   clear,
   clearsCounted,
+  evaluate,
   onDisk,
   outages,
   plantSessions,
@@ -54,10 +55,14 @@ async function expectLimitToHold(samovar: Samovar): Promise<void> {
   expect(await clearsCounted(samovar)).toBe(6)
 }
 
-/** The last outage of each role has ended, and what it says adds up. */
-async function expectReports(samovar: Samovar, shortestMs: number): Promise<void> {
+/** The last outage of these roles has ended, and what it says adds up. */
+async function expectReports(
+  samovar: Samovar,
+  shortestMs: number,
+  roles = ['cache', 'state'],
+): Promise<void> {
   const reports = await outages(samovar)
-  for (const role of ['cache', 'state']) {
+  for (const role of roles) {
     const report = reports.find((one) => one.role === role)
     expect(Date.parse(report.endedAt) - Date.parse(report.startedAt)).toBe(report.durationMs)
     expect(report.durationMs).toBeGreaterThanOrEqual(shortestMs)
@@ -211,6 +216,38 @@ test('killed again and again: served all the while, and the state is whole at th
   expect(await sessionsOf(samovar)).toEqual(before)
   await expectLimitToHold(samovar)
   await expectReports(samovar, 0)
+}, 90_000)
+
+test('the volume is full: served from memory; with space again all is in Redis, and the journal goes on', async () => {
+  const samovar = await bootReady({ dataMb: 24 })
+  await plantSessions(samovar, 1000)
+  const before = await sessionsOf(samovar)
+  await prepare(samovar)
+  await samovar.exec('dd if=/dev/zero of=/data/filler bs=4k; true')
+  // The last page of the append-only file has room for some more; nobody but us writes that much at once.
+  await evaluate(samovar, "redis.call('SET', 'too-much', string.rep('x', 20000))")
+  await samovar.status('memory', 10_000)
+  await clearInTheOutage(samovar)
+  expect((await samovar.get(ENGLISH)).status).toBe(200)
+  expect(await samovar.text()).toContain('No space left on device')
+  expect(await samovar.text()).toContain('ALERT the journal cannot be written')
+
+  await samovar.exec('rm /data/filler')
+  await recovered(samovar, 20_000)
+  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectClearsToHold(samovar)
+  await expectReports(samovar, 0, ['state'])
+  await until('the journal is written again', 5000, async () =>
+    (await samovar.text()).includes('is written again'),
+  )
+
+  // In the next outage what happens is on disk before it is answered.
+  await signalBoth(samovar, 'STOP')
+  await samovar.status('memory', 3000)
+  expect(await clear(samovar, clearNothing)).toBe(429)
+  const { pendingWrites } = (await samovar.stats()).fallback
+  expect(pendingWrites).toBeGreaterThan(0)
+  expect((await onDisk(samovar)).journal).toBe(pendingWrites)
 }, 90_000)
 
 /** So that what was written is in the base of the append-only file. */
