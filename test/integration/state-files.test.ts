@@ -7,6 +7,7 @@ import { createDataLock } from '../../src/infra/data-lock.ts'
 import { createJournal } from '../../src/infra/state/journal.ts'
 import { createStamps } from '../../src/infra/state/stamps.ts'
 import { createStandby } from '../../src/infra/state/standby.ts'
+import { openStateDisk } from '../../src/infra/state/state-disk.ts'
 import { openStateFiles } from '../../src/infra/state/state-files.ts'
 import type { Kept } from '../../src/infra/state/state-value.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -58,4 +59,19 @@ test('what was on the disk before, and what was written meanwhile, is there once
   expect(after.journal.size()).toBe(2)
   after.files.close()
   expect(readdirSync(dataDir)).toEqual(['samovar.db'])
+})
+
+test('a copy of what has expired does not stay on the disk for ever', () => {
+  const path = join(folder, 'expired.db')
+  const { log } = recordLog()
+  const disk = openStateDisk(path, log)
+  disk.save('copy', [
+    ['session:old', { ...version('old'), expiresAtMs: Date.now() - 1 }],
+    ['session:new', version('new')],
+  ])
+  expect(disk.load('copy')).toHaveLength(2)
+  disk.close()
+  const reopened = openStateDisk(path, log)
+  expect(reopened.load('copy').map(([key]) => key)).toEqual(['session:new'])
+  reopened.close()
 })

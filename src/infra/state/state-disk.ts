@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { SECOND } from '../../lib/time.ts'
+import { MINUTE, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { copyLocalDatabase, DamagedDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
 import type { DeletedDisk } from '../store/deleted-away.ts'
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS deleted (key TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS outages (id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, report TEXT NOT NULL) STRICT;`
 const KEPT_OUTAGES = 100
 const RETRY_MS = 2 * SECOND
+const SWEEP_MS = 10 * MINUTE
 
 type Table = 'journal' | 'copy'
 
@@ -92,7 +93,9 @@ function moveIfThere(from: string, to: string): void {
  */
 function wrap(database: LocalDatabase, log: Log): StateDisk {
   const owed = new Map<string, () => void>() // the last write of each row that is not on the disk
-  const timer = setInterval(makeGood, RETRY_MS).unref()
+  const timers = [setInterval(makeGood, RETRY_MS), setInterval(dropExpired, SWEEP_MS)]
+  for (const timer of timers) timer.unref()
+  dropExpired()
 
   /** Commits the writes, each named by its row. */
   function write(writes: readonly (readonly [string, () => void])[]): void {
@@ -120,6 +123,11 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
     if (owed.size === 0 || !commit(owed)) return
     log.info({ rows: owed.size }, 'the journal is written again, and all that was missing in it')
     owed.clear()
+  }
+
+  /** Nobody tells of a key that has merely expired, and the file must not grow for ever. */
+  function dropExpired(): void {
+    write([['expired', () => database.run('DELETE FROM copy WHERE expires_at <= ?', Date.now())]])
   }
 
   return {
@@ -178,7 +186,7 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
         ],
       ]),
     close() {
-      clearInterval(timer)
+      for (const timer of timers) clearInterval(timer)
       makeGood()
       database.close()
     },
