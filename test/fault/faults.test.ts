@@ -1,0 +1,32 @@
+// Every way in which Redis breaks, under traffic: no call fails, none waits, nothing acknowledged is lost, and nothing
+// that was destroyed or cleared comes back. The rows are in helpers/faults.ts, what is counted in helpers/traffic.ts.
+
+import { openSamovarApart } from '../helpers/apart.ts'
+import { BUDGET_MS, type Fault, type Outcome, runFault } from '../helpers/fault-world.ts'
+import { faults } from '../helpers/faults.ts'
+import { openSamovar } from '../helpers/samovar-subject.ts'
+
+const WORST_MS = 5 * BUDGET_MS // generous to a noisy machine, and far from the seconds that a frozen Redis would cost
+
+function expectHarmless(fault: Fault, outcome: Outcome): void {
+  const { failed, missing, cameBack, overLimit, claimedTwice, refused } = outcome
+  const found = { failed, missing, cameBack, overLimit, claimedTwice, refused }
+  for (const what of Object.keys(fault.permits ?? {})) delete found[what as keyof typeof found]
+  const harmless = Object.fromEntries(Object.keys(found).map((what) => [what, 0]))
+  expect({ ...found, examples: fault.permits ? [] : outcome.examples }).toEqual({ ...harmless, examples: [] })
+}
+
+test.each(faults)(
+  '$name',
+  async (fault) => {
+    const outcome = await runFault(fault, { open: openSamovar, openApart: openSamovarApart })
+    if (process.env.FAULTS_PRINT) process.stderr.write(`${JSON.stringify(outcome)}\n`)
+    expectHarmless(fault, outcome)
+    expect(outcome.backMs).toBeDefined()
+    expect(outcome.worstMs).toBeLessThan(WORST_MS)
+    if (fault.permits?.refused) expect(outcome.refused).toBeGreaterThan(0)
+    if (fault.stays) expect(outcome.msIn.memory).toBe(0)
+    else expect(outcome.msIn.memory).toBeGreaterThan(0)
+  },
+  60_000,
+)

@@ -1,0 +1,234 @@
+// One row of the fault table, run: a Redis, a subject under traffic, the fault, its end, and what came of it.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createClient } from 'redis'
+import { checkByStranger } from './checker.ts'
+import { eventually } from './eventually.ts'
+import { startRedis, type TestRedis } from './redis-server.ts'
+import type { OpenSubject, Subject } from './subject.ts'
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
+import { createTraffic, type Ledger, type Traffic, type Violations } from './traffic.ts'
+
+export const BUDGET_MS = 100
+const CALM_MS = 600 // of traffic before the fault and after it
+const BACK_MS = 20_000
+const SAMPLE_MS = 5
+
+export interface World {
+  /** Holds the state; the cache too, unless the row has two servers. */
+  readonly redis: TestRedis
+  readonly cacheRedis: TestRedis
+  readonly proxy: TcpProxy
+  readonly traffic: Traffic
+  subject(): Subject
+  /** One command over a connection that was there before the fault, by a user of its own. */
+  operate(...words: string[]): Promise<unknown>
+  /** Where the server that holds the state (or the cache) keeps its files. */
+  folderOf(redis: TestRedis): Promise<string>
+  /** Ends the app, or kills it, and opens it again on the same data. */
+  restartApp(how?: 'kill'): Promise<void>
+  /** Whatever must be ended after the row. */
+  atEnd(end: () => unknown): void
+}
+
+export interface Fault {
+  readonly name: string
+  /** `proxy`: between the app and its Redis stands the proxy. */
+  readonly through?: 'proxy'
+  /** A server for each role. */
+  readonly servers?: 2
+  /** Its files are on a file system of a few megabytes. */
+  readonly disk?: 'small'
+  readonly memoryBudgetBytes?: number
+  /** The app is a process of its own, so that it can be killed. */
+  readonly needs?: 'a process of its own'
+  /** How long the fault lasts once `break` has ended, ms. */
+  readonly lastsMs?: number
+  /** Redis goes on being used: the fault must not be taken for an outage. */
+  readonly stays?: true
+  /** What may happen here, and why. */
+  readonly permits?: { readonly [what in keyof Violations | 'refused']?: string }
+  /** Before the traffic. */
+  prepare?(world: World): Promise<unknown>
+  break(world: World): unknown
+  heal(world: World): unknown
+}
+
+export interface Outcome
+  extends Violations,
+    Pick<Ledger, 'calls' | 'refused' | 'worstMs' | 'msIn' | 'examples'> {
+  readonly name: string
+  /** From the end of the fault until Redis was used again and had everything; undefined: never. */
+  readonly backMs: number | undefined
+}
+
+export interface Contender {
+  open: OpenSubject
+  /** As `open`, in a process of its own. */
+  openApart?: OpenSubject
+}
+
+export async function runFault(
+  fault: Fault,
+  { open, openApart }: Contender,
+  seed = Date.now(),
+): Promise<Outcome> {
+  const ends: (() => unknown)[] = []
+  try {
+    return await run()
+  } finally {
+    for (const end of ends.reverse()) await end()
+  }
+
+  async function run(): Promise<Outcome> {
+    const settings = ['--appendonly', 'yes', ...(fault.disk ? ['--dir', mountSmallDisk(ends)] : [])]
+    const redis = await startRedis(...settings)
+    ends.push(() => redis.stop())
+    const cacheRedis = fault.servers === 2 ? await startRedis(...settings) : redis
+    if (cacheRedis !== redis) ends.push(() => cacheRedis.stop())
+    const proxy = await startTcpProxy(redis.port)
+    ends.push(() => proxy.close())
+    const dataDir = mkdtempSync(join(tmpdir(), 'samovar-fault-'))
+    ends.push(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 }))
+
+    const operator = await connectOperator(redis)
+    ends.push(() => operator.destroy())
+    const openApp = fault.needs ? openApart : open
+    if (!openApp) throw new Error(`${fault.name} needs ${fault.needs}`)
+    const stateUrl = fault.through === 'proxy' ? proxy.url : redis.url
+    const cacheUrl = cacheRedis === redis ? stateUrl : cacheRedis.url
+    const openOnData = () =>
+      openApp({ cacheUrl, stateUrl, dataDir, memoryBudgetBytes: fault.memoryBudgetBytes })
+    let subject = await openOnData()
+    ends.push(() => subject.close())
+    await untilSettled(subject)
+
+    const traffic = createTraffic(subject, seed)
+    const sampler = sampleStatus(() => subject, traffic.ledger)
+    ends.push(sampler.stop)
+    const world: World = {
+      redis,
+      cacheRedis,
+      proxy,
+      traffic,
+      subject: () => subject,
+      operate: (...words) => operator.sendCommand(words),
+      folderOf: async (server) => (await server.command('CONFIG', 'GET', 'dir')).split('\r\n')[4] ?? '',
+      async restartApp(how) {
+        if (how === 'kill') await subject.kill?.()
+        await traffic.stop()
+        if (how !== 'kill') await subject.close()
+        subject = await openOnData()
+        traffic.useSubject(subject)
+        traffic.start()
+      },
+      atEnd: (end) => void ends.push(end),
+    }
+
+    await fault.prepare?.(world)
+    traffic.start()
+    ends.push(() => traffic.stop())
+    await pause(CALM_MS)
+    await fault.break(world)
+    await pause(fault.lastsMs ?? 1_500)
+    await fault.heal(world)
+    const backMs = await timeUntilBack(subject)
+    await pause(CALM_MS)
+    await end(traffic, subject)
+    sampler.stop()
+
+    const direct = { stateUrl: redis.url, cacheUrl: cacheRedis.url }
+    const strangersDir = mkdtempSync(join(tmpdir(), 'samovar-stranger-'))
+    const stranger = await open({ ...direct, dataDir: strangersDir })
+    try {
+      await untilSettled(stranger)
+      await checkByStranger(stranger, traffic.ledger)
+    } finally {
+      await stranger.close()
+      rmSync(strangersDir, { recursive: true, force: true })
+    }
+    return outcomeOf(fault.name, traffic.ledger, backMs)
+  }
+}
+
+/** A tmpfs; only root may mount one. */
+function mountSmallDisk(ends: (() => unknown)[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'samovar-small-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder])
+  ends.push(() => {
+    execFileSync('umount', [folder])
+    rmdirSync(folder)
+  })
+  return folder
+}
+
+async function connectOperator({ url, command }: TestRedis) {
+  await command('ACL', 'SETUSER', 'operator', 'on', '>operator', '~*', '&*', '+@all')
+  const client = createClient({
+    url,
+    username: 'operator',
+    password: 'operator',
+    socket: { reconnectStrategy: () => 100 },
+  })
+  client.on('error', () => {}) // its server is killed on purpose
+  await client.connect()
+  return client
+}
+
+/** Adds up how long each status lasted. */
+function sampleStatus(subject: () => Subject, { msIn }: Ledger) {
+  let at = performance.now()
+  const timer = setInterval(() => {
+    const now = performance.now()
+    msIn[subject().status()] += now - at
+    at = now
+  }, SAMPLE_MS)
+  return { stop: () => clearInterval(timer) }
+}
+
+async function untilSettled(subject: Subject): Promise<void> {
+  await eventually(
+    () => {
+      if (!subject.isSettled()) throw new Error(`the status is still ${subject.status()}`)
+    },
+    BACK_MS,
+    5,
+  )
+}
+
+async function timeUntilBack(subject: Subject): Promise<number | undefined> {
+  const startedAt = performance.now()
+  try {
+    await untilSettled(subject)
+    return performance.now() - startedAt
+  } catch {
+    return undefined
+  }
+}
+
+async function end(traffic: Traffic, subject: Subject): Promise<void> {
+  await traffic.stop()
+  await timeUntilBack(subject)
+}
+
+function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Outcome {
+  const { calls, failed, refused, missing, cameBack, overLimit, claimedTwice, worstMs, msIn, examples } =
+    ledger
+  return {
+    name,
+    calls,
+    failed,
+    refused,
+    missing,
+    cameBack,
+    overLimit,
+    claimedTwice,
+    worstMs,
+    msIn,
+    examples,
+    backMs,
+  }
+}
