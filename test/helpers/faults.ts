@@ -190,7 +190,10 @@ export const faults: readonly Fault[] = [
   {
     name: 'memory full while Redis is away',
     memoryBudgetBytes: 100_000,
-    permits: { refused: 'the one exception that has a name' },
+    permits: {
+      refused: 'the one exception that has a name',
+      overLimit: 'limits make room for logins: a limit forgotten is better than a login lost',
+    },
     break: kill,
     lastsMs: 2_500,
     heal: start,

@@ -8,6 +8,7 @@ import { LIMIT, NobodyAnswered, type Subject } from './subject.ts'
 
 const CALLERS = 12
 const BETWEEN_MS = 8
+const PATIENCE_MS = 6_000
 const CACHED_KEYS = 20
 const USERS = 5
 
@@ -52,7 +53,7 @@ export interface Traffic {
   start(): void
   /** So many new sessions at once. */
   burst(writes: number): Promise<void>
-  /** Resolves when the calls under way have ended. */
+  /** Resolves when the calls under way have ended. Those that have not within seconds are counted as failed. */
   stop(): Promise<void>
 }
 
@@ -85,6 +86,7 @@ export function createLedger(): Ledger {
 export function createTraffic(first: Subject, seed: number): Traffic {
   const ledger = createLedger()
   const run = randomUUID().slice(0, 8)
+  const underWay = new Map<symbol, { name: string; askedAt: number }>()
   let subject = first
   let isRunning = false
   let callers: Promise<void>[] = []
@@ -96,6 +98,8 @@ export function createTraffic(first: Subject, seed: number): Traffic {
   /** The answer; undefined when there was none. Knows how long it took, and that a refusal for fullness has a name. */
   async function ask<T>(name: string, call: () => Promise<T>): Promise<{ answer: T } | undefined> {
     const askedAt = performance.now()
+    const token = Symbol()
+    underWay.set(token, { name, askedAt })
     ledger.calls += 1
     try {
       return { answer: await call() }
@@ -105,6 +109,7 @@ export function createTraffic(first: Subject, seed: number): Traffic {
       else ledger.violated('failed', `${name}: ${error instanceof Error ? error.message : String(error)}`)
       return undefined
     } finally {
+      underWay.delete(token)
       ledger.worstMs = Math.max(ledger.worstMs, performance.now() - askedAt)
     }
   }
@@ -231,7 +236,13 @@ export function createTraffic(first: Subject, seed: number): Traffic {
     },
     async stop() {
       isRunning = false
-      await Promise.all(callers)
+      await Promise.race([Promise.all(callers), pause(PATIENCE_MS, undefined, { ref: false })])
+      for (const { name, askedAt } of underWay.values()) {
+        ledger.violated('failed', `${name}: never answered`)
+        ledger.worstMs = Math.max(ledger.worstMs, performance.now() - askedAt)
+      }
+      underWay.clear()
+      callers = []
     },
   }
 }
