@@ -29,6 +29,5 @@ async function runNaive(name: string): Promise<Outcome> {
   const fault = faults.find((one) => one.name === name)
   if (!fault) throw new Error(`there is no fault named ${name}`)
   const outcome = await runFault(fault, { open: openNaive })
-  if (process.env.FAULTS_PRINT) process.stderr.write(`${JSON.stringify(outcome)}\n`)
   return outcome
 }
