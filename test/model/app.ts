@@ -1,0 +1,86 @@
+// One life of the app's stores behind a proxy of its own, and its end by kill -9.
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type CacheOptions, createCache } from '../../src/infra/cache.ts'
+import { createDataLock } from '../../src/infra/data-lock.ts'
+import { openRoles } from '../../src/infra/roles.ts'
+import type { StateParts } from '../../src/infra/state/state-role.ts'
+import { openFaultProxy } from '../helpers/fault-proxy.ts'
+import { recordLog } from '../helpers/log.ts'
+import { targetOf } from '../helpers/stores.ts'
+
+type Clears = CacheOptions['clears']
+
+/** A planted bug: parts that take the place of the sound ones. */
+export interface Parts {
+  readonly state?: StateParts
+  readonly clears?: (clears: Clears, isRedis: () => boolean) => Clears
+}
+
+export async function startModelApp(redisPort: number, parts: Parts, earlierDir?: string) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'samovar-model-'))
+  if (earlierDir) {
+    for (const name of ['samovar.db', 'samovar.db-wal']) {
+      if (existsSync(join(earlierDir, name))) copyFileSync(join(earlierDir, name), join(dataDir, name))
+    }
+  }
+  const proxy = await openFaultProxy(redisPort)
+  const { log, lines } = recordLog()
+  const target = targetOf(proxy.url)
+  const roles = openRoles({
+    mode: 'embedded',
+    redis: {
+      cache: target,
+      state: target,
+      hasStateServer: false,
+      ca: undefined,
+      budgetMs: 100,
+      prefix: 'samovar:',
+    },
+    workers: 2, // so that it listens to what others write
+    memoryBudgetBytes: 8 * 1024 * 1024,
+    dataDir,
+    dataLock: createDataLock(undefined),
+    log,
+    ...(parts.state && { stateParts: parts.state }),
+  })
+  const isRedis = () => roles.state.status().status === 'redis'
+  const clears = parts.clears?.(roles.clears, isRedis) ?? roles.clears
+  const cache = createCache({
+    store: roles.cache.store,
+    clears,
+    enabled: true,
+    defaultFreshMs: 3_600_000,
+    log,
+  })
+  const statuses = () => [roles.cache.status().status, roles.state.status().status]
+  return {
+    roles,
+    cache,
+    state: roles.state.state,
+    proxy,
+    dataDir,
+    lines,
+    start: roles.start,
+    isIn: (status: 'redis' | 'memory') => statuses().every((each) => each === status),
+    /** How often memory answered for Redis: the outcome of what was asked meanwhile is not known. */
+    servedCalls: () => roles.status().servedCalls,
+    async close() {
+      proxy.set('refuse')
+      await roles.close()
+      proxy.close()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+export type ModelApp = Awaited<ReturnType<typeof startModelApp>>
+
+/** The next life on the files as kill -9 leaves them: what the one before still does reaches neither them nor Redis. */
+export async function killAndReopen(app: ModelApp, redisPort: number, parts: Parts): Promise<ModelApp> {
+  app.proxy.set('refuse')
+  const next = await startModelApp(redisPort, parts, app.dataDir)
+  await app.close()
+  return next
+}

@@ -1,0 +1,61 @@
+// Random operations, faults and clock steps, from seeds: what the stores answer is what the model allows.
+// MODEL_SEED=17 repeats one seed; MODEL_SEEDS and MODEL_STEPS say how many of how many steps.
+import { openRedisCopier, type RedisCopier } from '../helpers/redis-copy.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import type { Parts } from './app.ts'
+import { bugs } from './bugs.ts'
+import { play, Violation } from './play.ts'
+
+const { MODEL_SEED, MODEL_SEEDS = '200', MODEL_STEPS = '500' } = process.env
+const seeds = MODEL_SEED ? [Number(MODEL_SEED)] : Array.from({ length: Number(MODEL_SEEDS) }, (_, i) => i + 1)
+const steps = Number(MODEL_STEPS)
+const KILLED_EVERY = 20
+const SEEDS_FOR_A_BUG = 30
+
+let redis: TestRedis
+let copier: RedisCopier
+beforeAll(async () => {
+  redis = await startRedis()
+  copier = await openRedisCopier(redis.url, 'samovar:state:*') // the cache comes back empty, as the image's does
+})
+afterAll(async () => {
+  copier.close()
+  await redis.stop()
+})
+
+test(`${seeds.length} seeds of ${steps} steps`, async () => {
+  const startedAt = performance.now()
+  let outages = 0
+  for (const seed of seeds) {
+    const kills = seed % KILLED_EVERY === 0 ? 2 : 0
+    outages += await play({ seed, steps, redisPort: redis.port, copier, kills })
+  }
+  const tookS = Math.round((performance.now() - startedAt) / 1_000)
+  process.stdout.write(
+    `model: ${seeds.length} seeds of ${steps} steps with ${outages} outages in ${tookS} s\n`,
+  )
+}, 900_000)
+
+describe('each planted bug is found', () => {
+  test.each(Object.entries(bugs))(
+    '%s',
+    async (name, { parts, foundIn }) => {
+      const found = await firstViolation(parts)
+      expect(found?.violation.question).toMatch(foundIn)
+      process.stdout.write(`model: ${name} found by seed ${found?.seed}: ${found?.violation.question}\n`)
+    },
+    120_000,
+  )
+})
+
+async function firstViolation(parts: Parts) {
+  for (let seed = 1; seed <= SEEDS_FOR_A_BUG; seed += 1) {
+    try {
+      await play({ seed, steps: 500, redisPort: redis.port, copier, parts })
+    } catch (violation) {
+      if (!(violation instanceof Violation)) throw violation
+      return { seed, violation }
+    }
+  }
+  return undefined
+}
