@@ -86,7 +86,10 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     )
     learn(remote)
     if (lost.length > 0) {
-      log.info({ fields: lost.length }, 'Redis did not know of clears of the cache: they are made again')
+      log.info(
+        { fields: lost.length },
+        'clears of the cache (кэш) that Redis had not seen are made in it now',
+      )
       const number = await role.redis.raise(keys.generations, lost, numberOf('top'))
       learn(new Map([...lost, 'top'].map((field) => [field, number])))
     }

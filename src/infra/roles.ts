@@ -91,7 +91,7 @@ export function openRoles({
     state,
     clears,
     status: () => combineStatus([cache.status(), state.status()]),
-    pendingWrites: () => state.pendingWrites() + deletedAway.size(),
+    pendingWrites: () => state.pendingWrites() + deletedAway.size() + (clears.isPending() ? 1 : 0),
     start() {
       state.start(clears, [clears, deletedAway])
       cache.start()

@@ -120,7 +120,7 @@ describe('bad input is answered 4xx, and nothing else happens', () => {
     ],
     ['/api/cache/clear', { method: 'POST', headers: { 'sec-fetch-site': 'cross-site' } }, 403, 'cross_site'],
     ['/api/cache/clear', { method: 'POST', headers: { origin: 'https://evil.example' } }, 403, 'cross_site'],
-  ])('%s %j', async (path, init, status, code) => {
+  ])('%.60s %.120j', async (path, init, status, code) => {
     await app.get('/api/countries')
     const response = await app.get(path, init)
     const problem = (await response.json()) as { requestId: string }

@@ -53,6 +53,8 @@ function runFill(database: DatabaseSync, fill: Fill): void {
   database.exec('COMMIT')
 }
 
+const BUSY_MS = 2_000 // several app processes write to one file: one waits for the other
+
 type Parameter = string | number | null | Uint8Array
 
 /** A database of our own state: synchronous, so that what it was told is committed when the call returns. */
@@ -76,7 +78,7 @@ const DAMAGE = new Set([11, 26]) // SQLITE_CORRUPT, SQLITE_NOTADB; the bits abov
  */
 export function openLocalDatabase(path: string, schema: string): LocalDatabase {
   mkdirSync(dirname(path), { recursive: true })
-  const database = new DatabaseSync(path)
+  const database = new DatabaseSync(path, { timeout: BUSY_MS })
   const prepared = new Map<string, StatementSync>()
   const prepare = (text: string) => {
     const statement = prepared.get(text) ?? database.prepare(text)

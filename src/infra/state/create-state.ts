@@ -1,9 +1,10 @@
 // What features use: values and times in, versions made here.
 import type { Now } from '../../lib/time.ts'
+import { kindOf } from '../keys.ts'
 import type { Stamps } from './stamps.ts'
 import type { State } from './state.ts'
 import type { StateStore } from './state-store.ts'
-import type { Kept, StateRecord } from './state-value.ts'
+import type { Kept, StateKind, StateRecord } from './state-value.ts'
 
 export interface StateOptions {
   store: StateStore
@@ -18,16 +19,25 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
   })
   return {
     async read(key) {
+      expectKind(key, 'record')
       const found = await store.record(key)
       if (found) stamps.see(found.value.stamp)
       return found?.value.bytes && { bytes: found.value.bytes, stamp: found.value.stamp }
     },
-    write: (key, bytes, ttlMs) => store.putRecord(key, record(bytes, ttlMs)),
-    update: (key, bytes, ttlMs, expected) => store.updateRecord(key, record(bytes, ttlMs), expected),
+    async write(key, bytes, ttlMs) {
+      expectKind(key, 'record')
+      return store.putRecord(key, record(bytes, ttlMs))
+    },
+    async update(key, bytes, ttlMs, expected) {
+      expectKind(key, 'record')
+      return store.updateRecord(key, record(bytes, ttlMs), expected)
+    },
     async destroy(key, ttlMs) {
+      expectKind(key, 'record')
       await store.putRecord(key, record(undefined, ttlMs))
     },
     async claim(key, bytes, ttlMs) {
+      expectKind(key, 'claim')
       const claim = {
         value: { kind: 'claim' as const, stamp: stamps.next(), bytes },
         expiresAtMs: now() + ttlMs,
@@ -36,10 +46,22 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
       return { taken: winner.value.bytes.equals(bytes), bytes: winner.value.bytes }
     },
     async mark(key, number, ttlMs) {
+      expectKind(key, 'mark')
       const mark = await store.putMark(key, { value: { kind: 'mark', number }, expiresAtMs: now() + ttlMs })
       return mark.value.number
     },
-    marked: async (key) => (await store.mark(key))?.value.number,
-    hit: (key, hit) => store.hit(key, hit),
+    async marked(key) {
+      expectKind(key, 'mark')
+      return (await store.mark(key))?.value.number
+    },
+    async hit(key, hit) {
+      expectKind(key, 'log')
+      return store.hit(key, hit)
+    },
   }
+}
+
+/** A key of another kind would be written, and never read back: that is a bug of whoever made the key. */
+function expectKind(key: string, kind: StateKind): void {
+  if (kindOf(key) !== kind) throw new TypeError(`${key} is not declared as a ${kind} in keys.ts`)
 }

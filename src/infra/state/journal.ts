@@ -1,11 +1,14 @@
 // What happened while Redis was away and is not in it yet: the last version of each key, committed to disk before the
 // caller gets its answer, so that it outlives the process and the container. In memory alone where nothing may be
 // written (another container holds the data lock).
+import { stateFull } from '../../errors.ts'
 import type { StateDisk } from './state-disk.ts'
 import type { Kept } from './state-value.ts'
 
+const MOST_KEYS = 100_000
+
 export interface Journal {
-  /** Commits the version in the place of the one before. */
+  /** Commits the version in the place of the one before. Throws `state_full` when there are too many keys. */
   put(key: string, version: Kept): void
   putAll(entries: readonly (readonly [string, Kept])[]): void
   /** These versions are in Redis: they are taken out, but for those that have been put again since. */
@@ -22,8 +25,21 @@ export function createJournal(): Journal {
   const pending = new Map<string, Kept>()
   let disk: StateDisk | undefined
 
+  function dropExpired(): void {
+    const expired = [...pending]
+      .filter(([, { expiresAtMs }]) => expiresAtMs <= Date.now())
+      .map(([key]) => key)
+    for (const key of expired) pending.delete(key)
+    disk?.save(
+      'journal',
+      expired.map((key) => [key, undefined] as const),
+    )
+  }
+
   return {
     put(key, version) {
+      if (pending.size >= MOST_KEYS && !pending.has(key)) dropExpired()
+      if (pending.size >= MOST_KEYS && !pending.has(key)) throw stateFull()
       pending.delete(key)
       pending.set(key, version)
       disk?.save('journal', [[key, version]])

@@ -62,8 +62,11 @@ export function openState(options: StateRoleOptions): StateRole {
       },
       status: () => status,
       pendingWrites: () => 0,
+      coverage: () => 'full',
       start(_clears, parts) {
         openFiles(parts)
+        const end = { servedCalls: 0, merged: {}, conflicts: [], lost: 0, note: 'Redis was switched off' }
+        for (const role of ['cache', 'state'] as const) outages.ended(role, end, Date.now())
         log.info(
           'Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, state with a copy on disk',
         )
@@ -92,7 +95,7 @@ export function openState(options: StateRoleOptions): StateRole {
         const { returned, removed, ...report } = merge.takeReport()
         const note = noteOf({ returned, removed, coverage: standby.coverage() })
         void quietly(fill())
-        return outages.ended('state', { servedCalls, ...report, note }, atMs)
+        return outages.ended('state', { servedCalls, ...report, lost: files?.unreadable() ?? 0, note }, atMs)
       },
     },
     log,
@@ -180,7 +183,7 @@ function noteOf({ returned, removed, coverage }: { returned: Return; removed: nu
   if (returned !== 'older') return null
   const rest =
     coverage === 'full'
-      ? `${removed} deleted keys were deleted again`
+      ? `${removed} keys that had been deleted since were deleted again`
       : 'memory was partial, so nothing was removed'
   return `Redis came back in an older state and was seeded from memory; ${rest}`
 }

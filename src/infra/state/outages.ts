@@ -18,12 +18,12 @@ export interface OutageReport {
   readonly merged: Readonly<Record<string, number>>
   /** One sentence each. */
   readonly conflicts: readonly string[]
-  /** Writes that were acknowledged and are nowhere: known only when memory had to refuse or the journal could not be written. */
+  /** Acknowledged writes of an earlier life of the process that could not be read from the journal any more. */
   readonly lost: number
   readonly note: string | null
 }
 
-export type OutageEnd = Pick<OutageReport, 'servedCalls' | 'merged' | 'conflicts' | 'note'>
+export type OutageEnd = Pick<OutageReport, 'servedCalls' | 'merged' | 'conflicts' | 'lost' | 'note'>
 
 export interface Outages {
   began(role: 'cache' | 'state', cause: string, atMs: number): void

@@ -24,6 +24,8 @@ type Table = 'journal' | 'copy'
 
 export interface StateDisk extends DeletedDisk {
   load(table: Table): [string, Kept][]
+  /** How many rows could not be read since the file was opened: what they held is lost. */
+  unreadable(): number
   /** Commits the versions; undefined deletes. */
   save(table: Table, entries: Iterable<readonly [string, Kept | undefined]>): void
   fact(name: string): string | undefined
@@ -92,6 +94,7 @@ function moveIfThere(from: string, to: string): void {
  * caller fails because of it.
  */
 function wrap(database: LocalDatabase, log: Log): StateDisk {
+  let unreadable = 0
   const owed = new Map<string, () => void>() // the last write of each row that is not on the disk
   const timers = [setInterval(makeGood, RETRY_MS), setInterval(dropExpired, SWEEP_MS)]
   for (const timer of timers) timer.unref()
@@ -135,9 +138,11 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
       const rows = database.all(`SELECT key, kind, value, expires_at FROM ${table}`)
       return rows.flatMap(({ key, kind, value, expires_at }): [string, Kept][] => {
         const version = decode(kind as StateKind, Buffer.from(value as Uint8Array))
+        if (!version) unreadable += 1
         return version ? [[String(key), { value: version, expiresAtMs: Number(expires_at) }]] : []
       })
     },
+    unreadable: () => unreadable,
     save: (table, entries) =>
       write(
         Array.from(entries, ([key, kept]) => [

@@ -16,6 +16,8 @@ export interface OnDisk {
 }
 
 export interface StateFiles {
+  /** How many versions on disk could not be read: acknowledged, and lost. */
+  unreadable(): number
   close(): void
 }
 
@@ -74,6 +76,7 @@ export function openStateFiles({ dataDir, dataLock, standby, parts, log }: State
   })
 
   return {
+    unreadable: () => disk?.unreadable() ?? 0,
     close() {
       clearInterval(timer)
       leave()

@@ -13,7 +13,7 @@ import { stampedAtMs } from './stamps.ts'
 import type { Standby } from './standby.ts'
 import type { Claim, Kept, StateKind } from './state-value.ts'
 
-const BATCH = 200
+const BATCH = 200 // keys a round trip; fewer where that many do not fit into a command's budget
 
 /** What Redis turned out to be when it came back. */
 export type Return = 'first' | 'kept' | 'empty' | 'older'
@@ -56,6 +56,7 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
   let report = emptyReport()
   let hasWritten = false
   let filling = 0
+  let batchSize = BATCH
 
   /** Finds out what Redis is now; everything it may have lost goes into the journal. */
   async function examine(awaySinceMs: number): Promise<Return> {
@@ -119,8 +120,12 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
   }
 
   async function mergeBatch(): Promise<void> {
-    const batch = journal.entries(BATCH)
-    const before = await redis.merge(batch)
+    const batch = journal.entries(batchSize)
+    const before = await redis.merge(batch).catch((error) => {
+      batchSize = Math.max(1, Math.floor(batch.length / 2))
+      throw error
+    })
+    batchSize = Math.min(BATCH, batchSize * 2)
     for (const [i, [key, { value }]] of batch.entries()) {
       report.merged[value.kind] = (report.merged[value.kind] ?? 0) + 1
       const other = before[i]

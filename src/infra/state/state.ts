@@ -1,5 +1,5 @@
 // The contract of the state role: what must be neither lost nor evicted, and outlives its Redis.
-// Implementations: redis-state.ts, memory-state.ts (the standby), and failover-state.ts, which chooses.
+// Made by create-state.ts over a StateStore (state-store.ts), which knows where the keys are.
 import type { Hit, HitResult } from './sliding-log.ts'
 import type { Stamp } from './state-value.ts'
 

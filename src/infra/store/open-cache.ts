@@ -88,7 +88,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
       outageBegan: (cause, atMs) => outages.began('cache', cause, atMs),
       returned(servedCalls, atMs) {
         const merged = store.takeMerged()
-        return outages.ended('cache', { servedCalls, merged, conflicts: [], note: null }, atMs)
+        return outages.ended('cache', { servedCalls, merged, conflicts: [], lost: 0, note: null }, atMs)
       },
     },
     log,
