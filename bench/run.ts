@@ -1,18 +1,19 @@
 // npm run bench [-- name …]: runs the named benchmarks, or all, and prints their tables as Markdown.
 import { availableParallelism, loadavg } from 'node:os'
+import { faults } from './faults.ts'
 import { http } from './http.ts'
 import { load } from './load.ts'
 import { createProcesses, redisVersion } from './processes.ts'
 import { type Benchmark, formatReport } from './report.ts'
 import { store } from './store.ts'
 
-const benchmarks: Record<string, Benchmark> = { load, http, store }
+const benchmarks: Record<string, Benchmark> = { load, http, store, faults }
 const EXIT_USAGE = 64 // EX_USAGE in sysexits.h
 const BUSY_LOAD = 0.7
 
 const help = `npm run bench [-- name …]
 
-Without a name all of them run, in about three minutes. Each starts its own servers and ends them.
+Without a name all of them run, in about ten minutes. Each starts its own servers and ends them.
 ${Object.entries(benchmarks)
   .map(([name, { summary }]) => `\n  ${name.padEnd(8)}${summary}`)
   .join('')}
