@@ -100,7 +100,9 @@ test('a redeploy in an outage: who waits reads samovar.db and writes nothing the
   await until('the newcomer holds the data', 12_000, async () => (await word(young)) === 'held')
   expect(await word(old)).toBe('released')
   expect(await writersBelowData(old)).toBe('')
-  expect(await writersBelowData(young)).toContain('/data/samovar.db')
+  await until('the newcomer has opened samovar.db', 5000, async () =>
+    (await writersBelowData(young)).includes('/data/samovar.db'),
+  )
   await recovered(young, 15_000)
   expect(await sessionsOf(young)).toEqual(sessions)
   expect(await clear(young, {})).toBe(429)
