@@ -100,7 +100,8 @@ local count = redis.call('ZCARD', KEYS[1])
 local allowed = 0
 if count < limit then
   redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  local last = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]) -- ahead of now: the clock was set back
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', last - now + window))
   count = count + 1
   allowed = 1
 end
