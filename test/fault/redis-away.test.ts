@@ -79,6 +79,25 @@ test('a deletion and a clear made while Redis is away hold when it is back with 
   expect((await read('kept', 'new')).value).toBe('old')
 })
 
+test('a load that ended while Redis was away leaves no lease behind that the next one would wait for', async () => {
+  let finish = (): void => {}
+  const load = () =>
+    new Promise<string>((resolve) => {
+      finish = () => resolve('first')
+    })
+  const slow = app.cache.getOrLoad('key', policy, load)
+  await eventually(async () => expect(await redis.command('EXISTS', 'lock:key')).toBe(':1\r\n'))
+  redis.freeze()
+  await app.untilStatus('memory')
+  finish()
+  await slow
+  redis.thaw()
+  await app.untilStatus('redis')
+  const startedAt = performance.now()
+  expect((await read('key', 'second')).value).toBe('second')
+  expect(performance.now() - startedAt).toBeLessThan(2_000) // the lease would have lasted six seconds
+})
+
 test('another process learns of a clear that was made while Redis was away', async () => {
   await read('key', 'old')
   redis.freeze()

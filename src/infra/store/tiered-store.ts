@@ -41,6 +41,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   // A read under way fills memory only if nothing happened to its key since: the token is gone when something did.
   const reading = new Map<string, symbol>()
   const echoes = new Set<string>() // keys our script writes, until we are told of it
+  const leasedInRedis = new Set<string>() // holders of leases that Redis may have, until it has them back
   let merged = 0 // deletions
   let owedSweep: Parameters<Store['sweep']>[1] | undefined
 
@@ -110,12 +111,6 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     }
   }
 
-  const either = <T>(call: (store: Store) => Promise<T>) =>
-    failover.attempt(
-      () => call(redis),
-      () => call(memory),
-    )
-
   return {
     peek,
     get: async (key) =>
@@ -151,8 +146,26 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       )
     },
 
-    lease: (lease, ttlMs) => either((store) => store.lease(lease, ttlMs)),
-    release: (lease, end, rememberMs) => either((store) => store.release(lease, end, rememberMs)),
+    lease: (lease, ttlMs) =>
+      failover.attempt(
+        () => {
+          leasedInRedis.add(lease.holder)
+          return redis.lease(lease, ttlMs)
+        },
+        () => memory.lease(lease, ttlMs),
+      ),
+    release: (lease, end, rememberMs) =>
+      failover.attempt(
+        async () => {
+          await redis.release(lease, end, rememberMs)
+          leasedInRedis.delete(lease.holder)
+        },
+        () => {
+          // Left there it would make the next load wait for one that has ended.
+          if (leasedInRedis.delete(lease.holder)) deletedAway.add([lease.key])
+          return memory.release(lease, end, rememberMs)
+        },
+      ),
 
     sweepNow: memory.sweepNow,
     async sweep(prefix, isDead) {
