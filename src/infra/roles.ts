@@ -55,6 +55,7 @@ export function openRoles({
 }: RolesOptions): Roles {
   const scope = createScope()
   const isRented = mode === 'external'
+  const isShared = isRented || workers > 1
   const { ca, budgetMs, prefix, hasStateServer } = redis
   const shared = { ca, budgetMs, memoryBudgetBytes: memoryBudgetBytes / 2, log }
   const deletedAway = createDeletedAway()
@@ -65,7 +66,7 @@ export function openRoles({
       target: redis.state,
       prefix: `${prefix}state:`,
       hasHeartbeat: !isRented,
-      isShared: isRented || workers > 1,
+      isShared,
       dataDir,
       dataLock,
       ...(stateParts && { parts: stateParts }),
@@ -79,6 +80,7 @@ export function openRoles({
       prefix: isRented ? `${prefix}cache:` : '',
       isOwnServer: hasStateServer,
       isRented,
+      isShared,
       clears,
       deletedAway,
       outages: state.outages,

@@ -136,6 +136,29 @@ test('Redis that comes back empty: nothing stale is left in memory, everything i
   expect((await read('key', 'new')).value).toBe('new')
 })
 
+test('the only process there is writes back what Redis lost or never had, but for what was deleted or cleared', async () => {
+  const alone = await openProcess({ cacheUrl: redis.url, workers: 1 })
+  const load = (key: string, value: string) => alone.cache.getOrLoad(key, policy, async () => value)
+  try {
+    await alone.untilStatus('redis')
+    for (const key of ['before', 'deleted', 'cleared:1']) await load(key, 'old')
+    await redis.kill()
+    await alone.untilStatus('memory')
+    await load('during', 'old')
+    await alone.cache.invalidate(['deleted'])
+    await alone.cache.clear({ prefix: 'cleared:' })
+    await redis.start('--appendonly', 'no')
+    await alone.untilStatus('redis')
+    await app.untilStatus('redis') // a process that had nothing to write back reads it from Redis
+    const found = await Promise.all(
+      ['before', 'during', 'deleted', 'cleared:1'].map((key) => read(key, 'new')),
+    )
+    expect(found.map(({ value }) => value)).toEqual(['old', 'old', 'new', 'new'])
+  } finally {
+    await alone.close()
+  }
+})
+
 test('restarted twenty times: the next read works each time', async () => {
   for (let i = 0; i < 20; i += 1) {
     await redis.kill()

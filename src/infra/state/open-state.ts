@@ -35,7 +35,7 @@ export function openState(options: StateRoleOptions): StateRole {
   const standby = createStandby({
     budgetBytes: memoryBudgetBytes,
     stamps,
-    // Limits are not copied: they outlive an outage, not a restart in it.
+    // Limits change with every request: they are copied when Redis is left, and journaled from then on.
     changed: (key) => void (kindOf(key) !== 'log' && copy.changed(key)),
   })
   let files: StateFiles | undefined
@@ -88,6 +88,7 @@ export function openState(options: StateRoleOptions): StateRole {
     events: {
       left() {
         journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
+        for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
       },
       outageBegan: (cause, atMs) => outages.began('state', cause, atMs),

@@ -9,6 +9,8 @@ export interface MemoryStore extends Store {
   peek(key: string): Buffer | undefined
   deleteNow(keys: readonly string[]): void
   sweepNow(prefix: string, isDead: (key: string, head: Buffer) => boolean): number
+  /** Every value, oldest write first; leases are left out. */
+  entries(): IterableIterator<[string, Buffer]>
   size(): { keys: number; bytes: number }
 }
 
@@ -49,12 +51,23 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
     peek,
     deleteNow,
     sweepNow,
+    *entries() {
+      for (const key of memory.keys()) {
+        const value = peek(key)
+        if (value) yield [key, value]
+      }
+    },
     size: memory.size,
     get: async (key) => peek(key),
     async set(key, value, ttlMs, fence) {
       if (fence && !holds(fence)) return false
       memory.set(key, value, now() + ttlMs)
       return true
+    },
+    async fill(entries) {
+      for (const { key, value, ttlMs, isNewer } of entries) {
+        if (isNewer || !memory.get(key)) memory.set(key, value, now() + ttlMs)
+      }
     },
     delete: async (names) => deleteNow(names),
     async lease({ key, holder }, ttlMs) {

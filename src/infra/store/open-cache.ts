@@ -40,6 +40,8 @@ export interface CacheRoleOptions {
   isOwnServer: boolean
   /** Whether the server is rented: every command is counted there. */
   isRented: boolean
+  /** Whether other processes write to this Redis. */
+  isShared: boolean
   memoryBudgetBytes: number
   clears: ClearNumbers
   deletedAway: DeletedAway
@@ -57,6 +59,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     prefix,
     isOwnServer,
     isRented,
+    isShared,
     clears,
     deletedAway,
     outages,
@@ -99,10 +102,12 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     failover,
     deletedAway,
     connection,
-    lifeMs: (value) => {
+    inspect(key, value) {
       const head = decodeHead(value)
-      return head && head.staleUntilMs - Date.now()
+      if (!head || clears.isDead(key, head)) return undefined
+      return { lifeMs: head.staleUntilMs - Date.now(), storedAtMs: head.storedAtMs }
     },
+    isShared,
   })
   const timer = setInterval(() => {
     if (failover.isRedis()) void quietly(store.settle())

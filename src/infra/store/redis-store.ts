@@ -4,7 +4,7 @@ import type { RedisConnection } from '../redis.ts'
 import { createReads } from './redis-reads.ts'
 import { runScript } from './redis-scripts.ts'
 import { LEASE, RELEASE, SET_FENCED } from './scripts.ts'
-import { HEAD_BYTES, type LeaseState, type Store } from './store.ts'
+import { type CacheCopy, HEAD_BYTES, type LeaseState, type Store } from './store.ts'
 
 const SWEEP_BATCH = 200
 
@@ -28,6 +28,16 @@ export function createRedisStore({ connection, prefix }: RedisStoreOptions): Sto
       const parts = { keys: [own(key), own(fence.key)], arguments: [value, String(ttl), fence.holder] }
       return call(async (client) => (await runScript(client, SET_FENCED, parts)) === 1)
     },
+
+    fill: (entries) =>
+      call(async (client) => {
+        const set = ({ key, value, ttlMs, isNewer }: CacheCopy) =>
+          client.set(own(key), value, {
+            PX: Math.max(1, Math.round(ttlMs)),
+            ...(!isNewer && { condition: 'NX' as const }),
+          })
+        await Promise.all(entries.map(set))
+      }),
 
     delete: (names) =>
       call(async (client) => {

@@ -6,10 +6,11 @@ import type { RedisConnection } from '../redis.ts'
 import type { DeletedAway } from './deleted-away.ts'
 import type { Failover, Merge } from './failover.ts'
 import type { MemoryStore } from './memory-store.ts'
-import type { Store } from './store.ts'
+import type { CacheCopy, Store } from './store.ts'
 
 const UNTRACKED_TRUST_MS = SECOND
 const DELETE_BATCH = 500
+const WRITE_BACK_BYTES = 256 * 1024 // a round trip: so much fits into a command's budget
 
 export interface TieredStoreOptions {
   redis: Store
@@ -17,8 +18,13 @@ export interface TieredStoreOptions {
   failover: Failover
   deletedAway: DeletedAway
   connection: Pick<RedisConnection, 'onInvalidate' | 'isTracked'>
-  /** How long a value that Redis gave may still be used, ms; undefined when it is not one of ours. */
-  lifeMs: (value: Buffer) => number | undefined
+  /** What is known of a value; undefined when it is not one of ours, or when a clear has made it dead. */
+  inspect: (
+    key: string,
+    value: Buffer,
+  ) => { readonly lifeMs: number; readonly storedAtMs: number } | undefined
+  /** Whether others write here too: what memory has may be what they have deleted. */
+  isShared: boolean
   now?: Now
 }
 
@@ -36,7 +42,7 @@ export interface TieredStore extends Store {
 }
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { redis, memory, failover, deletedAway, connection, lifeMs, now = Date.now } = options
+  const { redis, memory, failover, deletedAway, connection, inspect, isShared, now = Date.now } = options
   const trustedUntilMs = new Map<string, number>()
   // A read under way fills memory only if nothing happened to its key since: the token is gone when something did.
   const reading = new Map<string, symbol>()
@@ -86,7 +92,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     try {
       const value = await redis.get(key)
       if (reading.get(key) !== token) return value
-      const ttlMs = value && lifeMs(value)
+      const ttlMs = value && inspect(key, value)?.lifeMs
       if (value && ttlMs !== undefined) {
         // A reply is a slice of what the socket read at once: kept as it is, it would keep all of that.
         const own = Buffer.from(value)
@@ -111,8 +117,30 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     }
   }
 
+  /** What Redis may have lost, or never had: loaded while it was away, or before it came back empty. */
+  async function writeBack(awaySinceMs: number): Promise<void> {
+    let batch: CacheCopy[] = []
+    let bytes = 0
+    for (const [key, value] of memory.entries()) {
+      const known = inspect(key, value)
+      if (!known || known.lifeMs <= 0) continue
+      batch.push({ key, value, ttlMs: known.lifeMs, isNewer: known.storedAtMs >= awaySinceMs })
+      bytes += value.byteLength
+      if (bytes < WRITE_BACK_BYTES) continue
+      await redis.fill(batch)
+      batch = []
+      bytes = 0
+    }
+    if (batch.length > 0) await redis.fill(batch)
+  }
+
   return {
     peek,
+    fill: (entries) =>
+      failover.attempt(
+        () => redis.fill(entries),
+        () => memory.fill(entries),
+      ),
     get: async (key) =>
       peek(key) ??
       failover.attempt(
@@ -189,8 +217,9 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
     merge: {
       isPending: () => deletedAway.size() > 0,
-      async run() {
+      async run(awaySinceMs) {
         await replayDeletes()
+        if (!isShared) await writeBack(awaySinceMs)
         trustedUntilMs.clear()
         reading.clear()
         echoes.clear()
