@@ -16,6 +16,7 @@ export const BUDGET_MS = 100
 const CALM_MS = 600 // of traffic before the fault and after it
 const BACK_MS = 20_000
 const SAMPLE_MS = 5
+const STALL_MS = 30
 
 export interface World {
   /** Holds the state; the cache too, unless the row has two servers. */
@@ -59,7 +60,7 @@ export interface Fault {
 
 export interface Outcome
   extends Violations,
-    Pick<Ledger, 'calls' | 'refused' | 'worstMs' | 'msIn' | 'examples'> {
+    Pick<Ledger, 'calls' | 'refused' | 'worstMs' | 'worstRunningMs' | 'msIn' | 'examples'> {
   readonly name: string
   /** From the end of the fault until Redis was used again and had everything; undefined: never. */
   readonly backMs: number | undefined
@@ -178,12 +179,13 @@ async function connectOperator({ url, command }: TestRedis) {
   return client
 }
 
-/** Adds up how long each status lasted. */
-function sampleStatus(subject: () => Subject, { msIn }: Ledger) {
+/** Adds up how long each status lasted, and how long this process did not get to run. */
+function sampleStatus(subject: () => Subject, ledger: Ledger) {
   let at = performance.now()
   const timer = setInterval(() => {
     const now = performance.now()
-    msIn[subject().status()] += now - at
+    ledger.msIn[subject().status()] += now - at
+    if (now - at > STALL_MS) ledger.stalledMs += now - at - SAMPLE_MS
     at = now
   }, SAMPLE_MS)
   return { stop: () => clearInterval(timer) }
@@ -215,8 +217,19 @@ async function end(traffic: Traffic, subject: Subject): Promise<void> {
 }
 
 function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Outcome {
-  const { calls, failed, refused, missing, cameBack, overLimit, claimedTwice, worstMs, msIn, examples } =
-    ledger
+  const {
+    calls,
+    failed,
+    refused,
+    missing,
+    cameBack,
+    overLimit,
+    claimedTwice,
+    worstMs,
+    worstRunningMs,
+    msIn,
+    examples,
+  } = ledger
   return {
     name,
     calls,
@@ -227,6 +240,7 @@ function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Ou
     overLimit,
     claimedTwice,
     worstMs,
+    worstRunningMs,
     msIn,
     examples,
     backMs,

@@ -33,6 +33,9 @@ export interface Ledger extends Violations {
   /** Calls that were refused with `state_full`. */
   refused: number
   worstMs: number
+  /** For how long nothing at all ran in this process, and the slowest call without that. */
+  stalledMs: number
+  worstRunningMs: number
   msIn: Record<'redis' | 'memory' | 'merging', number>
   /** The first few violations, in words. */
   readonly examples: string[]
@@ -67,6 +70,8 @@ export function createLedger(): Ledger {
     overLimit: 0,
     claimedTwice: 0,
     worstMs: 0,
+    stalledMs: 0,
+    worstRunningMs: 0,
     msIn: { redis: 0, memory: 0, merging: 0 },
     examples: [],
     sessions: new Map(),
@@ -98,6 +103,7 @@ export function createTraffic(first: Subject, seed: number): Traffic {
   /** The answer; undefined when there was none. Knows how long it took, and that a refusal for fullness has a name. */
   async function ask<T>(name: string, call: () => Promise<T>): Promise<{ answer: T } | undefined> {
     const askedAt = performance.now()
+    const stalledBefore = ledger.stalledMs
     const token = Symbol()
     underWay.set(token, { name, askedAt })
     ledger.calls += 1
@@ -110,7 +116,9 @@ export function createTraffic(first: Subject, seed: number): Traffic {
       return undefined
     } finally {
       underWay.delete(token)
-      ledger.worstMs = Math.max(ledger.worstMs, performance.now() - askedAt)
+      const tookMs = performance.now() - askedAt
+      ledger.worstMs = Math.max(ledger.worstMs, tookMs)
+      ledger.worstRunningMs = Math.max(ledger.worstRunningMs, tookMs - (ledger.stalledMs - stalledBefore))
     }
   }
 
