@@ -98,6 +98,25 @@ test('a load that ended while Redis was away leaves no lease behind that the nex
   expect(performance.now() - startedAt).toBeLessThan(2_000) // the lease would have lasted six seconds
 })
 
+test('a value that is being written when Redis freezes does not come after its deletion', async () => {
+  let finish = (): void => {}
+  const load = () =>
+    new Promise<string>((resolve) => {
+      finish = () => resolve('old')
+    })
+  const slow = app.cache.getOrLoad('key', policy, load)
+  await eventually(async () => expect(await redis.command('EXISTS', 'lock:key')).toBe(':1\r\n'))
+  redis.freeze()
+  finish()
+  await pause(20) // the write is under way, and will end in memory when its budget is used up
+  await app.cache.invalidate(['key'])
+  await slow
+  expect((await read('key', 'new')).value).toBe('new')
+  redis.thaw()
+  await app.untilStatus('redis')
+  expect((await read('key', 'newer')).value).not.toBe('old')
+})
+
 test('another process learns of a clear that was made while Redis was away', async () => {
   await read('key', 'old')
   redis.freeze()

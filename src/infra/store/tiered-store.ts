@@ -148,23 +148,23 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         () => memory.peek(key),
       ),
 
-    set: (key, value, ttlMs, fence) =>
-      failover.attempt(
+    set(key, value, ttlMs, fence) {
+      // Gone when the key is deleted before the value is there: then it must not come after the deletion.
+      const token = Symbol()
+      reading.set(key, token)
+      const isStillWanted = () => reading.get(key) === token && reading.delete(key)
+      return failover.attempt(
         async () => {
-          const token = Symbol()
-          reading.set(key, token)
           if (fence && connection.isTracked()) echoes.add(key)
           const written = await redis.set(key, value, ttlMs, fence)
-          if (reading.get(key) !== token) return written
-          reading.delete(key)
-          if (!written) return false
+          if (!isStillWanted() || !written) return written
           await memory.set(key, value, ttlMs)
           trust(key)
           return true
         },
-        // The lease was taken in Redis; in this process cache.ts itself knows what was deleted meanwhile.
-        () => memory.set(key, value, ttlMs),
-      ),
+        async () => isStillWanted() && memory.set(key, value, ttlMs),
+      )
+    },
 
     delete(names) {
       forget(names)
