@@ -1,11 +1,10 @@
-// Every key name. The kind of a key decides how two versions of it become one after an outage.
+// Every key name but those of cached values, which their features give, as operators look them up. The kind of a key
+// decides how two versions of it become one after an outage.
 
 /** What a clear clears. */
 export type ClearScope = 'all' | { readonly prefix: string } | { readonly tag: string }
 
 export const keys = {
-  /** Cache role. Cached values carry the names their features give them, as operators look them up. */
-  entry: (name: string) => name,
   /** Cache role: who is loading the entry of that name right now. */
   loadLock: (entry: string) => `lock:${entry}`,
   /** State role: the numbers of the cache's clears, one field each for all, a prefix and a tag. */

@@ -2,10 +2,8 @@
 
 export interface SingleFlight<T> {
   run(key: string, call: () => Promise<T>): Promise<T>
-  has(key: string): boolean
   /** Lets the next caller start anew; those who already wait keep what they wait for. */
   forget(key: string): void
-  forgetAll(): void
 }
 
 export function createSingleFlight<T>(): SingleFlight<T> {
@@ -20,8 +18,6 @@ export function createSingleFlight<T>(): SingleFlight<T> {
       flights.set(key, flight)
       return flight
     },
-    has: (key) => flights.has(key),
     forget: (key) => void flights.delete(key),
-    forgetAll: () => flights.clear(),
   }
 }

@@ -1,8 +1,10 @@
 // The real image, started with testcontainers and broken for real. Containers are asked at their own address on the
 // bridge, without Docker's port proxy in between, so that what a client sees at a stop is what Samovar does.
+
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GenericContainer, getContainerRuntimeClient, type WaitStrategy } from 'testcontainers'
+import type { CacheStats } from '../../src/features/cache-admin/cache-stats.ts'
 
 const IMAGE = process.env.SAMOVAR_IMAGE ?? 'samovar:test'
 // scripts/test removes by this label what a crashed run has left.
@@ -128,8 +130,7 @@ export async function boot(options: Options = {}) {
       '/api/cache/stats',
       token ? { headers: { authorization: `Bearer ${token}` } } : {},
     )
-    // biome-ignore lint/suspicious/noExplicitAny: the shape of stats is the subject of other tests.
-    return (await response.json()) as any
+    return (await response.json()) as CacheStats
   }
 
   /** Runs a shell command inside; as the image's own user unless told otherwise. */

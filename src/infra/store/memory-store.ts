@@ -64,11 +64,6 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
       memory.set(key, value, now() + ttlMs)
       return true
     },
-    async fill(entries) {
-      for (const { key, value, ttlMs, isNewer } of entries) {
-        if (isNewer || !memory.get(key)) memory.set(key, value, now() + ttlMs)
-      }
-    },
     delete: async (names) => deleteNow(names),
     async lease({ key, holder }, ttlMs) {
       const other = memory.get(key)

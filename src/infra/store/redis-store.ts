@@ -4,9 +4,22 @@ import type { RedisConnection } from '../redis.ts'
 import { createReads } from './redis-reads.ts'
 import { runScript } from './redis-scripts.ts'
 import { LEASE, RELEASE, SET_FENCED } from './scripts.ts'
-import { type CacheCopy, HEAD_BYTES, type LeaseState, type Store } from './store.ts'
+import { HEAD_BYTES, type LeaseState, type Store } from './store.ts'
 
 const SWEEP_BATCH = 200
+
+/** A value for a key that may have lost it, how long it may still be used, and whether it is surely the newest. */
+export interface CacheCopy {
+  readonly key: string
+  readonly value: Buffer
+  readonly ttlMs: number
+  readonly isNewer: boolean
+}
+
+export interface RedisStore extends Store {
+  /** Writes those that are not there, and those that are newer than what is. One round trip. */
+  fill(entries: readonly CacheCopy[]): Promise<void>
+}
 
 export interface RedisStoreOptions {
   connection: RedisConnection
@@ -14,7 +27,7 @@ export interface RedisStoreOptions {
   prefix: string
 }
 
-export function createRedisStore({ connection, prefix }: RedisStoreOptions): Store {
+export function createRedisStore({ connection, prefix }: RedisStoreOptions): RedisStore {
   const call = connection.call
   const read = createReads(connection)
   const own = (key: string) => prefix + key

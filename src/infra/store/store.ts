@@ -12,14 +12,6 @@ export interface Lease {
   readonly holder: string
 }
 
-/** A value for a key that may have lost it, how long it may still be used, and whether it is surely the newest. */
-export interface CacheCopy {
-  readonly key: string
-  readonly value: Buffer
-  readonly ttlMs: number
-  readonly isNewer: boolean
-}
-
 /**
  * Keys with expiry. Values are bytes; times are milliseconds.
  * Every method may reject with StoreUnavailable, and with nothing else that is not a bug.
@@ -28,8 +20,6 @@ export interface Store {
   get(key: string): Promise<Buffer | undefined>
   /** False, and nothing is written, when `fence` is given and no longer held: the key was deleted meanwhile. */
   set(key: string, value: Buffer, ttlMs: number, fence?: Lease): Promise<boolean>
-  /** Writes those that are not there, and those that are newer than what is. One round trip. */
-  fill(entries: readonly CacheCopy[]): Promise<void>
   /** Deletes the keys and breaks their leases, so that a load that began before cannot write them again. */
   delete(keys: readonly string[]): Promise<void>
   /** Takes the lease on a key that nobody holds, or prolongs our own. */

@@ -6,14 +6,15 @@ import type { RedisConnection } from '../redis.ts'
 import type { DeletedAway } from './deleted-away.ts'
 import type { Failover, Merge } from './failover.ts'
 import type { MemoryStore } from './memory-store.ts'
-import type { CacheCopy, Store } from './store.ts'
+import type { CacheCopy, RedisStore } from './redis-store.ts'
+import type { Store } from './store.ts'
 
 const UNTRACKED_TRUST_MS = SECOND
 const DELETE_BATCH = 500
 const WRITE_BACK_BYTES = 256 * 1024 // a round trip: so much fits into a command's budget
 
 export interface TieredStoreOptions {
-  redis: Store
+  redis: RedisStore
   memory: MemoryStore
   failover: Failover
   deletedAway: DeletedAway
@@ -136,11 +137,6 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   return {
     peek,
-    fill: (entries) =>
-      failover.attempt(
-        () => redis.fill(entries),
-        () => memory.fill(entries),
-      ),
     get: async (key) =>
       peek(key) ??
       failover.attempt(
