@@ -26,6 +26,8 @@ export const tokenRequired = () =>
   new AppError('token_required', 401, 'Send the admin token: Authorization: Bearer <ADMIN_TOKEN>.', {
     'WWW-Authenticate': 'Bearer realm="samovar"',
   })
+export const adminTokenUnset = () =>
+  new AppError('admin_token_unset', 403, 'Only the admin may see this: set ADMIN_TOKEN and send it.')
 export const crossSite = () =>
   new AppError('cross_site', 403, 'A page of another site may not change anything here.')
 export const notFound = (what: string) => new AppError('not_found', 404, `${what} does not exist.`)

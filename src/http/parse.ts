@@ -17,12 +17,14 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
 export function endpoint(
   router: IRouter,
   path: string,
-  methods: { get?: RequestHandler | RequestHandler[]; post?: RequestHandler | RequestHandler[] },
+  methods: Partial<Record<'get' | 'post' | 'delete', RequestHandler | RequestHandler[]>>,
 ): void {
   const route = router.route(path)
   if (methods.get) route.get(methods.get)
   if (methods.post) route.post(methods.post)
-  const allowed = [methods.get && 'GET, HEAD', methods.post && 'POST'].filter(Boolean).join(', ')
+  if (methods.delete) route.delete(methods.delete)
+  const names = [methods.get && 'GET, HEAD', methods.post && 'POST', methods.delete && 'DELETE']
+  const allowed = names.filter(Boolean).join(', ')
   route.all(() => {
     throw methodNotAllowed(allowed)
   })

@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { RequestHandler } from 'express'
 import helmet from 'helmet'
-import { crossSite, tokenRequired } from '../errors.ts'
+import { adminTokenUnset, crossSite, tokenRequired } from '../errors.ts'
 
 /** Only our own scripts and styles; whether the site is HTTPS only is the platform's to say. */
 export const securityHeaders = helmet({
@@ -43,6 +43,15 @@ export function requireToken(token: string | undefined): RequestHandler {
   return function checkToken(req, _res, next) {
     if (token !== undefined && !hasToken(req.headers.authorization, token)) throw tokenRequired()
     next()
+  }
+}
+
+/** Asks for the admin token, and where none is set lets nobody in: for what can hurt, or tells of people. */
+export function requireAdmin(token: string | undefined): RequestHandler {
+  const checkToken = requireToken(token)
+  return function checkAdmin(req, res, next) {
+    if (token === undefined) throw adminTokenUnset()
+    checkToken(req, res, next)
   }
 }
 

@@ -14,10 +14,18 @@ export const keys = {
   offset: 'offset',
   /** State role: a signed-in visitor, by a hash of the session's id. */
   session: (hash: string) => `session:${hash}`,
+  /** State role: the sessions of this user, by their hashes. */
+  sessionsOf: (user: string) => `sessions:${user}`,
   /** State role: sessions of this user from before that moment are no more. */
   revokedBefore: (user: string) => `revoked:${user}`,
-  /** State role: a delivery that has been seen. */
+  /** State role: a signed login that has been used, by its hash. */
+  login: (hash: string) => `login:${hash}`,
+  /** State role: a delivery that has been done, and its answer. */
   webhook: (source: string, id: string) => `webhook:${source}:${id}`,
+  /** State role: a request that has been done, by whom and under which Idempotency-Key, and its answer. */
+  idempotent: (who: string, id: string) => `idempotent:${who}:${id}`,
+  /** State role: who is doing right now what the key in it says, once it is done. */
+  running: (done: string) => `running:${done}`,
   /** State role: when the last requests under a policy were made, and by whom. */
   limit: (policy: string, who: string) => `limit:${policy}:${who}`,
 } as const
@@ -25,8 +33,12 @@ export const keys = {
 /** The kind of a key of the state role, by its first word (state-value.ts). What is not here is merged by its owner. */
 const kinds = {
   session: 'record',
+  sessions: 'members',
   revoked: 'mark',
+  login: 'claim',
   webhook: 'claim',
+  idempotent: 'claim',
+  running: 'record',
   limit: 'log',
 } as const
 

@@ -95,6 +95,30 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     const winner = asked.find(({ taken }) => taken)?.bytes ?? bytes('')
     expect(new Set(asked.map((answer) => answer.bytes.toString()))).toEqual(new Set([winner.toString()]))
     expect((await state().claim(name, winner, 60_000)).taken).toBe(true)
+    expect((await state().claimed(name))?.equals(winner)).toBe(true)
+    expect(await state().claimed(key('webhook'))).toBeUndefined()
+  })
+
+  test('members are there until their own end; prolonging moves it on, never back', async () => {
+    const name = key('sessions')
+    expect(await state().members(name)).toEqual([])
+    await state().include(name, 'long', 60_000)
+    await state().include(name, 'brief', 40)
+    await state().include(name, 'prolonged', 40)
+    await state().include(name, 'prolonged', 60_000)
+    await state().include(name, 'long', 40)
+    expect([...(await state().members(name))].sort()).toEqual(['brief', 'long', 'prolonged'])
+    await pause(80)
+    expect([...(await state().members(name))].sort()).toEqual(['long', 'prolonged'])
+  })
+
+  test('of many members the 200 that end last stay', async () => {
+    const name = key('sessions')
+    for (let i = 0; i < 250; i += 1) await state().include(name, `m${i}`, 60_000 + i * 1_000)
+    const members = await state().members(name)
+    expect(members).toHaveLength(200)
+    expect(members).toContain('m249')
+    expect(members).not.toContain('m49')
   })
 
   test('a mark only grows', async () => {
@@ -154,8 +178,18 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
 })
 
 test('every key of the state role has a kind', () => {
-  const names = ['session:x', 'revoked:x', 'webhook:a:b', 'limit:a:b', 'generations', 'epoch', 'probe:x']
-  expect(names.map(kindOf)).toEqual(['record', 'mark', 'claim', 'log', undefined, undefined, undefined])
+  const names = [
+    'session:x',
+    'sessions:u',
+    'revoked:x',
+    'webhook:a:b',
+    'limit:a:b',
+    'generations',
+    'epoch',
+    'probe:x',
+  ]
+  const kinds = ['record', 'members', 'mark', 'claim', 'log', undefined, undefined, undefined]
+  expect(names.map(kindOf)).toEqual(kinds)
 })
 
 test('scripts come back after SCRIPT FLUSH', async () => {

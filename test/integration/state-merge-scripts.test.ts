@@ -40,6 +40,15 @@ const makers: Record<string, (random: Random) => StateValue> = {
     return { kind: 'claim', stamp: made, bytes: Buffer.from(`of ${made}`) }
   },
   revoked: (random) => ({ kind: 'mark', number: random.below(6) }),
+  sessions: (random) => ({
+    kind: 'members',
+    members: [...new Set(Array.from({ length: 1 + random.below(250) }, () => random.below(300)))].map(
+      (n) => ({
+        id: `m${n}`,
+        untilMs: 4_000_000_000_000 + random.below(50),
+      }),
+    ),
+  }),
   limit: (random) => ({
     kind: 'log',
     hits: Array.from({ length: 1 + random.below(4) }, () => random.below(8)).map((n) => ({
@@ -54,12 +63,14 @@ const kept = (value: StateValue, random: Random): Kept => ({
   expiresAtMs: 4_000_000_000_000 + random.below(3) * 1_000,
 })
 
-/** Comparable: logs as sets, bytes as text. */
+/** Comparable: logs and members as sets, bytes as text. */
 function plain(version: Kept | undefined) {
   if (!version) return undefined
   const { value, expiresAtMs } = version
   if (value.kind === 'log')
     return { expiresAtMs, hits: [...new Set(value.hits.map(({ id, atMs }) => `${id}@${atMs}`))].sort() }
+  if (value.kind === 'members')
+    return { expiresAtMs, members: value.members.map(({ id, untilMs }) => `${id}@${untilMs}`).sort() }
   return { expiresAtMs, ...value, ...('bytes' in value && { bytes: value.bytes?.toString('latin1') }) }
 }
 

@@ -4,7 +4,7 @@ import { kindOf } from '../keys.ts'
 import type { Stamps } from './stamps.ts'
 import type { State } from './state.ts'
 import type { StateStore } from './state-store.ts'
-import type { Kept, StateKind, StateRecord } from './state-value.ts'
+import type { Kept, StateKind, StateRecord, StateValue } from './state-value.ts'
 
 export interface StateOptions {
   store: StateStore
@@ -17,10 +17,13 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
     value: { kind: 'record', stamp: stamps.next(), bytes },
     expiresAtMs: now() + ttlMs,
   })
+  async function find<K extends StateKind>(key: string, kind: K) {
+    expectKind(key, kind)
+    return (await store.find(key)) as Kept<Extract<StateValue, { kind: K }>> | undefined
+  }
   return {
     async read(key) {
-      expectKind(key, 'record')
-      const found = await store.record(key)
+      const found = await find(key, 'record')
       if (found) stamps.see(found.value.stamp)
       return found?.value.bytes && { bytes: found.value.bytes, stamp: found.value.stamp }
     },
@@ -45,14 +48,22 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
       const winner = await store.claim(key, claim)
       return { taken: winner.value.bytes.equals(bytes), bytes: winner.value.bytes }
     },
+    claimed: async (key) => (await find(key, 'claim'))?.value.bytes,
     async mark(key, number, ttlMs) {
       expectKind(key, 'mark')
       const mark = await store.putMark(key, { value: { kind: 'mark', number }, expiresAtMs: now() + ttlMs })
       return mark.value.number
     },
-    async marked(key) {
-      expectKind(key, 'mark')
-      return (await store.mark(key))?.value.number
+    marked: async (key) => (await find(key, 'mark'))?.value.number,
+    async include(key, member, ttlMs) {
+      expectKind(key, 'members')
+      const untilMs = now() + ttlMs
+      const members = [{ id: member, untilMs }]
+      await store.putMembers(key, { value: { kind: 'members', members }, expiresAtMs: untilMs })
+    },
+    async members(key) {
+      const found = await find(key, 'members')
+      return (found?.value.members ?? []).filter(({ untilMs }) => untilMs > now()).map(({ id }) => id)
     },
     async hit(key, hit) {
       expectKind(key, 'log')

@@ -55,26 +55,29 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     })
   }
 
-  function readThrough<T extends Kept>(key: string, call: (store: StateStore) => Promise<T | undefined>) {
-    return ask(key, call, async () => {
-      const before = standby.kept(key)?.value
-      const found = await call(redis)
-      if (found) standby.absorb(key, found)
-      // Gone from Redis, unless it was written here while we asked.
-      else if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
-      return found
-    })
+  function find(key: string): Promise<Kept | undefined> {
+    return ask(
+      key,
+      (store) => store.find(key),
+      async () => {
+        const before = standby.kept(key)?.value
+        const found = await redis.find(key)
+        if (found) standby.absorb(key, found)
+        // Gone from Redis, unless it was written here while we asked.
+        else if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
+        return found
+      },
+    )
   }
 
   /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
   async function copyRecord(key: string, version: Kept, won: boolean): Promise<void> {
-    const current = won ? version : await redis.record(key)
+    const current = won ? version : await redis.find(key)
     if (current) standby.absorb(key, current)
   }
 
   return {
-    record: (key) => readThrough(key, (store) => store.record(key)),
-    mark: (key) => readThrough(key, (store) => store.mark(key)),
+    find,
     putRecord: (key, version) =>
       mutate(
         key,
@@ -98,6 +101,12 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         key,
         (store) => store.putMark(key, mark),
         (winner) => void standby.absorb(key, winner),
+      ),
+    putMembers: (key, members) =>
+      mutate(
+        key,
+        (store) => store.putMembers(key, members),
+        () => void standby.absorb(key, members),
       ),
     hit: (key, hit) =>
       mutate(

@@ -5,7 +5,7 @@ import { keys, kindOf } from '../keys.ts'
 import type { RedisClient, RedisConnection } from '../redis.ts'
 import { createReads } from '../store/redis-reads.ts'
 import { runScript } from '../store/redis-scripts.ts'
-import { hitResult, type LoggedHit } from './sliding-log.ts'
+import { hitResult } from './sliding-log.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
 import {
   CLAIM,
@@ -13,12 +13,20 @@ import {
   MERGE_CLAIM,
   MERGE_LOG,
   MERGE_MARK,
+  MERGE_MEMBERS,
   MERGE_RECORD,
   RAISE,
   UPDATE_RECORD,
 } from './state-scripts.ts'
 import type { StateStore } from './state-store.ts'
-import type { Claim, Kept, Mark, StateRecord, StateValue } from './state-value.ts'
+import {
+  type Claim,
+  type Kept,
+  type Members,
+  MOST_MEMBERS,
+  type StateRecord,
+  type StateValue,
+} from './state-value.ts'
 
 export interface RedisStateStore extends StateStore {
   /** The versions under these keys, undefined for what is not there or not readable. One round trip. */
@@ -63,7 +71,7 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     const kind = kindOf(key)
     if (kind === undefined) return undefined
     const [value, expiresAtMs] = await Promise.all([
-      kind === 'log' ? fetchLog(client, key) : fetchString(client, key, kind),
+      kind === 'log' || kind === 'members' ? fetchSet(client, key, kind) : fetchString(client, key, kind),
       client.pExpireTime(own(key)),
     ])
     return value && expiresAtMs > 0 ? { value, expiresAtMs } : undefined
@@ -74,10 +82,16 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     return bytes === null ? undefined : decodeValue(kind, bytes)
   }
 
-  async function fetchLog(client: RedisClient, key: string): Promise<StateValue | undefined> {
-    const members = await client.zRangeWithScores(own(key), 0, -1)
-    const hits = members.map(({ value, score }): LoggedHit => ({ id: value.toString(), atMs: score }))
-    return hits.length > 0 ? { kind: 'log', hits } : undefined
+  async function fetchSet(
+    client: RedisClient,
+    key: string,
+    kind: 'log' | 'members',
+  ): Promise<StateValue | undefined> {
+    const found = await client.zRangeWithScores(own(key), 0, -1)
+    if (found.length === 0) return undefined
+    if (kind === 'log')
+      return { kind, hits: found.map(({ value, score }) => ({ id: value.toString(), atMs: score })) }
+    return { kind, members: found.map(({ value, score }) => ({ id: value.toString(), untilMs: score })) }
   }
 
   /** Whether Redis need not compare: nobody else writes there, and the version here is live and older. */
@@ -100,10 +114,19 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     return (await runScript(client, MERGE_RECORD, parts(key, encodeValue(value), expiresAtMs))) === 1
   }
 
+  async function mergeMembers(client: RedisClient, key: string, { value, expiresAtMs }: Kept<Members>) {
+    const members = value.members.flatMap(({ untilMs, id }) => [untilMs, id])
+    await runScript(client, MERGE_MEMBERS, parts(key, expiresAtMs, MOST_MEMBERS, ...members))
+  }
+
   async function mergeOne(client: RedisClient, [key, { value, expiresAtMs }]: readonly [string, Kept]) {
     if (value.kind === 'log') {
       const hits = value.hits.flatMap(({ atMs, id }) => [atMs, id])
       await runScript(client, MERGE_LOG, parts(key, expiresAtMs, ...hits))
+      return undefined
+    }
+    if (value.kind === 'members') {
+      await mergeMembers(client, key, { value, expiresAtMs })
       return undefined
     }
     const script = { record: MERGE_RECORD, claim: MERGE_CLAIM, mark: MERGE_MARK }[value.kind]
@@ -114,15 +137,17 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   }
 
   return {
-    async record(key) {
-      const bytes = await readBytes(own(key))
-      const value = bytes && (decodeValue('record', bytes) as StateRecord | undefined)
-      if (!value) return undefined
-      const here = known(key)
-      if (here?.value.kind === 'record' && here.value.stamp === value.stamp) return { ...here, value }
-      return (await call((client) => fetch(client, key))) as Kept<StateRecord> | undefined
+    async find(key) {
+      const kind = kindOf(key)
+      if (kind === 'record' || kind === 'claim' || kind === 'mark') {
+        const bytes = await readBytes(own(key))
+        const value = bytes && decodeValue(kind, bytes)
+        if (!value) return undefined
+        const here = known(key)
+        if (here && isSame(here.value, value)) return { ...here, value }
+      }
+      return await call((client) => fetch(client, key))
     },
-    mark: (key) => call((client) => fetch(client, key)) as Promise<Kept<Mark> | undefined>,
 
     putRecord: (key, version) =>
       underWay.during(key, (isAlone) =>
@@ -155,6 +180,8 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
         )
         return number === mark.value.number ? mark : { ...mark, value: { kind: 'mark', number } }
       }),
+
+    putMembers: (key, members) => call((client) => mergeMembers(client, key, members)),
 
     hit: (key, hit) =>
       call(async (client) => {
@@ -208,4 +235,9 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
 
     advance: () => call((client) => client.incr(own(keys.offset))),
   }
+}
+
+function isSame(a: StateValue, b: StateValue): boolean {
+  if (a.kind === 'mark' && b.kind === 'mark') return a.number === b.number
+  return 'stamp' in a && 'stamp' in b && a.stamp === b.stamp
 }

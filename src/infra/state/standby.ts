@@ -127,7 +127,7 @@ export function createStandby({
       isFilled = true
     },
 
-    record: async (key) => kept(key),
+    find: async (key) => kept(key),
     putRecord: async (key, version) => put(key, version),
     async updateRecord(key, version, expected) {
       if (stampOf(kept(key)) !== expected) return false
@@ -144,7 +144,9 @@ export function createStandby({
       put(key, mark)
       return kept<typeof mark.value>(key) ?? mark
     },
-    mark: async (key) => kept(key),
+    async putMembers(key, members) {
+      put(key, members)
+    },
     hit: async (key, hit) => keepHit(key, hit),
     async raise(key, fields, floor) {
       const { generations, top } = raised(numbers.get(key) ?? new Map(), fields, floor)
@@ -162,5 +164,6 @@ function stampOf(version: Kept | undefined): string | undefined {
 
 function sizeOf(value: StateValue): number {
   if (value.kind === 'log') return value.hits.length * 120
+  if (value.kind === 'members') return value.members.length * 160
   return value.kind === 'mark' ? 40 : 80 + (value.bytes?.byteLength ?? 0)
 }

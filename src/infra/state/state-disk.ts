@@ -8,7 +8,7 @@ import type { Log } from '../../log.ts'
 import { copyLocalDatabase, DamagedDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
 import type { DeletedDisk } from '../store/deleted-away.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
-import type { HitLog, Kept, StateKind } from './state-value.ts'
+import type { HitLog, Kept, Members, StateKind } from './state-value.ts'
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS journal (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT;
@@ -199,11 +199,13 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
 }
 
 function encode(value: Kept['value']): Buffer {
-  return value.kind === 'log' ? Buffer.from(JSON.stringify(value.hits)) : encodeValue(value)
+  if (value.kind === 'log') return Buffer.from(JSON.stringify(value.hits))
+  if (value.kind === 'members') return Buffer.from(JSON.stringify(value.members))
+  return encodeValue(value)
 }
 
 function decode(kind: StateKind, bytes: Buffer): Kept['value'] | undefined {
-  return kind === 'log'
-    ? { kind, hits: JSON.parse(bytes.toString()) as HitLog['hits'] }
-    : decodeValue(kind, bytes)
+  if (kind === 'log') return { kind, hits: JSON.parse(bytes.toString()) as HitLog['hits'] }
+  if (kind === 'members') return { kind, members: JSON.parse(bytes.toString()) as Members['members'] }
+  return decodeValue(kind, bytes)
 }

@@ -69,6 +69,15 @@ for i = 2, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if redis.call('PEXPIRETIME', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[1]) end
 return redis.call('ZCARD', KEYS[1])`)
 
+// Adds members until their ends, or prolongs them; those that end last stay. The same as mergeKept.
+//   KEYS[1] members    ARGV[1] when the last one ends, ms, [2] how many stay, then end and name of each
+//   returns the number of members
+export const MERGE_MEMBERS = script(`
+for i = 3, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'GT', ARGV[i], ARGV[i + 1]) end
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[2]))
+if redis.call('PEXPIRETIME', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[1]) end
+return redis.call('ZCARD', KEYS[1])`)
+
 // Gives fields the next number above all; past 1,000 fields the oldest is folded into 'all', which clears more, never less.
 //   KEYS[1] hash    ARGV[1] floor, [2…] fields    returns the number
 export const RAISE = script(`

@@ -33,7 +33,20 @@ export interface HitLog {
   readonly hits: readonly LoggedHit[]
 }
 
-export type StateValue = StateRecord | Claim | Mark | HitLog
+export interface Member {
+  readonly id: string
+  readonly untilMs: number
+}
+
+/** Names, each until its own end: those that end last, no more than MOST_MEMBERS. */
+export interface Members {
+  readonly kind: 'members'
+  readonly members: readonly Member[]
+}
+
+export const MOST_MEMBERS = 200
+
+export type StateValue = StateRecord | Claim | Mark | HitLog | Members
 export type StateKind = StateValue['kind']
 
 /** A value and when it ends, ms since the epoch. */
@@ -46,6 +59,9 @@ export interface Kept<V extends StateValue = StateValue> {
 export function mergeKept(a: Kept, b: Kept): Kept {
   if (a.value.kind === 'log' && b.value.kind === 'log') {
     return { value: mergeLogs(a.value, b.value), expiresAtMs: Math.max(a.expiresAtMs, b.expiresAtMs) }
+  }
+  if (a.value.kind === 'members' && b.value.kind === 'members') {
+    return { value: mergeMembers(a.value, b.value), expiresAtMs: Math.max(a.expiresAtMs, b.expiresAtMs) }
   }
   return isWinner(a.value, b.value) ? a : isWinner(b.value, a.value) ? b : later(a, b)
 }
@@ -65,4 +81,13 @@ const later = (a: Kept, b: Kept) => (a.expiresAtMs >= b.expiresAtMs ? a : b)
 function mergeLogs(a: HitLog, b: HitLog): HitLog {
   const hits = new Map([...a.hits, ...b.hits].map((hit) => [hit.id, hit]))
   return { kind: 'log', hits: [...hits.values()].sort((x, y) => x.atMs - y.atMs || (x.id < y.id ? -1 : 1)) }
+}
+
+function mergeMembers(a: Members, b: Members): Members {
+  const ends = new Map<string, number>()
+  for (const { id, untilMs } of [...a.members, ...b.members])
+    ends.set(id, Math.max(untilMs, ends.get(id) ?? 0))
+  const members = [...ends].map(([id, untilMs]) => ({ id, untilMs }))
+  const lastFirst = (x: Member, y: Member) => y.untilMs - x.untilMs || (x.id < y.id ? 1 : -1)
+  return { kind: 'members', members: members.sort(lastFirst).slice(0, MOST_MEMBERS) }
 }

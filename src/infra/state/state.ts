@@ -30,9 +30,15 @@ export interface State {
   destroy(key: string, ttlMs: number): Promise<void>
   /** Claims the key for whoever asks first. */
   claim(key: string, bytes: Buffer, ttlMs: number): Promise<ClaimResult>
+  /** What the key was claimed with. */
+  claimed(key: string): Promise<Buffer | undefined>
   /** Raises the number under the key to at least `number`, and returns what it is then. */
   mark(key: string, number: number, ttlMs: number): Promise<number>
   marked(key: string): Promise<number | undefined>
+  /** Adds the member for `ttlMs`, or prolongs it. Of many, the 200 that end last stay. */
+  include(key: string, member: string, ttlMs: number): Promise<void>
+  /** The members whose time has not ended. */
+  members(key: string): Promise<readonly string[]>
   /** Counts one hit unless the window that ends now already holds `limit`. */
   hit(key: string, hit: Hit): Promise<HitResult>
 }
