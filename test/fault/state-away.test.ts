@@ -94,7 +94,7 @@ test.each(['kill', 'freeze'] as const)(
       expect(await other.state.marked(user)).toBe(20)
     })
     expect(lastOutage()).toMatchObject({ endedAt: expect.any(String), conflicts: [], lost: 0 })
-    expect(lastOutage()?.merged.record).toBeGreaterThanOrEqual(3)
+    expect(lastOutage()?.merged.session).toBeGreaterThanOrEqual(3)
   },
 )
 
@@ -127,6 +127,74 @@ test('Redis that comes back empty is seeded with everything', async () => {
     expect(await claim(seen, 'stranger', other)).toBe(false)
   })
   expect(lastOutage()?.note).toContain('empty')
+})
+
+test.each([
+  ['alone', 1],
+  ['with others', 2],
+])(
+  '%s, Redis emptied while it runs: nobody is logged out, nothing is claimed twice, and it is seeded anew',
+  async (_, workers) => {
+    const own = await openProcess({ cacheUrl: redis.url, workers })
+    try {
+      await own.untilStatus('redis')
+      await filled(own)
+      const [key, gone, seen] = [newKey('session'), newKey('session'), newKey('webhook')]
+      await write(key, 'kept', own)
+      await write(gone, 'x', own)
+      await own.state.destroy(gone, LONG_MS)
+      await claim(seen, 'first', own)
+      await redis.command('FLUSHALL')
+      expect(
+        await Promise.all([text(key, own), claim(seen, 'again', own), write(gone, 'again', own)]),
+      ).toEqual(['kept', false, false])
+      await eventually(() => expect(lastOutage(own)?.note).toContain('seeded')) // empty, or named by the other process
+      await own.untilStatus('redis')
+      await stranger(async (other) => {
+        expect(await text(key, other)).toBe('kept')
+        expect(await claim(seen, 'stranger', other)).toBe(false)
+        expect(await write(gone, 'again', other)).toBe(false)
+      })
+    } finally {
+      await own.close()
+    }
+  },
+)
+
+test('alone, a key that somebody deletes by hand is gone', async () => {
+  const own = await openProcess({ cacheUrl: redis.url, workers: 1 })
+  try {
+    await own.untilStatus('redis')
+    await filled(own)
+    const key = newKey('session')
+    await write(key, 'x', own)
+    expect(await text(key, own)).toBe('x')
+    await redis.command('DEL', `samovar:state:${key}`)
+    await eventually(async () => expect(await text(key, own)).toBeUndefined())
+    expect(own.stateRole.status().activations).toBe(0)
+  } finally {
+    await own.close()
+  }
+})
+
+test('what did not fit into memory is not said to be absent in an outage', async () => {
+  const names = Array.from({ length: 60 }, () => newKey('session'))
+  for (const key of names) await write(key, 'x'.repeat(500))
+  const small = await openProcess({ cacheUrl: redis.url, memoryBudgetBytes: 40_000 })
+  try {
+    await small.untilStatus('redis')
+    await eventually(() => expect(small.stateRole.coverage()).toBe('partial'))
+    await eventually(() => expect(small.roles.state.coverage()).toBe('partial'))
+    await redis.kill()
+    await small.untilStatus('memory')
+    const answers = await Promise.all(
+      names.map((key) => text(key, small).catch((error: { code?: string }) => error.code)),
+    )
+    expect(new Set(answers)).toEqual(new Set(['x'.repeat(500), 'state_full']))
+    await expect(claim(newKey('webhook'), 'anybody', small)).rejects.toMatchObject({ code: 'state_full' })
+  } finally {
+    await small.close()
+  }
 })
 
 test('Redis set back to an older state: newer versions are put back, what was destroyed since is destroyed again', async () => {

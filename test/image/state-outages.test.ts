@@ -104,7 +104,7 @@ test('killed, and back with nothing: the sessions, the clears and the limit are 
   expect(await sessionsOf(samovar)).toEqual(before)
   await expectClearsToHold(samovar)
   const state = (await outages(samovar)).find(({ role }) => role === 'state')
-  expect(state.merged).toMatchObject({ record: 2000, log: 1 })
+  expect(state.merged).toMatchObject({ session: 2000, limit: 1 })
 }, 90_000)
 
 test('restarted in the middle of the outage: as if it had not been, with Redis back empty and an old snapshot', async () => {

@@ -11,6 +11,7 @@ export interface Outage {
   readonly cause: string
   readonly servedCalls: number
   readonly merged: Readonly<Record<string, number>>
+  readonly accepted: readonly string[]
   readonly conflicts: readonly string[]
   readonly lost: number
   readonly note: string | null
@@ -37,6 +38,6 @@ export function outagesRoutes({ outages, guard }: OutagesParts): Router {
 }
 
 /** What anybody may know: names and reasons may tell of users and machines. */
-function countsAndTimes({ cause, note, conflicts, ...rest }: Outage) {
-  return { ...rest, conflicts: conflicts.length }
+function countsAndTimes({ cause, note, accepted, conflicts, ...rest }: Outage) {
+  return { ...rest, accepted: accepted.length, conflicts: conflicts.length }
 }

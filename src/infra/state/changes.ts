@@ -10,6 +10,8 @@ const BATCH = 200
 export interface Changes {
   /** This key was written by somebody. */
   note(key: string): void
+  /** Whether the standby may have an older version of this key. */
+  has(key: string): boolean
   /** Copies what was noted. Rejects with StoreUnavailable; what was not copied stays noted. */
   follow(): Promise<void>
 }
@@ -21,19 +23,26 @@ export function createChanges(options: {
 }): Changes {
   const { redis, standby, journal } = options
   const noted = new Set<string>()
+  const followed = new Set<string>() // being read
   return {
     note(key) {
       if (kindOf(key) !== undefined) noted.add(key)
     },
+    has: (key) => noted.has(key) || followed.has(key),
     async follow() {
       while (noted.size > 0) {
         const names = [...noted].slice(0, BATCH)
         const before = names.map((key) => standby.kept(key)?.value)
-        for (const key of names) noted.delete(key)
+        for (const key of names) {
+          noted.delete(key)
+          followed.add(key)
+        }
         const versions = await redis.read(names).catch((error) => {
+          followed.clear()
           for (const key of names) noted.add(key)
           throw error
         })
+        followed.clear()
         for (const [i, key] of names.entries()) {
           const version = versions[i]
           if (version) standby.absorb(key, version)

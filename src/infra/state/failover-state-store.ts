@@ -12,6 +12,10 @@ export interface FailoverStateStoreOptions {
   standby: Standby
   journal: Journal
   failover: Failover
+  /** Whether what the standby has under the key is what Redis has: then Redis need not be asked. */
+  isKnown: (key: string) => boolean
+  /** Rejects when Redis is not the one any more that we know: emptied, or an older state of itself. */
+  expectSameLife: () => Promise<void>
   /** Told of each key that was written to Redis. */
   written: (key: string) => void
   /** Told that a number was raised which Redis does not have, or may not have: it is to be raised anew. */
@@ -19,7 +23,7 @@ export interface FailoverStateStoreOptions {
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, written, raisedAway } = options
+  const { redis, standby, journal, failover, isKnown, expectSameLife, written, raisedAway } = options
 
   /** In memory, and in the journal when it changed anything: both before this returns, so that no merge falls between. */
   function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
@@ -56,6 +60,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   }
 
   function find(key: string): Promise<Kept | undefined> {
+    const known = failover.isRedis() && isKnown(key) ? standby.kept(key) : undefined
+    if (known) return Promise.resolve(known)
     return ask(
       key,
       (store) => store.find(key),
@@ -63,8 +69,11 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         const before = standby.kept(key)?.value
         const found = await redis.find(key)
         if (found) standby.absorb(key, found)
-        // Gone from Redis, unless it was written here while we asked.
-        else if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
+        // Gone from Redis, unless it was written here while we asked, or everything is gone.
+        else if (standby.kept(key)?.value === before && !journal.has(key)) {
+          if (before) await expectSameLife()
+          standby.forget(key)
+        }
         return found
       },
     )
@@ -74,6 +83,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   async function copyRecord(key: string, version: Kept, won: boolean): Promise<void> {
     const current = won ? version : await redis.find(key)
     if (current) standby.absorb(key, current)
+    // What beat it here should have beaten it there.
+    if (won && standby.kept(key)?.value !== version.value) await expectSameLife()
   }
 
   return {
@@ -84,18 +95,29 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         (store) => store.putRecord(key, version),
         (won) => copyRecord(key, version, won),
       ),
-    updateRecord: (key, version, expected) =>
-      mutate(
+    updateRecord: (key, version, expected) => {
+      const before = standby.kept(key)
+      return mutate(
         key,
         (store) => store.updateRecord(key, version, expected),
-        (won) => copyRecord(key, version, won),
-      ),
-    claim: (key, claim) =>
-      mutate(
+        async (won) => {
+          if (won && before && expected === undefined) await expectSameLife()
+          await copyRecord(key, version, won)
+        },
+      )
+    },
+    claim: (key, claim) => {
+      const before = standby.kept<typeof claim.value>(key)
+      return mutate(
         key,
         (store) => store.claim(key, claim),
-        (winner) => void standby.absorb(key, winner),
-      ),
+        async (winner) => {
+          // A claim does not go before its time.
+          if (before && before.value.stamp < winner.value.stamp) await expectSameLife()
+          standby.absorb(key, winner)
+        },
+      )
+    },
     putMark: (key, mark) =>
       mutate(
         key,

@@ -65,7 +65,8 @@ export function openState(options: StateRoleOptions): StateRole {
       coverage: () => 'full',
       start(_clears, parts) {
         openFiles(parts)
-        const end = { servedCalls: 0, merged: {}, conflicts: [], lost: 0, note: 'Redis was switched off' }
+        const none = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], lost: 0 }
+        const end = { ...none, note: 'Redis was switched off' }
         for (const role of ['cache', 'state'] as const) outages.ended(role, end, Date.now())
         log.info(
           'Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, state with a copy on disk',
@@ -75,7 +76,7 @@ export function openState(options: StateRoleOptions): StateRole {
     }
   }
 
-  const connection = connectRedis({ target, ca, budgetMs, trackPrefix: isShared ? prefix : undefined })
+  const connection = connectRedis({ target, ca, budgetMs, trackPrefix: prefix })
   const redis = parts.createRedisStateStore({ connection, prefix, isShared, known: standby.kept })
   // By a steady clock: a step of the wall clock must not make these writes old.
   const recent = createRecentWrites(RECENT_MS, () => performance.now())
@@ -91,7 +92,7 @@ export function openState(options: StateRoleOptions): StateRole {
         for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
       },
-      outageBegan: (cause, atMs) => outages.began('state', cause, atMs),
+      outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs) {
         const { returned, removed, ...report } = merge.takeReport()
         const note = noteOf({ returned, removed, coverage: standby.coverage() })
@@ -109,8 +110,18 @@ export function openState(options: StateRoleOptions): StateRole {
   const raisedAway = () => {
     hasRaisedAway = true
   }
-  const store = createFailoverStateStore({ redis, standby, journal, failover, written, raisedAway })
   const changes = createChanges({ redis, standby, journal })
+  const store = createFailoverStateStore({
+    redis,
+    standby,
+    journal,
+    failover,
+    // Where nobody else writes as a rule, a read need not ask; and who writes all the same is told of.
+    isKnown: (key) => !isShared && connection.isTracked() && standby.isFilled() && !changes.has(key),
+    expectSameLife: merge.expectSameLife,
+    written,
+    raisedAway,
+  })
   let clears: StateClears | undefined
 
   // Redis may be too slow for a page of it without going away: the rest is owed.
@@ -130,7 +141,7 @@ export function openState(options: StateRoleOptions): StateRole {
     if (!failover.isRedis()) return
     if (clears?.isPending()) await clears.synchronize()
     await merge.settle()
-    await merge.tick()
+    await failover.attempt(merge.tick, () => {})
     await changes.follow()
     if (isFillOwed) await fill()
   }
@@ -143,7 +154,7 @@ export function openState(options: StateRoleOptions): StateRole {
       store,
       redis,
       isRedis: failover.isRedis,
-      isTracked: () => !isShared || connection.isTracked(), // where nobody else writes there is nothing to be told of
+      isTracked: connection.isTracked,
       takeRaisedAway() {
         const taken = hasRaisedAway
         hasRaisedAway = false
@@ -156,7 +167,9 @@ export function openState(options: StateRoleOptions): StateRole {
       openFiles(parts)
       connection.onInvalidate((key) => {
         if (key === keys.generations || key === undefined) void given.refresh()
-        if (key !== undefined) changes.note(key)
+        if (key === undefined) void failover.attempt(merge.expectSameLife, () => {})
+        // Who shares nothing needs no news of limits, which are never read; our own scripts would be most of it.
+        else if (isShared || kindOf(key) !== 'log') changes.note(key)
       })
       failover.start({
         isPending: () => given.isPending() || merge.isPending(),

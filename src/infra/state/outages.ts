@@ -14,8 +14,10 @@ export interface OutageReport {
   readonly durationMs: number | null
   readonly cause: string
   readonly servedCalls: number
-  /** How many keys were merged into Redis, by kind. */
+  /** How many keys were merged into Redis, by the first word of their names. */
   readonly merged: Readonly<Record<string, number>>
+  /** What was claimed meanwhile: deliveries, used logins. At most 100 key names. */
+  readonly accepted: readonly string[]
   /** One sentence each. */
   readonly conflicts: readonly string[]
   /** Acknowledged writes of an earlier life of the process that could not be read from the journal any more. */
@@ -23,10 +25,14 @@ export interface OutageReport {
   readonly note: string | null
 }
 
-export type OutageEnd = Pick<OutageReport, 'servedCalls' | 'merged' | 'conflicts' | 'lost' | 'note'>
+export type OutageEnd = Pick<
+  OutageReport,
+  'servedCalls' | 'merged' | 'accepted' | 'conflicts' | 'lost' | 'note'
+>
 
 export interface Outages {
-  began(role: 'cache' | 'state', cause: string, atMs: number): void
+  /** `served` tells how many calls memory has answered in it so far. */
+  began(role: 'cache' | 'state', cause: string, atMs: number, served: () => number): void
   ended(role: 'cache' | 'state', end: OutageEnd, atMs: number): OutageReport | undefined
   all(): readonly OutageReport[]
   /** From here on the disk is ours: earlier reports are learnt, present ones go there. */
@@ -36,6 +42,7 @@ export interface Outages {
 export function createOutages(): Outages {
   let reports: OutageReport[] = []
   let disk: StateDisk | undefined
+  const served = new Map<string, () => number>() // by role, while the outage lasts
 
   function keep(report: OutageReport): void {
     reports = [report, ...reports.filter(({ id }) => id !== report.id)].sort(newestFirst).slice(0, KEPT)
@@ -45,7 +52,8 @@ export function createOutages(): Outages {
   const openOne = (role: string) => reports.find((report) => report.role === role && report.endedAt === null)
 
   return {
-    began(role, cause, atMs) {
+    began(role, cause, atMs, servedSoFar) {
+      served.set(role, servedSoFar)
       if (openOne(role)) return // it began in an earlier life of this process, and goes on
       keep({
         id: randomUUID(),
@@ -56,6 +64,7 @@ export function createOutages(): Outages {
         cause,
         servedCalls: 0,
         merged: {},
+        accepted: [],
         conflicts: [],
         lost: 0,
         note: null,
@@ -69,12 +78,17 @@ export function createOutages(): Outages {
       keep(report)
       return report
     },
-    all: () => reports,
+    all: () =>
+      reports.map((report) =>
+        report.endedAt === null
+          ? { ...report, servedCalls: served.get(report.role)?.() ?? report.servedCalls }
+          : report,
+      ),
     useDisk(opened) {
       disk = opened
       if (!disk) return
       const present = reports
-      const earlier = disk.outages().map((text) => JSON.parse(text) as OutageReport)
+      const earlier = disk.outages().map((text) => ({ accepted: [], ...JSON.parse(text) }) as OutageReport)
       const known = new Set(earlier.map(({ id }) => id))
       reports = [...earlier, ...present.filter(({ id }) => !known.has(id))].sort(newestFirst).slice(0, KEPT)
       for (const report of present) keep(report)

@@ -1,6 +1,6 @@
 // The state role in this process: a copy that is kept warm while Redis answers, and answers while it does not.
 // It does not evict. Full while Redis is up: it goes without, and says `partial`. Full in an outage: `state_full`.
-import { AppError } from '../../errors.ts'
+import { AppError, stateFull } from '../../errors.ts'
 import type { Now } from '../../lib/time.ts'
 import { type BoundedMemory, createBoundedMemory } from '../store/bounded-memory.ts'
 import { raised } from './raised.ts'
@@ -11,7 +11,7 @@ import { type HitLog, type Kept, mergeKept, type StateValue } from './state-valu
 
 export interface Standby extends StateStore {
   /** The version kept under the key. */
-  kept(key: string): Kept | undefined
+  kept<V extends StateValue>(key: string): Kept<V> | undefined
   /** Merges a version that Redis or the disk has. False, and `partial`, when there is no room for it. */
   absorb(key: string, version: Kept): boolean
   /** Counts a hit that Redis has allowed. */
@@ -22,6 +22,8 @@ export interface Standby extends StateStore {
   size(): { keys: number; bytes: number }
   /** `partial` when something of Redis is missing here: keys that did not fit. */
   coverage(): 'full' | 'partial'
+  /** Whether everything that Redis had when it was filled has been offered. */
+  isFilled(): boolean
   /** From here on everything that Redis has is offered; `partial` until that ends. */
   beginFill(): void
   endFill(): void
@@ -55,6 +57,11 @@ export function createStandby({
   function kept<V extends StateValue>(key: string): Kept<V> | undefined {
     const value = memory.get(key) as V | undefined
     return value && { value, expiresAtMs: memory.expiresAt(key) ?? 0 }
+  }
+
+  /** What is not here is not there either, unless it did not fit: then nobody can say, and `state_full` says so. */
+  function unknown(): undefined {
+    if (missing > 0) throw stateFull()
   }
 
   /** Keeps the version, if need be in the place of limiter logs: a limit forgotten is better than a login lost. */
@@ -118,6 +125,7 @@ export function createStandby({
     },
     keys: () => memory.keys(),
     size: () => memory.size(),
+    isFilled: () => isFilled,
     coverage: () => (isFilled && missing === 0 ? 'full' : 'partial'),
     beginFill() {
       missing = 0
@@ -127,16 +135,17 @@ export function createStandby({
       isFilled = true
     },
 
-    find: async (key) => kept(key),
+    find: async (key) => kept(key) ?? unknown(),
     putRecord: async (key, version) => put(key, version),
     async updateRecord(key, version, expected) {
-      if (stampOf(kept(key)) !== expected) return false
+      if (stampOf(kept(key) ?? unknown()) !== expected) return false
       keep(key, version)
       return true
     },
     async claim(key, claim) {
       const mine = kept<typeof claim.value>(key)
       if (mine) return mine
+      unknown()
       keep(key, claim)
       return claim
     },

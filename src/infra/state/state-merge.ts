@@ -7,21 +7,26 @@
 // epoch: a state from before it was empty, or one that another process began; it is seeded, and nothing is deleted.
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import type { Journal } from './journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import { stampedAtMs } from './stamps.ts'
 import type { Standby } from './standby.ts'
-import type { Claim, Kept, StateKind } from './state-value.ts'
+import type { Claim, Kept } from './state-value.ts'
 
 const BATCH = 200 // keys a round trip; fewer where that many do not fit into a command's budget
+
+const MOST_ACCEPTED = 100
 
 /** What Redis turned out to be when it came back. */
 export type Return = 'first' | 'kept' | 'empty' | 'older'
 
 export interface MergeReport {
   readonly returned: Return
-  /** How many keys were merged, by kind. */
-  readonly merged: Partial<Record<StateKind, number>>
+  /** How many keys were merged, by the first word of their names. */
+  readonly merged: Readonly<Record<string, number>>
+  /** What was claimed while Redis was away, the first of them: key names. */
+  readonly accepted: readonly string[]
   /** One sentence each. */
   readonly conflicts: readonly string[]
   /** Deleted because the standby, which was complete, did not know them. */
@@ -37,8 +42,10 @@ export interface StateMerge {
   takeReport(): MergeReport
   /** Copies what Redis has into the standby. */
   fill(): Promise<void>
-  /** Moves the offset on, if anything was written since. */
+  /** Moves the offset on, if anything was written since. Rejects as expectSameLife does. */
   tick(): Promise<void>
+  /** Rejects with StoreUnavailable when Redis is not the one that we know. */
+  expectSameLife(): Promise<void>
   /** Something was written to Redis. */
   wrote(): void
 }
@@ -127,10 +134,12 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     })
     batchSize = Math.min(BATCH, batchSize * 2)
     for (const [i, [key, { value }]] of batch.entries()) {
-      report.merged[value.kind] = (report.merged[value.kind] ?? 0) + 1
+      const word = key.slice(0, key.indexOf(':'))
+      report.merged[word] = (report.merged[word] ?? 0) + 1
+      if (value.kind !== 'claim') continue
       const other = before[i]
-      if (value.kind === 'claim' && other && isOther(value, other))
-        report.conflicts.push(`${key} was processed twice`)
+      if (other && isOther(value, other)) report.conflicts.push(`${key} was processed twice`)
+      if (!other && report.accepted.length < MOST_ACCEPTED) report.accepted.push(key)
     }
     journal.settle(batch)
   }
@@ -164,7 +173,13 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     async tick() {
       if (!hasWritten) return
       hasWritten = false
-      facts.set('offset', String(await redis.advance()))
+      const offset = await redis.advance()
+      if (offset <= Number(facts.get('offset') ?? 0)) throw hasLost()
+      facts.set('offset', String(offset))
+    },
+    async expectSameLife() {
+      const offset = Number(facts.get('offset') ?? 0)
+      if (compare(await redis.life(), facts.get('epoch'), offset) !== 'kept') throw hasLost()
     },
     wrote() {
       hasWritten = true
@@ -175,10 +190,11 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 function emptyReport(): Writable<MergeReport> & {
-  merged: Partial<Record<StateKind, number>>
+  merged: Record<string, number>
+  accepted: string[]
   conflicts: string[]
 } {
-  return { returned: 'kept', merged: {}, conflicts: [], removed: 0 }
+  return { returned: 'kept', merged: {}, accepted: [], conflicts: [], removed: 0 }
 }
 
 function compare(
@@ -196,5 +212,7 @@ function worst(a: Return, b: Return): Return {
   const order: Return[] = ['kept', 'first', 'older', 'empty']
   return order.indexOf(a) > order.indexOf(b) ? a : b
 }
+
+const hasLost = () => new StoreUnavailable('refused', 'Redis has lost what it held')
 
 const isOther = (ours: Claim, other: Claim) => ours.stamp !== other.stamp && !ours.bytes.equals(other.bytes)

@@ -55,7 +55,7 @@ export interface FailoverEvents {
   /** Redis is not asked any more, before any call is answered from memory for that reason. */
   left(): void
   /** An outage is one by now: at once when Redis was there before, a few seconds after the start when it never was. */
-  outageBegan(cause: string, atMs: number): void
+  outageBegan(cause: string, atMs: number, servedCalls: () => number): void
   /** Redis is asked again; `servedCalls` were answered from memory meanwhile. What there is to say of the outage. */
   returned(servedCalls: number, atMs: number): object | undefined
 }
@@ -143,7 +143,7 @@ export function createFailover({
     announced = true
     activations += 1
     servedBefore = servedCalls
-    events.outageBegan(`${cause.reason}: ${cause.message}`, awaySinceMs)
+    events.outageBegan(`${cause.reason}: ${cause.message}`, awaySinceMs, () => servedCalls - servedBefore)
     log.warn(
       { role, reason: cause.reason },
       `Redis unavailable: ${cause.message}. The ${named(role)} goes on in memory`,

@@ -88,10 +88,11 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     hasHeartbeat: !isRented,
     events: {
       left: () => {},
-      outageBegan: (cause, atMs) => outages.began('cache', cause, atMs),
+      outageBegan: (cause, atMs, served) => outages.began('cache', cause, atMs, served),
       returned(servedCalls, atMs) {
         const merged = store.takeMerged()
-        return outages.ended('cache', { servedCalls, merged, conflicts: [], lost: 0, note: null }, atMs)
+        const end = { servedCalls, merged, accepted: [], conflicts: [], lost: 0, note: null }
+        return outages.ended('cache', end, atMs)
       },
     },
     log,
