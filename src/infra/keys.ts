@@ -7,6 +7,8 @@ export type ClearScope = 'all' | { readonly prefix: string } | { readonly tag: s
 export const keys = {
   /** Cache role: who is loading the entry of that name right now. */
   loadLock: (entry: string) => `lock:${entry}`,
+  /** Cache role, where an older state of it may come back: how many deletions there have been. */
+  deletions: 'deletions:count',
   /** State role: the numbers of the cache's clears, one field each for all, a prefix and a tag. */
   generations: 'generations',
   /** State role: which of its lives Redis is in, and how far it had come. */

@@ -146,6 +146,20 @@ test('Redis that lost its state is taught the clears again: an old snapshot brin
   expect(await redis.command('HEXISTS', 'samovar:state:generations', 'all')).toBe(':1\r\n')
 })
 
+test('an older state of the cache, from before a deletion: what was deleted does not come back', async () => {
+  await read('deleted', 'old')
+  const value = await redis.dump('deleted')
+  await app.cache.invalidate(['deleted'])
+  // As it was before the deletion.
+  await redis.restore('deleted', value)
+  await redis.command('DEL', 'deletions:count')
+  await redis.kill()
+  await app.untilStatus('memory')
+  await redis.start()
+  await app.untilStatus('redis')
+  expect((await read('deleted', 'new')).value).toBe('new')
+})
+
 test('Redis that comes back empty: nothing stale is left in memory, everything is loaded anew', async () => {
   await read('key', 'old')
   await redis.kill()

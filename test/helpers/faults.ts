@@ -188,7 +188,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'memory full while Redis is away',
-    memoryBudgetBytes: 200_000,
+    memoryBudgetBytes: 320_000,
     permits: {
       refused: 'the one exception that has a name',
       overLimit: 'limits make room for logins: a limit forgotten is better than a login lost',

@@ -49,11 +49,12 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   function mutate<T>(
     key: string,
     call: (store: StateStore) => Promise<T>,
-    copy: (answer: T) => Promise<void> | void,
+    copy: (answer: T) => Promise<void> | undefined | void,
   ) {
     return ask(key, call, async () => {
       const answer = await call(redis)
-      await copy(answer)
+      const copied = copy(answer)
+      if (copied) await copied // most copies are made at once, and a turn of the queue is not free
       written(key)
       return answer
     })
@@ -80,11 +81,16 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   }
 
   /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
-  async function copyRecord(key: string, version: Kept, won: boolean): Promise<void> {
-    const current = won ? version : await redis.find(key)
-    if (current) standby.absorb(key, current)
+  function copyRecord(key: string, version: Kept, won: boolean): Promise<void> | undefined {
+    if (!won) return copyWinner(key)
+    standby.absorb(key, version)
     // What beat it here should have beaten it there.
-    if (won && standby.kept(key)?.value !== version.value) await expectSameLife()
+    return standby.kept(key)?.value === version.value ? undefined : expectSameLife()
+  }
+
+  async function copyWinner(key: string): Promise<void> {
+    const winner = await redis.find(key)
+    if (winner) standby.absorb(key, winner)
   }
 
   return {

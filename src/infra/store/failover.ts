@@ -134,6 +134,11 @@ export function createFailover({
     schedule(() => probe(0))
   }
 
+  function answered<T>(answer: T): T {
+    overruns.answered()
+    return answer
+  }
+
   function enter(next: Status): void {
     status = next
     sinceMs = now()
@@ -189,18 +194,16 @@ export function createFailover({
   }
 
   return {
-    async attempt(onRedis, onMemory) {
-      if (status === 'redis') {
-        try {
-          const answer = await onRedis()
-          overruns.answered()
-          return answer
-        } catch (error) {
-          failed(error)
-        }
+    attempt(onRedis, onMemory) {
+      const inMemory = async () => {
+        servedCalls += 1
+        return onMemory()
       }
-      servedCalls += 1
-      return onMemory()
+      if (status !== 'redis') return inMemory()
+      return onRedis().then(answered, (error) => {
+        failed(error)
+        return inMemory()
+      })
     },
     isRedis: () => status === 'redis',
     status: () => ({ status, sinceMs, activations, servedCalls, lastError }),

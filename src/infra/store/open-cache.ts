@@ -98,7 +98,8 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     log,
   })
   const store = createTieredStore({
-    redis: createRedisStore({ connection, prefix }),
+    // Our own server starts from the snapshot of its last clean stop, or empty.
+    redis: createRedisStore({ connection, prefix, mayComeBackOlder: !isOwnServer }),
     memory,
     failover,
     deletedAway,
@@ -107,6 +108,12 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
       const head = decodeHead(value)
       if (!head || clears.isDead(key, head)) return undefined
       return { lifeMs: head.staleUntilMs - Date.now(), storedAtMs: head.storedAtMs }
+    },
+    async distrust() {
+      log.warn(
+        'Redis came back in an older state: the cache (кэш) is cleared, so that nothing deleted comes back',
+      )
+      await clears.raise('all')
     },
     isShared,
   })

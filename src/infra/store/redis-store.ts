@@ -19,15 +19,21 @@ export interface CacheCopy {
 export interface RedisStore extends Store {
   /** Writes those that are not there, and those that are newer than what is. One round trip. */
   fill(entries: readonly CacheCopy[]): Promise<void>
+  /** Whether Redis is in a state from before a deletion that this process knows of. */
+  isOlder(): Promise<boolean>
 }
 
 export interface RedisStoreOptions {
   connection: RedisConnection
   /** Put before every key; the names on this side of the contract are without it. */
   prefix: string
+  /** Whether an older state of the server may come back: then deletions are counted in it. */
+  mayComeBackOlder: boolean
 }
 
-export function createRedisStore({ connection, prefix }: RedisStoreOptions): RedisStore {
+export function createRedisStore(options: RedisStoreOptions): RedisStore {
+  const { connection, prefix, mayComeBackOlder } = options
+  let deletions = 0 // the highest count that was seen
   const call = connection.call
   const read = createReads(connection)
   const own = (key: string) => prefix + key
@@ -54,8 +60,20 @@ export function createRedisStore({ connection, prefix }: RedisStoreOptions): Red
 
     delete: (names) =>
       call(async (client) => {
-        await client.unlink(names.flatMap((key) => [own(key), own(keys.loadLock(key))]))
+        const [count] = await Promise.all([
+          mayComeBackOlder ? client.incr(own(keys.deletions)) : 0,
+          client.unlink(names.flatMap((key) => [own(key), own(keys.loadLock(key))])),
+        ])
+        deletions = Math.max(deletions, count)
       }),
+
+    async isOlder() {
+      if (!mayComeBackOlder) return false
+      const count = Number((await read(own(keys.deletions))) ?? 0)
+      if (count < deletions) return true
+      deletions = count
+      return false
+    },
 
     lease: ({ key, holder }, ttlMs) =>
       call(async (client) => {

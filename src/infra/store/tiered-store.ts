@@ -24,6 +24,8 @@ export interface TieredStoreOptions {
     key: string,
     value: Buffer,
   ) => { readonly lifeMs: number; readonly storedAtMs: number } | undefined
+  /** Redis is in a state from before some deletion: nothing that it holds may be used any more. */
+  distrust: () => Promise<void>
   /** Whether others write here too: what memory has may be what they have deleted. */
   isShared: boolean
   now?: Now
@@ -43,7 +45,17 @@ export interface TieredStore extends Store {
 }
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { redis, memory, failover, deletedAway, connection, inspect, isShared, now = Date.now } = options
+  const {
+    redis,
+    memory,
+    failover,
+    deletedAway,
+    connection,
+    inspect,
+    distrust,
+    isShared,
+    now = Date.now,
+  } = options
   const trustedUntilMs = new Map<string, number>()
   // A read under way fills memory only if nothing happened to its key since: the token is gone when something did.
   const reading = new Map<string, symbol>()
@@ -214,6 +226,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     merge: {
       isPending: () => deletedAway.size() > 0,
       async run(awaySinceMs) {
+        if (await redis.isOlder()) await distrust()
         await replayDeletes()
         if (!isShared) await writeBack(awaySinceMs)
         trustedUntilMs.clear()
