@@ -367,6 +367,12 @@ export const faults: readonly Fault[] = [
     },
     heal: start,
   },
+  {
+    name: 'emptied while it runs (FLUSHALL)',
+    break: ({ redis }) => redis.command('FLUSHALL'),
+    heal: () => {},
+  },
+  { name: 'no fault at all', stays: true, break: () => {}, lastsMs: 2_500, heal: () => {} },
 ]
 
 const impostors = new WeakMap<World, ReturnType<typeof createServer>>()

@@ -5,7 +5,7 @@ import type { Journal } from './journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 import type { StateStore } from './state-store.ts'
-import type { Kept } from './state-value.ts'
+import type { HitLog, Kept } from './state-value.ts'
 
 export interface FailoverStateStoreOptions {
   redis: RedisStateStore
@@ -140,8 +140,13 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       mutate(
         key,
         (store) => store.hit(key, hit),
-        ({ allowed }) => {
-          if (allowed) standby.count(key, hit)
+        async ({ allowed, remaining }) => {
+          if (!allowed) return
+          // Redis counts no fewer than we do.
+          const hits = standby.kept<HitLog>(key)?.value.hits ?? []
+          const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
+          if (counted >= hit.limit - remaining) await expectSameLife()
+          standby.count(key, hit)
         },
       ),
     raise: (key, fields, floor) =>
