@@ -4,13 +4,16 @@ import type { Config } from './config.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
 import { healthRoutes, type Phase } from './features/health/health-routes.ts'
+import { createLimits } from './features/limits/limit-requests.ts'
+import { policies } from './features/limits/policies.ts'
+import { createSharedAddresses } from './features/limits/shared-address.ts'
 import { outagesRoutes } from './features/outages/outages-routes.ts'
 import { pageRoutes } from './features/page/page-routes.ts'
 import { fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
-import { requireToken } from './http/security.ts'
+import { hasToken, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
@@ -43,7 +46,13 @@ export function createApp(config: Config, log: Log): App {
       log,
     }),
   )
-  const limiter = createLimiter({ state: roles.state.state })
+  const { adminToken } = config
+  const limits = createLimits({
+    limiter: createLimiter({ state: roles.state.state }),
+    sharedAddresses: createSharedAddresses({ log }),
+    identify: () => ({}),
+    isAdmin: (req) => adminToken !== undefined && hasToken(req.headers.authorization, adminToken),
+  })
 
   const countries = scope.add(
     openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
@@ -66,20 +75,21 @@ export function createApp(config: Config, log: Log): App {
       Date.now(),
     )
 
-  const guard = config.adminToken === undefined ? undefined : requireToken(config.adminToken)
+  const guard = adminToken === undefined ? undefined : requireToken(adminToken)
   const server = scope.add(
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
+        limits.limitChanges(['/api/cache/clear']),
         referenceRoutes(reference),
         cacheAdminRoutes({
           cache,
           stats,
           countEntries: roles.cache.countKeys,
-          limiter,
           guard,
+          limitClears: (req, res) => limits.check(policies.clears, req, res),
           log,
         }),
         outagesRoutes({ outages: roles.state.outages.all, guard }),

@@ -5,21 +5,64 @@ import { keys } from './keys.ts'
 import type { HitResult } from './state/sliding-log.ts'
 import type { State } from './state/state.ts'
 
-/** At most `limit` hits in any window of `windowMs`. */
+/** At most `limit` hits in any window of `windowMs`. A log holds that many entries: keep it to 1,000. */
 export interface Policy {
   readonly name: string
   readonly limit: number
   readonly windowMs: number
 }
 
+export interface LimitedHit {
+  readonly policy: Policy
+  readonly who: string
+  readonly cost?: number
+}
+
+export interface Answer extends HitResult {
+  readonly policy: Policy
+}
+
+export interface Verdict {
+  /** True when every policy allowed it. */
+  readonly allowed: boolean
+  /** The one that refused; else the one that leaves least. */
+  readonly tightest: Answer
+  /** Of every policy that was asked. */
+  readonly answers: readonly Answer[]
+}
+
 export interface Limiter {
   /** Counts a hit of `who` unless the window is full. Reaching the limit is an answer, not an exception. */
-  hit(policy: Policy, who: string): Promise<HitResult>
+  hit(policy: Policy, who: string, cost?: number): Promise<HitResult>
+  /**
+   * Asks several at once, all of which must allow. They are asked in this order until one refuses, so give those first
+   * that refuse most: a hit that is refused counts in none after it, only in those before it.
+   */
+  hitAll(hits: readonly [LimitedHit, ...LimitedHit[]]): Promise<Verdict>
 }
 
 export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'hit'>; now?: Now }): Limiter {
+  const hit: Limiter['hit'] = ({ name, limit, windowMs }, who, cost = 1) =>
+    state.hit(keys.limit(name, who), { id: randomUUID(), nowMs: now(), limit, windowMs, cost })
+
+  const ask = async ({ policy, who, cost }: LimitedHit): Promise<Answer> => ({
+    policy,
+    ...(await hit(policy, who, cost)),
+  })
+
   return {
-    hit: ({ name, limit, windowMs }, who) =>
-      state.hit(keys.limit(name, who), { id: randomUUID(), nowMs: now(), limit, windowMs }),
+    hit,
+    async hitAll([first, ...rest]) {
+      const answers: Answer[] = []
+      let tightest = await ask(first)
+      answers.push(tightest)
+      for (const next of rest) {
+        if (!tightest.allowed) break
+        const answer = await ask(next)
+        answers.push(answer)
+        if (!answer.allowed || answer.remaining < tightest.remaining) tightest = answer
+      }
+      return { allowed: tightest.allowed, tightest, answers }
+    },
   }
 }

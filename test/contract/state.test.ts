@@ -147,6 +147,23 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     expect(answers.map(({ retryAfterMs }) => retryAfterMs)).toEqual([0, 0, 800, 700, 1, 100, 50, 100])
   })
 
+  test('a hit takes what it costs, or nothing', async () => {
+    const log = key('limit')
+    const hit = (cost: number): Hit => ({
+      id: randomUUID(),
+      nowMs: Date.now(),
+      limit: 5,
+      windowMs: 60_000,
+      cost,
+    })
+    const answers = []
+    for (const cost of [3, 3, 2, 1]) answers.push(await state().hit(log, hit(cost)))
+    expect(answers.map(({ allowed }) => allowed)).toEqual([true, false, true, false])
+    expect(answers.map(({ remaining }) => remaining)).toEqual([2, 2, 0, 0])
+    for (const cost of [0, 6, 1.5, Number.NaN])
+      await expect(state().hit(log, hit(cost))).rejects.toThrow(TypeError)
+  })
+
   test('every number raised is above all before it, in any field, and above the floor', async () => {
     const set = `numbers:${randomUUID()}`
     const first = await numbers().raise(set, ['all'], 0)

@@ -1,6 +1,7 @@
 // What features use: values and times in, versions made here.
 import type { Now } from '../../lib/time.ts'
 import { kindOf } from '../keys.ts'
+import type { Hit } from './sliding-log.ts'
 import type { Stamps } from './stamps.ts'
 import type { State } from './state.ts'
 import type { StateStore } from './state-store.ts'
@@ -67,6 +68,7 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
     },
     async hit(key, hit) {
       expectKind(key, 'log')
+      expectCost(hit)
       return store.hit(key, hit)
     },
   }
@@ -75,4 +77,10 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
 /** A key of another kind would be written, and never read back: that is a bug of whoever made the key. */
 function expectKind(key: string, kind: StateKind): void {
   if (kindOf(key) !== kind) throw new TypeError(`${key} is not declared as a ${kind} in keys.ts`)
+}
+
+/** A hit that costs more than there is at all could never be allowed: that is a bug of whoever set the limit. */
+function expectCost({ cost = 1, limit }: Hit): void {
+  if (!Number.isInteger(cost) || cost < 1 || cost > limit)
+    throw new TypeError(`a hit that costs ${cost} under a limit of ${limit}`)
 }

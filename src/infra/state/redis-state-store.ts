@@ -185,14 +185,14 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
 
     hit: (key, hit) =>
       call(async (client) => {
-        const { id, nowMs, limit, windowMs } = hit
-        const [allowed, count, leaves] = (await runScript(
+        const { id, nowMs, limit, windowMs, cost = 1 } = hit
+        const [allowed, count, leaves, grows] = (await runScript(
           client,
           HIT,
-          parts(key, nowMs, limit, windowMs, id),
-        )) as [number, number, Buffer]
+          parts(key, nowMs, limit, windowMs, id, cost),
+        )) as [number, number, Buffer, Buffer]
         const leavesMs = Number(leaves) < 0 ? undefined : Number(leaves)
-        return hitResult({ allowed: allowed === 1, count, leavesMs }, hit)
+        return hitResult({ allowed: allowed === 1, count, leavesMs, growsMs: Number(grows) }, hit)
       }),
 
     raise: (key, fields, floor) =>

@@ -99,21 +99,25 @@ while redis.call('HLEN', KEYS[1]) > 1000 do
 end
 return value`)
 
-// The exact sliding log: one member a hit, scored by its time. The same as slide() in sliding-log.ts.
-//   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] id of the hit
-//   returns { 1 when counted else 0, hits in the window, time of the oldest hit that must leave before the next, or -1 }
+// The exact sliding log: as many members as a hit costs, scored by its time. The same as slide() in sliding-log.ts.
+//   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] id of the hit, [5] what it costs
+//   returns { 1 when counted else 0, hits in the window, time of the hit that must leave before the next such one or -1,
+//     time of the hit that leaves before more is free }
 export const HIT = script(`
-local now, limit, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now, limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
 local count = redis.call('ZCARD', KEYS[1])
+local function at(rank)
+  if rank < 0 then return '-1' end
+  return redis.call('ZRANGE', KEYS[1], rank, rank, 'WITHSCORES')[2]
+end
 local allowed = 0
-if count < limit then
+if count + cost <= limit then
   redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
-  local last = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]) -- ahead of now: the clock was set back
+  for i = 1, cost - 1 do redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4] .. ':' .. i) end
+  count = count + cost
+  local last = tonumber(at(count - 1)) -- ahead of now: the clock was set back
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', last - now + window))
-  count = count + 1
   allowed = 1
 end
-local leaves = '-1'
-if count >= limit then leaves = redis.call('ZRANGE', KEYS[1], count - limit, count - limit, 'WITHSCORES')[2] end
-return { allowed, count, leaves }`)
+return { allowed, count, at(count - limit + cost - 1), at(math.max(0, count - limit)) }`)

@@ -39,6 +39,6 @@ export interface State {
   include(key: string, member: string, ttlMs: number): Promise<void>
   /** The members whose time has not ended. */
   members(key: string): Promise<readonly string[]>
-  /** Counts one hit unless the window that ends now already holds `limit`. */
+  /** Counts the hit, all it costs or nothing, unless the window that ends now would hold more than `limit`. */
   hit(key: string, hit: Hit): Promise<HitResult>
 }

@@ -1,0 +1,31 @@
+// The limits, as one table. A policy is one or more windows, all of which must allow; those that refuse most come first.
+// Every limit is at most 1,000: the log of a window holds that many entries.
+import type { Policy } from '../../infra/limiter.ts'
+import { HOUR, MINUTE } from '../../lib/time.ts'
+
+/** One window of a policy, and for whom hits are counted together. */
+export type Rule = Policy & (ForEach | ForAll)
+
+interface ForEach {
+  /** `client`: the user, else the session, else the address. `address`: always the address, which logging out does not change. */
+  readonly per: 'client' | 'address'
+  /** For all together who are known by an address that many share; without it the rule does not hold for them. */
+  readonly sharedLimit?: number
+}
+
+interface ForAll {
+  readonly per: 'everybody'
+}
+
+export const policies = {
+  /** Every change that is asked for under /api, unless its route names another policy. */
+  api: [
+    { name: 'api', per: 'client', limit: 120, windowMs: MINUTE, sharedLimit: 600 },
+    { name: 'api-hour', per: 'client', limit: 1_000, windowMs: HOUR },
+  ],
+  /** By address, because a new session costs nothing. Mobile networks put many phones behind one address. */
+  login: [{ name: 'login', per: 'address', limit: 30, windowMs: 15 * MINUTE, sharedLimit: 300 }],
+  webhooks: [{ name: 'webhooks', per: 'address', limit: 600, windowMs: MINUTE, sharedLimit: 600 }],
+  /** Without a token anybody may clear the cache, as runbooks do; so all together may do it this often. */
+  clears: [{ name: 'cache-clear', per: 'everybody', limit: 6, windowMs: MINUTE }],
+} as const satisfies Record<string, readonly Rule[]>
