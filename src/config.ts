@@ -51,6 +51,18 @@ const fileContents = z.string().transform((path, context) => {
   }
 })
 
+// Over http anybody on the way could name the user: that is for a server on this machine, as tests have.
+const issuer = z
+  .string()
+  .refine((value) => URL.canParse(value), 'must be a URL')
+  .transform((value) => new URL(value))
+  .refine(
+    ({ protocol, hostname }) =>
+      protocol === 'https:' ||
+      (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname)),
+    'must be https://, or http:// on this machine',
+  )
+
 // One entry for each variable of ours; what is not listed here is none of our business.
 const variables = {
   PORT: integer(1, 65_535).default(8080),
@@ -76,6 +88,19 @@ const variables = {
   REDIS_TTL: positive.default(300),
   MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
   ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  TELEGRAM_BOT_TOKEN: z
+    .string()
+    .regex(/^\d{1,16}:[\w-]{1,200}$/, 'must look like 123456789:AAE…, as BotFather gives it')
+    .optional(),
+  TELEGRAM_CLIENT_ID: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/, 'must be the Client ID that BotFather shows under Web Login')
+    .optional(),
+  TELEGRAM_CLIENT_SECRET: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,500}$/, 'must be the Client Secret that BotFather shows under Web Login')
+    .optional(),
+  TELEGRAM_ISSUER: issuer.default(new URL('https://oauth.telegram.org')),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -135,6 +160,12 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     }),
     memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
     adminToken: values.ADMIN_TOKEN,
+    telegram: Object.freeze({
+      botToken: values.TELEGRAM_BOT_TOKEN,
+      issuer: values.TELEGRAM_ISSUER,
+      clientId: values.TELEGRAM_CLIENT_ID,
+      clientSecret: values.TELEGRAM_CLIENT_SECRET,
+    }),
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),
