@@ -10,6 +10,11 @@ import { fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
+import { createSessionMiddleware } from './features/sessions/session-middleware.ts'
+import { createSessionRecords } from './features/sessions/session-records.ts'
+import { sessionRoutes } from './features/sessions/session-routes.ts'
+import { keepSecret } from './features/sessions/session-secret.ts'
+import { createSessionStore } from './features/sessions/session-store.ts'
 import { requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
@@ -19,6 +24,13 @@ import { openRoles } from './infra/roles.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
+
+const SESSIONS_ARE_KEPT = {
+  redis: 'the session store keeps sessions in Redis, and goes on in memory while it is away',
+  memory: 'the session store keeps sessions in memory, with a copy on disk: Redis is switched off',
+}
+/** Where requests have a session. */
+const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
 
 export interface App {
   /** Resolves with the port when connections are accepted. */
@@ -50,6 +62,13 @@ export function createApp(config: Config, log: Log): App {
   )
   const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
 
+  const sessionRecords = createSessionRecords({ state: roles.state.state })
+  const sessions = createSessionMiddleware({
+    store: createSessionStore({ records: sessionRecords }),
+    secrets: config.sessionSecrets ?? [keepSecret(config.dataDir, log)],
+    paths: SESSION_PATHS,
+  })
+
   const stats = () =>
     cacheStats(
       {
@@ -73,6 +92,8 @@ export function createApp(config: Config, log: Log): App {
       log,
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
+        sessions,
+        sessionRoutes({ records: sessionRecords }),
         referenceRoutes(reference),
         cacheAdminRoutes({
           cache,
@@ -102,6 +123,7 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start()
+      log.info(SESSIONS_ARE_KEPT[config.mode === 'memory' ? 'memory' : 'redis'])
       phase = 'serving'
       return port
     },

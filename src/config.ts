@@ -41,6 +41,10 @@ const redisUrl = z.string().transform((value, context): RedisTarget => {
   context.issues.push({ code: 'custom', message: target, input: value })
   return z.NEVER
 })
+const secrets = z
+  .string()
+  .transform((value) => value.split(',').map((secret) => secret.trim()))
+  .refine((all) => all.every(({ length }) => length >= 16), 'must have at least 16 characters between commas')
 const fileContents = z.string().transform((path, context) => {
   try {
     return readFileSync(path, 'utf8')
@@ -76,6 +80,7 @@ const variables = {
   REDIS_TTL: positive.default(300),
   MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
   ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  SESSION_SECRET: secrets.optional(),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -135,6 +140,8 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     }),
     memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
     adminToken: values.ADMIN_TOKEN,
+    /** The first one signs, each is believed; undefined: one is made, and kept in the data directory. */
+    sessionSecrets: values.SESSION_SECRET,
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),
