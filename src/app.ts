@@ -10,6 +10,17 @@ import { fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
+import { createLogIn } from './features/sessions/log-in.ts'
+import { createOwnSessions } from './features/sessions/own-sessions.ts'
+import { createLoginPage } from './features/sessions/pages/login-page.ts'
+import { loginPagesRoutes } from './features/sessions/pages/login-pages-routes.ts'
+import { createIdentify, createSessionMiddleware } from './features/sessions/session-middleware.ts'
+import { createSessionRecords } from './features/sessions/session-records.ts'
+import { sessionRoutes } from './features/sessions/session-routes.ts'
+import { keepSecret } from './features/sessions/session-secret.ts'
+import { createSessionStore } from './features/sessions/session-store.ts'
+import { createOidc } from './features/sessions/telegram/oidc.ts'
+import { telegramRoutes } from './features/sessions/telegram/telegram-routes.ts'
 import { requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
@@ -19,6 +30,13 @@ import { openRoles } from './infra/roles.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
+
+const SESSIONS_ARE_KEPT = {
+  redis: 'the session store keeps sessions in Redis, and goes on in memory while it is away',
+  memory: 'the session store keeps sessions in memory, with a copy on disk: Redis is switched off',
+}
+/** Where requests have a session. */
+const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
 
 export interface App {
   /** Resolves with the port when connections are accepted. */
@@ -50,6 +68,17 @@ export function createApp(config: Config, log: Log): App {
   )
   const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
 
+  const sessionRecords = createSessionRecords({ state: roles.state.state })
+  const sessionStore = createSessionStore({ records: sessionRecords })
+  const secrets = config.sessionSecrets ?? [keepSecret(config.dataDir, log)]
+  const sessions = createSessionMiddleware({ store: sessionStore, secrets, paths: SESSION_PATHS })
+  const identify = createIdentify(sessionStore)
+  const currentUser = (req: Parameters<typeof identify>[0]) => identify(req).user
+
+  const { botToken, issuer, clientId, clientSecret } = config.telegram
+  const oidc = clientId && clientSecret ? createOidc({ issuer, clientId, clientSecret }) : undefined
+  const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
+
   const stats = () =>
     cacheStats(
       {
@@ -73,6 +102,18 @@ export function createApp(config: Config, log: Log): App {
       log,
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
+        sessions,
+        sessionRoutes({ records: sessionRecords }),
+        telegramRoutes({
+          botToken,
+          oidc,
+          state: roles.state.state,
+          secrets,
+          logIn: createLogIn({ records: sessionRecords }),
+          currentUser,
+          answerRefusal: loginPage.answerRefusal,
+        }),
+        loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes(reference),
         cacheAdminRoutes({
           cache,
@@ -102,6 +143,7 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start()
+      log.info(SESSIONS_ARE_KEPT[config.mode === 'memory' ? 'memory' : 'redis'])
       phase = 'serving'
       return port
     },

@@ -41,6 +41,10 @@ const redisUrl = z.string().transform((value, context): RedisTarget => {
   context.issues.push({ code: 'custom', message: target, input: value })
   return z.NEVER
 })
+const secrets = z
+  .string()
+  .transform((value) => value.split(',').map((secret) => secret.trim()))
+  .refine((all) => all.every(({ length }) => length >= 16), 'must have at least 16 characters between commas')
 const fileContents = z.string().transform((path, context) => {
   try {
     return readFileSync(path, 'utf8')
@@ -88,6 +92,7 @@ const variables = {
   REDIS_TTL: positive.default(300),
   MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
   ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  SESSION_SECRET: secrets.optional(),
   TELEGRAM_BOT_TOKEN: z
     .string()
     .regex(/^\d{1,16}:[\w-]{1,200}$/, 'must look like 123456789:AAE…, as BotFather gives it')
@@ -160,6 +165,8 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     }),
     memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
     adminToken: values.ADMIN_TOKEN,
+    /** The first one signs, each is believed; undefined: one is made, and kept in the data directory. */
+    sessionSecrets: values.SESSION_SECRET,
     telegram: Object.freeze({
       botToken: values.TELEGRAM_BOT_TOKEN,
       issuer: values.TELEGRAM_ISSUER,

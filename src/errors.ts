@@ -26,6 +26,7 @@ export const tokenRequired = () =>
   new AppError('token_required', 401, 'Send the admin token: Authorization: Bearer <ADMIN_TOKEN>.', {
     'WWW-Authenticate': 'Bearer realm="samovar"',
   })
+export const notLoggedIn = () => new AppError('not_logged_in', 401, 'Log in first.')
 export const adminTokenUnset = () =>
   new AppError('admin_token_unset', 403, 'Only the admin may see this: set ADMIN_TOKEN and send it.')
 /** One code and one sentence for every reason, so that nobody learns from them how far a forgery came. */

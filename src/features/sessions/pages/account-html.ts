@@ -1,30 +1,19 @@
 // The page at /account: where its user is logged in, and out of what they can log out. Forms only, no script.
 import { Html, html } from '../../../lib/html.ts'
+import type { OwnSession } from '../own-sessions.ts'
 import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
 import { type PageLanguage, texts } from './texts.ts'
 
-/** One login of the user. */
-export interface Device {
-  readonly id: string
-  /** In words, such as `Chrome on Android`. */
-  readonly device: string
-  readonly address: string
-  readonly loggedInAt: string
-  readonly lastSeenAt: string
-  /** Whether it is the one that asks. */
-  readonly isCurrent: boolean
-}
-
 export interface AccountModel {
   language: PageLanguage
   user: User
-  devices: readonly Device[]
+  devices: readonly OwnSession[]
 }
 
 export function accountHtml({ language, user, devices }: AccountModel): string {
   const text = texts[language].account
-  const others = devices.some(({ isCurrent }) => !isCurrent)
+  const others = devices.some(({ current }) => !current)
   const main = html`<p><strong id="user">${user.name}</strong>${user.username ? ` @${user.username}` : ''}</p>
 <h2 id="devices-title">${text.devices}</h2>
 <ul class="devices" aria-labelledby="devices-title">
@@ -38,14 +27,15 @@ ${devices.map((device) => deviceHtml(language, device))}
 }
 
 // What a form says is in its address: a body that is not JSON is refused everywhere (http/parse.ts).
-function deviceHtml(language: PageLanguage, { id, ...device }: Device): Html {
+function deviceHtml(language: PageLanguage, session: OwnSession): Html {
   const text = texts[language].account
+  const { id, device = text.unknown, address = text.unknown, createdAt, lastSeenAt, current } = session
   const action = `/account/revoke?lang=${language}&id=${encodeURIComponent(id)}`
-  const button = html`<form method="post" action="${action}"><button class="quiet" aria-label="${text.revoke}: ${device.device}">${text.revoke}</button></form>`
-  return html`<li${new Html(device.isCurrent ? ' aria-current="true"' : '')}>
-  <div>${device.device}${device.isCurrent ? ` (${text.here})` : ''}
-    <small>${device.address} · ${text.since} ${time(device.loggedInAt)} · ${text.seen} ${time(device.lastSeenAt)}</small></div>
-  ${device.isCurrent ? new Html('') : button}
+  const button = html`<form method="post" action="${action}"><button class="quiet" aria-label="${text.revoke}: ${device}">${text.revoke}</button></form>`
+  return html`<li${new Html(current ? ' aria-current="true"' : '')}>
+  <div>${device}${current ? ` (${text.here})` : ''}
+    <small>${address} · ${text.since} ${time(createdAt)} · ${text.seen} ${time(lastSeenAt)}</small></div>
+  ${current ? new Html('') : button}
 </li>`
 }
 

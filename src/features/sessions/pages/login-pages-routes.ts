@@ -4,8 +4,10 @@ import { type Request, type Response, Router, static as serveStatic } from 'expr
 import { z } from 'zod'
 import { endpoint, parse } from '../../../http/parse.ts'
 import { MINUTE } from '../../../lib/time.ts'
+import type { OwnSessions } from '../own-sessions.ts'
 import type { User } from '../session.ts'
-import { accountHtml, type Device } from './account-html.ts'
+import { endSession } from '../session-middleware.ts'
+import { accountHtml } from './account-html.ts'
 import type { LoginPage } from './login-page.ts'
 import { languageOf, sendPage } from './page-language.ts'
 import { webappHtml } from './webapp-html.ts'
@@ -24,15 +26,10 @@ const revokeQuery = z.object({ id: z.string({ error: 'must be given once' }).min
 export interface LoginPagesParts {
   loginPage: LoginPage
   currentUser: (req: Request) => User | undefined
-  devices: (req: Request, user: User) => Promise<readonly Device[]>
-  /** Logs one of the user's devices out; another user's, or one that is gone, is left alone. */
-  revoke: (user: User, id: string) => Promise<unknown>
-  revokeOthers: (req: Request, user: User) => Promise<unknown>
-  logOut: (req: Request, res: Response) => Promise<unknown>
+  own: OwnSessions
 }
 
-export function loginPagesRoutes(parts: LoginPagesParts): Router {
-  const { loginPage, currentUser } = parts
+export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesParts): Router {
   const router = Router()
   const files = fileURLToPath(new URL('./static/', import.meta.url))
   router.use('/static/login', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
@@ -51,22 +48,22 @@ export function loginPagesRoutes(parts: LoginPagesParts): Router {
       const language = languageOf(req)
       const user = currentUser(req)
       if (!user) return res.set('Cache-Control', 'no-store').redirect(303, `/login?lang=${language}`)
-      sendPage(res, language, accountHtml({ language, user, devices: await parts.devices(req, user) }))
+      sendPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
     },
   })
 
   /** A form of /account: does it for the user, if there still is one, and shows the page again. */
-  function form(path: string, action: (req: Request, res: Response, user: User) => Promise<unknown>): void {
+  function form(path: string, action: (req: Request, res: Response) => Promise<unknown>): void {
     endpoint(router, path, {
       async post(req, res) {
-        const user = currentUser(req)
-        if (user) await action(req, res, user)
+        if (currentUser(req)) await action(req, res)
         res.set('Cache-Control', 'no-store').redirect(303, `/account?lang=${languageOf(req)}`)
       },
     })
   }
-  form('/account/revoke', (req, _res, user) => parts.revoke(user, parse(revokeQuery, req.query).id))
-  form('/account/revoke-others', (req, _res, user) => parts.revokeOthers(req, user))
-  form('/account/logout', (req, res) => parts.logOut(req, res))
+  // One that is gone already is as good as ended.
+  form('/account/revoke', (req, res) => own.end(req, res, parse(revokeQuery, req.query).id))
+  form('/account/revoke-others', (req) => own.endOthers(req))
+  form('/account/logout', endSession)
   return router
 }

@@ -16,8 +16,13 @@ const attemptSchema = z.object({
 })
 export type LoginAttempt = Omit<z.infer<typeof attemptSchema>, 'endsAtMs'>
 
-/** Remembers the attempt in this browser for ten minutes. */
-export function keepAttempt(req: Request, res: Response, attempt: LoginAttempt, secret: string): void {
+/** Remembers the attempt in this browser for ten minutes, signed with the first of the secrets. */
+export function keepAttempt(
+  req: Request,
+  res: Response,
+  attempt: LoginAttempt,
+  [secret = '']: readonly string[],
+): void {
   const text = JSON.stringify({ ...attempt, endsAtMs: Date.now() + LOGIN_LASTS_MS })
   const payload = Buffer.from(text).toString('base64url')
   const sealed = `${payload}.${signature(payload, secret).toString('base64url')}`

@@ -32,7 +32,7 @@ export interface TelegramParts {
   oidc: Oidc | undefined
   state: Pick<State, 'claim'>
   /** Sign the cookie of a login under way: the first one signs, all of them verify. */
-  secrets: readonly [string, ...string[]]
+  secrets: readonly string[]
   logIn: LogIn
   currentUser: (req: Request) => User | undefined
   /** Shows people a page where programs get the problem document. */
@@ -70,7 +70,7 @@ export function telegramRoutes(parts: TelegramParts): Router {
       const { return: returnTo = AFTER_LOGIN } = parse(startQuery, req.query)
       const attempt = newSecrets()
       const url = await oidc().startUrl(attempt, callbackOf(req))
-      keepAttempt(req, res, { ...attempt, returnTo }, secrets[0])
+      keepAttempt(req, res, { ...attempt, returnTo }, secrets)
       redirect(res, url.href)
     },
   })
