@@ -1,6 +1,7 @@
 // Logging in over HTTP in each of the three ways, with the real app and a Telegram of our own; and what is refused.
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { type BadToken, BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
+import { startRedis } from '../helpers/redis-server.ts'
 import {
   initDataFields,
   seconds,
@@ -153,6 +154,32 @@ describe('a login works once', () => {
     await expectRefused(await thief.get(callback))
   })
 })
+
+test('what was used before an outage of Redis is used during it, and the other way round', async () => {
+  const redis = await startRedis()
+  const alone = await startApp({ REDIS_URL: redis.url, ...telegram.env })
+  try {
+    await alone.untilStatus('redis')
+    const [before, during] = [await initData(), await initData()]
+    const callback = visit(alone)
+    const address = await callbackOf(callback)
+    expect((await visit(alone).post('/api/auth/telegram/webapp', { initData: before })).status).toBe(200)
+    await redis.kill()
+    await expectRefused(await visit(alone).post('/api/auth/telegram/webapp', { initData: before }))
+    expect((await visit(alone).post('/api/auth/telegram/webapp', { initData: during })).status).toBe(200)
+    expect((await callback.get(address)).status).toBe(303) // a login under way is in its browser
+    expect(await callback.userId()).toBe(ANNA)
+    await redis.start()
+    await alone.untilStatus('redis')
+    for (const used of [before, during]) {
+      await expectRefused(await visit(alone).post('/api/auth/telegram/webapp', { initData: used }))
+    }
+    expect(await callback.userId()).toBe(ANNA)
+  } finally {
+    await alone.close()
+    await redis.stop()
+  }
+}, 60_000)
 
 describe('refused with one code, whatever the reason', () => {
   test.each<[string, () => Promise<string>]>([
