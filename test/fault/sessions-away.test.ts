@@ -176,3 +176,30 @@ test('Redis is emptied while it runs, under traffic: 0 logged out, and it has ev
   expect(await strangerAnswers(lived.stayed)).toEqual({ 200: lived.stayed.length })
   expect(await strangerAnswers(lived.gone)).toEqual({ 401: 3 })
 })
+
+test('memory used up while Redis is away: nobody new, with 503, and nobody out', async () => {
+  const small = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0', memoryBudgetBytes: 256 * 1024 })
+  const full = await startSessions({ state: small.state })
+  try {
+    const early = createVisitor(full.url)
+    await early.logIn(`test:${randomUUID()}`)
+    let refused: Response | undefined
+    for (let i = 0; i < 2_000 && !refused; i += 1) {
+      const visitor = createVisitor(full.url)
+      const answer = await visitor.logIn(`test:${randomUUID()}`)
+      if (answer.status === 200) continue
+      refused = answer
+      expect(visitor.cookies.size).toBe(0)
+      expect((await visitor.get('/api/me')).status).toBe(401)
+    }
+    expect(refused?.status).toBe(503)
+    expect(refused?.headers.get('retry-after')).toBe('5')
+    expect(await refused?.json()).toMatchObject({ code: 'state_full' })
+    expect((await early.get('/api/me')).status).toBe(200)
+    expect((await early.post('/api/logout')).status).toBe(204)
+    expect((await early.get('/api/me')).status).toBe(401)
+  } finally {
+    await full.close()
+    await small.close()
+  }
+})
