@@ -129,6 +129,31 @@ test('Redis that comes back empty is seeded with everything', async () => {
   expect(lastOutage()?.note).toContain('empty')
 })
 
+test('Redis that is emptied while it answers has everything again, noticed by a read or by a write', async () => {
+  const [key, gone, seen, user] = [newKey('session'), newKey('session'), newKey('webhook'), newKey('revoked')]
+  for (const notice of [() => text(key), () => write(newKey('session'), 'x')]) {
+    await write(key, 'kept')
+    await write(gone, 'x')
+    await app.state.destroy(gone, LONG_MS)
+    await claim(seen, 'first')
+    await app.state.mark(user, 7, LONG_MS)
+    await filled()
+    await pause(1_100) // the offset is written once a second
+    const before = app.stateRole.outages.all().length
+    await redis.command('FLUSHALL')
+    await notice()
+    await eventually(() => expect(app.stateRole.outages.all().length).toBe(before + 1))
+    expect(lastOutage()).toMatchObject({ cause: expect.stringContaining('emptied'), lost: 0 })
+    await stranger(async (other) => {
+      expect(await text(key, other)).toBe('kept')
+      expect(await write(gone, 'again', other)).toBe(false)
+      expect(await claim(seen, 'stranger', other)).toBe(false)
+      expect(await other.state.marked(user)).toBe(7)
+    })
+  }
+  expect(app.stateRole.status().status).toBe('redis')
+})
+
 test('Redis set back to an older state: newer versions are put back, what was destroyed since is destroyed again', async () => {
   const [changed, destroyed] = [newKey('session'), newKey('session')]
   await write(changed, 'old')

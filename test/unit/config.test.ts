@@ -119,6 +119,24 @@ test('a near-miss of one of our names is a warning, other names are none of our 
   ])
 })
 
+describe('the secrets of sessions', () => {
+  test('none, one, or several of which the first signs', () => {
+    const secretsOf = (SESSION_SECRET: string) => readConfig({ SESSION_SECRET }, false).sessionSecrets
+    expect(secretsOf('')).toBeUndefined()
+    expect(secretsOf('a'.repeat(16))).toEqual(['a'.repeat(16)])
+    expect(secretsOf(`${'a'.repeat(16)}, ${'b'.repeat(20)}`)).toEqual(['a'.repeat(16), 'b'.repeat(20)])
+  })
+
+  test.each(['short', `${'a'.repeat(16)},`, `${'a'.repeat(16)},hush`])(
+    '%s is refused, and not repeated',
+    (given) => {
+      expect(problemsOf({ SESSION_SECRET: given })).toEqual([
+        'SESSION_SECRET must have at least 16 characters between commas',
+      ])
+    },
+  )
+})
+
 describe('Telegram', () => {
   test('is theirs unless said, and nothing of it is set', () => {
     const { telegram } = readConfig({}, false)

@@ -1,6 +1,7 @@
 // The state role: Redis while it answers, the standby while it does not. What Redis answers is copied to the standby;
 // what only the standby knows, or what nobody knows that Redis got, is in the journal before the caller has its answer.
 import type { Failover } from '../store/failover.ts'
+import type { Emptied } from './emptied.ts'
 import type { Journal } from './journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
@@ -12,6 +13,7 @@ export interface FailoverStateStoreOptions {
   standby: Standby
   journal: Journal
   failover: Failover
+  emptied: Emptied
   /** Told of each key that was written to Redis. */
   written: (key: string) => void
   /** Told that a number was raised which Redis does not have, or may not have: it is to be raised anew. */
@@ -19,7 +21,7 @@ export interface FailoverStateStoreOptions {
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, written, raisedAway } = options
+  const { redis, standby, journal, failover, emptied, written, raisedAway } = options
 
   /** In memory, and in the journal when it changed anything: both before this returns, so that no merge falls between. */
   function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
@@ -60,9 +62,11 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       key,
       (store) => store.find(key),
       async () => {
-        const before = standby.kept(key)?.value
+        const [before, emptiedBefore] = [standby.kept(key)?.value, emptied.times()]
         const found = await redis.find(key)
         if (found) standby.absorb(key, found)
+        else if (before && ((await emptied.look()) || emptied.times() > emptiedBefore))
+          return inMemory(key, (store) => store.find(key))
         // Gone from Redis, unless it was written here while we asked.
         else if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
         return found

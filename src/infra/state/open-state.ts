@@ -8,6 +8,7 @@ import { quietly } from '../store/store.ts'
 import { createChanges } from './changes.ts'
 import { createState } from './create-state.ts'
 import { createDiskCopy } from './disk-copy.ts'
+import { createEmptied } from './emptied.ts'
 import { createFacts } from './facts.ts'
 import { createFailoverStateStore } from './failover-state-store.ts'
 import { createJournal } from './journal.ts'
@@ -93,13 +94,27 @@ export function openState(options: StateRoleOptions): StateRole {
       },
       outageBegan: (cause, atMs) => outages.began('state', cause, atMs),
       returned(servedCalls, atMs) {
-        const { returned, removed, ...report } = merge.takeReport()
-        const note = noteOf({ returned, removed, coverage: standby.coverage() })
         void quietly(fill())
-        return outages.ended('state', { servedCalls, ...report, lost: files?.unreadable() ?? 0, note }, atMs)
+        return endOutage(servedCalls, atMs)
       },
     },
     log,
+  })
+  function endOutage(servedCalls: number, atMs: number) {
+    const { returned, removed, ...report } = merge.takeReport()
+    const note = noteOf({ returned, removed, coverage: standby.coverage() })
+    return outages.ended('state', { servedCalls, ...report, lost: files?.unreadable() ?? 0, note }, atMs)
+  }
+  const emptied = createEmptied({
+    isAnotherLife: merge.isAnotherLife,
+    async seed() {
+      const noticedAtMs = Date.now()
+      await clears?.synchronize()
+      await merge.run(0) // what others write to it meanwhile stays
+      if (!failover.isRedis()) return // then that outage's report tells of it
+      outages.began('state', 'emptied: Redis lost its keys while it answered', noticedAtMs)
+      endOutage(0, Date.now())
+    },
   })
   const written = (key: string) => {
     recent.add(key)
@@ -109,7 +124,7 @@ export function openState(options: StateRoleOptions): StateRole {
   const raisedAway = () => {
     hasRaisedAway = true
   }
-  const store = createFailoverStateStore({ redis, standby, journal, failover, written, raisedAway })
+  const store = createFailoverStateStore({ redis, standby, journal, failover, emptied, written, raisedAway })
   const changes = createChanges({ redis, standby, journal })
   let clears: StateClears | undefined
 
@@ -130,7 +145,7 @@ export function openState(options: StateRoleOptions): StateRole {
     if (!failover.isRedis()) return
     if (clears?.isPending()) await clears.synchronize()
     await merge.settle()
-    await merge.tick()
+    if (!(await merge.tick())) await emptied.look()
     await changes.follow()
     if (isFillOwed) await fill()
   }

@@ -37,8 +37,10 @@ export interface StateMerge {
   takeReport(): MergeReport
   /** Copies what Redis has into the standby. */
   fill(): Promise<void>
-  /** Moves the offset on, if anything was written since. */
-  tick(): Promise<void>
+  /** Whether Redis is not in the life we know, or behind it: it lost its keys since. */
+  isAnotherLife(): Promise<boolean>
+  /** Moves the offset on, if anything was written since. False when it was behind where we had it. */
+  tick(): Promise<boolean>
   /** Something was written to Redis. */
   wrote(): void
 }
@@ -61,7 +63,7 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
   /** Finds out what Redis is now; everything it may have lost goes into the journal. */
   async function examine(awaySinceMs: number): Promise<Return> {
     const life = await redis.life()
-    const [knownEpoch, knownOffset] = [facts.get('epoch'), Number(facts.get('offset') ?? 0)]
+    const [knownEpoch, knownOffset] = knownLife()
     const returned = compare(life, knownEpoch, knownOffset)
     if (returned === 'empty' || returned === 'older') {
       const versions = [...standby.keys()].flatMap((key) => entryOf(key))
@@ -79,6 +81,8 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     remember(await redis.life())
     return returned
   }
+
+  const knownLife = (): [string | undefined, number] => [facts.get('epoch'), Number(facts.get('offset') ?? 0)]
 
   function remember({ epoch, offset }: { epoch: string | undefined; offset: number }): void {
     if (epoch && facts.get('epoch') !== epoch) facts.set('epoch', epoch)
@@ -161,10 +165,18 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
       }
       standby.endFill()
     },
+    async isAnotherLife() {
+      const returned = compare(await redis.life(), ...knownLife())
+      return returned === 'empty' || returned === 'older'
+    },
     async tick() {
-      if (!hasWritten) return
+      if (!hasWritten) return true
       hasWritten = false
-      facts.set('offset', String(await redis.advance()))
+      const [, known] = knownLife()
+      const offset = await redis.advance()
+      if (offset <= known) return false
+      facts.set('offset', String(offset))
+      return true
     },
     wrote() {
       hasWritten = true
