@@ -89,7 +89,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
         // Not authorizationCodeGrant, which insists on a nonce in the token: see below.
         (await openid.genericGrantRequest(server, 'authorization_code', parameters)).claims(),
       )
-      // Telegram has been seen to leave the nonce out of its tokens. What is there must be ours; where none is, the
+      // Telegram is reported to leave the nonce out of its tokens. What is there must be ours; where none is, the
       // verifier ties the code, and so the token, to this browser (RFC 9700, 2.1.1).
       if (!claims || (claims.nonce !== undefined && claims.nonce !== secrets.nonce)) throw loginRefused()
       // `sub` is another number, made up for each bot: the one the other two ways know is `id`.

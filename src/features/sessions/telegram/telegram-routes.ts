@@ -128,7 +128,6 @@ export function telegramRoutes(parts: TelegramParts): Router {
 
 const callbackOf = (req: Request) => `${req.protocol}://${req.host}/api/auth/telegram/callback`
 
-// What was in the address stays between Telegram and us: no cache keeps it, no other site is told.
 function redirect(res: Response, to: string): void {
-  res.set({ 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' }).redirect(303, to)
+  res.set('Cache-Control', 'no-store').redirect(303, to)
 }
