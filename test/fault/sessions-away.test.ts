@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { keepSecret } from '../../src/features/sessions/session-secret.ts'
+import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { recordLog } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -175,6 +176,39 @@ test('Redis is emptied while it runs, under traffic: 0 logged out, and it has ev
   expect(process.stateRole.status().status).toBe('redis')
   expect(await strangerAnswers(lived.stayed)).toEqual({ 200: lived.stayed.length })
   expect(await strangerAnswers(lived.gone)).toEqual({ 401: 3 })
+})
+
+test('logged out everywhere: also where another process, cut off, took a login that nobody else knew of', async () => {
+  const other = await openProcess({ cacheUrl: redis.url })
+  await other.untilStatus('redis')
+  const there = await startSessions({ state: other.state, secrets: [keepSecret(dataDir, recordLog().log)] })
+  try {
+    const user = `test:${randomUUID()}`
+    const [here, early, late] = [
+      createVisitor(() => app.url),
+      createVisitor(there.url),
+      createVisitor(there.url),
+    ]
+    await here.logIn(user)
+    await redis.kill()
+    await process.untilStatus('memory')
+    await other.untilStatus('memory')
+    await early.logIn(user)
+    await pause(2)
+    expect((await here.delete('/api/sessions')).status).toBe(204)
+    await pause(2)
+    await late.logIn(user)
+    expect(await answersTo([early, late])).toEqual({ 200: 2 }) // they cannot know yet
+    await redis.start()
+    await process.untilStatus('redis')
+    await other.untilStatus('redis')
+    expect([(await early.get('/api/me')).status, (await late.get('/api/me')).status]).toEqual([401, 200])
+    expect(await strangerAnswers([early])).toEqual({ 401: 1 })
+    expect(await strangerAnswers([late])).toEqual({ 200: 1 })
+  } finally {
+    await there.close()
+    await other.close()
+  }
 })
 
 test('memory used up while Redis is away: nobody new, with 503, and nobody out', async () => {
