@@ -13,6 +13,17 @@ import { fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
+import { createLogIn } from './features/sessions/log-in.ts'
+import { createOwnSessions } from './features/sessions/own-sessions.ts'
+import { createLoginPage } from './features/sessions/pages/login-page.ts'
+import { loginPagesRoutes } from './features/sessions/pages/login-pages-routes.ts'
+import { createIdentify, createSessionMiddleware } from './features/sessions/session-middleware.ts'
+import { createSessionRecords } from './features/sessions/session-records.ts'
+import { sessionRoutes } from './features/sessions/session-routes.ts'
+import { keepSecret } from './features/sessions/session-secret.ts'
+import { createSessionStore } from './features/sessions/session-store.ts'
+import { createOidc } from './features/sessions/telegram/oidc.ts'
+import { telegramRoutes } from './features/sessions/telegram/telegram-routes.ts'
 import { hasToken, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
@@ -22,6 +33,13 @@ import { openRoles } from './infra/roles.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
+
+const SESSIONS_ARE_KEPT = {
+  redis: 'the session store keeps sessions in Redis, and goes on in memory while it is away',
+  memory: 'the session store keeps sessions in memory, with a copy on disk: Redis is switched off',
+}
+/** Where requests have a session. */
+const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
 
 export interface App {
   /** Resolves with the port when connections are accepted. */
@@ -46,18 +64,32 @@ export function createApp(config: Config, log: Log): App {
       log,
     }),
   )
-  const { adminToken } = config
-  const limits = createLimits({
-    limiter: createLimiter({ state: roles.state.state }),
-    sharedAddresses: createSharedAddresses({ log }),
-    identify: () => ({}),
-    isAdmin: (req) => adminToken !== undefined && hasToken(req.headers.authorization, adminToken),
-  })
-
   const countries = scope.add(
     openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
   )
   const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
+
+  const sessionRecords = createSessionRecords({ state: roles.state.state })
+  const sessionStore = createSessionStore({ records: sessionRecords })
+  const secrets = config.sessionSecrets ?? [keepSecret(config.dataDir, log)]
+  const sessions = createSessionMiddleware({ store: sessionStore, secrets, paths: SESSION_PATHS })
+  const identify = createIdentify(sessionStore)
+  const currentUser = (req: Parameters<typeof identify>[0]) => identify(req).user
+
+  const { adminToken } = config
+  const limits = createLimits({
+    limiter: createLimiter({ state: roles.state.state }),
+    sharedAddresses: createSharedAddresses({ log }),
+    identify(req) {
+      const { user, session } = identify(req)
+      return { ...(user && { user: user.id }), ...(session !== undefined && { session }) }
+    },
+    isAdmin: (req) => adminToken !== undefined && hasToken(req.headers.authorization, adminToken),
+  })
+
+  const { botToken, issuer, clientId, clientSecret } = config.telegram
+  const oidc = clientId && clientSecret ? createOidc({ issuer, clientId, clientSecret }) : undefined
+  const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
 
   const stats = () =>
     cacheStats(
@@ -82,7 +114,20 @@ export function createApp(config: Config, log: Log): App {
       log,
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
-        limits.limitChanges(['/api/cache/clear']),
+        sessions,
+        limits.limitChanges(['/api/cache/clear', '/api/auth']),
+        sessionRoutes({ records: sessionRecords }),
+        telegramRoutes({
+          botToken,
+          oidc,
+          state: roles.state.state,
+          secrets,
+          logIn: createLogIn({ records: sessionRecords }),
+          currentUser,
+          limitLogins: limits.limitBy(policies.login),
+          answerRefusal: loginPage.answerRefusal,
+        }),
+        loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes(reference),
         cacheAdminRoutes({
           cache,
@@ -112,6 +157,7 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start()
+      log.info(SESSIONS_ARE_KEPT[config.mode === 'memory' ? 'memory' : 'redis'])
       phase = 'serving'
       return port
     },

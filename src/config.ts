@@ -41,6 +41,10 @@ const redisUrl = z.string().transform((value, context): RedisTarget => {
   context.issues.push({ code: 'custom', message: target, input: value })
   return z.NEVER
 })
+const secrets = z
+  .string()
+  .transform((value) => value.split(',').map((secret) => secret.trim()))
+  .refine((all) => all.every(({ length }) => length >= 16), 'must have at least 16 characters between commas')
 const fileContents = z.string().transform((path, context) => {
   try {
     return readFileSync(path, 'utf8')
@@ -50,6 +54,18 @@ const fileContents = z.string().transform((path, context) => {
     return z.NEVER
   }
 })
+
+// Over http anybody on the way could name the user: that is for a server on this machine, as tests have.
+const issuer = z
+  .string()
+  .refine((value) => URL.canParse(value), 'must be a URL')
+  .transform((value) => new URL(value))
+  .refine(
+    ({ protocol, hostname }) =>
+      protocol === 'https:' ||
+      (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname)),
+    'must be https://, or http:// on this machine',
+  )
 
 // One entry for each variable of ours; what is not listed here is none of our business.
 const variables = {
@@ -76,6 +92,20 @@ const variables = {
   REDIS_TTL: positive.default(300),
   MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
   ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  SESSION_SECRET: secrets.optional(),
+  TELEGRAM_BOT_TOKEN: z
+    .string()
+    .regex(/^\d{1,16}:[\w-]{1,200}$/, 'must look like 123456789:AAE…, as BotFather gives it')
+    .optional(),
+  TELEGRAM_CLIENT_ID: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/, 'must be the Client ID that BotFather shows under Web Login')
+    .optional(),
+  TELEGRAM_CLIENT_SECRET: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,500}$/, 'must be the Client Secret that BotFather shows under Web Login')
+    .optional(),
+  TELEGRAM_ISSUER: issuer.default(new URL('https://oauth.telegram.org')),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -135,6 +165,14 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     }),
     memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
     adminToken: values.ADMIN_TOKEN,
+    /** The first one signs, each is believed; undefined: one is made, and kept in the data directory. */
+    sessionSecrets: values.SESSION_SECRET,
+    telegram: Object.freeze({
+      botToken: values.TELEGRAM_BOT_TOKEN,
+      issuer: values.TELEGRAM_ISSUER,
+      clientId: values.TELEGRAM_CLIENT_ID,
+      clientSecret: values.TELEGRAM_CLIENT_SECRET,
+    }),
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),

@@ -26,8 +26,18 @@ export const tokenRequired = () =>
   new AppError('token_required', 401, 'Send the admin token: Authorization: Bearer <ADMIN_TOKEN>.', {
     'WWW-Authenticate': 'Bearer realm="samovar"',
   })
+export const notLoggedIn = () => new AppError('not_logged_in', 401, 'Log in first.')
 export const adminTokenUnset = () =>
   new AppError('admin_token_unset', 403, 'Only the admin may see this: set ADMIN_TOKEN and send it.')
+/** One code and one sentence for every reason, so that nobody learns from them how far a forgery came. */
+export const loginRefused = (options?: ErrorOptions) =>
+  new AppError(
+    'login_refused',
+    401,
+    'This login was not confirmed by Telegram, is too old, or was used before. Log in again.',
+    {},
+    options,
+  )
 export const crossSite = () =>
   new AppError('cross_site', 403, 'A page of another site may not change anything here.')
 export const notFound = (what: string) => new AppError('not_found', 404, `${what} does not exist.`)
@@ -42,6 +52,16 @@ export const tooMany = (retryAfterMs: number) =>
   })
 export const internal = () =>
   new AppError('internal', 500, 'Something broke here; the log has the requestId.')
+export const notConfigured = (variables: string) =>
+  new AppError('not_configured', 501, `This way to log in is not set up: set ${variables}.`)
+export const telegramUnavailable = (options?: ErrorOptions) =>
+  new AppError(
+    'telegram_unavailable',
+    503,
+    'Telegram does not answer as it should. Try again in a moment.',
+    { 'Retry-After': '5' },
+    options,
+  )
 export const sourceFailed = (options?: ErrorOptions) =>
   new AppError(
     'source_failed',

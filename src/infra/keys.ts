@@ -44,8 +44,11 @@ const kinds = {
   limit: 'log',
 } as const
 
+/** The first word of a key of the state role. */
+export type KeyWord = keyof typeof kinds
+
 export function kindOf(key: string): (typeof kinds)[keyof typeof kinds] | undefined {
-  return kinds[key.slice(0, key.indexOf(':')) as keyof typeof kinds]
+  return kinds[key.slice(0, key.indexOf(':')) as KeyWord]
 }
 
 /** The field of `keys.generations` that holds the last clear of that scope. */

@@ -121,6 +121,16 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     expect(members).not.toContain('m49')
   })
 
+  test('what was written is listed by its first word', async () => {
+    const [name, other] = [key('session'), key('sessions')]
+    await state().write(name, bytes('x'), 60_000)
+    await state().include(other, 'm', 60_000)
+    const listed = await state().list('session')
+    expect(listed).toContain(name)
+    expect(listed).not.toContain(other)
+    expect(await state().list('sessions')).toContain(other)
+  })
+
   test('a mark only grows', async () => {
     const name = key('revoked')
     expect(await state().marked(name)).toBeUndefined()

@@ -118,3 +118,51 @@ test('a near-miss of one of our names is a warning, other names are none of our 
     'admin_token is not a variable of Samovar; did you mean ADMIN_TOKEN?',
   ])
 })
+
+describe('the secrets of sessions', () => {
+  test('none, one, or several of which the first signs', () => {
+    const secretsOf = (SESSION_SECRET: string) => readConfig({ SESSION_SECRET }, false).sessionSecrets
+    expect(secretsOf('')).toBeUndefined()
+    expect(secretsOf('a'.repeat(16))).toEqual(['a'.repeat(16)])
+    expect(secretsOf(`${'a'.repeat(16)}, ${'b'.repeat(20)}`)).toEqual(['a'.repeat(16), 'b'.repeat(20)])
+  })
+
+  test.each(['short', `${'a'.repeat(16)},`, `${'a'.repeat(16)},hush`])(
+    '%s is refused, and not repeated',
+    (given) => {
+      expect(problemsOf({ SESSION_SECRET: given })).toEqual([
+        'SESSION_SECRET must have at least 16 characters between commas',
+      ])
+    },
+  )
+})
+
+describe('Telegram', () => {
+  test('is theirs unless said, and nothing of it is set', () => {
+    const { telegram } = readConfig({}, false)
+    expect(telegram.issuer.href).toBe('https://oauth.telegram.org/')
+    expect(telegram).toMatchObject({ botToken: undefined, clientId: undefined, clientSecret: undefined })
+  })
+
+  test.each(['https://login.example', 'http://127.0.0.1:4000', 'http://localhost:4000', 'http://[::1]:4000'])(
+    'the issuer %s is fine',
+    (TELEGRAM_ISSUER) => {
+      expect(problemsOf({ TELEGRAM_ISSUER })).toEqual([])
+    },
+  )
+
+  test.each([
+    ['TELEGRAM_ISSUER', 'http://oauth.telegram.org'],
+    ['TELEGRAM_ISSUER', 'http://127.0.0.1.evil.example'],
+    ['TELEGRAM_ISSUER', 'ftp://127.0.0.1'],
+    ['TELEGRAM_ISSUER', 'oauth.telegram.org'],
+    ['TELEGRAM_BOT_TOKEN', 'AAH-secret-without-a-number'],
+    ['TELEGRAM_BOT_TOKEN', '123:secret with spaces'],
+    ['TELEGRAM_CLIENT_ID', 'a b'],
+    ['TELEGRAM_CLIENT_SECRET', 'secret with spaces'],
+  ])('%s=%s is one problem, which does not repeat the value', (name, value) => {
+    const problems = problemsOf({ [name]: value })
+    expect(problems).toEqual([expect.stringContaining(`${name} must`)])
+    expect(problems[0]).not.toContain(value)
+  })
+})

@@ -23,8 +23,8 @@ export const policies = {
     { name: 'api', per: 'client', limit: 120, windowMs: MINUTE, sharedLimit: 600 },
     { name: 'api-hour', per: 'client', limit: 1_000, windowMs: HOUR },
   ],
-  /** By address, because a new session costs nothing. Mobile networks put many phones behind one address. */
-  login: [{ name: 'login', per: 'address', limit: 30, windowMs: 15 * MINUTE, sharedLimit: 300 }],
+  /** By address, because a new session costs nothing. Mobile networks put many phones behind one, and a login may be two requests. */
+  login: [{ name: 'login', per: 'address', limit: 60, windowMs: 15 * MINUTE, sharedLimit: 600 }],
   webhooks: [{ name: 'webhooks', per: 'address', limit: 600, windowMs: MINUTE, sharedLimit: 600 }],
   /** Without a token anybody may clear the cache, as runbooks do; so all together may do it this often. */
   clears: [{ name: 'cache-clear', per: 'everybody', limit: 6, windowMs: MINUTE }],

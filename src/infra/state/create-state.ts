@@ -10,10 +10,12 @@ import type { Kept, StateKind, StateRecord, StateValue } from './state-value.ts'
 export interface StateOptions {
   store: StateStore
   stamps: Stamps
+  /** Every key of the standby. */
+  known: () => Iterable<string>
   now?: Now
 }
 
-export function createState({ store, stamps, now = Date.now }: StateOptions): State {
+export function createState({ store, stamps, known, now = Date.now }: StateOptions): State {
   const record = (bytes: Buffer | undefined, ttlMs: number): Kept<StateRecord> => ({
     value: { kind: 'record', stamp: stamps.next(), bytes },
     expiresAtMs: now() + ttlMs,
@@ -71,6 +73,7 @@ export function createState({ store, stamps, now = Date.now }: StateOptions): St
       expectCost(hit)
       return store.hit(key, hit)
     },
+    list: async (word) => [...known()].filter((key) => key.startsWith(`${word}:`)),
   }
 }
 

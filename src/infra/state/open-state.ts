@@ -52,7 +52,7 @@ export function openState(options: StateRoleOptions): StateRole {
     const status = switchedOff(Date.now())
     return {
       ...shared,
-      state: createState({ store: standby, stamps }),
+      state: createState({ store: standby, stamps, known: standby.keys }),
       numbers: {
         store: standby,
         redis: standby,
@@ -149,7 +149,7 @@ export function openState(options: StateRoleOptions): StateRole {
 
   return {
     ...shared,
-    state: createState({ store, stamps }),
+    state: createState({ store, stamps, known: standby.keys }),
     numbers: {
       store,
       redis,

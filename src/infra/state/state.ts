@@ -1,5 +1,6 @@
 // The contract of the state role: what must be neither lost nor evicted, and outlives its Redis.
 // Made by create-state.ts over a StateStore (state-store.ts), which knows where the keys are.
+import type { KeyWord } from '../keys.ts'
 import type { Hit, HitResult } from './sliding-log.ts'
 import type { Stamp } from './state-value.ts'
 
@@ -41,4 +42,6 @@ export interface State {
   members(key: string): Promise<readonly string[]>
   /** Counts the hit, all it costs or nothing, unless the window that ends now would hold more than `limit`. */
   hit(key: string, hit: Hit): Promise<HitResult>
+  /** The keys with this first word that this process knows: all, while its copy is full. Some may be destroyed. */
+  list(word: KeyWord): Promise<readonly string[]>
 }

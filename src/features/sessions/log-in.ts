@@ -1,0 +1,33 @@
+// Logging in: a new session id, so that nobody who knew the old one is logged in by it.
+import { deviceOf } from './device.ts'
+import type { LogIn, Login } from './session.ts'
+import { regenerateSession, saveSession } from './session-middleware.ts'
+import type { SessionRecords } from './session-records.ts'
+
+// A frame's cookies are another site's: without these two a browser does not keep them there.
+const IN_FRAME = { sameSite: 'none', partitioned: true } as const
+
+export interface LogInParts {
+  records: Pick<SessionRecords, 'loginAtMs'>
+}
+
+export function createLogIn({ records }: LogInParts): LogIn {
+  return async function logIn(req, user, { inFrame }) {
+    try {
+      await regenerateSession(req)
+      const login: Login = {
+        user,
+        loggedInAtMs: await records.loginAtMs(user.id),
+        device: deviceOf(req.headers['user-agent']),
+        address: (req.ip ?? '').replace(/^::ffff:/, ''),
+      }
+      Object.assign(req.session, login)
+      // Over plain HTTP no browser takes SameSite=None.
+      if (inFrame && req.secure) Object.assign(req.session.cookie, IN_FRAME)
+      await saveSession(req)
+    } catch (error) {
+      Reflect.deleteProperty(req, 'session') // neither stored nor sent when the refusal is answered
+      throw error
+    }
+  }
+}

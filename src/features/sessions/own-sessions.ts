@@ -1,0 +1,90 @@
+// A user's own sessions, as the API and the page at /account show and end them.
+import type { Request, Response } from 'express'
+import { notLoggedIn } from '../../errors.ts'
+import type { User } from './session.ts'
+import { endSession, saveSession } from './session-middleware.ts'
+import { hashOf, publicIdOf } from './session-record.ts'
+import type { KnownSession, SessionRecords } from './session-records.ts'
+
+export interface OwnSession {
+  readonly id: string
+  /** In words: `Chrome on Android`. */
+  readonly device: string | undefined
+  readonly address: string | undefined
+  readonly createdAt: string
+  readonly lastSeenAt: string
+  readonly current: boolean
+}
+
+/** Every method throws not_logged_in for a visitor. */
+export interface OwnSessions {
+  /** The one used last comes first. */
+  list(req: Request): Promise<OwnSession[]>
+  /** False when the user has no session of that id. */
+  end(req: Request, res: Response, id: string): Promise<boolean>
+  endOthers(req: Request): Promise<void>
+  endAll(req: Request, res: Response): Promise<void>
+}
+
+export function createOwnSessions({ records }: { records: SessionRecords }): OwnSessions {
+  return {
+    async list(req) {
+      const sessions = await records.ofUser(userOf(req).id)
+      const own = hashOf(req.session.id)
+      sessions.sort((a, b) => b.record.seenAtMs - a.record.seenAtMs)
+      return sessions.map((known) => described(known, own))
+    },
+
+    async end(req, res, id) {
+      const sessions = await records.ofUser(userOf(req).id)
+      const meant = sessions.find(({ hash }) => publicIdOf(hash) === id)
+      if (!meant) return false
+      if (meant.hash === hashOf(req.session.id)) await endSession(req, res)
+      else await records.end(meant.hash)
+      return true
+    },
+
+    async endOthers(req) {
+      const { id: userId } = userOf(req)
+      const sessions = await records.ofUser(userId)
+      const upToMs = lastLoginMs(sessions, req)
+      req.session.loggedInAtMs = upToMs + 1
+      await saveSession(req)
+      await records.revoke(userId, upToMs)
+      const own = hashOf(req.session.id)
+      await Promise.all(sessions.filter(({ hash }) => hash !== own).map(({ hash }) => records.end(hash)))
+    },
+
+    // Revoked first: that also ends those that nobody here knows of, because another process made them in an outage.
+    async endAll(req, res) {
+      const { id: userId } = userOf(req)
+      const sessions = await records.ofUser(userId)
+      await records.revoke(userId, lastLoginMs(sessions, req))
+      await Promise.all(sessions.map(({ hash }) => records.end(hash)))
+      await endSession(req, res)
+    },
+  }
+}
+
+export function userOf({ session }: Request): User {
+  if (!session.user) throw notLoggedIn()
+  return session.user
+}
+
+/** No session of the user is later, also where another machine's clock is ahead of ours. */
+function lastLoginMs(sessions: readonly KnownSession[], { session }: Request): number {
+  const logins = sessions.map(({ record }) => record.fields.loggedInAtMs ?? 0)
+  return Math.max(Date.now(), session.loggedInAtMs ?? 0, ...logins)
+}
+
+function described({ hash, record }: KnownSession, own: string): OwnSession {
+  const { device, address } = record.fields
+  return {
+    id: publicIdOf(hash),
+    device,
+    address,
+    createdAt: new Date(record.createdAtMs).toISOString(),
+    lastSeenAt: new Date(record.seenAtMs).toISOString(),
+    current: hash === own,
+  }
+}

@@ -1,0 +1,42 @@
+// The page at /account: where its user is logged in, and out of what they can log out. Forms only, no script.
+import { Html, html } from '../../../lib/html.ts'
+import type { OwnSession } from '../own-sessions.ts'
+import type { User } from '../session.ts'
+import { documentHtml } from './document-html.ts'
+import { type PageLanguage, texts } from './texts.ts'
+
+export interface AccountModel {
+  language: PageLanguage
+  user: User
+  devices: readonly OwnSession[]
+}
+
+export function accountHtml({ language, user, devices }: AccountModel): string {
+  const text = texts[language].account
+  const others = devices.some(({ current }) => !current)
+  const main = html`<p><strong id="user">${user.name}</strong>${user.username ? ` @${user.username}` : ''}</p>
+<h2 id="devices-title">${text.devices}</h2>
+<ul class="devices" aria-labelledby="devices-title">
+${devices.map((device) => deviceHtml(language, device))}
+</ul>
+<div class="actions">
+  <form method="post" action="/account/logout?lang=${language}"><button>${text.logOut}</button></form>
+  ${others ? html`<form method="post" action="/account/revoke-others?lang=${language}"><button class="quiet">${text.revokeOthers}</button></form>` : new Html('')}
+</div>`
+  return documentHtml({ language, title: text.title, path: '/account', main })
+}
+
+// What a form says is in its address: a body that is not JSON is refused everywhere (http/parse.ts).
+function deviceHtml(language: PageLanguage, session: OwnSession): Html {
+  const text = texts[language].account
+  const { id, device = text.unknown, address = text.unknown, createdAt, lastSeenAt, current } = session
+  const action = `/account/revoke?lang=${language}&id=${encodeURIComponent(id)}`
+  const button = html`<form method="post" action="${action}"><button class="quiet" aria-label="${text.revoke}: ${device}">${text.revoke}</button></form>`
+  return html`<li${new Html(current ? ' aria-current="true"' : '')}>
+  <div>${device}${current ? ` (${text.here})` : ''}
+    <small>${address} · ${text.since} ${time(createdAt)} · ${text.seen} ${time(lastSeenAt)}</small></div>
+  ${current ? new Html('') : button}
+</li>`
+}
+
+const time = (iso: string) => html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`

@@ -1,0 +1,51 @@
+// The page at /login: the ways that are set up, or what to set when none is. Works without JavaScript but for the widget.
+import { Html, html } from '../../../lib/html.ts'
+import type { User } from '../session.ts'
+import { documentHtml } from './document-html.ts'
+import { type PageLanguage, texts } from './texts.ts'
+
+/** Why the page is shown instead of what was asked for. */
+export type LoginNotice = 'refused' | 'unavailable' | 'notConfigured'
+
+export interface LoginModel {
+  language: PageLanguage
+  user: User | undefined
+  notice: LoginNotice | undefined
+  /** Where OpenID Connect starts; undefined when it is not set up. */
+  oidcUrl: string | undefined
+  /** Where the widget is at Telegram; undefined when there is no bot, and so no Mini App either. */
+  widgetUrl: string | undefined
+}
+
+const nothing = new Html('')
+
+export function loginHtml(model: LoginModel): string {
+  const { language, user, notice } = model
+  const text = texts[language].login
+  const { working, refused, unavailable, notConfigured } = text
+  const words = JSON.stringify({ working, refused, unavailable, notConfigured })
+  const main = html`<p id="notice" class="notice" role="status" data-words="${words}"${new Html(notice ? '' : ' hidden')}>${notice ? text[notice] : ''}</p>
+${user ? html`<p>${text.already} <strong>${user.name}</strong>. <a href="/account?lang=${language}">${text.toAccount}</a></p>` : nothing}
+${model.oidcUrl || model.widgetUrl ? ways(model) : whatToSet(language)}`
+  return documentHtml({ language, title: text.title, path: '/login', script: 'login.js', main })
+}
+
+function ways({ language, oidcUrl, widgetUrl }: LoginModel): Html {
+  const text = texts[language].login
+  const widget =
+    widgetUrl &&
+    html`<p><a id="widget" href="${widgetUrl}">${text.widget}</a> <noscript><small>${text.widgetScript}</small></noscript></p>
+<p><small>${text.miniApp}</small></p>`
+  return html`<p>${text.intro}</p>
+${oidcUrl ? html`<p><a id="oidc" class="button" href="${oidcUrl}">${text.oidc}</a></p>` : nothing}
+${widget || nothing}`
+}
+
+function whatToSet(language: PageLanguage): Html {
+  const text = texts[language].login
+  return html`<p>${text.nothing}</p>
+<ul>
+  <li>${text.oidcNeeds} <code>TELEGRAM_CLIENT_ID</code>, <code>TELEGRAM_CLIENT_SECRET</code></li>
+  <li>${text.botNeeds} <code>TELEGRAM_BOT_TOKEN</code></li>
+</ul>`
+}

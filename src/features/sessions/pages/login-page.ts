@@ -1,0 +1,70 @@
+// Shows /login, also in place of a refusal when the one who is refused is a person and not a program.
+import type { ErrorRequestHandler, Request, Response } from 'express'
+import { AppError } from '../../../errors.ts'
+import type { Log } from '../../../log.ts'
+import { localPath } from '../return-path.ts'
+import type { User } from '../session.ts'
+import { type LoginNotice, loginHtml } from './login-html.ts'
+import { languageOf, sendPage } from './page-language.ts'
+
+const NOTICES: Readonly<Record<string, LoginNotice>> = {
+  login_refused: 'refused',
+  telegram_unavailable: 'unavailable',
+  not_configured: 'notConfigured',
+}
+
+export interface LoginPageParts {
+  hasOidc: boolean
+  botToken: string | undefined
+  issuer: URL
+  currentUser: (req: Request) => User | undefined
+  log: Log
+}
+
+export interface LoginPage {
+  show(req: Request, res: Response, notice?: LoginNotice): void
+  /** For a router of logins: a browser that was sent here gets the page, with the status of the refusal. */
+  answerRefusal: ErrorRequestHandler
+}
+
+export function createLoginPage({ hasOidc, botToken, issuer, currentUser, log }: LoginPageParts): LoginPage {
+  /** The widget without Telegram's script: its answer comes back after the '#' of /login (static/login.js). */
+  function widgetUrl(req: Request): string | undefined {
+    const botId = botToken?.split(':')[0]
+    if (!botId) return undefined
+    const origin = `${req.protocol}://${req.host}`
+    const url = new URL('auth', issuer)
+    const returnTo = `${origin}/login?lang=${languageOf(req)}`
+    url.search = new URLSearchParams({ bot_id: botId, origin, return_to: returnTo }).toString()
+    return url.href
+  }
+
+  function oidcUrl(req: Request): string {
+    const { return: given } = req.query
+    const returnTo = typeof given === 'string' ? localPath(given) : undefined
+    return `/api/auth/telegram/start${returnTo ? `?return=${encodeURIComponent(returnTo)}` : ''}`
+  }
+
+  function show(req: Request, res: Response, notice?: LoginNotice): void {
+    const language = languageOf(req)
+    const page = loginHtml({
+      language,
+      notice,
+      user: currentUser(req),
+      oidcUrl: hasOidc ? oidcUrl(req) : undefined,
+      widgetUrl: widgetUrl(req),
+    })
+    sendPage(res, language, page)
+  }
+
+  return {
+    show,
+    answerRefusal(error, req, res, next) {
+      const notice = error instanceof AppError ? NOTICES[error.code] : undefined
+      if (!notice || req.method !== 'GET' || req.accepts(['json', 'html']) !== 'html') return next(error)
+      if (error.status >= 500) log.warn({ requestId: req.id, path: req.path, err: error }, 'login failed')
+      res.status(error.status).set(error.headers)
+      show(req, res, notice)
+    },
+  }
+}

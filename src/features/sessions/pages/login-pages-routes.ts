@@ -1,0 +1,69 @@
+// GET /login, /login/webapp and /account, what the forms of /account post, and the static files of all three.
+import { fileURLToPath } from 'node:url'
+import { type Request, type Response, Router, static as serveStatic } from 'express'
+import { z } from 'zod'
+import { endpoint, parse } from '../../../http/parse.ts'
+import { MINUTE } from '../../../lib/time.ts'
+import type { OwnSessions } from '../own-sessions.ts'
+import type { User } from '../session.ts'
+import { endSession } from '../session-middleware.ts'
+import { accountHtml } from './account-html.ts'
+import type { LoginPage } from './login-page.ts'
+import { languageOf, sendPage } from './page-language.ts'
+import { webappHtml } from './webapp-html.ts'
+
+// The rules of every other page (http/security.ts), but for who may show this one in a frame: Telegram's web clients.
+const IN_TELEGRAM = [
+  "default-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "object-src 'none'",
+  'frame-ancestors https://web.telegram.org https://*.telegram.org',
+].join(';')
+
+const revokeQuery = z.object({ id: z.string({ error: 'must be given once' }).min(1).max(200) })
+
+export interface LoginPagesParts {
+  loginPage: LoginPage
+  currentUser: (req: Request) => User | undefined
+  own: OwnSessions
+}
+
+export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesParts): Router {
+  const router = Router()
+  const files = fileURLToPath(new URL('./static/', import.meta.url))
+  router.use('/static/login', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+
+  endpoint(router, '/login', { get: (req, res) => loginPage.show(req, res) })
+
+  endpoint(router, '/login/webapp', {
+    get(req, res) {
+      res.set('Content-Security-Policy', IN_TELEGRAM).removeHeader('X-Frame-Options')
+      sendPage(res, languageOf(req), webappHtml(languageOf(req)))
+    },
+  })
+
+  endpoint(router, '/account', {
+    async get(req, res) {
+      const language = languageOf(req)
+      const user = currentUser(req)
+      if (!user) return res.set('Cache-Control', 'no-store').redirect(303, `/login?lang=${language}`)
+      sendPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
+    },
+  })
+
+  /** A form of /account: does it for the user, if there still is one, and shows the page again. */
+  function form(path: string, action: (req: Request, res: Response) => Promise<unknown>): void {
+    endpoint(router, path, {
+      async post(req, res) {
+        if (currentUser(req)) await action(req, res)
+        res.set('Cache-Control', 'no-store').redirect(303, `/account?lang=${languageOf(req)}`)
+      },
+    })
+  }
+  // One that is gone already is as good as ended.
+  form('/account/revoke', (req, res) => own.end(req, res, parse(revokeQuery, req.query).id))
+  form('/account/revoke-others', (req) => own.endOthers(req))
+  form('/account/logout', endSession)
+  return router
+}

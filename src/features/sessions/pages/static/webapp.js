@@ -1,0 +1,17 @@
+// Inside Telegram the page's address carries initData after the '#', so that Telegram's own script is not needed.
+import { postLogin, say } from './post-login.js'
+
+const initData = new URLSearchParams(location.hash.slice(1)).get('tgWebAppData')
+
+if (initData) {
+  document.querySelector('header a').hash = location.hash // the other language is the same page of the same user
+  const user = await postLogin('/api/auth/telegram/webapp', { initData })
+  if (user) {
+    say('done', user.name)
+    // No page but this one may stand in a frame; Telegram's apps open it without one, and there the link works.
+    document.querySelector('#devices').hidden = window.top !== window
+  }
+} else {
+  document.querySelector('#notice').hidden = true
+  document.querySelector('#outside').hidden = false
+}

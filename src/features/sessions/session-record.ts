@@ -1,0 +1,83 @@
+// One session as it is stored: its fields, when it was made and last seen, and so when it ends. Pure.
+import { createHash } from 'node:crypto'
+import type { SessionData } from 'express-session'
+import { z } from 'zod'
+import { DAY } from '../../lib/time.ts'
+import type { User } from './session.ts'
+
+/** A session ends so long after it was last used, */
+export const IDLE_MS = 14 * DAY
+/** and so long after it was made, however much it is used. */
+export const ABSOLUTE_MS = 90 * DAY
+
+/** A session's fields as JSON gives them back. When the cookie ends is not among them: it follows from `seenAtMs`. */
+export type Fields = Readonly<Record<string, unknown>> & {
+  readonly cookie: { readonly originalMaxAge?: number | null | undefined }
+  readonly user?: User | undefined
+  readonly loggedInAtMs?: number | undefined
+  readonly device?: string | undefined
+  readonly address?: string | undefined
+}
+
+export interface SessionRecord {
+  readonly createdAtMs: number
+  readonly seenAtMs: number
+  readonly fields: Fields
+}
+
+// What others have put into a session is theirs to check; what decides who somebody is, is checked here.
+const recordSchema = z.object({
+  createdAtMs: z.number(),
+  seenAtMs: z.number(),
+  fields: z.looseObject({
+    cookie: z.looseObject({ originalMaxAge: z.number().nullish() }),
+    user: z.looseObject({ id: z.string(), name: z.string() }).optional(),
+    loggedInAtMs: z.number().optional(),
+    device: z.string().optional(),
+    address: z.string().optional(),
+  }),
+})
+
+export const encodeRecord = (record: SessionRecord) => Buffer.from(JSON.stringify(record))
+
+/** Undefined for what is no session. */
+export function decodeRecord(bytes: Buffer): SessionRecord | undefined {
+  try {
+    return recordSchema.parse(JSON.parse(bytes.toString())) as SessionRecord
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined
+    throw error
+  }
+}
+
+/** After `IDLE_MS` without use, or sooner where the cookie's own maxAge says so; and after `ABSOLUTE_MS` at the latest. */
+export function expiresAtMs({ createdAtMs, seenAtMs, fields }: SessionRecord): number {
+  const idleMs = Math.min(IDLE_MS, fields.cookie.originalMaxAge ?? IDLE_MS)
+  return Math.min(seenAtMs + idleMs, createdAtMs + ABSOLUTE_MS)
+}
+
+export function fieldsOf(session: SessionData): Fields {
+  const { cookie, ...rest } = JSON.parse(JSON.stringify(session))
+  const { expires, ...lasting } = cookie
+  return { ...rest, cookie: lasting }
+}
+
+/** The fields that differ; undefined for one that is gone. */
+export type Changes = ReadonlyMap<string, unknown>
+
+export function changesBetween(before: Fields, after: Fields): Changes {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)])
+  const changed = [...names].filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+  return new Map(changed.map((name) => [name, after[name]]))
+}
+
+export function withChanges(fields: Fields, changes: Changes): Fields {
+  return { ...fields, ...Object.fromEntries(changes) }
+}
+
+/** The name a session is stored under: whoever reads a backup learns no session's id from it. */
+export const hashOf = (sessionId: string) => createHash('sha256').update(sessionId).digest('base64url')
+
+/** The name a session has for its user: nothing in the store is found by it. */
+export const publicIdOf = (hash: string) =>
+  createHash('sha256').update(`public:${hash}`).digest('base64url').slice(0, 22)

@@ -1,0 +1,128 @@
+// Sessions over the state role: found by the hash of their id and by their user, expired and revoked. Knows no HTTP.
+import { keys } from '../../infra/keys.ts'
+import type { State } from '../../infra/state/state.ts'
+import type { Now } from '../../lib/time.ts'
+import {
+  ABSOLUTE_MS,
+  decodeRecord,
+  encodeRecord,
+  expiresAtMs,
+  IDLE_MS,
+  type SessionRecord,
+} from './session-record.ts'
+
+/** So many writers at once may change one session before it counts as a bug. */
+const MOST_TRIES = 200
+
+type Stamp = NonNullable<Parameters<State['update']>[3]>
+
+export interface FoundSession {
+  readonly record: SessionRecord
+  /** Which version it is. */
+  readonly stamp: Stamp
+}
+
+export interface KnownSession {
+  readonly hash: string
+  readonly record: SessionRecord
+}
+
+export interface SessionRecords {
+  /** Undefined when there is none, or it has expired or was revoked. */
+  find(hash: string): Promise<FoundSession | undefined>
+  /** False when one is or was there. */
+  create(hash: string, record: SessionRecord): Promise<boolean>
+  /**
+   * Writes what `change` makes of the newest record, and returns it; `known` saves reading it first. What has ended is
+   * never written: then undefined.
+   */
+  rewrite(
+    hash: string,
+    known: FoundSession | undefined,
+    change: (record: SessionRecord) => SessionRecord,
+  ): Promise<SessionRecord | undefined>
+  /** Ends it for good. */
+  end(hash: string): Promise<void>
+  /** The user's sessions, at most 200: those that were used last. */
+  ofUser(userId: string): Promise<KnownSession[]>
+  /** Every session this process knows of: all, while its copy of the state role is full. */
+  all(): Promise<KnownSession[]>
+  /** Ends all of the user's sessions that were logged in up to that moment, also those nobody here knows of. */
+  revoke(userId: string, upToMs: number): Promise<void>
+  /** When a login of the user that happens now happens: after everything that was revoked. */
+  loginAtMs(userId: string): Promise<number>
+}
+
+export function createSessionRecords({ state, now = Date.now }: { state: State; now?: Now }): SessionRecords {
+  async function read(hash: string): Promise<FoundSession | undefined> {
+    const version = await state.read(keys.session(hash))
+    const record = version && decodeRecord(version.bytes)
+    return record && expiresAtMs(record) > now() ? { record, stamp: version.stamp } : undefined
+  }
+
+  async function find(hash: string): Promise<FoundSession | undefined> {
+    const found = await read(hash)
+    if (!found || !(await isRevoked(found))) return found
+    // Or it is the one that has just logged out the others, which moved it on before they were revoked.
+    const again = await read(hash)
+    return again && !(await isRevoked(again)) ? again : undefined
+  }
+
+  async function isRevoked({ record: { fields } }: FoundSession): Promise<boolean> {
+    if (!fields.user) return false
+    const revokedUpToMs = await state.marked(keys.revokedBefore(fields.user.id))
+    return revokedUpToMs !== undefined && (fields.loggedInAtMs ?? 0) <= revokedUpToMs
+  }
+
+  async function index(hash: string, record: SessionRecord): Promise<void> {
+    const { user } = record.fields
+    if (user) await state.include(keys.sessionsOf(user.id), hash, expiresAtMs(record) - now())
+  }
+
+  async function known(hashes: readonly string[]): Promise<KnownSession[]> {
+    const found = await Promise.all(hashes.map(find))
+    return hashes.flatMap((hash, i) => (found[i] ? [{ hash, record: found[i].record }] : []))
+  }
+
+  const ttlOf = (record: SessionRecord) => expiresAtMs(record) - now()
+
+  return {
+    find,
+    async create(hash, record) {
+      // A login that fails half-way leaves a name without a session, not a session without a name.
+      await index(hash, record)
+      return state.update(keys.session(hash), encodeRecord(record), ttlOf(record), undefined)
+    },
+    async rewrite(hash, known, change) {
+      let found = known ?? (await find(hash))
+      for (let tries = 0; found && tries < MOST_TRIES; tries += 1) {
+        const next = change(found.record)
+        if (next === found.record) return next
+        if (await state.update(keys.session(hash), encodeRecord(next), ttlOf(next), found.stamp)) {
+          await index(hash, next)
+          return next
+        }
+        found = await find(hash)
+      }
+      if (found) throw new Error('a session changes faster than it can be written')
+      return undefined
+    },
+    // A copy that another process holds ends with its idle time at the latest: the tombstone outlasts it.
+    end: (hash) => state.destroy(keys.session(hash), IDLE_MS),
+    async ofUser(userId) {
+      const sessions = await known(await state.members(keys.sessionsOf(userId)))
+      return sessions.filter(({ record }) => record.fields.user?.id === userId)
+    },
+    async all() {
+      const names = await state.list('session')
+      return known(names.map((name) => name.slice(keys.session('').length)))
+    },
+    async revoke(userId, upToMs) {
+      await state.mark(keys.revokedBefore(userId), upToMs, ABSOLUTE_MS)
+    },
+    async loginAtMs(userId) {
+      const revokedUpToMs = await state.marked(keys.revokedBefore(userId))
+      return Math.max(now(), (revokedUpToMs ?? 0) + 1)
+    },
+  }
+}

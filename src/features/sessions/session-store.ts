@@ -1,0 +1,180 @@
+// express-session's store over our sessions. Two requests of one session may change it at once: each writes the fields it
+// has changed, over whatever is there by then. So this remembers, for each session object, what it was made from.
+import type { Request } from 'express'
+import session, { type SessionData } from 'express-session'
+import { AppError } from '../../errors.ts'
+import { MINUTE, type Now } from '../../lib/time.ts'
+import {
+  changesBetween,
+  expiresAtMs,
+  fieldsOf,
+  hashOf,
+  type SessionRecord,
+  withChanges,
+} from './session-record.ts'
+import type { FoundSession, SessionRecords } from './session-records.ts'
+
+/** A session in use is written this often for being in use. */
+const SEEN_EVERY_MS = MINUTE
+
+/** What a session object was made from; `stamp` is missing once it was written itself. */
+type Origin = Omit<FoundSession, 'stamp'> & Partial<Pick<FoundSession, 'stamp'>>
+
+type Answer<T> = (error?: unknown, value?: T) => void
+
+export interface SessionStore extends session.Store {
+  /** Whether the session is stored, rather than made for a visitor who has none. */
+  isStored(session: object): boolean
+}
+
+export interface SessionStoreOptions {
+  records: SessionRecords
+  now?: Now
+}
+
+export function createSessionStore(options: SessionStoreOptions): SessionStore {
+  return new StateSessionStore(options)
+}
+
+class StateSessionStore extends session.Store implements SessionStore {
+  readonly #records: SessionRecords
+  readonly #now: Now
+  readonly #origins = new WeakMap<object, Origin>()
+
+  constructor({ records, now = Date.now }: SessionStoreOptions) {
+    super()
+    this.#records = records
+    this.#now = now
+  }
+
+  isStored(data: object): boolean {
+    return this.#origins.has(data)
+  }
+
+  get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
+    answer(this.#load(id), callback)
+  }
+
+  set(id: string, data: SessionData, callback?: Answer<void>): void {
+    answer(this.#save(hashOf(id), data), callback)
+  }
+
+  override touch(id: string, data: SessionData, callback?: Answer<void>): void {
+    answer(this.#touch(hashOf(id), data), callback)
+  }
+
+  destroy(id: string, callback?: Answer<void>): void {
+    answer(this.#records.end(hashOf(id)), callback)
+  }
+
+  override all(callback: (error: unknown, sessions?: SessionData[]) => void): void {
+    answer(
+      this.#records.all().then((sessions) => sessions.map(({ record }) => dataOf(record))),
+      callback,
+    )
+  }
+
+  override length(callback: (error: unknown, length?: number) => void): void {
+    answer(
+      this.#records.all().then((sessions) => sessions.length),
+      callback,
+    )
+  }
+
+  override clear(callback?: Answer<void>): void {
+    answer(
+      this.#records.all().then((all) => Promise.all(all.map(({ hash }) => this.#records.end(hash)))),
+      callback && ((error) => callback(error)),
+    )
+  }
+
+  override createSession(req: Request, data: SessionData) {
+    const origin = this.#origins.get(data)
+    const made = super.createSession(req, data)
+    if (origin) this.#origins.set(made, origin)
+    return made
+  }
+
+  /** What was never stored need not be destroyed. */
+  override regenerate(req: Request, callback: Answer<void>): void {
+    if (this.isStored(req.session)) {
+      super.regenerate(req, callback)
+    } else {
+      req.sessionStore.generate(req)
+      callback()
+    }
+  }
+
+  async #load(id: string): Promise<SessionData | null> {
+    const found = await this.#records.find(hashOf(id))
+    if (!found) return null
+    const data = dataOf(found.record)
+    this.#origins.set(data, found)
+    return data
+  }
+
+  async #save(hash: string, data: SessionData): Promise<void> {
+    const [fields, origin, seenAtMs] = [fieldsOf(data), this.#origins.get(data), this.#now()]
+    const written = origin
+      ? await this.#saveChanges(hash, fields, origin)
+      : await this.#saveWhole(hash, { fields, seenAtMs, createdAtMs: seenAtMs })
+    // Its own fields, not those that others have written meanwhile: it never saw them, so it did not remove them.
+    if (written) this.#origins.set(data, { record: { ...written, fields } })
+  }
+
+  async #saveWhole(hash: string, record: SessionRecord): Promise<SessionRecord | undefined> {
+    if (expiresAtMs(record) <= this.#now()) {
+      await this.#records.end(hash)
+      return undefined
+    }
+    if (await this.#records.create(hash, record)) return record
+    const { fields, seenAtMs } = record
+    return this.#records.rewrite(hash, undefined, (there) => ({ ...there, fields, seenAtMs }))
+  }
+
+  #saveChanges(hash: string, fields: SessionRecord['fields'], origin: Origin) {
+    const changes = changesBetween(origin.record.fields, fields)
+    if (changes.size === 0) return this.#see(hash, origin)
+    return this.#records.rewrite(hash, asFound(origin), (there) => ({
+      ...there,
+      seenAtMs: this.#now(),
+      fields: withChanges(there.fields, changes),
+    }))
+  }
+
+  async #touch(hash: string, data: SessionData): Promise<void> {
+    try {
+      await this.#see(hash, this.#origins.get(data))
+    } catch (error) {
+      // It was not prolonged this time. The request has its answer, and the session lasts days yet.
+      if (!(error instanceof AppError && error.code === 'state_full')) throw error
+    }
+  }
+
+  async #see(hash: string, origin: Origin | undefined): Promise<SessionRecord | undefined> {
+    const isFresh = ({ seenAtMs }: SessionRecord) => this.#now() - seenAtMs < SEEN_EVERY_MS
+    if (origin && isFresh(origin.record)) return origin.record
+    return this.#records.rewrite(hash, asFound(origin), (there) =>
+      isFresh(there) ? there : { ...there, seenAtMs: this.#now() },
+    )
+  }
+}
+
+/** The version it was made from, where that is all there is to know of it. */
+function asFound(origin: Origin | undefined): FoundSession | undefined {
+  return origin?.stamp === undefined ? undefined : { record: origin.record, stamp: origin.stamp }
+}
+
+/** As express-session wants it, to be changed by whoever gets it. */
+function dataOf(record: SessionRecord): SessionData {
+  const { cookie, ...rest } = structuredClone(record.fields)
+  const expires = cookie.originalMaxAge == null ? null : new Date(expiresAtMs(record))
+  return { ...rest, cookie: { ...cookie, expires } } as SessionData
+}
+
+function answer<T>(work: Promise<T>, callback?: (error: unknown, value?: T) => void): void {
+  work.then(
+    (value) => callback?.(null, value),
+    (error) => callback?.(error),
+  )
+}

@@ -1,0 +1,136 @@
+// Three ways to log in with Telegram, one user: OpenID Connect, a Mini App's initData, and the legacy widget.
+// Whatever is wrong with a login is login_refused; each login that Telegram signed works once.
+import { createHash, randomUUID } from 'node:crypto'
+import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express'
+import { z } from 'zod'
+import { loginRefused, notConfigured } from '../../../errors.ts'
+import { endpoint, parse } from '../../../http/parse.ts'
+import { keys } from '../../../infra/keys.ts'
+import type { State } from '../../../infra/state/state.ts'
+import { MINUTE } from '../../../lib/time.ts'
+import { localPath } from '../return-path.ts'
+import type { LogIn, User } from '../session.ts'
+import { keepAttempt, LOGIN_LASTS_MS, takeAttempt } from './login-cookie.ts'
+import { newSecrets, type Oidc } from './oidc.ts'
+import { type Fields, isFresh, type SignedLogin } from './signed-fields.ts'
+import { verifyInitData } from './verify-init-data.ts'
+import { verifyWidget } from './verify-widget.ts'
+
+/** Longer than anything signed can be fresh, so that what is forgotten here is refused for its age. */
+const USED_FOR_MS = LOGIN_LASTS_MS + 5 * MINUTE
+const AFTER_LOGIN = '/account'
+
+const startQuery = z.object({ return: z.string().transform(localPath).catch(undefined) })
+const callbackQuery = z.object({ code: z.string().min(1), state: z.string().min(1) })
+const initDataBody = z.object({ initData: z.string() })
+const widgetBody = z.record(z.string(), z.union([z.string(), z.number()]))
+
+export interface TelegramParts {
+  /** Of the bot; undefined: no widget and no Mini App. */
+  botToken: string | undefined
+  /** Undefined: no OpenID Connect. */
+  oidc: Oidc | undefined
+  state: Pick<State, 'claim'>
+  /** Sign the cookie of a login under way: the first one signs, all of them verify. */
+  secrets: readonly string[]
+  logIn: LogIn
+  currentUser: (req: Request) => User | undefined
+  /** Refuses who tries too often. */
+  limitLogins: RequestHandler
+  /** Shows people a page where programs get the problem document. */
+  answerRefusal: ErrorRequestHandler
+  now?: () => number
+}
+
+export function telegramRoutes(parts: TelegramParts): Router {
+  const { state, secrets, logIn, currentUser, now = Date.now } = parts
+  const router = Router()
+
+  const botToken = () => {
+    if (parts.botToken === undefined) throw notConfigured('TELEGRAM_BOT_TOKEN')
+    return parts.botToken
+  }
+  const oidc = () => {
+    if (!parts.oidc) throw notConfigured('TELEGRAM_CLIENT_ID and TELEGRAM_CLIENT_SECRET')
+    return parts.oidc
+  }
+
+  /** Lets nobody through with what somebody has logged in with before. */
+  async function useOnce(digest: string): Promise<void> {
+    const { taken } = await state.claim(keys.login(digest), Buffer.from(randomUUID()), USED_FOR_MS)
+    if (!taken) throw loginRefused()
+  }
+
+  async function logInWith(req: Request, login: SignedLogin, inFrame: boolean): Promise<void> {
+    if (!isFresh(login, now())) throw loginRefused()
+    await useOnce(login.digest)
+    await logIn(req, login.user, { inFrame })
+  }
+
+  router.use('/api/auth', parts.limitLogins)
+  endpoint(router, '/api/auth/telegram/start', {
+    async get(req, res) {
+      const { return: returnTo = AFTER_LOGIN } = parse(startQuery, req.query)
+      const attempt = newSecrets()
+      const url = await oidc().startUrl(attempt, callbackOf(req))
+      keepAttempt(req, res, { ...attempt, returnTo }, secrets)
+      redirect(res, url.href)
+    },
+  })
+
+  endpoint(router, '/api/auth/telegram/callback', {
+    async get(req, res) {
+      const server = oidc()
+      const attempt = takeAttempt(req, res, secrets)
+      const { success, data } = callbackQuery.safeParse(req.query)
+      if (!attempt || !success || data.state !== attempt.state) throw loginRefused()
+      await useOnce(createHash('sha256').update(attempt.state).digest('hex'))
+      await logIn(req, await server.userOf(data.code, attempt, callbackOf(req)), { inFrame: false })
+      redirect(res, attempt.returnTo)
+    },
+  })
+
+  endpoint(router, '/api/auth/telegram/webapp', {
+    async post(req, res) {
+      const token = botToken()
+      const login = verifyInitData(parse(initDataBody, req.body ?? {}).initData, token)
+      if (!login) throw loginRefused()
+      // A Mini App that is reloaded has the initData it was opened with, however old: that gives its user nothing new.
+      if (currentUser(req)?.id !== login.user.id) await logInWith(req, login, true)
+      res.set('Cache-Control', 'no-store').json({ user: login.user })
+    },
+  })
+
+  async function logInByWidget(req: Request, fields: Fields, token: string): Promise<User> {
+    const login = verifyWidget(fields, token)
+    if (!login) throw loginRefused()
+    await logInWith(req, login, false)
+    return login.user
+  }
+
+  endpoint(router, '/api/auth/telegram', {
+    async get(req, res) {
+      const { searchParams } = new URL(req.originalUrl, 'http://here.invalid') // also what is given twice
+      await logInByWidget(req, [...searchParams], botToken())
+      redirect(res, AFTER_LOGIN)
+    },
+    async post(req, res) {
+      const token = botToken()
+      const fields = Object.entries(parse(widgetBody, req.body ?? {}))
+      const user = await logInByWidget(
+        req,
+        fields.map(([name, value]) => [name, String(value)]),
+        token,
+      )
+      res.set('Cache-Control', 'no-store').json({ user })
+    },
+  })
+  router.use(parts.answerRefusal)
+  return router
+}
+
+const callbackOf = (req: Request) => `${req.protocol}://${req.host}/api/auth/telegram/callback`
+
+function redirect(res: Response, to: string): void {
+  res.set('Cache-Control', 'no-store').redirect(303, to)
+}

@@ -1,0 +1,27 @@
+// One person is one user, whichever of the three ways Telegram named them by.
+import type { User } from '../session.ts'
+
+/** What Telegram says about somebody, as it stands in a login; undefined where it says nothing. */
+export interface TelegramPerson {
+  readonly id: string | undefined
+  readonly names: readonly (string | undefined)[]
+  readonly username?: string | undefined
+  readonly photoUrl?: string | undefined
+  readonly language?: string | undefined
+}
+
+/** Undefined without a Telegram id, which is a positive number. */
+export function telegramUser({ id, names, username, photoUrl, language }: TelegramPerson): User | undefined {
+  if (id === undefined || !/^[1-9]\d{0,15}$/.test(id)) return undefined
+  const name = names
+    .map((part) => part?.trim())
+    .filter(Boolean)
+    .join(' ')
+  return {
+    id: `telegram:${id}`,
+    name: name || username || id,
+    ...(username && { username }),
+    ...(photoUrl?.startsWith('https://') && { photoUrl }),
+    ...(language && { language }),
+  }
+}

@@ -1,0 +1,457 @@
+// Logging in over HTTP in each of the three ways, with the real app and a Telegram of our own; and what is refused.
+import { startApp, type TestApp } from '../helpers/app.ts'
+import { type BadToken, BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
+import { startRedis } from '../helpers/redis-server.ts'
+import {
+  initDataFields,
+  seconds,
+  signInitData,
+  signWidget,
+  widgetFields,
+} from '../helpers/telegram-signer.ts'
+import { type Visitor, visit } from '../helpers/visitor.ts'
+
+const ANNA = 'telegram:42'
+let telegram: FakeTelegram
+let app: TestApp
+beforeAll(async () => {
+  telegram = await startFakeTelegram()
+  app = await startApp({ REDIS_URL: 'off', ...telegram.env })
+})
+afterAll(async () => {
+  await app.close()
+  await telegram.close()
+})
+afterEach(() => Object.assign(telegram, { broken: undefined, token: undefined, denies: false }))
+
+// Each login differs in what is signed, as Telegram's do by their time: this one makes many in a second.
+let logins = 0
+const once = () => {
+  logins += 1
+  return { query_id: `q${logins}` }
+}
+const initData = (extra = {}) => signInitData(initDataFields({ ...once(), ...extra }), BOT_TOKEN)
+const widget = (extra = {}) => signWidget(widgetFields({ ...once(), ...extra }), BOT_TOKEN)
+
+/** Through Telegram and back to the callback, which is not asked yet. */
+async function callbackOf(visitor: Visitor, query = ''): Promise<string> {
+  const start = await visitor.get(`/api/auth/telegram/start${query}`)
+  expect([start.status, start.headers.get('cache-control')]).toEqual([303, 'no-store'])
+  const agreed = await fetch(start.headers.get('location') ?? '', { redirect: 'manual' })
+  return agreed.headers.get('location') ?? ''
+}
+
+async function expectRefused(response: Response): Promise<void> {
+  expect(response.status).toBe(401)
+  expect(response.headers.get('content-type')).toContain('application/problem+json')
+  expect(await response.json()).toEqual({
+    type: 'about:blank',
+    title: 'Unauthorized',
+    status: 401,
+    code: 'login_refused',
+    detail: expect.any(String),
+    requestId: expect.any(String),
+  })
+}
+
+describe('one user, three ways', () => {
+  test('OpenID Connect', async () => {
+    const visitor = visit(app)
+    const back = await visitor.get(await callbackOf(visitor))
+    expect([back.status, back.headers.get('location')]).toEqual([303, '/account'])
+    expect(await visitor.userId()).toBe(ANNA)
+    expect([...visitor.cookies.keys()]).toEqual(['sid']) // the login's own is gone
+    expect(visitor.setCookies.get('sid')).toMatch(/HttpOnly.*SameSite=Lax/)
+  })
+
+  test('a Mini App', async () => {
+    const visitor = visit(app)
+    const response = await visitor.post('/api/auth/telegram/webapp', { initData: await initData() })
+    expect([response.status, response.headers.get('cache-control')]).toEqual([200, 'no-store'])
+    expect(await response.json()).toEqual({
+      user: { id: ANNA, name: 'Anna Smirnova', username: 'anna', language: 'ru' },
+    })
+    expect(await visitor.userId()).toBe(ANNA)
+  })
+
+  test('the widget, by an address and by a script', async () => {
+    const visitor = visit(app)
+    const query = new URLSearchParams(await widget())
+    const byAddress = await visitor.get(`/api/auth/telegram?${query}`)
+    expect([byAddress.status, byAddress.headers.get('location')]).toEqual([303, '/account'])
+    expect(byAddress.headers.get('referrer-policy')).toBe('no-referrer')
+    expect(await visitor.userId()).toBe(ANNA)
+    const other = visit(app)
+    const fields = await widget()
+    const byScript = await other.post('/api/auth/telegram', {
+      ...fields,
+      id: Number(fields.id),
+      auth_date: Number(fields.auth_date),
+    })
+    expect([byScript.status, await byScript.json()]).toMatchObject([200, { user: { id: ANNA } }])
+    expect(await other.userId()).toBe(ANNA)
+  })
+
+  test('all of them are devices of the same user', async () => {
+    const visitor = visit(app)
+    await visitor.post('/api/auth/telegram/webapp', { initData: await initData() })
+    const { sessions } = (await (await visitor.get('/api/sessions')).json()) as { sessions: object[] }
+    expect(sessions).toHaveLength(5)
+  })
+})
+
+describe('a login works once', () => {
+  test('initData, also in another order, and by another visitor', async () => {
+    const data = await initData()
+    expect((await visit(app).post('/api/auth/telegram/webapp', { initData: data })).status).toBe(200)
+    await expectRefused(await visit(app).post('/api/auth/telegram/webapp', { initData: data }))
+    const reordered = data.split('&').reverse().join('&')
+    await expectRefused(await visit(app).post('/api/auth/telegram/webapp', { initData: reordered }))
+    const respelled = data.replace('hash=', '%68ash=')
+    await expectRefused(await visit(app).post('/api/auth/telegram/webapp', { initData: respelled }))
+  })
+
+  test('of many at the same moment one logs in', async () => {
+    const data = await initData()
+    const all = await Promise.all(
+      Array.from({ length: 8 }, () => visit(app).post('/api/auth/telegram/webapp', { initData: data })),
+    )
+    expect(all.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(401)])
+  })
+
+  test('the same user may reload a Mini App; without the session, or as another user, it is a replay', async () => {
+    const visitor = visit(app)
+    const data = await initData()
+    await visitor.post('/api/auth/telegram/webapp', { initData: data })
+    const cookie = visitor.cookies.get('sid')
+    expect((await visitor.post('/api/auth/telegram/webapp', { initData: data })).status).toBe(200)
+    expect(visitor.cookies.get('sid')).toBe(cookie)
+    const old = await initData({ auth_date: seconds(Date.now() - 3_600_000) })
+    expect((await visitor.post('/api/auth/telegram/webapp', { initData: old })).status).toBe(200)
+    const user = JSON.stringify({ id: 43, first_name: 'Boris' })
+    const boris = visit(app)
+    await boris.post('/api/auth/telegram/webapp', { initData: await initData({ user }) })
+    await expectRefused(await boris.post('/api/auth/telegram/webapp', { initData: data }))
+    expect(await boris.userId()).toBe('telegram:43')
+    await visitor.post('/api/logout')
+    await expectRefused(await visitor.post('/api/auth/telegram/webapp', { initData: data }))
+  })
+
+  test('the widget, whichever way it comes', async () => {
+    const fields = await widget()
+    expect((await visit(app).post('/api/auth/telegram', fields)).status).toBe(200)
+    await expectRefused(await visit(app).post('/api/auth/telegram', fields))
+    await expectRefused(await visit(app).get(`/api/auth/telegram?${new URLSearchParams(fields)}`))
+  })
+
+  test('a callback, also for whoever kept the cookie', async () => {
+    const visitor = visit(app)
+    const callback = await callbackOf(visitor)
+    const kept = new Map(visitor.cookies)
+    expect((await visitor.get(callback)).status).toBe(303)
+    const thief = visit(app)
+    for (const [name, value] of kept) (thief.cookies as Map<string, string>).set(name, value)
+    await expectRefused(await thief.get(callback))
+  })
+})
+
+test('what was used before an outage of Redis is used during it, and the other way round', async () => {
+  const redis = await startRedis()
+  const alone = await startApp({ REDIS_URL: redis.url, ...telegram.env })
+  try {
+    await alone.untilStatus('redis')
+    const [before, during] = [await initData(), await initData()]
+    const callback = visit(alone)
+    const address = await callbackOf(callback)
+    expect((await visit(alone).post('/api/auth/telegram/webapp', { initData: before })).status).toBe(200)
+    await redis.kill()
+    await expectRefused(await visit(alone).post('/api/auth/telegram/webapp', { initData: before }))
+    expect((await visit(alone).post('/api/auth/telegram/webapp', { initData: during })).status).toBe(200)
+    expect((await callback.get(address)).status).toBe(303) // a login under way is in its browser
+    expect(await callback.userId()).toBe(ANNA)
+    await redis.start()
+    await alone.untilStatus('redis')
+    for (const used of [before, during]) {
+      await expectRefused(await visit(alone).post('/api/auth/telegram/webapp', { initData: used }))
+    }
+    expect(await callback.userId()).toBe(ANNA)
+  } finally {
+    await alone.close()
+    await redis.stop()
+  }
+}, 60_000)
+
+describe('refused with one code, whatever the reason', () => {
+  test.each<[string, () => Promise<string>]>([
+    ['forged', async () => (await initData()).replace('Anna', 'Anne')],
+    ['truncated', async () => (await initData()).slice(0, -1)],
+    ['cut in half', async () => (await initData()).slice(0, 60)],
+    ['late', () => initData({ auth_date: seconds(Date.now() - 302_000) })],
+    ['early', () => initData({ auth_date: seconds(Date.now() + 33_000) })],
+    ['with a field twice', async () => `${await initData()}&auth_date=${seconds()}`],
+    ['with a field more', async () => `admin=1&${await initData()}`],
+    ['of another bot', () => signInitData(initDataFields(), `${BOT_TOKEN}x`)],
+    ['empty', async () => ''],
+    ['not initData at all', async () => '%%%&&&==='],
+  ])('initData that is %s', async (_name, make) => {
+    const visitor = visit(app)
+    await expectRefused(await visitor.post('/api/auth/telegram/webapp', { initData: await make() }))
+    expect(await visitor.userId()).toBeUndefined()
+  })
+
+  test.each<[string, () => Promise<Record<string, string>>]>([
+    ['forged', async () => ({ ...(await widget()), id: '43' })],
+    ['truncated', async () => ({ ...(await widget()), hash: '00' })],
+    ['late', () => widget({ auth_date: seconds(Date.now() - 302_000) })],
+    ['early', () => widget({ auth_date: seconds(Date.now() + 33_000) })],
+    ['of another bot', () => signWidget(widgetFields(), `${BOT_TOKEN}x`)],
+    ['empty', async () => ({})],
+  ])('a widget login that is %s', async (_name, make) => {
+    const fields = await make()
+    await expectRefused(await visit(app).post('/api/auth/telegram', fields))
+    await expectRefused(await visit(app).get(`/api/auth/telegram?${new URLSearchParams(fields)}`))
+  })
+
+  test('a widget login with a field twice', async () => {
+    const query = `${new URLSearchParams(await widget())}&id=42`
+    await expectRefused(await visit(app).get(`/api/auth/telegram?${query}`))
+  })
+
+  test.each<BadToken>(['wrong nonce', 'wrong audience', 'expired', 'forged'])(
+    'an ID token that is bad (%s)',
+    async (bad) => {
+      telegram.token = bad
+      const visitor = visit(app)
+      await expectRefused(await visitor.get(await callbackOf(visitor)))
+      expect(await visitor.userId()).toBeUndefined()
+    },
+  )
+
+  test('a person who says no at Telegram', async () => {
+    telegram.denies = true
+    const visitor = visit(app)
+    await expectRefused(await visitor.get(await callbackOf(visitor)))
+  })
+
+  test('a callback in another browser, of another login, without a code, and with a cookie somebody made', async () => {
+    const visitor = visit(app)
+    const callback = await callbackOf(visitor)
+    await expectRefused(await visit(app).get(callback))
+    const other = visit(app)
+    await callbackOf(other)
+    await expectRefused(await other.get(callback))
+    await expectRefused(await visit(app).get('/api/auth/telegram/callback'))
+    await expectRefused(await visit(app).get('/api/auth/telegram/callback?code=a&code=b&state=c'))
+    const [payload, mac] = (visitor.cookies.get('login') ?? '').split('.')
+    const attempt = JSON.parse(Buffer.from(payload ?? '', 'base64url').toString())
+    const forged = Buffer.from(JSON.stringify({ ...attempt, returnTo: '//evil.example' })).toString(
+      'base64url',
+    )
+    for (const cookie of [`${forged}.${mac}`, `${payload}.`, `${payload}`, '.', 'x.y', '%']) {
+      await expectRefused(await visit(app).get(callback, { cookie: `login=${cookie}` }))
+    }
+    expect((await visitor.get(callback)).status).toBe(303)
+  })
+
+  test.each([{}, { initData: 5 }, [], { init: '' }])('what is no login at all is 400: %j', async (body) => {
+    const response = await visit(app).post('/api/auth/telegram/webapp', body)
+    expect([response.status, await response.json()]).toMatchObject([400, { code: 'invalid_input' }])
+  })
+
+  test('a login that another site’s page sends', async () => {
+    const fields = await widget()
+    const response = await visit(app).post('/api/auth/telegram', fields, { 'sec-fetch-site': 'cross-site' })
+    expect([response.status, await response.json()]).toMatchObject([403, { code: 'cross_site' }])
+  })
+})
+
+describe('the way back', () => {
+  test.each([
+    ['/account?lang=ru', '/account?lang=ru'],
+    ['/', '/'],
+    ['//evil.example', '/account'],
+    ['/\\evil.example', '/account'],
+    ['https://evil.example/', '/account'],
+    ['javascript:alert(1)', '/account'],
+  ])('of return=%s is %s', async (given, path) => {
+    const visitor = visit(app)
+    const callback = await callbackOf(visitor, `?return=${encodeURIComponent(given)}`)
+    expect((await visitor.get(callback)).headers.get('location')).toBe(path)
+  })
+})
+
+describe('over HTTPS', () => {
+  test('cookies are for this host alone, and that of a Mini App works in Telegram’s frame', async () => {
+    const visitor = visit(app, { https: true })
+    const callback = await callbackOf(visitor)
+    expect(callback).toMatch(/^https:/)
+    expect(visitor.setCookies.get('__Host-login')).toMatch(
+      /Max-Age=600; Path=\/;.*HttpOnly; Secure; SameSite=Lax$/,
+    )
+    expect((await visitor.get(callback)).status).toBe(303)
+    expect(visitor.setCookies.get('__Host-sid')).toMatch(/Secure; SameSite=Lax$/)
+    const framed = visit(app, { https: true })
+    await framed.post('/api/auth/telegram/webapp', { initData: await initData() })
+    const cookie = framed.setCookies.get('__Host-sid') ?? ''
+    for (const part of ['HttpOnly', 'Secure', 'SameSite=None', 'Partitioned']) expect(cookie).toContain(part)
+    expect(await framed.userId()).toBe(ANNA)
+  })
+
+  test('only the page of the Mini App may stand in a frame, and only in Telegram’s', async () => {
+    const page = await app.get('/login/webapp')
+    expect(page.headers.get('content-security-policy')).toContain(
+      'frame-ancestors https://web.telegram.org https://*.telegram.org',
+    )
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'self'")
+    expect(page.headers.get('x-frame-options')).toBeNull()
+    expect(await page.text()).not.toContain('telegram.org/js')
+    for (const path of ['/login', '/account', '/']) {
+      const other = await app.get(path)
+      expect(other.headers.get('content-security-policy')).toContain("frame-ancestors 'none'")
+    }
+  })
+})
+
+describe('when Telegram fails', () => {
+  test.each(['/token', '/.well-known/jwks.json'])('at %s it is 503, and then works again', async (path) => {
+    const fresh = await startApp({ REDIS_URL: 'off', ...telegram.env })
+    try {
+      const visitor = visit(fresh)
+      const callback = await callbackOf(visitor)
+      telegram.broken = { path, how: 500 }
+      const response = await visitor.get(callback)
+      expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5'])
+      expect(await response.json()).toMatchObject({ code: 'telegram_unavailable' })
+      telegram.broken = undefined
+      expect((await visitor.get(await callbackOf(visitor))).status).toBe(303)
+    } finally {
+      await fresh.close()
+    }
+  })
+
+  test('people get the page, with the reason and a way to try again', async () => {
+    const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', 'accept-language': 'ru' }
+    const refused = await visit(app).get('/api/auth/telegram?id=1&hash=2', html)
+    expect([refused.status, refused.headers.get('content-type')]).toEqual([401, 'text/html; charset=utf-8'])
+    const page = await refused.text()
+    expect(page).toContain('Telegram не подтвердил этот вход')
+    expect(page).toContain('/api/auth/telegram/start')
+    const failing = await startFakeTelegram()
+    const alone = await startApp({ REDIS_URL: 'off', ...failing.env })
+    try {
+      await failing.close()
+      const down = await visit(alone).get('/api/auth/telegram/start', html)
+      expect([down.status, down.headers.get('retry-after')]).toEqual([503, '5'])
+      expect(await down.text()).toContain('Telegram сейчас не отвечает')
+      expect(alone.lines.some((line) => JSON.stringify(line).includes('login failed'))).toBe(true)
+      expect(JSON.stringify(alone.lines)).not.toContain(failing.env.TELEGRAM_CLIENT_SECRET)
+    } finally {
+      await alone.close()
+    }
+  })
+})
+
+describe('what is not set up', () => {
+  const problem = async (response: Response) => [response.status, await response.json()]
+
+  test('is 501 with the names of its variables, and /login says so', async () => {
+    const bare = await startApp({ REDIS_URL: 'off' })
+    try {
+      const visitor = visit(bare)
+      const bot = [501, { code: 'not_configured', detail: expect.stringContaining('TELEGRAM_BOT_TOKEN') }]
+      const client = [
+        501,
+        {
+          code: 'not_configured',
+          detail: expect.stringContaining('TELEGRAM_CLIENT_ID and TELEGRAM_CLIENT_SECRET'),
+        },
+      ]
+      expect(await problem(await visitor.get('/api/auth/telegram?id=1'))).toMatchObject(bot)
+      expect(await problem(await visitor.post('/api/auth/telegram', {}))).toMatchObject(bot)
+      expect(await problem(await visitor.post('/api/auth/telegram/webapp', { initData: '' }))).toMatchObject(
+        bot,
+      )
+      expect(await problem(await visitor.get('/api/auth/telegram/start'))).toMatchObject(client)
+      expect(await problem(await visitor.get('/api/auth/telegram/callback?code=a'))).toMatchObject(client)
+      const page = await (await visitor.get('/login')).text()
+      for (const name of ['TELEGRAM_CLIENT_ID', 'TELEGRAM_CLIENT_SECRET', 'TELEGRAM_BOT_TOKEN']) {
+        expect(page).toContain(name)
+      }
+      expect(page).not.toContain('/api/auth/telegram/start')
+    } finally {
+      await bare.close()
+    }
+  })
+
+  test('does not stand in the way of what is', async () => {
+    const { TELEGRAM_BOT_TOKEN = '', TELEGRAM_ISSUER = '', TELEGRAM_CLIENT_ID = '' } = telegram.env
+    const half = await startApp({ REDIS_URL: 'off', TELEGRAM_BOT_TOKEN, TELEGRAM_ISSUER, TELEGRAM_CLIENT_ID })
+    try {
+      expect((await visit(half).post('/api/auth/telegram', await widget())).status).toBe(200)
+      const page = await (await half.get('/login')).text()
+      expect(page).not.toContain('/api/auth/telegram/start')
+      expect(page).toContain(`${telegram.url}/auth?bot_id=${BOT_TOKEN.split(':')[0]}&amp;origin=`)
+      expect(page).not.toContain(BOT_TOKEN)
+    } finally {
+      await half.close()
+    }
+  })
+})
+
+describe('the pages', () => {
+  test('/account is for its user; everybody else is sent to /login', async () => {
+    const nobody = await visit(app).get('/account?lang=ru')
+    expect([nobody.status, nobody.headers.get('location')]).toEqual([303, '/login?lang=ru'])
+    const user = JSON.stringify({ id: 77, first_name: '<b>Вера</b>' })
+    const [here, there] = [visit(app), visit(app)]
+    for (const visitor of [here, there]) {
+      await visitor.post(
+        '/api/auth/telegram/webapp',
+        { initData: await initData({ user }) },
+        { 'user-agent': '' },
+      )
+    }
+    const page = await (await here.get('/account')).text()
+    expect(page).toContain('&lt;b&gt;Вера&lt;/b&gt;')
+    expect(page.match(/<li[ >]/g)).toHaveLength(2)
+    const [action = ''] = /\/account\/revoke\?[^"]+/.exec(page) ?? []
+    const revoked = await here.post(action.replaceAll('&amp;', '&'))
+    expect([revoked.status, revoked.headers.get('location')]).toEqual([303, '/account?lang=en'])
+    expect([await here.userId(), await there.userId()]).toEqual(['telegram:77', undefined])
+    expect((await here.post(action.replaceAll('&amp;', '&'))).status).toBe(303) // it is gone: nothing to do
+    await there.post('/api/auth/telegram/webapp', { initData: await initData({ user }) })
+    await here.post('/account/revoke-others')
+    expect([await here.userId(), await there.userId()]).toEqual(['telegram:77', undefined])
+    await here.post('/account/logout')
+    expect(await here.userId()).toBeUndefined()
+    expect((await here.post('/account/logout')).status).toBe(303)
+  })
+
+  test('nobody revokes what is another user’s', async () => {
+    const [anna, eve] = [visit(app), visit(app)]
+    await anna.post('/api/auth/telegram/webapp', { initData: await initData() })
+    const user = JSON.stringify({ id: 99, first_name: 'Eve' })
+    await eve.post('/api/auth/telegram/webapp', { initData: await initData({ user }) })
+    const { sessions } = (await (await anna.get('/api/sessions')).json()) as { sessions: { id: string }[] }
+    for (const { id } of sessions) await eve.post(`/account/revoke?id=${id}`)
+    expect(await anna.userId()).toBe(ANNA)
+    const elsewhere = await anna.post('/account/logout', undefined, { 'sec-fetch-site': 'cross-site' })
+    expect(elsewhere.status).toBe(403)
+    expect(await anna.userId()).toBe(ANNA)
+  })
+
+  test('/login speaks the language of the browser, or the one that is asked for, and shows both ways', async () => {
+    const visitor = visit(app)
+    const russian = await visitor.get('/login', { 'accept-language': 'ru,en;q=0.5' })
+    expect([russian.headers.get('content-language'), russian.headers.get('cache-control')]).toEqual([
+      'ru',
+      'no-store',
+    ])
+    expect(await russian.text()).toContain('Войти через Telegram')
+    const english = await (await visitor.get('/login?lang=en', { 'accept-language': 'ru' })).text()
+    expect(english).toContain('Log in with Telegram')
+    expect(english).toContain('older Telegram widget')
+    expect(await (await visitor.get('/login?return=/x%26y')).text()).toContain('start?return=%2Fx%26y')
+    expect([...visitor.cookies]).toEqual([]) // a visitor leaves no session behind
+  })
+})
