@@ -10,12 +10,17 @@ import { fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
-import { requireToken } from './http/security.ts'
+import { webhookTables } from './features/webhooks/webhook-records.ts'
+import { webhookRoutes } from './features/webhooks/webhook-routes.ts'
+import { createWebhooks } from './features/webhooks/webhooks.ts'
+import { requireAdmin, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
 import { createLimiter } from './infra/limiter.ts'
+import { createOnce } from './infra/once.ts'
 import { openRoles } from './infra/roles.ts'
+import { openLocalRecords } from './infra/sql/local-records.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
@@ -50,6 +55,13 @@ export function createApp(config: Config, log: Log): App {
   )
   const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
 
+  const once = createOnce({ state: roles.state.state })
+  const records = scope.add(
+    openLocalRecords({ path: join(config.dataDir, 'records.db'), schema: [webhookTables], dataLock, log }),
+  )
+  // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
+  const webhooks = createWebhooks({ once, records, log })
+
   const stats = () =>
     cacheStats(
       {
@@ -71,6 +83,17 @@ export function createApp(config: Config, log: Log): App {
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
+      rawRouters: [
+        webhookRoutes({
+          webhooks,
+          sources: config.webhooks.sources,
+          toleranceMs: config.webhooks.toleranceMs,
+          isClosed: (source) => config.webhooks.closed.includes(source) && roles.status().status !== 'redis',
+          records,
+          guard: requireAdmin(config.adminToken),
+          log,
+        }),
+      ],
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
         referenceRoutes(reference),
