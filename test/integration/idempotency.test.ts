@@ -124,13 +124,10 @@ test('the same key for something else is refused; another user has keys of his o
   expect(runs).toBe(3)
 })
 
-test.each([undefined, '', 'a b', 'clé', 'a'.repeat(256)])(
-  'the key %j is refused',
-  async (key) => {
-    const response = await post({ ...(key !== undefined && { key }) })
-    expect([response.status, await codeOf(response), runs]).toEqual([400, 'invalid_input', 0])
-  },
-)
+test.each([undefined, '', 'a b', 'clé', 'a'.repeat(256)])('the key %j is refused', async (key) => {
+  const response = await post({ ...(key !== undefined && { key }) })
+  expect([response.status, await codeOf(response), runs]).toEqual([400, 'invalid_input', 0])
+})
 
 test('a refusal is kept, a failure is not', async () => {
   const [refused, failed] = [randomUUID(), randomUUID()]
