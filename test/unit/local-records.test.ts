@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { DataLockState } from '../../src/infra/data-lock.ts'
 import { type LocalRecords, openLocalRecords } from '../../src/infra/sql/local-records.ts'
 import type { Transaction } from '../../src/infra/sql/sql.ts'
@@ -104,6 +105,19 @@ test('a file that cannot be opened is reported once, and taken up when it can be
   rmdirSync(join(dir, 'records.db'))
   await add('a')
   expect(await notes()).toEqual(['a'])
+})
+
+test('a file that can be read and not written is reported once', async () => {
+  await add('a')
+  const other = new DatabaseSync(join(dir, 'records.db'))
+  other.exec('BEGIN IMMEDIATE')
+  for (const _ of [1, 2]) {
+    await expect(add('b')).rejects.toMatchObject(unavailable)
+    expect(await notes()).toEqual(['a'])
+  }
+  other.close()
+  await add('b')
+  expect(lines).toHaveLength(1)
 })
 
 test('a damaged file is set aside', async () => {

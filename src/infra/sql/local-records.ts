@@ -46,9 +46,7 @@ export function openLocalRecords({ path, schema, dataLock, log }: LocalRecordsOp
 
   function use<T>(call: (database: LocalDatabase) => T): T {
     try {
-      const answer = call(open())
-      isMissed = false
-      return answer
+      return call(open())
     } catch (error) {
       if (isOpening(error)) throw unusable(error)
       if (troubleOf(error) === 'damage') leave() // the next one to come finds it out, and has it replaced
@@ -90,6 +88,7 @@ export function openLocalRecords({ path, schema, dataLock, log }: LocalRecordsOp
             for (const [statement, parameters] of queued) open.run(statement, ...parameters)
           }),
         )
+        isMissed = false // not where it could only be read: a full disk would be reported with each attempt
         return answer
       } finally {
         isOver = true
