@@ -305,6 +305,21 @@ describe('a handler', () => {
     },
   )
 
+  test('is not run again when Redis dies while it is at work, nor when Redis is back', async () => {
+    const id = newId()
+    handler = async (delivery, handling) => {
+      await redis.kill()
+      await writeEffect(delivery, handling)
+    }
+    const first = await app.send(id, '{}')
+    expect([first.status, replayed(first)]).toEqual([204, null])
+    expect(replayed(await app.send(id, '{}'))).toBe('true')
+    await redis.start()
+    await app.untilStatus('redis')
+    expect(replayed(await app.send(id, '{}'))).toBe('true')
+    expect([runs.length, await app.effects(id)]).toEqual([1, 1])
+  })
+
   test('that fails is run again by the next attempt, and what it had queued is not kept', async () => {
     const id = newId()
     handler = async (delivery, handling) => {
@@ -347,6 +362,20 @@ describe('a handler', () => {
     }
     expect((await app.send(id, '{}')).status).toBe(500)
     expect(await app.effects(id)).toBe(0)
+  })
+
+  test('that ends after its 25 s takes no effect: 503, and the next attempt runs it', async () => {
+    const id = newId()
+    handler = async (delivery, handling) => {
+      await writeEffect(delivery, handling)
+      clock.turn(25_000)
+    }
+    const late = await app.send(id, '{}')
+    expect([late.status, await codeOf(late)]).toEqual([503, 'timed_out'])
+    expect(await app.effects(id)).toBe(0)
+    handler = writeEffect
+    expect((await app.send(id, '{}')).status).toBe(204)
+    expect(await app.effects(id)).toBe(1)
   })
 
   test('that outlives its lease takes no effect any more: the next one has', async () => {
