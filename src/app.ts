@@ -24,12 +24,17 @@ import { keepSecret } from './features/sessions/session-secret.ts'
 import { createSessionStore } from './features/sessions/session-store.ts'
 import { createOidc } from './features/sessions/telegram/oidc.ts'
 import { telegramRoutes } from './features/sessions/telegram/telegram-routes.ts'
-import { hasToken, requireToken } from './http/security.ts'
+import { webhookTables } from './features/webhooks/webhook-records.ts'
+import { webhookRoutes } from './features/webhooks/webhook-routes.ts'
+import { createWebhooks } from './features/webhooks/webhooks.ts'
+import { hasToken, requireAdmin, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
 import { createLimiter } from './infra/limiter.ts'
+import { createOnce } from './infra/once.ts'
 import { openRoles } from './infra/roles.ts'
+import { openLocalRecords } from './infra/sql/local-records.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
@@ -91,6 +96,13 @@ export function createApp(config: Config, log: Log): App {
   const oidc = clientId && clientSecret ? createOidc({ issuer, clientId, clientSecret }) : undefined
   const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
 
+  const once = createOnce({ state: roles.state.state })
+  const records = scope.add(
+    openLocalRecords({ path: join(config.dataDir, 'records.db'), schema: [webhookTables], dataLock, log }),
+  )
+  // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
+  const webhooks = createWebhooks({ once, records, log })
+
   const stats = () =>
     cacheStats(
       {
@@ -112,6 +124,18 @@ export function createApp(config: Config, log: Log): App {
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
+      rawRouters: [
+        webhookRoutes({
+          webhooks,
+          sources: config.webhooks.sources,
+          toleranceMs: config.webhooks.toleranceMs,
+          isClosed: (source) => config.webhooks.closed.includes(source) && roles.status().status !== 'redis',
+          records,
+          limitSender: limits.limitBy(policies.webhooks),
+          guard: requireAdmin(adminToken),
+          log,
+        }),
+      ],
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
         sessions,

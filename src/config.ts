@@ -5,6 +5,7 @@ import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { isLoopback, parseRedisUrl, type RedisTarget } from './lib/redis-url.ts'
 import { HOUR, SECOND } from './lib/time.ts'
+import { parseWebhookSources, type WebhookSource } from './lib/webhook-sources.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -45,6 +46,13 @@ const secrets = z
   .string()
   .transform((value) => value.split(',').map((secret) => secret.trim()))
   .refine((all) => all.every(({ length }) => length >= 16), 'must have at least 16 characters between commas')
+const webhookSources = z.string().transform((value, context): ReadonlyMap<string, WebhookSource> => {
+  const sources = parseWebhookSources(value)
+  if (!Array.isArray(sources)) return sources as ReadonlyMap<string, WebhookSource>
+  for (const message of sources) context.issues.push({ code: 'custom', message, input: value })
+  return z.NEVER
+})
+const names = z.string().transform((value) => value.split(',').map((name) => name.trim()))
 const fileContents = z.string().transform((path, context) => {
   try {
     return readFileSync(path, 'utf8')
@@ -106,6 +114,9 @@ const variables = {
     .regex(/^[\x21-\x7e]{1,500}$/, 'must be the Client Secret that BotFather shows under Web Login')
     .optional(),
   TELEGRAM_ISSUER: issuer.default(new URL('https://oauth.telegram.org')),
+  WEBHOOK_SECRETS: webhookSources.default(new Map()),
+  WEBHOOK_CLOSED: names.default([]),
+  WEBHOOK_TOLERANCE_SECONDS: integer(1, 3_600).default(300),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -145,6 +156,10 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     ])
   }
 
+  if (values.WEBHOOK_CLOSED.some((name) => !values.WEBHOOK_SECRETS.has(name))) {
+    throw new InvalidEnvironment(['WEBHOOK_CLOSED must name sources that WEBHOOK_SECRETS names'])
+  }
+
   const cacheTarget = main === 'off' ? undefined : main
   return Object.freeze({
     port: values.PORT,
@@ -173,6 +188,11 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
       clientId: values.TELEGRAM_CLIENT_ID,
       clientSecret: values.TELEGRAM_CLIENT_SECRET,
     }),
+    webhooks: Object.freeze({
+      sources: values.WEBHOOK_SECRETS,
+      closed: values.WEBHOOK_CLOSED,
+      toleranceMs: values.WEBHOOK_TOLERANCE_SECONDS * SECOND,
+    }),
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),
@@ -181,7 +201,7 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
       level: values.LOG_LEVEL,
       format: values.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),
     }),
-    warnings: nearMisses(env),
+    warnings: [...nearMisses(env), ...closedForGood(mode, values.WEBHOOK_CLOSED)],
   })
 }
 
@@ -205,6 +225,11 @@ function wording(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_union') return issue.message
   const messages = issue.errors.flat().map((nested) => nested.message)
   return `must be off, or ${messages.find((message) => message.startsWith('must look')) ?? messages.at(-1)}`
+}
+
+function closedForGood(mode: Mode, closed: readonly string[]): readonly string[] {
+  if (mode !== 'memory' || closed.length === 0) return []
+  return ['without Redis (REDIS_URL=off) the sources in WEBHOOK_CLOSED accept nothing']
 }
 
 /** One warning for each variable that is nearly, but not quite, one of ours. */

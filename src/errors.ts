@@ -20,6 +20,8 @@ export class AppError extends Error {
   }
 }
 
+const retryAfter = (ms: number) => ({ 'Retry-After': String(Math.max(1, Math.ceil(ms / 1_000))) })
+
 export const invalidInput = (detail: string) => new AppError('invalid_input', 400, detail)
 export const malformedJson = () => new AppError('malformed_json', 400, 'The body is not valid JSON.')
 export const tokenRequired = () =>
@@ -40,15 +42,52 @@ export const loginRefused = (options?: ErrorOptions) =>
   )
 export const crossSite = () =>
   new AppError('cross_site', 403, 'A page of another site may not change anything here.')
+export const unknownSource = () =>
+  new AppError(
+    'unknown_source',
+    404,
+    'Webhooks of this source are not accepted: WEBHOOK_SECRETS has no secret for it.',
+  )
+export const badSignature = () =>
+  new AppError('bad_signature', 401, 'The signature does not prove that this source sent these bytes.')
+export const outsideTolerance = () =>
+  new AppError('outside_tolerance', 400, 'The signature is right, but its timestamp is too old or too new.')
+export const deliveryRunning = (retryAfterMs: number) =>
+  new AppError('delivery_running', 409, 'This delivery is being handled right now.', retryAfter(retryAfterMs))
+export const requestRunning = (retryAfterMs: number) =>
+  new AppError(
+    'request_running',
+    409,
+    'A request with this Idempotency-Key is being answered right now.',
+    retryAfter(retryAfterMs),
+  )
+export const otherBody = () => new AppError('other_body', 422, 'This id has been used, with another body.')
+export const sourceClosed = () =>
+  new AppError('source_closed', 503, 'This source is closed while Redis is away.', { 'Retry-After': '30' })
+export const recordsUnavailable = (options?: ErrorOptions) =>
+  new AppError(
+    'records_unavailable',
+    503,
+    'The database of records cannot be used right now.',
+    { 'Retry-After': '5' },
+    options,
+  )
+export const handlerFailed = () =>
+  new AppError('handler_failed', 500, 'The handler of this delivery failed; sending it again runs it again.')
+export const workTimedOut = () =>
+  new AppError('timed_out', 503, 'This took too long and was given up.', { 'Retry-After': '5' })
 export const notFound = (what: string) => new AppError('not_found', 404, `${what} does not exist.`)
 export const methodNotAllowed = (allowed: string) =>
   new AppError('method_not_allowed', 405, `Use one of: ${allowed}.`, { Allow: allowed })
-export const bodyTooLarge = () => new AppError('body_too_large', 413, 'The body may have at most 100 kB.')
+export const bodyTooLarge = (limitBytes: number) =>
+  new AppError('body_too_large', 413, `The body may have at most ${limitBytes / 1024} kB.`)
 export const notJson = () =>
   new AppError('not_json', 415, 'Send the body as JSON: Content-Type: application/json.')
+export const encodingUnsupported = () =>
+  new AppError('encoding_unsupported', 415, 'Send the body without a Content-Encoding.')
 export const tooMany = (retryAfterMs: number) =>
   new AppError('too_many_requests', 429, 'Too many requests; Retry-After says when to come back.', {
-    'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))),
+    ...retryAfter(retryAfterMs),
   })
 export const internal = () =>
   new AppError('internal', 500, 'Something broke here; the log has the requestId.')

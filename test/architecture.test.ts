@@ -13,11 +13,12 @@ const CONTRACTS = [
   'infra/cache.ts',
   'infra/cached.ts',
   'infra/limiter.ts',
+  'infra/once.ts',
   'infra/sql/sql.ts',
   'infra/fetch-json.ts',
   'infra/keys.ts',
 ]
-const FOR_FEATURES = ['http/parse.ts', 'http/problem.ts', 'http/cached-response.ts']
+const FOR_FEATURES = ['http/parse.ts', 'http/problem.ts', 'http/cached-response.ts', 'http/idempotency.ts']
 
 /** Which layers a layer may import; its own is always among them, but for features, which see only themselves. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

@@ -4,6 +4,7 @@ import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
 import {
   AppError,
   bodyTooLarge,
+  encodingUnsupported,
   internal,
   invalidInput,
   malformedJson,
@@ -50,10 +51,11 @@ function problemDocument({ code, status, message }: AppError, req: Request) {
 // Express' own parser and router throw errors with a `type` or a `status`; the rest is a bug of ours.
 function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
-  const { type, status } = (thrown ?? {}) as { type?: string; status?: number }
-  if (type === 'entity.too.large') return bodyTooLarge()
+  const { type, status, limit } = (thrown ?? {}) as { type?: string; status?: number; limit?: number }
+  if (type === 'entity.too.large') return bodyTooLarge(limit ?? 0)
   if (type === 'entity.parse.failed') return malformedJson()
-  if (type === 'charset.unsupported' || type === 'encoding.unsupported') return notJson()
+  if (type === 'charset.unsupported') return notJson()
+  if (type === 'encoding.unsupported') return encodingUnsupported()
   if (typeof status === 'number' && status >= 400 && status < 500)
     return invalidInput('The request is malformed.')
   return internal()

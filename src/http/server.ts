@@ -21,18 +21,22 @@ export interface HttpServer {
 }
 
 export interface HttpServerOptions {
+  /** Served before bodies are parsed and before pages of other sites are refused: they see the bytes as they came. */
+  rawRouters: readonly Router[]
   routers: readonly Router[]
   trustProxy: number
   log: Log
 }
 
-export function createHttpServer({ routers, trustProxy, log }: HttpServerOptions): HttpServer {
+export function createHttpServer({ rawRouters, routers, trustProxy, log }: HttpServerOptions): HttpServer {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
-  app.use(logRequests(log), securityHeaders, sameSite, onlyJson, express.json({ limit: BODY_LIMIT }))
+  app.use(logRequests(log), securityHeaders)
+  for (const router of rawRouters) app.use(router)
+  app.use(sameSite, onlyJson, express.json({ limit: BODY_LIMIT }))
   for (const router of routers) app.use(router)
   app.use(answerNotFound, answerProblems(log))
 

@@ -12,3 +12,12 @@ export type Now = () => number
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
+
+/** Calls back after `ms` unless it is stopped before. Injected where a test cannot wait. */
+export type StartTimer = (ms: number, call: () => void) => () => void
+
+/** The timer does not keep the process alive. */
+export const startTimer: StartTimer = (ms, call) => {
+  const timer = setTimeout(call, ms).unref()
+  return () => clearTimeout(timer)
+}

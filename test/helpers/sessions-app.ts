@@ -62,6 +62,7 @@ export async function startSessions({ state, secrets = ['a secret of the tests']
   })
 
   const server = createHttpServer({
+    rawRouters: [],
     routers: [
       createSessionMiddleware({ store, secrets, paths: ['/api', '/test'] }),
       router,

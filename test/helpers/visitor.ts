@@ -1,4 +1,5 @@
 // Somebody with a browser's cookie jar and no browser: keeps cookies by name, follows no redirect by itself.
+import { randomInt } from 'node:crypto'
 import type { TestApp } from './app.ts'
 
 export interface Visitor {
@@ -11,8 +12,9 @@ export interface Visitor {
   userId(): Promise<string | undefined>
 }
 
-/** With `https` as a proxy in front of the app would have it. */
+/** With `https` as a proxy in front of the app would have it; from an address of its own, as visitors come. */
 export function visit(app: TestApp, { https = false } = {}): Visitor {
+  const address = `198.51.${randomInt(256)}.${randomInt(256)}`
   const cookies = new Map<string, string>()
   const setCookies = new Map<string, string>()
   async function send(
@@ -22,6 +24,7 @@ export function visit(app: TestApp, { https = false } = {}): Visitor {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const url = path.startsWith('http') ? path.slice(new URL(path).origin.length) : path
     const headers = {
+      'x-forwarded-for': address,
       ...(https && { 'x-forwarded-proto': 'https' }),
       ...(cookie && { cookie }),
       ...init.headers,

@@ -417,7 +417,7 @@ async function serve(
   })
   const router = Router()
   router.post('/thing', limitBy([rule, ...more]), (_req, res) => void res.json({}))
-  const server = createHttpServer({ routers: [router], trustProxy, log })
+  const server = createHttpServer({ rawRouters: [], routers: [router], trustProxy, log })
   const port = await server.listen(0)
   return {
     lines,

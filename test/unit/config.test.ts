@@ -166,3 +166,64 @@ describe('Telegram', () => {
     expect(problems[0]).not.toContain(value)
   })
 })
+
+describe('webhook sources', () => {
+  const key = Buffer.alloc(24, 1).toString('base64')
+  const key32 = Buffer.alloc(32, 2).toString('base64') // ends with =
+
+  test('name, scheme and secrets, split at the first =', () => {
+    const { webhooks } = readConfig(
+      {
+        WEBHOOK_SECRETS: `payments=whsec_${key32}|${key}, repo:github=It's=a secret,bot:telegram=token_-1234`,
+        WEBHOOK_CLOSED: 'payments, bot',
+        WEBHOOK_TOLERANCE_SECONDS: '60',
+      },
+      false,
+    )
+    expect([...webhooks.sources]).toEqual([
+      ['payments', { scheme: 'standard', secrets: [`whsec_${key32}`, key] }],
+      ['repo', { scheme: 'github', secrets: ["It's=a secret"] }],
+      ['bot', { scheme: 'telegram', secrets: ['token_-1234'] }],
+    ])
+    expect([webhooks.closed, webhooks.toleranceMs]).toEqual([['payments', 'bot'], 60_000])
+  })
+
+  test('none is the default', () => {
+    const { webhooks } = readConfig({}, false)
+    expect([webhooks.sources.size, webhooks.closed, webhooks.toleranceMs]).toEqual([0, [], 300_000])
+  })
+
+  test.each<[string, string, string]>([
+    ['no secret', 'sentinel', 'must be source=secret'],
+    ['no name', '=sentinel-secret', 'must begin with a name'],
+    ['a name with a slash', 'a/b=sentinel-secret', 'must begin with a name'],
+    ['an unknown scheme', 'a:stripe=sentinel-secret', 'has a scheme'],
+    ['a scheme that every object has', 'a:toString=sentinel-secret', 'has a scheme'],
+    ['two schemes', 'a:github:telegram=sentinel-secret', 'has a scheme'],
+    ['no base64', 'a=whsec_sentinel!sentinel!sentinel!sentinel', '24 to 64 bytes'],
+    ['a short key', `a=whsec_${Buffer.alloc(23).toString('base64')}`, '24 to 64 bytes'],
+    ['a long key', `a=${Buffer.alloc(65).toString('base64')}`, '24 to 64 bytes'],
+    ['an empty second secret', `a=${key}|`, '24 to 64 bytes'],
+    ['a short secret', 'a:github=sent', 'at least 8'],
+    ['a token with other characters', 'a:telegram=sentinel.secret', '8 to 256'],
+    ['too many secrets', `a=${Array.from({ length: 6 }, () => key).join('|')}`, 'more than 5'],
+    ['the same name twice', `a=${key},a=${key}`, 'name of another'],
+    ['a comma at the end', `a=${key},`, 'must be source=secret'],
+  ])('refuses %s, without repeating it', (_name, secrets, sentence) => {
+    const [problem, ...rest] = problemsOf({ WEBHOOK_SECRETS: secrets })
+    expect(rest).toEqual([])
+    expect(problem).toMatch(/^WEBHOOK_SECRETS entry [12] /)
+    expect(problem).toContain(sentence)
+    expect(problem).not.toContain('sent')
+  })
+
+  test('what is closed must be there; without Redis it is closed for good, and that is said', () => {
+    expect(problemsOf({ WEBHOOK_CLOSED: 'payments' })).toEqual([
+      'WEBHOOK_CLOSED must name sources that WEBHOOK_SECRETS names',
+    ])
+    const env = { REDIS_URL: 'off', WEBHOOK_SECRETS: `payments=${key}`, WEBHOOK_CLOSED: 'payments' }
+    expect(readConfig(env, false).warnings).toEqual([
+      'without Redis (REDIS_URL=off) the sources in WEBHOOK_CLOSED accept nothing',
+    ])
+  })
+})

@@ -69,14 +69,30 @@ export interface LocalDatabase {
 /** The file is not a database, or not a sound one. */
 export class DamagedDatabase extends Error {}
 
-const DAMAGE = new Set([11, 26]) // SQLITE_CORRUPT, SQLITE_NOTADB; the bits above are details
+const DAMAGE = new Set([11, 26]) // SQLITE_CORRUPT, SQLITE_NOTADB
+const TROUBLE = new Set([5, 6, 8, 10, 13, 14]) // busy, locked, read-only, I/O, full, cannot open
+
+/** What SQLite's error is about: the file, its disk, or only the statement. */
+export function troubleOf(error: unknown): 'damage' | 'disk' | undefined {
+  const { errcode = 0 } = error as { errcode?: number }
+  const code = errcode & 0xff // the bits above are details
+  if (DAMAGE.has(code)) return 'damage'
+  return TROUBLE.has(code) ? 'disk' : undefined
+}
+
+/** How much of what was committed a power cut may take: what is not at a checkpoint yet, or nothing. */
+export type Durability = 'checkpoint' | 'commit'
 
 /**
  * Opens or makes the database at `path`, in WAL mode: a commit is in the file when a call returns, and on the disk at
- * the next checkpoint. Throws DamagedDatabase when the file is not a sound one, and what SQLite says when it cannot tell
+ * the next checkpoint, or at once. Throws DamagedDatabase when the file is not a sound one, and what SQLite says when it cannot tell
  * (no space, no permission).
  */
-export function openLocalDatabase(path: string, schema: string): LocalDatabase {
+export function openLocalDatabase(
+  path: string,
+  schema: string,
+  durability: Durability = 'checkpoint',
+): LocalDatabase {
   mkdirSync(dirname(path), { recursive: true })
   const database = new DatabaseSync(path, { timeout: BUSY_MS })
   const prepared = new Map<string, StatementSync>()
@@ -86,14 +102,14 @@ export function openLocalDatabase(path: string, schema: string): LocalDatabase {
     return statement
   }
   try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
+    const synchronous = durability === 'commit' ? 'FULL' : 'NORMAL'
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`)
     const [{ quick_check: verdict } = {}] = database.prepare('PRAGMA quick_check(1)').all()
     if (verdict !== 'ok') throw new DamagedDatabase(String(verdict))
     database.exec(schema)
   } catch (error) {
     database.close()
-    const { errcode = 0 } = error as { errcode?: number }
-    if (DAMAGE.has(errcode & 0xff)) throw new DamagedDatabase(String(error), { cause: error })
+    if (troubleOf(error) === 'damage') throw new DamagedDatabase(String(error), { cause: error })
     throw error
   }
   return {

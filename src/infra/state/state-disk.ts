@@ -1,11 +1,12 @@
 // What the state role keeps on disk (samovar.db): the journal of what Redis has not seen, a copy of what it has, and
 // the reports of past outages. A damaged file is moved aside and reported; it never keeps the app from starting.
-import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { MINUTE, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { copyLocalDatabase, DamagedDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
+import { openOrReplace } from '../sql/open-or-replace.ts'
+import { copyLocalDatabase, type LocalDatabase, openLocalDatabase } from '../sql/sqlite.ts'
 import type { DeletedDisk } from '../store/deleted-away.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
 import type { HitLog, Kept, Members, StateKind } from './state-value.ts'
@@ -38,7 +39,11 @@ export interface StateDisk extends DeletedDisk {
 
 /** Opens the file, or a new one where it is missing or damaged. Throws when neither can be done: no space, no permission. */
 export function openStateDisk(path: string, log: Log): StateDisk {
-  return wrap(openOrReplace(path, log), log)
+  const replaced = 'ALERT the journal on disk was damaged: it is set aside, and a new one begins'
+  return wrap(
+    openOrReplace(path, SCHEMA, (fields) => log.error(fields, replaced)),
+    log,
+  )
 }
 
 /** What another container's file holds, read from a copy of it; empty when it cannot be read. */
@@ -58,34 +63,6 @@ export function peekStateDisk(path: string, log: Log): [string, Kept][] {
     return []
   } finally {
     rmSync(folder, { recursive: true })
-  }
-}
-
-function openOrReplace(path: string, log: Log): LocalDatabase {
-  try {
-    return openLocalDatabase(path, SCHEMA)
-  } catch (error) {
-    if (!(error instanceof DamagedDatabase)) throw error
-    const aside = join(
-      dirname(path),
-      'quarantine',
-      `${new Date().toISOString().replaceAll(':', '')}-${basename(path)}`,
-    )
-    mkdirSync(dirname(aside), { recursive: true })
-    for (const suffix of ['', '-wal', '-shm']) moveIfThere(path + suffix, aside + suffix)
-    log.error(
-      { err: error, aside },
-      'ALERT the journal on disk was damaged: it is set aside, and a new one begins',
-    )
-    return openLocalDatabase(path, SCHEMA)
-  }
-}
-
-function moveIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 

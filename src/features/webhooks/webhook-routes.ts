@@ -1,0 +1,128 @@
+// Where webhooks arrive: whose they are, whether they are signed, and what is answered.
+import express, { type RequestHandler, type Response, Router } from 'express'
+import {
+  badSignature,
+  deliveryRunning,
+  invalidInput,
+  otherBody,
+  outsideTolerance,
+  sourceClosed,
+  unknownSource,
+} from '../../errors.ts'
+import { endpoint } from '../../http/parse.ts'
+import type { Outcome } from '../../infra/once.ts'
+import type { Sql } from '../../infra/sql/sql.ts'
+import type { Now } from '../../lib/time.ts'
+import type { WebhookScheme, WebhookSource } from '../../lib/webhook-sources.ts'
+import type { Log } from '../../log.ts'
+import { verifyGithub } from './github-signature.ts'
+import { verifyStandard } from './standard-signature.ts'
+import { verifyTelegram } from './telegram-signature.ts'
+import type { Signed, Verdict } from './verdict.ts'
+import { lastDeliveries } from './webhook-records.ts'
+import type { Webhooks } from './webhooks.ts'
+
+const BODY_LIMIT = '1mb'
+
+const verify: Record<WebhookScheme, (signed: Signed) => Verdict> = {
+  standard: verifyStandard,
+  github: verifyGithub,
+  telegram: verifyTelegram,
+}
+
+const refusals = {
+  bad_signature: badSignature,
+  outside_tolerance: outsideTolerance,
+  no_id: () => invalidInput('The delivery has no id.'),
+}
+
+export interface WebhookRoutesParts {
+  webhooks: Pick<Webhooks, 'accept'>
+  sources: ReadonlyMap<string, WebhookSource>
+  toleranceMs: number
+  /** Whether the source accepts nothing right now. */
+  isClosed: (source: string) => boolean
+  records: Sql
+  /** Refuses who sends too often. */
+  limitSender: RequestHandler
+  /** Refuses whoever is not the admin. */
+  guard: RequestHandler
+  now?: Now
+  log: Log
+}
+
+export function webhookRoutes({
+  webhooks,
+  sources,
+  toleranceMs,
+  isClosed,
+  records,
+  limitSender,
+  guard,
+  now = Date.now,
+  log,
+}: WebhookRoutesParts): Router {
+  const router = Router()
+
+  function sourceNamed(name: unknown): WebhookSource & { name: string } {
+    const source = sources.get(String(name))
+    if (!source) throw unknownSource()
+    return { name: String(name), ...source }
+  }
+
+  // Before the body is read: who may not send need not be listened to.
+  const refuseEarly: RequestHandler = (req, _res, next) => {
+    const { name } = sourceNamed(req.params.source)
+    if (isClosed(name)) throw sourceClosed()
+    next()
+  }
+
+  const receive: RequestHandler = async (req, res) => {
+    const { name: source, scheme, secrets } = sourceNamed(req.params.source)
+    const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+    const nowMs = now()
+    const verdict = verify[scheme]({ headers: req.headers, body, secrets, nowMs, toleranceMs })
+    if ('refused' in verdict) {
+      log.info({ source, outcome: verdict.refused }, 'webhook refused')
+      throw refusals[verdict.refused]()
+    }
+    const { id } = verdict
+    const contentType = req.headers['content-type']
+    const outcome = await webhooks.accept({ source, id, contentType, body, receivedAtMs: nowMs })
+    log.info({ source, id, outcome: wordFor(outcome) }, 'webhook')
+    answer(res, outcome)
+  }
+
+  endpoint(router, '/api/webhooks/:source', {
+    // Inflating would change the bytes that were signed.
+    post: [
+      refuseEarly,
+      limitSender,
+      express.raw({ type: () => true, limit: BODY_LIMIT, inflate: false }),
+      receive,
+    ],
+  })
+  endpoint(router, '/api/webhooks/:source/deliveries', {
+    get: [
+      guard,
+      async (req, res) => {
+        const { name: source } = sourceNamed(req.params.source)
+        const deliveries = await lastDeliveries(records, source)
+        res.set('Cache-Control', 'no-store').json({ source, deliveries })
+      },
+    ],
+  })
+  return router
+}
+
+function answer(res: Response, outcome: Outcome): void {
+  if (outcome.kind === 'running') throw deliveryRunning(outcome.retryAfterMs)
+  if (outcome.kind === 'other-body') throw otherBody()
+  res.set('Cache-Control', 'no-store')
+  if (outcome.replayed) res.set('Idempotent-Replayed', 'true')
+  if (outcome.answer.length === 0) res.status(204).end()
+  else res.type('application/json').end(outcome.answer)
+}
+
+const wordFor = (outcome: Outcome) =>
+  outcome.kind === 'done' && outcome.replayed ? 'replayed' : outcome.kind

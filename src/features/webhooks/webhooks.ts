@@ -1,0 +1,99 @@
+// Deliveries and their handlers: each delivery is handled once, by infra/once.ts; and what its handler writes through
+// the transaction it is given is committed together with the mark that it is done. So it takes effect exactly once, even
+// where the process is killed between the two or a handler outlives its lease: the mark has a primary key.
+import { createHash } from 'node:crypto'
+import { AppError, handlerFailed } from '../../errors.ts'
+import { keys } from '../../infra/keys.ts'
+import { type Done, MOST_ANSWER_BYTES, type Once, type Outcome, type Run } from '../../infra/once.ts'
+import type { Records, Transaction } from '../../infra/sql/sql.ts'
+import type { Now } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { type Delivery, findDone, keepDelivery, markDone } from './webhook-records.ts'
+
+export interface Handling {
+  /** What is written here takes effect exactly once. Everything else a handler does, at least once. */
+  readonly tx: Transaction
+  /** Aborts after 25 s; nothing of a handler that is still at work then is kept. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * What it returns is answered as JSON (at most 16 kB), also to later duplicates; nothing: 204. When it rejects the
+ * answer is 500, or that of the AppError, and the sender's next attempt runs it again.
+ */
+export type Handler = (delivery: Delivery, handling: Handling) => Promise<unknown>
+
+export interface Webhooks {
+  /** Registers the handler of that source: one for each. A source without one is accepted, and kept. */
+  on(source: string, handler: Handler): void
+  /** The answer is JSON, or empty. */
+  accept(delivery: Delivery): Promise<Outcome>
+}
+
+export interface WebhooksOptions {
+  once: Once
+  records: Records
+  now?: Now
+  log: Log
+}
+
+export function createWebhooks({ once, records, now = Date.now, log }: WebhooksOptions): Webhooks {
+  const handlers = new Map<string, Handler>()
+
+  const handle = (delivery: Delivery, fingerprint: string, run: Run): Promise<Done> =>
+    records.transaction(async (tx) => {
+      keepDelivery(tx, delivery)
+      const reply = await handlers.get(delivery.source)?.(delivery, { tx, signal: run.signal })
+      const done = { by: run.by, fingerprint, answer: encodeReply(reply) }
+      markDone(tx, delivery, done, now())
+      run.throwIfLate()
+      return done
+    })
+
+  function failure(error: unknown, { source, id }: Delivery): AppError {
+    if (error instanceof AppError) return error
+    // Not the message: a parser's quotes what it was given, and bodies stay out of the log.
+    log.error({ source, id, error: nameOf(error), at: framesOf(error) }, 'the handler of a webhook failed')
+    return handlerFailed()
+  }
+
+  return {
+    on(source, handler) {
+      if (handlers.has(source)) throw new TypeError(`the source ${source} has a handler`)
+      handlers.set(source, handler)
+    },
+    async accept(delivery) {
+      const fingerprint = createHash('sha256').update(delivery.body).digest('hex')
+      return once.run({
+        key: keys.webhook(delivery.source, delivery.id),
+        fingerprint,
+        async work(run) {
+          const before = await findDone(records, delivery)
+          if (before) return before
+          try {
+            return await handle(delivery, fingerprint, run)
+          } catch (error) {
+            // Somebody may have been first, whose lease had ended or who was cut off from us: then it is done.
+            const meanwhile = await findDone(records, delivery)
+            if (meanwhile) return meanwhile
+            throw failure(error, delivery)
+          }
+        },
+      })
+    },
+  }
+}
+
+function encodeReply(reply: unknown): Buffer {
+  const answer = Buffer.from(JSON.stringify(reply) ?? '')
+  if (answer.length > MOST_ANSWER_BYTES) throw new AnswerTooLarge()
+  return answer
+}
+
+class AnswerTooLarge extends RangeError {}
+
+const nameOf = (error: unknown) => (error as Error)?.constructor?.name ?? typeof error
+const framesOf = (error: unknown) =>
+  String((error as Error)?.stack ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('    at '))

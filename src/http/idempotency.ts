@@ -1,0 +1,107 @@
+// Idempotency-Key: a POST that is sent again, because its answer was lost, is answered again and not done again.
+// datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header
+//
+// The answer is held back until it is kept. Kept are status, content type and body; a body above 12 kB is not, and its
+// replay is the status alone. An answer of 500 or more is not kept: the next attempt is done anew.
+import { createHash } from 'node:crypto'
+import type { Request, RequestHandler, Response } from 'express'
+import { invalidInput, otherBody, requestRunning } from '../errors.ts'
+import { keys } from '../infra/keys.ts'
+import type { Once } from '../infra/once.ts'
+
+const KEY = /^[\x21-\x7e]{1,255}$/
+const MOST_BODY_BYTES = 12_000 // in base64, and with the rest of the answer, below what Once keeps
+
+/** For one POST route, which then demands the header. `who` names the caller: two callers may use the same key. */
+export function idempotent({ once, who }: { once: Once; who: (req: Request) => string }): RequestHandler {
+  return async function answerOnce(req, res, next) {
+    const id = req.headers['idempotency-key']
+    if (typeof id !== 'string' || !KEY.test(id)) {
+      throw invalidInput('Send an Idempotency-Key of 1 to 255 visible ASCII characters.')
+    }
+    // Neither may run into the other: a colon divides them.
+    const key = keys.idempotent(encodeURIComponent(who(req)), id)
+    const held = holdAnswer(res)
+    try {
+      const outcome = await once.run({
+        key,
+        fingerprint: fingerprintOf(req),
+        async work() {
+          next()
+          const answer = await held.ended
+          if (answer.status >= 500) throw new NotKept()
+          return encodeAnswer(answer)
+        },
+      })
+      if (outcome.kind === 'done' && !outcome.replayed) return held.send()
+      held.discard()
+      if (outcome.kind === 'running') throw requestRunning(outcome.retryAfterMs)
+      if (outcome.kind === 'other-body') throw otherBody()
+      replay(res, decodeAnswer(outcome.answer))
+    } catch (error) {
+      if (error instanceof NotKept) return held.send()
+      held.discard()
+      throw error
+    }
+  }
+}
+
+class NotKept extends Error {}
+
+interface Answer {
+  readonly status: number
+  readonly type: string | undefined
+  readonly body: Buffer
+}
+
+/** Keeps what the route writes from going out, until it is sent or discarded. */
+function holdAnswer(res: Response) {
+  const own = { write: res.write, end: res.end }
+  const chunks: Buffer[] = []
+  let tell: (answer: Answer) => void = () => {}
+  const ended = new Promise<Answer>((resolve) => {
+    tell = resolve
+  })
+  const add = (chunk: unknown, encoding: unknown): void => {
+    if (typeof chunk === 'string') chunks.push(Buffer.from(chunk, encoding as BufferEncoding | undefined))
+    else if (chunk instanceof Uint8Array) chunks.push(Buffer.from(chunk))
+  }
+  res.write = ((chunk: unknown, encoding: unknown) => {
+    add(chunk, encoding)
+    return true
+  }) as Response['write']
+  res.end = ((chunk: unknown, encoding: unknown) => {
+    add(chunk, encoding)
+    const type = res.getHeader('content-type')
+    tell({ status: res.statusCode, type: type?.toString(), body: Buffer.concat(chunks) })
+    return res
+  }) as Response['end']
+  const letGo = () => Object.assign(res, own)
+  return {
+    ended,
+    send: () => void letGo().end(Buffer.concat(chunks)),
+    /** Somebody else answers, with a body of another length. */
+    discard: () => letGo().removeHeader('Content-Length'),
+  }
+}
+
+function replay(res: Response, { status, type, body }: Answer): void {
+  if (type !== undefined) res.setHeader('Content-Type', type)
+  res.status(status).set('Idempotent-Replayed', 'true').end(body)
+}
+
+function encodeAnswer({ status, type, body }: Answer): Buffer {
+  const kept = body.length > MOST_BODY_BYTES ? Buffer.alloc(0) : body
+  return Buffer.from(JSON.stringify({ status, type, body: kept.toString('base64') }))
+}
+
+function decodeAnswer(bytes: Buffer): Answer {
+  const { status, type, body } = JSON.parse(bytes.toString())
+  return { status, type, body: Buffer.from(body, 'base64') }
+}
+
+/** What was asked: the same key with anything else is a mistake of the caller. */
+function fingerprintOf({ method, originalUrl, body }: Request): string {
+  const bytes = Buffer.isBuffer(body) ? body : (JSON.stringify(body) ?? '')
+  return createHash('sha256').update(`${method} ${originalUrl}\n`).update(bytes).digest('hex')
+}

@@ -1,0 +1,197 @@
+// Work is done once, wherever its marks are: in Redis, or in memory while Redis is away.
+import { randomUUID } from 'node:crypto'
+import { keys } from '../../src/infra/keys.ts'
+import { createOnce, LEASE_MS, MOST_ANSWER_BYTES, type Run, WORK_MS } from '../../src/infra/once.ts'
+import { createClock } from '../helpers/clock.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess } from '../helpers/stores.ts'
+
+let redis: TestRedis
+let up: TestProcess
+let alone: TestProcess
+let away: TestProcess
+const processes = () => ({ shared: up, alone, away })
+
+beforeAll(async () => {
+  redis = await startRedis()
+  up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  alone = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
+  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
+  await up.untilStatus('redis')
+  await alone.untilStatus('redis')
+})
+afterAll(async () => {
+  await up.close()
+  await alone.close()
+  await away.close()
+  await redis.stop()
+})
+
+/** A timer that a test lets ring. */
+function createBell() {
+  const calls = new Set<() => void>()
+  return {
+    timer: (_ms: number, call: () => void) => {
+      calls.add(call)
+      return () => calls.delete(call)
+    },
+    ring: () => {
+      for (const call of calls) call()
+    },
+    isSet: () => calls.size > 0,
+  }
+}
+
+const later = () => {
+  let resolve = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
+  const state = () => processes()[where].state
+  const open = () => {
+    const clock = createClock(Date.now())
+    const bell = createBell()
+    return { clock, bell, once: createOnce({ state: state(), now: clock.now, timer: bell.timer }) }
+  }
+  const newKey = () => keys.webhook('test', randomUUID())
+  const answer = (text: string) => async () => Buffer.from(text)
+  const done = (text: string, replayed: boolean) => ({ kind: 'done', answer: Buffer.from(text), replayed })
+
+  test('the first answer is kept, and given again', async () => {
+    const { once } = open()
+    const key = newKey()
+    expect(await once.run({ key, fingerprint: 'a', work: answer('first\nline') })).toEqual(
+      done('first\nline', false),
+    )
+    expect(await once.run({ key, fingerprint: 'a', work: answer('second') })).toEqual(
+      done('first\nline', true),
+    )
+  })
+
+  test('an empty answer is an answer, and one that is too large is refused', async () => {
+    const { once } = open()
+    const key = newKey()
+    await once.run({ key, fingerprint: 'a', work: answer('') })
+    expect(await once.run({ key, fingerprint: 'a', work: answer('x') })).toEqual(done('', true))
+    const large = { key: newKey(), fingerprint: 'a', work: answer('x'.repeat(MOST_ANSWER_BYTES + 1)) }
+    await expect(once.run(large)).rejects.toThrow(RangeError)
+  })
+
+  test('the same key with another body is told apart', async () => {
+    const { once } = open()
+    const key = newKey()
+    await once.run({ key, fingerprint: 'a', work: answer('1') })
+    expect(await once.run({ key, fingerprint: 'b', work: answer('2') })).toEqual({ kind: 'other-body' })
+  })
+
+  test('50 at once: the work runs once, the others hear that it runs or what it answered', async () => {
+    const { once } = open()
+    const key = newKey()
+    const start = later()
+    let runs = 0
+    const work = async () => {
+      runs += 1
+      await start.promise
+      return Buffer.from('x')
+    }
+    const asked = Array.from({ length: 50 }, () => once.run({ key, fingerprint: 'a', work }))
+    await eventually(() => expect(runs).toBe(1))
+    start.resolve()
+    const outcomes = await Promise.all(asked)
+    expect(runs).toBe(1)
+    expect(outcomes.filter((one) => one.kind === 'done' && !one.replayed)).toHaveLength(1)
+    for (const one of outcomes) {
+      if (one.kind === 'running') expect(one.retryAfterMs).toBeLessThanOrEqual(LEASE_MS)
+      else expect(one.kind).toBe('done')
+    }
+  })
+
+  test('work that fails gives its lease back: the next one runs at once', async () => {
+    const { once } = open()
+    const key = newKey()
+    const failing = async () => {
+      throw new Error('no')
+    }
+    await expect(once.run({ key, fingerprint: 'a', work: failing })).rejects.toThrow('no')
+    expect(await once.run({ key, fingerprint: 'a', work: answer('x') })).toEqual(done('x', false))
+  })
+
+  test('whose process died loses its lease after 30 s; if it comes back after all, the first answer counts', async () => {
+    const { once, clock } = open()
+    const key = newKey()
+    const [began, goOn] = [later(), later()]
+    const first = once.run({
+      key,
+      fingerprint: 'a',
+      work: async () => {
+        began.resolve()
+        await goOn.promise
+        return Buffer.from('first')
+      },
+    })
+    await began.promise
+    clock.turn(LEASE_MS - 1)
+    expect(await once.run({ key, fingerprint: 'a', work: answer('second') })).toEqual({
+      kind: 'running',
+      retryAfterMs: 1,
+    })
+    clock.turn(1)
+    expect(await once.run({ key, fingerprint: 'a', work: answer('second') })).toEqual(done('second', false))
+    goOn.resolve()
+    expect(await first).toEqual(done('second', true))
+  })
+
+  test('work that outlives its time is told so, refused, and keeps its lease until it really ends', async () => {
+    const { once, clock, bell } = open()
+    const key = newKey()
+    const goOn = later()
+    let run: Run | undefined
+    const first = once.run({
+      key,
+      fingerprint: 'a',
+      work: async (given) => {
+        run = given
+        await goOn.promise
+        return Buffer.from('late')
+      },
+    })
+    await eventually(() => expect(bell.isSet()).toBe(true))
+    run?.throwIfLate()
+    clock.turn(WORK_MS)
+    expect(() => run?.throwIfLate()).toThrow(expect.objectContaining({ code: 'timed_out' }))
+    bell.ring()
+    await expect(first).rejects.toMatchObject({ code: 'timed_out', status: 503 })
+    expect(run?.signal.aborted).toBe(true)
+    expect((await once.run({ key, fingerprint: 'a', work: answer('x') })).kind).toBe('running')
+    goOn.resolve()
+    await eventually(async () =>
+      expect(await once.run({ key, fingerprint: 'a', work: answer('x') })).toEqual(done('x', false)),
+    )
+  })
+
+  test('what a ledger says was done before is claimed as it was, and judged by its own body', async () => {
+    const { once } = open()
+    const before = { by: randomUUID(), fingerprint: 'a', answer: Buffer.from('before') }
+    const [same, other] = [newKey(), newKey()]
+    expect(await once.run({ key: same, fingerprint: 'a', work: async () => before })).toEqual(
+      done('before', true),
+    )
+    expect(await once.run({ key: other, fingerprint: 'b', work: async () => before })).toEqual({
+      kind: 'other-body',
+    })
+  })
+})
+
+test('what is done is known for four days', async () => {
+  const key = keys.webhook('test', randomUUID())
+  await createOnce({ state: up.state }).run({ key, fingerprint: 'a', work: async () => Buffer.from('x') })
+  const names = (await redis.command('KEYS', `*${key}`)).split('\r\n')
+  const name = names.find((one) => one.endsWith(key) && !one.includes('running')) ?? ''
+  const ttlMs = Number((await redis.command('PTTL', name)).slice(1))
+  expect(ttlMs).toBeGreaterThan(4 * 86_400_000 - 60_000)
+})

@@ -1,0 +1,103 @@
+// The webhooks part of the app over a real Redis, real SQLite and real HTTP, with what a test needs to turn: handlers,
+// the clock, and what happens between two steps.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Webhook } from 'standardwebhooks'
+import { webhookTables } from '../../src/features/webhooks/webhook-records.ts'
+import { webhookRoutes } from '../../src/features/webhooks/webhook-routes.ts'
+import { createWebhooks, type Handler } from '../../src/features/webhooks/webhooks.ts'
+import { createHttpServer } from '../../src/http/server.ts'
+import { createDataLock } from '../../src/infra/data-lock.ts'
+import { createOnce } from '../../src/infra/once.ts'
+import { openLocalRecords } from '../../src/infra/sql/local-records.ts'
+import type { Records } from '../../src/infra/sql/sql.ts'
+import type { State } from '../../src/infra/state/state.ts'
+import type { Now } from '../../src/lib/time.ts'
+import { recordLog } from './log.ts'
+import { openProcess } from './stores.ts'
+
+export const SECRET = `whsec_${Buffer.from('a secret of twenty-four b').toString('base64')}`
+export const EFFECTS = 'CREATE TABLE IF NOT EXISTS effects (delivery TEXT NOT NULL) STRICT;'
+
+export interface WebhookAppOptions {
+  redisUrl: string
+  dataDir?: string
+  /** Of the source `payments`; writes the delivery's id to the table `effects` unless it is given. */
+  handler?: Handler
+  now?: Now
+  between?: { state(state: State): State; records(records: Records): Records }
+}
+
+export const writeEffect: Handler = async ({ id }, { tx }) => {
+  tx.run('INSERT INTO effects VALUES (?)', id)
+}
+
+export async function openWebhookApp({
+  redisUrl,
+  handler = writeEffect,
+  now = Date.now,
+  ...rest
+}: WebhookAppOptions) {
+  const dataDir = rest.dataDir ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
+  const { log, lines } = recordLog()
+  const process = await openProcess({ cacheUrl: redisUrl, dataDir, budgetMs: 500 })
+  const path = join(dataDir, 'records.db')
+  const schema = [webhookTables, EFFECTS]
+  const records = openLocalRecords({ path, schema, dataLock: createDataLock(undefined), log })
+  const webhooks = createWebhooks({
+    once: createOnce({ state: rest.between?.state(process.state) ?? process.state, now }),
+    records: rest.between?.records(records) ?? records,
+    now,
+    log,
+  })
+  webhooks.on('payments', handler)
+  const routes = webhookRoutes({
+    webhooks,
+    sources: new Map([['payments', { scheme: 'standard', secrets: [SECRET] }]]),
+    toleranceMs: 300_000,
+    isClosed: () => false,
+    limitSender: (_req, _res, next) => next(),
+    records,
+    guard: (_req, _res, next) => next(),
+    now,
+    log,
+  })
+  const server = createHttpServer({ rawRouters: [routes], routers: [], trustProxy: 0, log })
+  const url = `http://127.0.0.1:${await server.listen(0)}/api/webhooks/payments`
+  return {
+    url,
+    lines,
+    records,
+    status: () => process.stateRole.status().status,
+    untilStatus: process.untilStatus,
+    /** How often each delivery took effect. */
+    async effects(id: string): Promise<number> {
+      return (await records.all('SELECT delivery FROM effects WHERE delivery = ?', id)).length
+    },
+    send: (id: string, body: string) => fetch(url, signedRequest(id, body, now())),
+    async close() {
+      await server.close()
+      records.close()
+      await process.close()
+      if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+export type WebhookApp = Awaited<ReturnType<typeof openWebhookApp>>
+
+/** As the package signs it; `nowMs` is when. */
+export function signedRequest(id: string, body: string, nowMs: number, secret = SECRET): RequestInit {
+  const at = new Date(nowMs)
+  return {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+      'webhook-signature': new Webhook(secret).sign(id, at, body),
+    },
+    body,
+  }
+}
