@@ -322,6 +322,24 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     expect(await state().marked(`revoked:${id}`)).toBe(clock.now())
   })
 
+  test('a session that logs out the others while another of its requests is being read stays', async () => {
+    const visitor = createVisitor(app.url)
+    const { sessionId } = (await (await visitor.logIn(newUser())).json()) as { sessionId: string }
+    let meanwhile: (() => Promise<unknown>) | undefined = () => visitor.delete('/api/sessions?others=true')
+    const interrupted = {
+      ...state(),
+      async marked(key: string) {
+        const act = meanwhile
+        meanwhile = undefined
+        await act?.()
+        return state().marked(key)
+      },
+    }
+    const records = createSessionRecords({ state: interrupted })
+    expect(await records.find(hashOf(sessionId))).toBeDefined()
+    expect(meanwhile).toBeUndefined()
+  })
+
   test('ending ends: the current one takes its cookie along, and what is no id is told so', async () => {
     const visitor = createVisitor(app.url)
     expect((await visitor.delete('/api/sessions')).status).toBe(401)
