@@ -14,22 +14,37 @@ import { openProcess, type TestProcess } from '../helpers/stores.ts'
 const OVER_HTTPS = { 'x-forwarded-proto': 'https' }
 let redis: TestRedis
 let up: TestProcess
+let second: TestProcess
 let alone: TestProcess
 let away: TestProcess
 
 beforeAll(async () => {
   redis = await startRedis()
   up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  second = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
   alone = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
   away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
   await up.untilStatus('redis')
+  await second.untilStatus('redis')
   await alone.untilStatus('redis')
 })
 afterAll(async () => {
   await up.close()
+  await second.close()
   await alone.close()
   await away.close()
   await redis.stop()
+})
+
+const opened: SessionsApp[] = []
+/** Closed after the test, however it ends. */
+async function openSessions(options: Parameters<typeof startSessions>[0]): Promise<SessionsApp> {
+  const app = await startSessions(options)
+  opened.push(app)
+  return app
+}
+afterEach(async () => {
+  for (const app of opened.splice(0)) await app.close()
 })
 
 const newUser = () => `test:${randomUUID()}`
@@ -272,7 +287,7 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
 
   test('logging out everywhere ends what was logged in in the same millisecond, or by a clock that is ahead', async () => {
     const clock = createClock(Date.now() + HOUR) // ahead of the machine that revokes
-    const ahead = await startSessions({ state: state(), now: clock.now })
+    const ahead = await openSessions({ state: state(), now: clock.now })
     const id = newUser()
     const [one, other] = [createVisitor(ahead.url), createVisitor(app.url)]
     await one.logIn(id)
@@ -281,7 +296,48 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     expect([await meOf(one), await meOf(other)]).toEqual([401, 401])
     await other.logIn(id)
     expect(await meOf(other)).toBe(200)
-    await ahead.close()
+  })
+
+  test('a revocation alone ends every session up to it, and no later login', async () => {
+    const clock = createClock(Date.now())
+    const timed = await openSessions({ state: state(), now: clock.now })
+    const id = newUser()
+    const [before, after] = [createVisitor(timed.url), createVisitor(timed.url)]
+    await before.logIn(id)
+    expect(await meOf(before)).toBe(200)
+    await timed.records.revoke(id, clock.now())
+    await after.logIn(id) // in the same millisecond
+    expect([await meOf(before), await meOf(after)]).toEqual([401, 200])
+    await timed.records.revoke(id, clock.now() - MINUTE)
+    expect(await meOf(after)).toBe(200)
+  })
+
+  test('a logout everywhere revokes up to the latest login, whose clock may be ahead', async () => {
+    const clock = createClock(Date.now() + HOUR)
+    const ahead = await openSessions({ state: state(), now: clock.now })
+    const id = newUser()
+    const visitor = createVisitor(ahead.url)
+    await visitor.logIn(id)
+    await createVisitor(app.url, {}, new Map(visitor.cookies)).delete('/api/sessions')
+    expect(await state().marked(`revoked:${id}`)).toBe(clock.now())
+  })
+
+  test('a session that logs out the others while another of its requests is being read stays', async () => {
+    const visitor = createVisitor(app.url)
+    const { sessionId } = (await (await visitor.logIn(newUser())).json()) as { sessionId: string }
+    let meanwhile: (() => Promise<unknown>) | undefined = () => visitor.delete('/api/sessions?others=true')
+    const interrupted = {
+      ...state(),
+      async marked(key: string) {
+        const act = meanwhile
+        meanwhile = undefined
+        await act?.()
+        return state().marked(key)
+      },
+    }
+    const records = createSessionRecords({ state: interrupted })
+    expect(await records.find(hashOf(sessionId))).toBeDefined()
+    expect(meanwhile).toBeUndefined()
   })
 
   test('ending ends: the current one takes its cookie along, and what is no id is told so', async () => {
@@ -300,7 +356,7 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
 
   test('idle for 14 days it ends; in use it lasts 90 days and no longer', async () => {
     const clock = createClock(Date.now())
-    const timed = await startSessions({ state: state(), now: clock.now })
+    const timed = await openSessions({ state: state(), now: clock.now })
     const [idle, used] = [createVisitor(timed.url), createVisitor(timed.url)]
     for (const visitor of [idle, used]) await visitor.logIn(newUser())
     clock.turn(IDLE_MS - HOUR)
@@ -311,12 +367,11 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     for (; days < 100 && (await meOf(used)) === 200; days += 1) clock.turn(DAY)
     expect(days * DAY).toBeGreaterThan(ABSOLUTE_MS - 2 * DAY)
     expect(days * DAY).toBeLessThan(ABSOLUTE_MS + 2 * DAY)
-    await timed.close()
   })
 
   test('being used is written once a minute', async () => {
     const clock = createClock(Date.now())
-    const timed = await startSessions({ state: state(), now: clock.now })
+    const timed = await openSessions({ state: state(), now: clock.now })
     const visitor = createVisitor(timed.url)
     const { sessionId } = (await (await visitor.logIn(newUser())).json()) as { sessionId: string }
     const stamp = async () => (await state().read(`session:${hashOf(sessionId)}`))?.stamp
@@ -329,7 +384,6 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
     expect(second).not.toBe(first)
     await visitor.get('/api/me')
     expect(await stamp()).toBe(second)
-    await timed.close()
   })
 
   test('1,000 bad cookies: no 5xx, no session made, nobody logged in', async () => {
@@ -427,7 +481,7 @@ describe('cookies', () => {
   test('secrets rotate: the old one is believed, the new one signs, one that is gone is not believed', async () => {
     const [old, next] = ['an old secret of 24 ch', 'a new secret of 24 ch.']
     const [before, during, after] = await Promise.all(
-      [[old], [next, old], [next]].map((secrets) => startSessions({ state: away.state, secrets })),
+      [[old], [next, old], [next]].map((secrets) => openSessions({ state: away.state, secrets })),
     )
     if (!before || !during || !after) throw new Error('unreachable')
     const visitor = createVisitor(before.url)
@@ -438,17 +492,11 @@ describe('cookies', () => {
     expect(rotating.cookies.get('sid')).not.toBe(signedOld.get('sid'))
     expect(await meOf(createVisitor(after.url, {}, rotating.cookies))).toBe(200)
     expect(await meOf(createVisitor(after.url, {}, signedOld))).toBe(401)
-    await Promise.all([before, during, after].map((each) => each.close()))
   })
 })
 
 test('two processes: what one ends, the other refuses', async () => {
-  const other = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-  await other.untilStatus('redis')
-  const [here, there] = [
-    await startSessions({ state: up.state }),
-    await startSessions({ state: other.state }),
-  ]
+  const [here, there] = [await openSessions({ state: up.state }), await openSessions({ state: second.state })]
   const id = newUser()
   const [one, two] = [createVisitor(here.url), createVisitor(there.url)]
   await one.logIn(id)
@@ -456,7 +504,4 @@ test('two processes: what one ends, the other refuses', async () => {
   expect([await meOf(createVisitor(there.url, {}, one.cookies)), await meOf(two)]).toEqual([200, 200])
   expect((await two.delete('/api/sessions?others=true')).status).toBe(204)
   expect([await meOf(one), await meOf(two)]).toEqual([401, 200])
-  await here.close()
-  await there.close()
-  await other.close()
 })
