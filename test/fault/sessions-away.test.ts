@@ -167,9 +167,9 @@ test('Redis is emptied while it runs, under traffic: 0 logged out, and it has ev
   expect(Object.keys(await stop())).toEqual(['200'])
   await eventually(async () => {
     expect(process.stateRole.outages.all()[0]).toMatchObject({
-      cause: expect.stringContaining('emptied'),
+      cause: expect.stringContaining('lost what it held'),
       endedAt: expect.any(String),
-      note: expect.stringContaining('empty'),
+      note: expect.stringContaining('seeded'),
     })
     expect(process.roles.pendingWrites()).toBe(0)
   })
