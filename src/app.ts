@@ -1,5 +1,4 @@
 // The system, put together: read it top to bottom. What is added to the scope first is closed last.
-import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
@@ -9,10 +8,12 @@ import { policies } from './features/limits/policies.ts'
 import { createSharedAddresses } from './features/limits/shared-address.ts'
 import { outagesRoutes } from './features/outages/outages-routes.ts'
 import { pageRoutes } from './features/page/page-routes.ts'
-import { fillCountries } from './features/reference/countries-table.ts'
+import { COLUMNS, fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
+import { createReferenceTable } from './features/reference/reference-table.ts'
+import { refreshRegularly } from './features/reference/refresh-regularly.ts'
 import { createLogIn } from './features/sessions/log-in.ts'
 import { createOwnSessions } from './features/sessions/own-sessions.ts'
 import { createLoginPage } from './features/sessions/pages/login-page.ts'
@@ -34,8 +35,7 @@ import { createDataLock } from './infra/data-lock.ts'
 import { createLimiter } from './infra/limiter.ts'
 import { createOnce } from './infra/once.ts'
 import { openRoles } from './infra/roles.ts'
-import { openLocalRecords } from './infra/sql/local-records.ts'
-import { openSnapshot } from './infra/sql/snapshot.ts'
+import { openDatabases } from './infra/sql/open-databases.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
 
@@ -69,10 +69,21 @@ export function createApp(config: Config, log: Log): App {
       log,
     }),
   )
-  const countries = scope.add(
-    openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
+  const databases = scope.add(
+    openDatabases({
+      ...config,
+      migrations: [webhookMigrations],
+      fill: fillCountries,
+      columns: COLUMNS,
+      dataLock,
+      log,
+    }),
   )
-  const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
+  const { records } = databases
+  const freshMs = config.cache.referenceTtlMs
+  const countries = createReferenceTable({ source: databases.reference, copy: databases.copy, log })
+  const reference = createReference({ cache, table: countries, freshMs })
+  scope.add(refreshRegularly({ reference, freshMs }))
 
   const sessionRecords = createSessionRecords({ state: roles.state.state })
   const sessionStore = createSessionStore({ records: sessionRecords })
@@ -97,14 +108,6 @@ export function createApp(config: Config, log: Log): App {
   const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
 
   const once = createOnce({ state: roles.state.state })
-  const records = scope.add(
-    openLocalRecords({
-      path: join(config.dataDir, 'records.db'),
-      migrations: [webhookMigrations],
-      dataLock,
-      log,
-    }),
-  )
   // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
   const webhooks = createWebhooks({ once, records, log })
 
@@ -157,7 +160,7 @@ export function createApp(config: Config, log: Log): App {
           answerRefusal: loginPage.answerRefusal,
         }),
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
-        referenceRoutes(reference),
+        referenceRoutes({ reference, guard: requireAdmin(adminToken) }),
         cacheAdminRoutes({
           cache,
           stats,
