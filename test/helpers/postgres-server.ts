@@ -17,6 +17,7 @@ export interface TestPostgres {
   createDatabase(): Promise<string>
   /** Statements as psql would send them; the rows of the last one. */
   query(database: string, statements: string): Promise<Record<string, unknown>[]>
+  /** Nothing happens when it runs. */
   start(): Promise<void>
   /** As an administrator stops it: transactions under way are rolled back, connections closed. */
   stop(): Promise<void>
@@ -71,7 +72,10 @@ export async function startPostgres(): Promise<TestPostgres> {
     }
   }
 
+  const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null
+
   async function start(): Promise<void> {
+    if (isRunning()) return
     const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${dir}`]
     const words = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
     child = spawn(join(bin, 'postgres'), words, { ...as, cwd: dir, stdio: 'ignore' })
@@ -80,7 +84,7 @@ export async function startPostgres(): Promise<TestPostgres> {
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     thaw()
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (!child || !isRunning()) return
     const gone = once(child, 'exit')
     child.kill(signal)
     await gone

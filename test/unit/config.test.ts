@@ -227,3 +227,70 @@ describe('webhook sources', () => {
     ])
   })
 })
+
+describe('databases', () => {
+  const databaseOf = (env: Record<string, string>) => readConfig(env, false).database
+
+  test('none is SQLite; a URL of PostgreSQL; or Supabase', () => {
+    expect(databaseOf({})).toEqual({ postgres: undefined, supabase: undefined })
+    expect(
+      databaseOf({ DATABASE_URL: 'postgresql://us%65r:p%40ss@db.example:6543/app?sslmode=require' }),
+    ).toEqual({
+      postgres: {
+        host: 'db.example',
+        port: 6543,
+        user: 'user',
+        password: 'p@ss',
+        database: 'app',
+        tls: 'encrypted',
+      },
+      supabase: undefined,
+    })
+    const supabase = { SUPABASE_URL: 'https://abc.supabase.co', SUPABASE_ANON_KEY: 'sb_publishable_x' }
+    expect(databaseOf(supabase).supabase).toEqual({
+      url: new URL('https://abc.supabase.co'),
+      anonKey: 'sb_publishable_x',
+    })
+  })
+
+  test.each([
+    ['', 'off'],
+    ['?sslmode=disable', 'off'],
+    ['?sslmode=verify-ca', 'verified-authority'],
+    ['?sslmode=verify-full&application_name=x', 'verified'],
+  ])('%s: TLS is %s', (query, tls) => {
+    const { postgres } = databaseOf({ DATABASE_URL: `postgres://u@[::1]/app${query}` })
+    expect(postgres).toEqual({ host: '::1', port: 5432, user: 'u', database: 'app', tls })
+  })
+
+  test.each<[Record<string, string>, string]>([
+    [{ DATABASE_URL: 'mysql://u:sentinel@h/app' }, 'DATABASE_URL must look like postgres://'],
+    [{ DATABASE_URL: 'postgres://u:sentinel@h' }, 'DATABASE_URL must look like postgres://'],
+    [{ DATABASE_URL: 'postgres://h/app' }, 'DATABASE_URL must look like postgres://'],
+    [
+      { DATABASE_URL: 'postgres://u:sentinel%@h/app' },
+      'DATABASE_URL has a user, password or database with a stray %',
+    ],
+    [
+      { DATABASE_URL: 'postgres://u:sentinel@h/app?sslmode=prefer' },
+      'DATABASE_URL has an sslmode that is not one of',
+    ],
+    [{ SUPABASE_URL: 'abc.supabase.co', SUPABASE_ANON_KEY: 'sentinel' }, 'SUPABASE_URL must be a URL'],
+    [{ SUPABASE_URL: 'https://u:sentinel@h' }, 'SUPABASE_URL must look like'],
+    [{ SUPABASE_ANON_KEY: 'sentinel with spaces' }, 'SUPABASE_ANON_KEY must be the anon'],
+    [{ SUPABASE_URL: 'https://abc.supabase.co' }, 'SUPABASE_URL and SUPABASE_ANON_KEY belong together'],
+    [{ SUPABASE_ANON_KEY: 'sentinel' }, 'SUPABASE_URL and SUPABASE_ANON_KEY belong together'],
+    [
+      {
+        SUPABASE_URL: 'https://h',
+        SUPABASE_ANON_KEY: 'sentinel',
+        DATABASE_URL: 'postgres://u:sentinel@h/app',
+      },
+      'DATABASE_URL and SUPABASE_URL are both set',
+    ],
+  ])('%j is one problem, which repeats no secret', (env, sentence) => {
+    const problems = problemsOf(env)
+    expect(problems).toEqual([expect.stringContaining(sentence)])
+    expect(problems.join()).not.toContain('sentinel')
+  })
+})
