@@ -12,7 +12,8 @@ import { COLUMNS, type CountryRow, imageRows, parseCountries, TABLE } from './co
 
 /** How long one waits for a database before the last good copy is the answer. */
 export const PATIENCE_MS = SECOND
-const RETRY_MS = 5 * SECOND
+/** How long it is left alone after that. */
+export const RETRY_MS = 5 * SECOND
 
 export interface CountryTable {
   readonly rows: readonly CountryRow[]

@@ -8,7 +8,7 @@ import { etagOf } from '../../lib/etag.ts'
 import { DAY, type Now } from '../../lib/time.ts'
 import { findCountry, listCountries } from './countries-table.ts'
 import { countrySchema, type Language, languages } from './country.ts'
-import { type CountryTable, PATIENCE_MS, type ReferenceTable } from './reference-table.ts'
+import { type CountryTable, PATIENCE_MS, RETRY_MS, type ReferenceTable } from './reference-table.ts'
 
 const origin = {
   /** The database could not be read when this was due: it is what was last known. */
@@ -27,6 +27,7 @@ const listSchema = z.object({
 export type CountryAnswer = z.infer<typeof answerSchema>
 export type CountryList = z.infer<typeof listSchema>
 
+const HURRY_MS = 200
 const PREFIX = 'countries:'
 const listKey = (language: Language) => `${PREFIX}list:${language}`
 
@@ -50,6 +51,7 @@ type Answer = CountryList | CountryAnswer
 export function createReference({ cache, table, freshMs, now = Date.now }: ReferenceParts): Reference {
   const lasting = { freshMs, staleMs: 7 * DAY, tags: ['countries'] }
   const listPolicy = { ...lasting, parse: listSchema.parse }
+  let hurryUntilMs = 0
   const marked = new WeakMap<Answer, Cached<Answer>>()
   const ofCopy = new WeakMap<CountryTable, Map<string, Cached<Answer>>>()
 
@@ -65,6 +67,25 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
     } catch (error) {
       if (!isSourceFailure(error)) throw error
       return fromCopy(key, from)
+    }
+  }
+
+  // What is loading goes on, and is cached when it arrives after all. Who comes while it is late waits for it no more, only
+  // as long as a cached value may take: it may be another process that loads.
+  async function patiently<T>(loading: Promise<T>): Promise<T> {
+    loading.catch(() => {}) // where it fails after our answer
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = () => {
+        hurryUntilMs = now() + RETRY_MS
+        reject(sourceFailed())
+      }
+      timer = setTimeout(giveUp, now() < hurryUntilMs ? HURRY_MS : PATIENCE_MS)
+    })
+    try {
+      return await Promise.race([loading, late])
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -137,17 +158,3 @@ function bodyOf<T>(value: T | undefined) {
 }
 
 const isSourceFailure = (error: unknown) => error instanceof AppError && error.code === 'source_failed'
-
-/** The load goes on and is cached when it arrives after all. */
-async function patiently<T>(loading: Promise<T>): Promise<T> {
-  loading.catch(() => {}) // where it fails after our answer
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(sourceFailed()), PATIENCE_MS)
-  })
-  try {
-    return await Promise.race([loading, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
