@@ -36,9 +36,12 @@ function owner(): { uid?: number; gid?: number } {
 
 function programs(): string {
   const versions = '/usr/lib/postgresql'
-  const newest = existsSync(versions) && readdirSync(versions).sort((a, b) => Number(b) - Number(a))[0]
-  if (!newest) throw new Error('no PostgreSQL below /usr/lib/postgresql: install the package postgresql')
-  return join(versions, newest, 'bin')
+  const bins = (existsSync(versions) ? readdirSync(versions) : [])
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(versions, version, 'bin'))
+  const newest = bins.find((bin) => existsSync(join(bin, 'initdb')))
+  if (!newest) throw new Error(`no PostgreSQL below ${versions}: install the package postgresql`)
+  return newest
 }
 
 export async function startPostgres(): Promise<TestPostgres> {

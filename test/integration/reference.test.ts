@@ -194,6 +194,11 @@ describe('PostgreSQL', () => {
         expect(await germany(app)).toMatchObject({ status: 200, stale: true, source: 'postgres' })
         tookMs.push(performance.now() - began)
       }
+      const other = await open(settings())
+      await germany(other)
+      const began = performance.now()
+      await other.close()
+      expect(performance.now() - began).toBeLessThan(5_000)
       expect(tookMs[0]).toBeLessThan(2_000)
       expect(Math.max(...tookMs.slice(1))).toBeLessThan(800)
     } finally {
@@ -243,24 +248,27 @@ describe('Supabase', () => {
     expect(await germany(app)).toMatchObject({ name: 'Another name' })
   })
 
-  test.each<Trouble>(['500', '401', 'garbage', 'cut', 'redirect', 'hang'])(
-    '%s: the last good copy, and afterwards the table again',
-    async (trouble) => {
+  test('whatever is wrong there: the last good copy, and afterwards the table again', async () => {
+    const troubles: Trouble[] = ['500', '401', 'garbage', 'cut', 'redirect', 'hang']
+    const failing = troubles.map(async (trouble) => {
       const DATA_DIR = makeFolder()
-      const app = await open({ ...settings(), CACHE_TTL_HOURS: BRIEF_HOURS, DATA_DIR })
+      const server = await startPostgrest(countryRows())
+      opened.push(server)
+      const env = { SUPABASE_URL: server.url, SUPABASE_ANON_KEY: server.key, DATA_DIR }
+      const app = await open({ ...env, CACHE_TTL_HOURS: BRIEF_HOURS })
       const { asOf } = await germany(app)
-      supabase.trouble = trouble
+      server.trouble = trouble
       await clear(app)
       const copy = { status: 200, name: 'Germany of the database', stale: true, asOf, source: 'supabase' }
-      expect(await germany(app)).toMatchObject(copy)
-      const restarted = await open({ ...settings(), DATA_DIR })
-      expect(await germany(restarted)).toMatchObject(copy)
+      expect([trouble, await germany(app)]).toEqual([trouble, expect.objectContaining(copy)])
+      expect([trouble, await germany(await open(env))]).toEqual([trouble, expect.objectContaining(copy)])
       expect(logged(app)).not.toContain('sentinel')
-      supabase.trouble = 'none'
+      server.trouble = 'none'
       await eventually(async () => expect(await germany(app)).toMatchObject({ stale: false }), 20_000)
-      expect(supabase.requests.map(({ path }) => path)).not.toContain('/elsewhere')
-    },
-  )
+      expect(server.requests.map(({ path }) => path)).not.toContain('/elsewhere')
+    })
+    await Promise.all(failing)
+  }, 60_000)
 
   test('a table without a policy is no empty world', async () => {
     supabase.rows = []
