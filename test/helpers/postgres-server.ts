@@ -1,7 +1,16 @@
 // A real PostgreSQL that belongs to the test: it can be stopped, frozen, and started again on the same port and files.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -17,6 +26,8 @@ export interface TestPostgres {
   createDatabase(): Promise<string>
   /** Statements as psql would send them; the rows of the last one. */
   query(database: string, statements: string): Promise<Record<string, unknown>[]>
+  /** Restarts it with TLS, by a certificate that nobody else has signed. */
+  speakTls(): Promise<void>
   /** Nothing happens when it runs. */
   start(): Promise<void>
   /** As an administrator stops it: transactions under way are rolled back, connections closed. */
@@ -114,6 +125,15 @@ export async function startPostgres(): Promise<TestPostgres> {
       return name
     },
     query,
+    async speakTls() {
+      const [key, certificate] = [join(data, 'server.key'), join(data, 'server.crt')]
+      const words = ['req', '-new', '-x509', '-days', '2', '-nodes', '-subj', '/CN=localhost']
+      execFileSync('openssl', [...words, '-out', certificate, '-keyout', key], { ...as, stdio: 'ignore' })
+      chmodSync(key, 0o600)
+      await query('postgres', 'ALTER SYSTEM SET ssl = on')
+      await end('SIGINT')
+      await start()
+    },
     start,
     stop: () => end('SIGINT'),
     freeze,

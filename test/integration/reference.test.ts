@@ -207,6 +207,19 @@ describe('PostgreSQL', () => {
     await eventually(async () => expect(await germany(app)).toMatchObject({ stale: false }), 15_000)
   })
 
+  test('TLS: require takes any certificate, verify-full does not take that one', async () => {
+    await postgres.speakTls()
+    const encrypted = await open(settings(`${postgres.url(database)}?sslmode=require`))
+    expect(await germany(encrypted)).toMatchObject({ source: 'postgres', stale: false })
+    const connections = `SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'samovar'`
+    expect(await postgres.query(database, connections)).toEqual([{ ssl: true }])
+    for (const sslmode of ['verify-ca', 'verify-full']) {
+      const verified = await open(settings(`${postgres.url(database)}?sslmode=${sslmode}`))
+      expect(await germany(verified)).toMatchObject({ source: 'image', stale: true })
+      expect(logged(verified)).toContain('self-signed certificate')
+    }
+  })
+
   test('with the cache switched off each read asks it, and is answered without it, too', async () => {
     const app = await open({ ...settings(), CACHE_ENABLED: 'false' })
     await renameGermany(postgres, database, 'At once')

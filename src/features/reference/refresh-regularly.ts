@@ -35,7 +35,8 @@ export function refreshRegularly({
     const hasFailed = await reference.refresh().then(
       () => false,
       (error) => {
-        if (!(error instanceof AppError)) throw error
+        // What it works with may be closed under it.
+        if (!isClosed && !(error instanceof AppError)) throw error
         return true // logged where it failed
       },
     )
