@@ -256,6 +256,7 @@ describe('Supabase', () => {
       { path: '/rest/v1/countries', range: '100-1099' },
       { path: '/rest/v1/countries', range: '200-1199' },
     ])
+    expect(supabase.requests[3]?.range).toBe('252-1251') // the end is where there is nothing more
     supabase.rows = countryRows('Another name')
     expect(await (await refresh(app)).json()).toEqual({ refreshed: 252, source: 'supabase' })
     expect(await germany(app)).toMatchObject({ name: 'Another name' })

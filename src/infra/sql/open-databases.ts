@@ -12,7 +12,7 @@ import { openPostgresRecords } from './postgres-records.ts'
 import { openSnapshot } from './snapshot.ts'
 import type { Migrations, Records, TableCopy, TableSource } from './sql.ts'
 import type { Fill } from './sqlite.ts'
-import { createSupabase, type SupabaseTarget } from './supabase.ts'
+import { openSupabase, type SupabaseTarget } from './supabase.ts'
 
 export interface DatabasesOptions {
   database: {
@@ -58,7 +58,7 @@ export function openDatabases(options: DatabasesOptions): Databases {
   )
   if (database.supabase) {
     const { host } = database.supabase.url
-    const reference = createSupabase(database.supabase)
+    const reference = scope.add(openSupabase(database.supabase))
     return { records, reference, copy: copyOf(`supabase ${host}`), close: scope.close }
   }
   const path = join(dataDir, 'reference.db')

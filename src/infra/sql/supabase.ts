@@ -1,39 +1,42 @@
 // Reference data through Supabase's REST interface, which is PostgREST: only reading, whole tables, page by page.
 // docs.postgrest.org/en/stable/references/api/pagination_count.html
+import { z } from 'zod'
 import { SECOND } from '../../lib/time.ts'
+import { createJsonFetcher, FetchFailed } from '../fetch-json.ts'
 import type { Row, SqlValue, TableSource } from './sql.ts'
 
 const PAGE_ROWS = 1_000 // what Supabase gives at most, unless its owner says otherwise
 const MOST_PAGES = 20
-const MOST_PAGE_BYTES = 4 * 1024 * 1024
 const PAGE_MS = 5 * SECOND
 const TOTAL_MS = 10 * SECOND
+
+/** As the databases give it: lists are JSON, and there are no booleans. */
+const asSqlValue = (value: unknown): SqlValue => {
+  if (value === null || typeof value === 'string' || typeof value === 'number') return value
+  return typeof value === 'boolean' ? Number(value) : JSON.stringify(value)
+}
+const page = z.array(z.record(z.string(), z.unknown().transform(asSqlValue)))
 
 export interface SupabaseTarget {
   readonly url: URL
   readonly anonKey: string
 }
 
-export function createSupabase({ url, anonKey }: SupabaseTarget): TableSource {
-  async function readPage(address: URL, from: number, whole: AbortSignal): Promise<Page> {
-    const response = await fetch(address, {
-      headers: {
-        apikey: anonKey,
-        authorization: `Bearer ${anonKey}`,
-        accept: 'application/json',
-        prefer: 'count=exact',
-        'range-unit': 'items',
-        range: `${from}-${from + PAGE_ROWS - 1}`,
-      },
-      redirect: 'error', // the key is for this address only
-      signal: AbortSignal.any([whole, AbortSignal.timeout(PAGE_MS)]),
-    })
-    if (!response.ok) {
-      await response.body?.cancel()
-      throw new Error(`Supabase answered ${response.status}`)
+export interface Supabase extends TableSource {
+  close(): Promise<void> | void
+}
+
+export function openSupabase({ url, anonKey }: SupabaseTarget): Supabase {
+  const { fetchJson, close } = createJsonFetcher({ totalMs: PAGE_MS })
+
+  async function readPage(address: URL, from: number): Promise<Row[]> {
+    const range = `${from}-${from + PAGE_ROWS - 1}`
+    const headers = { apikey: anonKey, authorization: `Bearer ${anonKey}`, 'range-unit': 'items', range }
+    try {
+      return await fetchJson({ url: address, headers, schema: page })
+    } catch (error) {
+      throw error instanceof FetchFailed ? new Error(reasonOf(error), { cause: error }) : error
     }
-    const total = Number(/\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1])
-    return { rows: asRows(JSON.parse(await readText(response))), total }
   }
 
   return {
@@ -43,45 +46,22 @@ export function createSupabase({ url, anonKey }: SupabaseTarget): TableSource {
       // By the first column, which names the row: pages in no order may overlap.
       address.search = `select=${columns.join(',')}&order=${columns[0]}`
       const asOfMs = Date.now()
-      const whole = AbortSignal.timeout(TOTAL_MS)
+      const deadlineMs = performance.now() + TOTAL_MS
       const rows: Row[] = []
-      for (let pages = 0; pages < MOST_PAGES; pages += 1) {
-        const page = await readPage(address, rows.length, whole)
-        rows.push(...page.rows)
-        if (page.rows.length === 0 || !(rows.length < page.total)) return { rows, asOfMs }
+      for (let pages = 0; pages < MOST_PAGES && performance.now() < deadlineMs; pages += 1) {
+        // A page that is not full may be all that this server gives at once: only an empty one is the end.
+        const next = await readPage(address, rows.length)
+        if (next.length === 0) return { rows, asOfMs }
+        rows.push(...next)
       }
-      throw new Error(`the table ${table} has more rows than ${rows.length}`)
+      throw new Error(`Supabase: the table ${table} is too large, ${rows.length} rows and more`)
     },
+    close,
   }
 }
 
-interface Page {
-  readonly rows: Row[]
-  /** NaN when the server does not say. */
-  readonly total: number
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > MOST_PAGE_BYTES) throw new Error(`Supabase answered more than ${MOST_PAGE_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
-function asRows(json: unknown): Row[] {
-  const isTable = Array.isArray(json) && json.every((row) => typeof row === 'object' && row !== null)
-  if (!isTable) throw new Error('Supabase answered something else than rows')
-  return json.map((row) =>
-    Object.fromEntries(Object.entries(row).map(([name, value]) => [name, asSqlValue(value)])),
-  )
-}
-
-/** As the databases give it: lists are JSON, and there are no booleans. */
-function asSqlValue(value: unknown): SqlValue {
-  if (value === null || typeof value === 'string' || typeof value === 'number') return value
-  return typeof value === 'boolean' ? Number(value) : JSON.stringify(value)
+function reasonOf({ reason, status, cause }: FetchFailed): string {
+  if (reason === 'status') return `Supabase answered ${status}`
+  if (reason === 'refused') return `Supabase cannot be reached: ${(cause as Error).message}`
+  return `Supabase: ${reason}`
 }
