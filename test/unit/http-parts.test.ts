@@ -1,3 +1,4 @@
+import { pathOf } from '../../src/http/request-target.ts'
 import { hasToken } from '../../src/http/security.ts'
 import { combineStatus } from '../../src/infra/status.ts'
 import type { Status } from '../../src/infra/store/failover.ts'
@@ -18,6 +19,21 @@ describe('the admin token', () => {
   ])('%s → %s', (authorization, expected) => {
     expect(hasToken(authorization, 'right-token')).toBe(expected)
   })
+})
+
+test.each([
+  ['/a?b#c', '/a?b#c'],
+  ['//host/a', '//host/a'],
+  ['*', '*'],
+  ['http://host:81/a/b?c=%20', '/a/b?c=%20'],
+  ['https://host', '/'],
+  ['http://host:99999/a', undefined],
+  ['http://[/a', undefined],
+  ['mailto:a', undefined],
+  ['a', undefined],
+  ['', undefined],
+])('the path of the target %s is %s', (target, path) => {
+  expect(pathOf(target)).toBe(path)
 })
 
 describe('one status of two roles', () => {
