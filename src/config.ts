@@ -99,7 +99,10 @@ const variables = {
   CACHE_TTL_HOURS: positive.default(24),
   REDIS_TTL: positive.default(300),
   MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
-  ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,}$/, 'must have at least 8 characters: letters, digits and signs, no spaces')
+    .optional(),
   SESSION_SECRET: secrets.optional(),
   TELEGRAM_BOT_TOKEN: z
     .string()

@@ -119,6 +119,15 @@ test('a near-miss of one of our names is a warning, other names are none of our 
   ])
 })
 
+test.each(['short', 'with a space in it', 'пароль-администратора'])(
+  'the admin token %s is refused: nobody could send it',
+  (token) => {
+    expect(problemsOf({ ADMIN_TOKEN: token })).toEqual([
+      expect.stringMatching(/^ADMIN_TOKEN must have at least 8 characters/),
+    ])
+  },
+)
+
 describe('the secrets of sessions', () => {
   test('none, one, or several of which the first signs', () => {
     const secretsOf = (SESSION_SECRET: string) => readConfig({ SESSION_SECRET }, false).sessionSecrets
