@@ -54,9 +54,13 @@ export const evaluate = (samovar: Samovar, lua: string) => samovar.exec(`${CLI} 
 
 /** So that what was written is in the base of the append-only file. */
 export async function rewrite(samovar: Samovar): Promise<void> {
-  await samovar.exec(
-    `${CLI} BGREWRITEAOF; sleep 0.5; until ${CLI} INFO persistence | grep -q rewrite_in_progress:0; do sleep 0.1; done`,
-  )
+  const rewrites = () => samovar.exec(`${CLI} INFO persistence | grep ^aof_rewrites:`)
+  const before = await rewrites()
+  await samovar.exec(`${CLI} BGREWRITEAOF`)
+  await until('the append-only file is rewritten', 10_000, async () => {
+    const isOver = (await samovar.exec(`${CLI} INFO persistence`)).includes('aof_rewrite_in_progress:0')
+    return isOver && (await rewrites()) !== before
+  })
 }
 
 /** Overwrites some bytes in the middle of a file of redis-state's append-only directory. */
