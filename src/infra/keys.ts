@@ -30,6 +30,8 @@ export const keys = {
   running: (done: string) => `running:${done}`,
   /** State role: when the last requests under a policy were made, and by whom. */
   limit: (policy: string, who: string) => `limit:${policy}:${who}`,
+  /** State role: how often a server of others may be asked, as it has taught us. */
+  upstream: (name: string) => `upstream:${name}`,
 } as const
 
 /** The kind of a key of the state role, by its first word (state-value.ts). What is not here is merged by its owner. */
@@ -42,6 +44,7 @@ const kinds = {
   idempotent: 'claim',
   running: 'record',
   limit: 'log',
+  upstream: 'record',
 } as const
 
 /** The first word of a key of the state role. */
