@@ -272,11 +272,13 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       for (const line of lines.all()) cut(line)
       deliveries.rest()
     },
-    isPending: () => late.size() > 0 || presence.isPending(),
+    isPending: () => !access.isForbidden() && (late.size() > 0 || presence.isPending()),
     async synchronize() {
-      if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
-      for (const channel of late.channels()) await mergeLate(channel)
-      await presence.synchronize()
+      await access.merge(async () => {
+        if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
+        for (const channel of late.channels()) await mergeLate(channel)
+        await presence.synchronize()
+      })
       if (access.isRedis()) followAll()
     },
     returned() {
