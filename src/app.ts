@@ -6,6 +6,10 @@ import { healthRoutes, type Phase } from './features/health/health-routes.ts'
 import { createLimits } from './features/limits/limit-requests.ts'
 import { policies } from './features/limits/policies.ts'
 import { createSharedAddresses } from './features/limits/shared-address.ts'
+import { createCallBudget } from './features/markets/call-budget.ts'
+import { createCoinGecko } from './features/markets/coingecko.ts'
+import { createMarkets } from './features/markets/markets.ts'
+import { marketsRoutes } from './features/markets/markets-routes.ts'
 import { outagesRoutes } from './features/outages/outages-routes.ts'
 import { pageRoutes } from './features/page/page-routes.ts'
 import { COLUMNS, fillCountries } from './features/reference/countries-table.ts'
@@ -32,6 +36,7 @@ import { hasToken, requireAdmin, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
+import { createJsonFetcher } from './infra/fetch-json.ts'
 import { createLimiter } from './infra/limiter.ts'
 import { createOnce } from './infra/once.ts'
 import { openRoles } from './infra/roles.ts'
@@ -42,6 +47,10 @@ import type { Log } from './log.ts'
 const SESSIONS_ARE_KEPT = {
   redis: 'the session store keeps sessions in Redis, and goes on in memory while it is away',
   memory: 'the session store keeps sessions in memory, with a copy on disk: Redis is switched off',
+}
+const CHANNEL_LAYER = {
+  redis: 'channel layer: Redis (Streams and pub/sub), goes on in memory while it is away',
+  memory: 'channel layer: in memory (Redis is switched off)',
 }
 /** Where requests have a session. */
 const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
@@ -93,8 +102,9 @@ export function createApp(config: Config, log: Log): App {
   const currentUser = (req: Parameters<typeof identify>[0]) => identify(req).user
 
   const { adminToken } = config
+  const limiter = createLimiter({ state: roles.state.state })
   const limits = createLimits({
-    limiter: createLimiter({ state: roles.state.state }),
+    limiter,
     sharedAddresses: createSharedAddresses({ log }),
     identify(req) {
       const { user, session } = identify(req)
@@ -110,6 +120,15 @@ export function createApp(config: Config, log: Log): App {
   const once = createOnce({ state: roles.state.state })
   // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
   const webhooks = createWebhooks({ once, records, log })
+
+  const { fetchJson } = scope.add(createJsonFetcher())
+  const { callsPerMinute: perMinute, ttlMs: priceTtlMs } = config.coinGecko
+  const markets = createMarkets({
+    cache,
+    coinGecko: createCoinGecko({ ...config.coinGecko, fetchJson }),
+    budget: createCallBudget({ limiter, state: roles.state.state, perMinute, log }),
+    freshMs: priceTtlMs,
+  })
 
   const stats = () =>
     cacheStats(
@@ -161,6 +180,7 @@ export function createApp(config: Config, log: Log): App {
         }),
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes({ reference, guard: requireAdmin(adminToken) }),
+        marketsRoutes(markets),
         cacheAdminRoutes({
           cache,
           stats,
@@ -189,7 +209,9 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start()
-      log.info(SESSIONS_ARE_KEPT[config.mode === 'memory' ? 'memory' : 'redis'])
+      const kept = config.mode === 'memory' ? 'memory' : 'redis'
+      log.info(SESSIONS_ARE_KEPT[kept])
+      log.info(CHANNEL_LAYER[kept])
       phase = 'serving'
       return port
     },

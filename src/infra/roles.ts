@@ -1,8 +1,10 @@
-// Both roles of Redis, and the clears that tie the cache to the state, wired together: what the app, the tests and the
+// Both roles of Redis, the clears that tie the cache to the state, and the channel layer beside it, wired together: what the app, the tests and the
 // benchmarks open alike.
 import type { RedisTarget } from '../lib/redis-url.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
+import type { Bus } from './bus/bus.ts'
+import { type BusParts, openBus } from './bus/open-bus.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
 import { openState } from './state/open-state.ts'
@@ -15,6 +17,7 @@ export interface Roles {
   readonly cache: CacheRole
   readonly state: StateRole
   readonly clears: ClearNumbers
+  readonly bus: Bus
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
@@ -41,6 +44,7 @@ export interface RolesOptions {
   dataLock: DataLock
   log: Log
   stateParts?: StateParts
+  busParts?: BusParts
 }
 
 export function openRoles({
@@ -52,6 +56,7 @@ export function openRoles({
   dataLock,
   log,
   stateParts,
+  busParts,
 }: RolesOptions): Roles {
   const scope = createScope()
   const isRented = mode === 'external'
@@ -87,15 +92,28 @@ export function openRoles({
       stateError: () => state.status().lastError,
     }),
   )
+  const { bus, guests } = scope.add(
+    openBus({
+      redis: state.redis,
+      target: redis.state,
+      ca,
+      budgetMs,
+      prefix: `${prefix}bus:`,
+      isRented,
+      log,
+      ...(busParts && { parts: busParts }),
+    }),
+  )
 
   return {
     cache,
     state,
     clears,
+    bus,
     status: () => combineStatus([cache.status(), state.status()]),
     pendingWrites: () => state.pendingWrites() + deletedAway.size() + (clears.isPending() ? 1 : 0),
     start() {
-      state.start(clears, [clears, deletedAway])
+      state.start(clears, [clears, deletedAway], guests)
       cache.start()
     },
     close: scope.close,

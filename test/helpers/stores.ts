@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { BusParts } from '../../src/infra/bus/open-bus.ts'
 import { createCache } from '../../src/infra/cache.ts'
 import { createDataLock } from '../../src/infra/data-lock.ts'
 import { openRoles } from '../../src/infra/roles.ts'
@@ -10,6 +11,7 @@ import { eventually } from './eventually.ts'
 import { recordLog } from './log.ts'
 
 export interface TestProcessOptions {
+  /** 'off': Redis is switched off. */
   cacheUrl: string
   stateUrl?: string
   budgetMs?: number
@@ -18,6 +20,7 @@ export interface TestProcessOptions {
   workers?: number
   /** Kept when given, else made and removed. */
   dataDir?: string
+  busParts?: BusParts
 }
 
 export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: TestProcessOptions) {
@@ -25,10 +28,10 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
   const dataDir = rest.dataDir ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
   const roles = openRoles({
-    mode: 'embedded',
+    mode: cacheUrl === 'off' ? 'memory' : 'embedded',
     redis: {
-      cache: targetOf(cacheUrl),
-      state: targetOf(stateUrl),
+      cache: cacheUrl === 'off' ? undefined : targetOf(cacheUrl),
+      state: stateUrl === 'off' ? undefined : targetOf(stateUrl),
       hasStateServer: false,
       ca: undefined,
       budgetMs,
@@ -39,6 +42,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     dataLock: createDataLock(undefined),
     log,
+    ...(rest.busParts && { busParts: rest.busParts }),
   })
   const { cache: cacheRole, state: stateRole, clears } = roles
   const cache = createCache({ store: cacheRole.store, clears, enabled: true, defaultFreshMs: 60_000, log })
@@ -50,6 +54,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     cacheRole,
     stateRole,
     state: stateRole.state,
+    bus: roles.bus,
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>

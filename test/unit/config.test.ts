@@ -68,6 +68,40 @@ describe('which Redis', () => {
   })
 })
 
+describe('CoinGecko', () => {
+  test('the public API unless said otherwise, and the other address for pro keys', () => {
+    expect(readConfig({}, false).coinGecko).toEqual({
+      url: 'https://api.coingecko.com/api/v3',
+      apiKey: undefined,
+      plan: 'demo',
+      callsPerMinute: 10,
+      ttlMs: 60_000,
+    })
+    const pro = { COINGECKO_API_KEY: 'CG-x', COINGECKO_PLAN: 'pro' }
+    expect(readConfig(pro, false).coinGecko.url).toBe('https://pro-api.coingecko.com/api/v3')
+    const own = { COINGECKO_URL: 'https://prices.example/api/' }
+    expect(readConfig({ ...pro, ...own }, false).coinGecko.url).toBe('https://prices.example/api')
+  })
+
+  test.each([
+    [{ COINGECKO_PLAN: 'pro' }, 'COINGECKO_PLAN can only be pro with a key in COINGECKO_API_KEY'],
+    [{ COINGECKO_PLAN: 'free' }, 'COINGECKO_PLAN must be demo or pro'],
+    [
+      { COINGECKO_URL: 'http://prices.example' },
+      'COINGECKO_URL must be https://, or http:// on this machine',
+    ],
+    [{ COINGECKO_URL: 'https://prices.example/?a=b' }, 'COINGECKO_URL must have no ? and no #'],
+    [
+      { COINGECKO_API_KEY: 'with space' },
+      'COINGECKO_API_KEY must be the key that CoinGecko shows, such as CG-…',
+    ],
+    [{ COINGECKO_CALLS_PER_MINUTE: '0' }, 'COINGECKO_CALLS_PER_MINUTE must be from 1 to 1000'],
+    [{ COINGECKO_TTL: '0' }, 'COINGECKO_TTL must be more than 0'],
+  ])('%j is refused', (env, problem) => {
+    expect(problemsOf(env)).toEqual([problem])
+  })
+})
+
 test('every problem is named at once, without the value: it may be a secret', () => {
   const problems = problemsOf({
     PORT: '80a',
@@ -118,6 +152,15 @@ test('a near-miss of one of our names is a warning, other names are none of our 
     'admin_token is not a variable of Samovar; did you mean ADMIN_TOKEN?',
   ])
 })
+
+test.each(['short', 'with a space in it', 'пароль-администратора'])(
+  'the admin token %s is refused: nobody could send it',
+  (token) => {
+    expect(problemsOf({ ADMIN_TOKEN: token })).toEqual([
+      expect.stringMatching(/^ADMIN_TOKEN must have at least 8 characters/),
+    ])
+  },
+)
 
 describe('the secrets of sessions', () => {
   test('none, one, or several of which the first signs', () => {
