@@ -5,8 +5,10 @@ import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
+import { statePrefix } from './keys.ts'
 import { openState } from './state/open-state.ts'
-import type { StateParts, StateRole } from './state/state-role.ts'
+import type { OnDisk } from './state/state-files.ts'
+import type { BesideState, StateParts, StateRole } from './state/state-role.ts'
 import { type AppStatus, combineStatus } from './status.ts'
 import { createDeletedAway } from './store/deleted-away.ts'
 import { type CacheRole, openCacheRole } from './store/open-cache.ts'
@@ -18,8 +20,8 @@ export interface Roles {
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
-  /** Reads what is on disk and begins to look for Redis. */
-  start(): void
+  /** Reads what is on disk and begins to look for Redis. `others` are kept beside the state, in Redis and on disk. */
+  start(others?: readonly (BesideState & OnDisk)[]): void
   close(): Promise<void>
 }
 
@@ -64,7 +66,7 @@ export function openRoles({
     openState({
       ...shared,
       target: redis.state,
-      prefix: `${prefix}state:`,
+      prefix: statePrefix(prefix),
       hasHeartbeat: !isRented,
       isShared,
       dataDir,
@@ -94,8 +96,8 @@ export function openRoles({
     clears,
     status: () => combineStatus([cache.status(), state.status()]),
     pendingWrites: () => state.pendingWrites() + deletedAway.size() + (clears.isPending() ? 1 : 0),
-    start() {
-      state.start(clears, [clears, deletedAway])
+    start(others = []) {
+      state.start(clears, [clears, deletedAway, ...others], others)
       cache.start()
     },
     close: scope.close,

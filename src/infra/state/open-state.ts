@@ -18,7 +18,7 @@ import { createStamps } from './stamps.ts'
 import { createStandby, type Standby } from './standby.ts'
 import { type OnDisk, openStateFiles, type StateFiles } from './state-files.ts'
 import { createStateMerge, type Return } from './state-merge.ts'
-import type { StateClears, StateRole, StateRoleOptions } from './state-role.ts'
+import type { BesideState, StateClears, StateRole, StateRoleOptions } from './state-role.ts'
 import type { Kept } from './state-value.ts'
 
 const RECENT_MS = 3 * SECOND
@@ -46,7 +46,7 @@ export function openState(options: StateRoleOptions): StateRole {
     copy.close()
     files?.close()
   }
-  const shared = { outages, coverage: standby.coverage, pendingWrites: journal.size }
+  const shared = { outages, coverage: standby.coverage }
 
   if (!target) {
     const status = switchedOff(Date.now())
@@ -88,6 +88,7 @@ export function openState(options: StateRoleOptions): StateRole {
     hasHeartbeat,
     events: {
       left() {
+        for (const other of beside) other.left()
         journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
         for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
@@ -97,6 +98,7 @@ export function openState(options: StateRoleOptions): StateRole {
         const { returned, removed, ...report } = merge.takeReport()
         const note = noteOf({ returned, removed, coverage: standby.coverage() })
         void quietly(fill())
+        for (const other of beside) other.returned()
         return outages.ended('state', { servedCalls, ...report, lost: files?.unreadable() ?? 0, note }, atMs)
       },
     },
@@ -123,6 +125,7 @@ export function openState(options: StateRoleOptions): StateRole {
     raisedAway,
   })
   let clears: StateClears | undefined
+  let beside: readonly BesideState[] = []
 
   // Redis may be too slow for a page of it without going away: the rest is owed.
   let isFillOwed = false
@@ -162,8 +165,10 @@ export function openState(options: StateRoleOptions): StateRole {
       },
     },
     status: failover.status,
-    start(given, parts) {
+    pendingWrites: () => journal.size() + beside.reduce((total, other) => total + other.pending(), 0),
+    start(given, parts, others = []) {
       clears = given
+      beside = others
       openFiles(parts)
       connection.onInvalidate((key) => {
         if (key === keys.generations || key === undefined) void given.refresh()
@@ -175,7 +180,8 @@ export function openState(options: StateRoleOptions): StateRole {
         isPending: () => given.isPending() || merge.isPending(),
         async run(awaySinceMs) {
           await given.synchronize()
-          await merge.run(awaySinceMs)
+          const returned = await merge.run(awaySinceMs)
+          for (const other of beside) await other.synchronize(returned)
         },
       })
     },

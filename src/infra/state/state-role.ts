@@ -8,6 +8,7 @@ import type { Outages } from './outages.ts'
 import type { createRedisStateStore } from './redis-state-store.ts'
 import type { State } from './state.ts'
 import type { OnDisk } from './state-files.ts'
+import type { Return } from './state-merge.ts'
 import type { StateStore } from './state-store.ts'
 
 type Numbers = Pick<StateStore, 'raise' | 'generations'>
@@ -31,7 +32,7 @@ export interface StateRole {
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
   /** Reads what is on disk and begins to look for Redis. */
-  start(clears: StateClears, parts: readonly OnDisk[]): void
+  start(clears: StateClears, parts: readonly OnDisk[], others?: readonly BesideState[]): void
   close(): void
 }
 
@@ -42,6 +43,18 @@ export interface StateClears {
   isPending(): boolean
   /** Another process has raised a number. */
   refresh(): Promise<void>
+}
+
+/** What else lives in the state's Redis, over connections of its own, and has to be here while it is away. */
+export interface BesideState {
+  /** Redis is not asked any more. */
+  left(): void
+  /** Runs in each merge, after every key. May reject with StoreUnavailable, and is run again. */
+  synchronize(returned: Return): Promise<void>
+  /** Redis is asked again. */
+  returned(): void
+  /** How much Redis does not have yet. */
+  pending(): number
 }
 
 export interface StateRoleOptions {
