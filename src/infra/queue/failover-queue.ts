@@ -30,7 +30,7 @@ export interface FailoverQueueOptions {
   open: ((lost: (cause: StoreUnavailable) => void) => Promise<BullQueue>) | undefined
   outbox: Outbox
   memory: MemoryQueue
-  runs: Pick<JobRuns, 'handle'>
+  runs: Pick<JobRuns, 'handle' | 'close'>
   schedules: Schedules
   /** Whether the state role is in Redis. */
   isRedis: () => boolean
@@ -182,7 +182,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       const on = bull
       void explained(async () => {
         if (isWorking) await on?.schedule(name, schedule)
-        if (isWorking || !open) await schedules.catchUp(name)
+        if (isWorking || !open || hasCaughtUp) await schedules.catchUp(name)
       })
     },
     async counts() {
@@ -211,7 +211,8 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       isClosed = true
       clearInterval(timer)
       schedules.close()
-      await Promise.all([memory.close(STOP_MS), bull?.close(STOP_MS)])
+      memory.close()
+      await Promise.all([runs.close(STOP_MS), bull?.close(STOP_MS)])
       drop()
     },
   }
