@@ -89,7 +89,16 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
   }
 
   async function moveOne(to: BullQueue, job: KeptJob): Promise<void> {
-    await to.add(job)
+    try {
+      await to.add(job)
+    } catch (error) {
+      if (error instanceof StoreUnavailable) throw error
+      // One that BullMQ does not take must not keep the others from it.
+      return log.error(
+        { job: job.name, id: job.id, err: error },
+        'a job cannot be put into Redis: it is run here',
+      )
+    }
     if (outbox.get(job) !== job || job.place === 'redis' || memory.isActive(job)) return
     if (job.place === 'dead')
       outbox.delete(job) // its mark makes it a dead letter there

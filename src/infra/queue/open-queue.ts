@@ -32,6 +32,7 @@ export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
     add: (name, id, data) => queue.add(name, data, { id }),
     isAlone: () => queue.bull() === undefined,
     isCertain: () => !target || queue.bull() !== undefined,
+    log,
     now,
     timer,
   })
