@@ -1,5 +1,6 @@
 // One run of a job, wherever it was kept: under a lease, so that no other run of it overlaps, and never again once it is
 // done (once.ts). The mark of that is in the state role and goes with it through an outage, in either direction.
+import { originOf } from '../../lib/error-origin.ts'
 import { pause } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
@@ -97,8 +98,9 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
         const isLast = job.attempt >= job.attempts
         if (stop.signal.aborted)
           log.info({ ...line, outcome: 'stopped' }, 'a job was broken off and is run again')
-        else if (isLast) log.error({ ...line, outcome: 'dead', err: error }, 'a job failed for the last time')
-        else log.warn({ ...line, outcome: 'failed', err: error }, 'a job failed and is tried again')
+        else if (isLast)
+          log.error({ ...line, outcome: 'dead', ...originOf(error) }, 'a job failed for the last time')
+        else log.warn({ ...line, outcome: 'failed', ...originOf(error) }, 'a job failed and is tried again')
         throw error
       }
     },
