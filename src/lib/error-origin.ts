@@ -2,10 +2,10 @@
 
 /** The error's kind and where it was thrown, without its message. */
 export function originOf(error: unknown): { error: string; at: string[] } {
-  const { constructor, stack } = (error ?? {}) as { constructor?: { name: string }; stack?: string }
+  const thrown = error as { constructor?: { name: string }; stack?: string } | undefined | null
   return {
-    error: constructor?.name ?? typeof error,
-    at: String(stack ?? '')
+    error: thrown?.constructor?.name ?? typeof error,
+    at: String(thrown?.stack ?? '')
       .split('\n')
       .filter((line) => line.startsWith('    at ')),
   }
