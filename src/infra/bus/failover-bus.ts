@@ -272,6 +272,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       for (const line of lines.all()) cut(line)
       deliveries.rest()
     },
+    pending: late.size,
     isPending: () => !access.isForbidden() && (late.size() > 0 || presence.isPending()),
     async synchronize() {
       await access.merge(async () => {

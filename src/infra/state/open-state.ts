@@ -46,7 +46,7 @@ export function openState(options: StateRoleOptions): StateRole {
     copy.close()
     files?.close()
   }
-  const shared = { outages, coverage: standby.coverage, pendingWrites: journal.size }
+  const shared = { outages, coverage: standby.coverage }
 
   if (!target) {
     const status = switchedOff(Date.now())
@@ -168,6 +168,7 @@ export function openState(options: StateRoleOptions): StateRole {
       },
     },
     status: failover.status,
+    pendingWrites: () => journal.size() + guests.reduce((total, guest) => total + guest.pending(), 0),
     start(given, parts, others) {
       clears = given
       guests = others
@@ -182,8 +183,8 @@ export function openState(options: StateRoleOptions): StateRole {
         isPending: () => given.isPending() || merge.isPending() || guests.some((guest) => guest.isPending()),
         async run(awaySinceMs) {
           await given.synchronize()
-          await merge.run(awaySinceMs)
-          for (const guest of guests) await guest.synchronize()
+          const returned = await merge.run(awaySinceMs)
+          for (const guest of guests) await guest.synchronize(returned)
         },
       })
     },
