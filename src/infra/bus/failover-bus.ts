@@ -13,7 +13,7 @@ import type { FailoverPresence } from './failover-presence.ts'
 import { createLateMessages } from './late-messages.ts'
 import type { Draft, Line } from './line.ts'
 import type { Lines } from './lines.ts'
-import type { Known, RedisBus, RedisStretch } from './redis-bus.ts'
+import type { Known, LateKind, RedisBus, RedisStretch } from './redis-bus.ts'
 import type { RedisDeliveries, RedisDeliveriesOptions } from './redis-deliveries.ts'
 
 const BATCH = 50 // messages a script
@@ -178,9 +178,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     return line.has(draft.id) || line.isLinked() ? { epoch, offset } : line.append(draft)
   }
 
-  function inMemory(line: Line, draft: Draft, wasAsked: boolean): Position {
+  function inMemory(line: Line, draft: Draft, kind: LateKind): Position {
     cut(line)
-    late.add(line.channel, draft, wasAsked)
+    late.add(line.channel, draft, kind)
     const { epoch, offset } = line.append(draft)
     return { epoch, offset }
   }
@@ -211,14 +211,14 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     async publish(channel, data) {
       const line = lines.open(channel)
       const draft = { id: randomUUID(), data, atMs: now() }
-      if (late.has(channel)) return inMemory(line, draft, false)
-      let wasAsked = false
+      if (late.has(channel)) return inMemory(line, draft, 'new')
+      let kind: LateKind = 'new'
       return access.ask(
         () => {
-          wasAsked = true
+          kind = 'asked'
           return append(line, draft)
         },
-        () => inMemory(line, draft, wasAsked),
+        () => inMemory(line, draft, kind),
       )
     },
 
