@@ -28,7 +28,8 @@ interface Node {
 interface Client {
   readonly channel: string
   readonly isSlow: boolean
-  readonly had: Set<unknown>
+  /** What it was given, and where. */
+  readonly had: Map<unknown, string>
   listener: Listener | undefined
   last: Position | undefined
 }
@@ -94,9 +95,10 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
     const { listener, channel } = client
     if (listener) {
       for (const wrong of listener.wrongs) violation ??= new Violation(`${channel}: ${wrong}`)
-      for (const { data } of listener.messages.splice(0)) {
-        if (client.had.has(data)) violation ??= new Violation(`${channel}: ${data} came twice`)
-        client.had.add(data)
+      for (const { data, epoch, offset } of listener.messages.splice(0)) {
+        const [place, before] = [`${epoch}:${offset}`, client.had.get(data)]
+        if (before) violation ??= new Violation(`${channel}: ${data} came twice, at ${before} and ${place}`)
+        client.had.set(data, place)
         tally.delivered += 1
       }
     }
@@ -171,7 +173,7 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
       const client = {
         channel,
         isSlow: random.chance(0.2),
-        had: new Set(),
+        had: new Map(),
         listener: undefined,
         last: undefined,
       }
