@@ -85,7 +85,7 @@ export const bugs: Record<string, { parts: BusParts; foundIn: RegExp }> = {
       merge: (channel, messages, seen) =>
         redis.merge(
           channel,
-          messages.filter(({ wasAsked }) => !wasAsked),
+          messages.filter(({ kind }) => kind !== 'asked'),
           seen,
         ),
     })),

@@ -1,5 +1,6 @@
 // Three processes on one Redis, some channels, and whoever listens to them: random steps from a seed, random faults, and what
 // every listener was told, held against the contract. Now and then everything is left to settle and has to be one again.
+import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { Position } from '../../src/infra/bus/bus.ts'
 import type { BusParts } from '../../src/infra/bus/open-bus.ts'
@@ -28,7 +29,8 @@ interface Node {
 interface Client {
   readonly channel: string
   readonly isSlow: boolean
-  readonly had: Set<unknown>
+  /** What it was given, and where. */
+  readonly had: Map<unknown, string>
   listener: Listener | undefined
   last: Position | undefined
 }
@@ -51,11 +53,11 @@ export interface BusTally {
 export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promise<BusTally> {
   const random = createRandom(seed)
   const tally: BusTally = { published: 0, delivered: 0, gaps: {}, faults: {}, recovered: 0 }
-  const channels = Array.from({ length: CHANNELS }, (_, i) => `seed-${seed}-${process.pid}-${i}`)
+  const channels = Array.from({ length: CHANNELS }, (_, i) => `seed-${seed}-${randomUUID()}-${i}`)
   const nodes: Node[] = []
   for (let i = 0; i < PROCESSES; i += 1) {
     const proxy = await openFaultProxy(redis.port)
-    const opened = await openProcess({ cacheUrl: proxy.url, budgetMs: 60, ...(busParts && { busParts }) })
+    const opened = await openProcess({ cacheUrl: proxy.url, budgetMs: 150, ...(busParts && { busParts }) })
     nodes.push({ proxy, process: opened })
   }
   const clients: Client[] = []
@@ -94,9 +96,10 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
     const { listener, channel } = client
     if (listener) {
       for (const wrong of listener.wrongs) violation ??= new Violation(`${channel}: ${wrong}`)
-      for (const { data } of listener.messages.splice(0)) {
-        if (client.had.has(data)) violation ??= new Violation(`${channel}: ${data} came twice`)
-        client.had.add(data)
+      for (const { data, epoch, offset } of listener.messages.splice(0)) {
+        const [place, before] = [`${epoch}:${offset}`, client.had.get(data)]
+        if (before) violation ??= new Violation(`${channel}: ${data} came twice, at ${before} and ${place}`)
+        client.had.set(data, place)
         tally.delivered += 1
       }
     }
@@ -171,7 +174,7 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
       const client = {
         channel,
         isSlow: random.chance(0.2),
-        had: new Set(),
+        had: new Map(),
         listener: undefined,
         last: undefined,
       }
@@ -237,10 +240,25 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
       nodes.map(({ process }) => process.bus.history(channel)),
     )
     for (const other of others) {
-      if (JSON.stringify(other) !== JSON.stringify(first)) throw new Violation(`${channel}: histories differ`)
+      if (JSON.stringify(other) !== JSON.stringify(first)) {
+        const told = await Promise.all(
+          nodes.map(
+            async ({ process }) =>
+              `${process.stateRole.status().status} ${(await process.bus.history(channel)).slice(-3).map(({ epoch, offset, data }) => `${epoch}:${offset}=${data}`)}`,
+          ),
+        )
+        throw new Violation(`${channel}: histories differ: ${told.join('; ')}`)
+      }
     }
     const data = first.map((message) => message.data as number)
-    if (new Set(data).size < data.length) throw new Violation(`${channel}: a message is twice in history`)
+    if (new Set(data).size < data.length) {
+      const twice = first.filter(
+        (message) => data.indexOf(message.data as number) !== data.lastIndexOf(message.data as number),
+      )
+      throw new Violation(
+        `${channel}: a message is twice in history: ${JSON.stringify(twice)} of ${first[0]?.offset}–${first.at(-1)?.offset}`,
+      )
+    }
     const published = phase.get(channel) ?? []
     const lost = published.filter((number) => !data.includes(number))
     if (!isLossy && published.length < 180 && lost.length > 0) {

@@ -66,11 +66,11 @@ local found = after(epoch == ARGV[2] and tonumber(ARGV[4]) or 0, ARGV[5])
 return { epoch or '', text(offset), isLost and 1 or 0, found }`)
 
 // Appends what was published while Redis was away, each message once, by id. The epoch ends unless it has since: who listens
-// learns by it that these are older than their place says. A message that Redis may have had, and that would have been dropped
+// learns by it that these are older than their place says. It ends too when others may have seen them: what Redis has lost. A message that Redis may have had, and that would have been dropped
 // from the log since, cannot be told from one that it has not: it is not appended.
 //   KEYS[1] head, [2] log, [3] ids that were merged    ARGV[1] name for pub/sub, [2] an epoch in case one begins, [3] the epoch that was known, or '',
 //     [4] the offset that was seen in it, [5] most messages, [6] their ttl, ms, [7] ttl of the head, ms, and for each message
-//     1 when Redis was asked else 0, its age, ms, its id, and itself
+//     what it is ('new', 'asked' when Redis was asked, 'lost' when it had it), its age, ms, its id, and itself
 //   returns how many were appended
 export const MERGE = script(`${HEAD}
 open(ARGV[2], ARGV[3], ARGV[4])
@@ -84,8 +84,8 @@ local function reaches(ageMs)
 end
 local appended = 0
 for i = 8, #ARGV, 4 do
-  if not there[ARGV[i + 2]] and (ARGV[i] == '0' or reaches(tonumber(ARGV[i + 1]))) then
-    if epoch == ARGV[3] then epoch = ARGV[2] end
+  if not there[ARGV[i + 2]] and (ARGV[i] ~= 'asked' or reaches(tonumber(ARGV[i + 1]))) then
+    if epoch == ARGV[3] or ARGV[i] == 'lost' then epoch = ARGV[2] end
     append(ARGV[1], ARGV[5], ARGV[6], tonumber(ARGV[i + 1]), ARGV[i + 3])
     there[ARGV[i + 2]] = true
     redis.call('SADD', KEYS[3], ARGV[i + 2])

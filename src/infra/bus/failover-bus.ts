@@ -13,7 +13,8 @@ import type { FailoverPresence } from './failover-presence.ts'
 import { createLateMessages } from './late-messages.ts'
 import type { Draft, Line } from './line.ts'
 import type { Lines } from './lines.ts'
-import type { Known, RedisBus, RedisStretch } from './redis-bus.ts'
+import { createLink, type Link } from './link.ts'
+import type { LateKind, RedisBus, RedisStretch } from './redis-bus.ts'
 import type { RedisDeliveries, RedisDeliveriesOptions } from './redis-deliveries.ts'
 
 const BATCH = 50 // messages a script
@@ -26,21 +27,6 @@ export interface FailoverBusOptions {
   presence: FailoverPresence
   createDeliveries: (events: Pick<RedisDeliveriesOptions, 'received' | 'ready'>) => RedisDeliveries
   now: Now
-}
-
-/** What ties a line to Redis. */
-interface Link {
-  /** Subscriptions here, and those that are being made. */
-  users: number
-  /** How far Redis' order was known when it was last followed. */
-  seen: Position | undefined
-  /** Messages of ours on their way, and where they began to be: each reply need not bring them all again. */
-  sending: number
-  sent: Position
-  /** Settles when every question so far has its answer, and the answer was taken over. */
-  turn: Promise<unknown>
-  catchingUp: Promise<void> | undefined
-  isStale: boolean
 }
 
 export interface FailoverBus extends Bus, StateGuest {
@@ -70,15 +56,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
   function linkOf(line: Line): Link {
     const known = links.get(line)
     if (known) return known
-    const link: Link = {
-      users: 0,
-      seen: undefined,
-      sending: 0,
-      sent: line.position(),
-      turn: Promise.resolve(),
-      catchingUp: undefined,
-      isStale: false,
-    }
+    const link = createLink(line)
     links.set(line, link)
     return link
   }
@@ -97,24 +75,6 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     else line.adopt(stretch)
   }
 
-  /** Answers are taken over in the order of the questions, whichever promise settles first. */
-  async function inTurn(line: Line, answer: Promise<RedisStretch>, use: (stretch: RedisStretch) => void) {
-    const link = linkOf(line)
-    const before = link.turn
-    async function useInTurn() {
-      const stretch = await answer
-      await before
-      use(stretch)
-      return stretch
-    }
-    const used = useInTurn()
-    link.turn = Promise.allSettled([before, used])
-    return used
-  }
-
-  const known = (line: Line, position = line.position()) =>
-    line.isLinked() ? { seen: position, after: position.offset } : undefined
-
   /** Asks Redis for what is not here yet: one question at a time, and one more if it was asked for meanwhile. */
   function catchUp(line: Line): Promise<void> {
     const link = linkOf(line)
@@ -130,7 +90,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       link.isStale = false
       const isAnswered = await access.ask(
         async () => {
-          await inTurn(line, redis.read(line.channel, known(line)), (stretch) => take(line, stretch))
+          await link.inTurn(redis.read(line.channel, link.known()), (stretch) => take(line, stretch))
           return true
         },
         () => false,
@@ -141,27 +101,12 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     }
   }
 
-  /** Each message of ours that is sent takes a place; pub/sub may have brought some of them before their answers came. */
-  function afterSent(line: Line, link: Link): Known | undefined {
-    if (!line.isLinked()) return undefined
-    const at = line.position()
-    if (link.sending === 0 || link.sent.epoch !== at.epoch) link.sent = at
-    const after = Math.max(link.sent.offset, at.offset)
-    link.sent = { epoch: at.epoch, offset: link.sent.offset + 1 }
-    return { seen: at, after }
-  }
-
   async function append(line: Line, draft: Draft): Promise<Position> {
     const link = linkOf(line)
     const isHeard = link.users > 0
     let isBehind = false
-    const answer = redis.append(line.channel, draft, isHeard ? afterSent(line, link) : 'nothing')
-    link.sending += 1
-    const settled = () => {
-      link.sending -= 1
-    }
-    answer.then(settled, settled)
-    const place = await inTurn(line, answer, (stretch) => {
+    const answer = link.sending((after) => redis.append(line.channel, draft, isHeard ? after : 'nothing'))
+    const place = await link.inTurn(answer, (stretch) => {
       const { epoch, offset, messages } = stretch
       if (!isHeard) {
         link.seen = { epoch, offset }
@@ -178,9 +123,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     return line.has(draft.id) || line.isLinked() ? { epoch, offset } : line.append(draft)
   }
 
-  function inMemory(line: Line, draft: Draft, wasAsked: boolean): Position {
+  function inMemory(line: Line, draft: Draft, kind: LateKind): Position {
     cut(line)
-    late.add(line.channel, draft, wasAsked)
+    late.add(line.channel, draft, kind)
     const { epoch, offset } = line.append(draft)
     return { epoch, offset }
   }
@@ -211,14 +156,14 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     async publish(channel, data) {
       const line = lines.open(channel)
       const draft = { id: randomUUID(), data, atMs: now() }
-      if (late.has(channel)) return inMemory(line, draft, false)
-      let wasAsked = false
+      if (late.has(channel)) return inMemory(line, draft, 'new')
+      let kind: LateKind = 'new'
       return access.ask(
         () => {
-          wasAsked = true
+          kind = 'asked'
           return append(line, draft)
         },
-        () => inMemory(line, draft, wasAsked),
+        () => inMemory(line, draft, kind),
       )
     },
 
@@ -231,11 +176,11 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       if (follows(line) && (since || !line.isLinked())) {
         await access.ask(
           async () => {
-            const from = known(line)
+            const from = link.known()
             const isSame = from && since?.epoch === from.seen.epoch
             const after = isSame ? Math.min(since.offset, from.after) : from?.after
             const answer = redis.read(channel, from && { ...from, after: after ?? from.after })
-            const stretch = await inTurn(line, answer, (found) => take(line, found))
+            const stretch = await link.inTurn(answer, (found) => take(line, found))
             before = stretch.messages
           },
           () => {},

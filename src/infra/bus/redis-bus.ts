@@ -25,11 +25,13 @@ export interface RedisStretch extends Stretch {
   readonly isLost: boolean
 }
 
+/** `asked`: Redis was asked to take it, and nobody knows whether it did. `lost`: it had it. */
+export type LateKind = 'new' | 'asked' | 'lost'
+
 /** A message of an outage. */
 export interface Late extends Draft {
   readonly ageMs: number
-  /** Whether Redis was asked to take it, and nobody knows whether it did. */
-  readonly wasAsked: boolean
+  readonly kind: LateKind
 }
 
 export interface RemoteMember {
@@ -121,8 +123,8 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
     async merge(channel, messages, seen) {
       const fixed = [wireName(channel), randomUUID(), ...seenIn(seen), HISTORY_MESSAGES, HISTORY_MS, HEAD_MS]
       const late = messages.flatMap((message) => {
-        const { wasAsked, ageMs, id } = message
-        return [wasAsked ? 1 : 0, Math.max(0, ageMs), id, encode(message)]
+        const { kind, ageMs, id } = message
+        return [kind, Math.max(0, ageMs), id, encode(message)]
       })
       await run(MERGE, withMerged(channel), ...fixed, ...late)
     },
