@@ -112,7 +112,7 @@ function expectGood(counts: Counts, { restarted = false } = {}): void {
   // Where the container itself ends and starts, connections are refused or cut: only what was answered counts.
   const { unanswered = 0, ...answered } = counts
   expect(Object.keys(answered)).toEqual(['who they are'])
-  expect(answered['who they are']).toBeGreaterThan(100)
+  expect(answered['who they are']).toBeGreaterThan(10)
   if (!restarted) expect(unanswered).toBe(0)
 }
 
@@ -222,13 +222,13 @@ test('the container restarts', async () => {
   await expectHandledOnce()
 }, 60_000)
 
-test('the container restarts while redis-state cannot start; who leaves before or after it is out', async () => {
+test('the container is killed and started while redis-state cannot start; who leaves before or after it is out', async () => {
   const [early, late] = [await prepareToLeave(), await prepareToLeave()]
   const counts = await whileAsking(async () => {
     await takeServersAway(samovar)
     await liveOn(early)
     await deliverAnew()
-    expect((await samovar.stop()).code).toBe(0)
+    await samovar.kill() // what was answered must be on disk by now
     await samovar.start()
     await samovar.status('memory', 20_000)
     await expectAllAsTheyWere()
@@ -256,7 +256,7 @@ test('the append-only file is damaged beyond repair, and the container is killed
   })
   expectGood(counts, { restarted: true })
   expect(await samovar.text()).toMatch(/redis-state: ALERT .* set aside in \/data\/quarantine\//)
-  expect(before).toBeGreaterThan(PEOPLE)
+  expect(before).toBeGreaterThanOrEqual(PEOPLE)
   expect((await sessionsOf(samovar)).count).toBe(before)
   await expectAllAsTheyWere()
   await expectHandledOnce()
