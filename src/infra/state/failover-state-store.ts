@@ -1,5 +1,6 @@
 // The state role: Redis while it answers, the standby while it does not. What Redis answers is copied to the standby;
 // what only the standby knows, or what nobody knows that Redis got, is in the journal before the caller has its answer.
+import { kindOf } from '../keys.ts'
 import type { Failover } from '../store/failover.ts'
 import type { Journal } from './journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
@@ -61,8 +62,11 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   }
 
   function find(key: string): Promise<Kept | undefined> {
-    const known = failover.isRedis() && isKnown(key) ? standby.kept(key) : undefined
-    if (known) return Promise.resolve(known)
+    if (failover.isRedis() && isKnown(key)) {
+      const known = standby.kept(key)
+      // Marks are asked for with every request, and most are not there.
+      if (known || (kindOf(key) === 'mark' && standby.coverage() === 'full')) return Promise.resolve(known)
+    }
     return ask(
       key,
       (store) => store.find(key),
