@@ -131,19 +131,21 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
   }
 
   async function carryOut(message: ClientMessage): Promise<void> {
-    if (message.type === 'join') return join(message)
-    if (message.type === 'ping') {
-      return tell({ type: 'pong', ...(seat && { resume: freshToken(seat.id) }) })
-    }
-    if (!seat) return refuse('not_joined')
-    if (message.type === 'say') return seat.say(message.data)
-    if (message.type === 'signal') {
-      if (!(await seat.signal(message.to, message.data, message.n))) refuse('no_such_peer')
-      return
-    }
-    const left = seat
+    if (message.type === 'join') await join(message)
+    else if (message.type === 'ping') answerPing()
+    else if (!seat) refuse('not_joined')
+    else if (message.type === 'say') await seat.say(message.data)
+    else if (message.type === 'leave') await leave(seat)
+    else if (!(await seat.signal(message.to, message.data, message.n))) refuse('no_such_peer')
+  }
+
+  function answerPing(): void {
+    tell({ type: 'pong', ...(seat && { resume: freshToken(seat.id), ...seat.position() }) })
+  }
+
+  async function leave(left: Seat): Promise<void> {
     seat = undefined
-    return left.leave()
+    await left.leave()
   }
 
   async function carryOutOrRefuse(message: ClientMessage): Promise<void> {
@@ -162,24 +164,32 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   function hear(bytes: RawData, isBinary: boolean): void {
     if (isClosing) return
-    if (!hitMessages().allowed) return refuseAndClose('too_many_messages')
-    if (isBinary) return close(CLOSE.unsupported, 'refused')
-    const message = parseClientMessage(bytes.toString())
-    if (!message) {
-      badMessages += 1
-      return badMessages < MOST_BAD_MESSAGES ? refuse('bad_message') : refuseAndClose('bad_message')
-    }
-    waiting += 1
-    if (waiting === MOST_WAITING) socket.pause()
-    work = work.then(() => carryOutOrRefuse(message))
+    if (!hitMessages().allowed) refuseAndClose('too_many_messages')
+    else if (isBinary) close(CLOSE.unsupported, 'refused')
+    else queue(parseClientMessage(bytes.toString()))
+  }
+
+  function queue(message: ClientMessage | undefined): void {
+    if (message) {
+      waiting += 1
+      if (waiting === MOST_WAITING) socket.pause()
+      work = work.then(() => carryOutOrRefuse(message))
+    } else refuseBadMessage()
+  }
+
+  function refuseBadMessage(): void {
+    badMessages += 1
+    if (badMessages < MOST_BAD_MESSAGES) refuse('bad_message')
+    else refuseAndClose('bad_message')
   }
 
   function letGo(code: number): void {
     isClosing = true
     work = work
       .then(() => {
-        if (GOODBYES.includes(code)) return seat?.leave()
-        seat?.letGo()
+        if (!GOODBYES.includes(code)) seat?.letGo()
+        else if (seat) return leave(seat)
+        return undefined
       })
       .catch(failed)
   }

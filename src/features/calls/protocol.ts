@@ -96,7 +96,13 @@ export const serverMessage = z.discriminatedUnion('type', [
     peers: z.array(peer),
   }),
   z.object({ type: z.literal('error'), code: z.enum(errorCodes) }),
-  z.object({ type: z.literal('pong'), resume: z.string().optional() }),
+  /** With a seat: a fresh token, and after which messages to go on. */
+  z.object({
+    type: z.literal('pong'),
+    resume: z.string().optional(),
+    ...position.partial().shape,
+    signals: position.optional(),
+  }),
   z.object({
     type: z.literal('bye'),
     reason: z.enum(['restart', 'taken', 'refused', 'idle', 'logged_out']),

@@ -1,7 +1,7 @@
 // Rooms: who may take a seat, who is the same one as before, and who is gone. Everything that lasts is in the bus, so
 // that the peers of a room may be served by different processes.
 import { randomBytes } from 'node:crypto'
-import type { Bus } from '../../infra/bus/bus.ts'
+import type { Bus, Position, Subscription } from '../../infra/bus/bus.ts'
 import { type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
 import type { ServerMessage, Since } from './protocol.ts'
 import {
@@ -108,9 +108,8 @@ export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: Ro
         await bus.publish(channel, { type: 'here', ...own })
         welcome(seat, {
           peers: made.peers(),
-          epoch: events.position.epoch,
-          offset: events.position.offset,
-          signals: { epoch: signals.position.epoch, offset: signals.position.offset },
+          ...startOf(events, since),
+          signals: startOf(signals, since?.signals),
           resumed: isSame,
           recovered: events.recovered && signals.recovered,
         })
@@ -126,4 +125,10 @@ export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: Ro
       for (const there of [...seats.values()]) for (const { seat } of [...there]) seat.drop()
     },
   }
+}
+
+/** Before what was missed: a socket that is lost while that is being told asks for it again. */
+function startOf({ missed, position }: Subscription, since: Position | undefined): Position {
+  const { epoch, offset } = (missed.length > 0 && since) || position
+  return { epoch, offset }
 }

@@ -52,6 +52,8 @@ export interface Seat {
   /** False when that peer is not in this room. Without `n` it opens a negotiation, of which the sender is told first. */
   signal(to: string, data: Json, n?: number): Promise<boolean>
   say(data: Json): Promise<void>
+  /** The last it was told of, of the room and of its own signals. */
+  position(): Position & { signals: Position }
   leave(): Promise<void>
   letGo(): void
   drop(): void
@@ -74,6 +76,8 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   const numbers = createNumbers(own.id)
   const subscriptions: Subscription[] = []
   const early: BusMessage[] = [] // heard before `open`
+  const nowhere: Position = { epoch: '', offset: 0 }
+  const at = { room: nowhere, signals: nowhere }
   let isOpen = false
   let hasEnded = false
   let stopWaiting = () => {}
@@ -90,6 +94,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       return undefined
     }
     const { epoch, offset } = message
+    if (isOpen) at[message.channel === channel ? 'room' : 'signals'] = { epoch, offset }
     if (!isOpen) early.push(message)
     else if (event.type === 'signal') return hearSignal(event, { epoch, offset })
     else if (event.type === 'here') appear(event)
@@ -129,6 +134,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
 
   /** After a gap only the list itself says who is there; the client compares it with its own. */
   async function tellGap(of: 'room' | 'signals', { reason, to }: Gap): Promise<void> {
+    at[of] = { epoch: to.epoch, offset: to.offset }
     const members = await bus.members(channel)
     if (hasEnded || !isOpen) return
     known.clear()
@@ -177,6 +183,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       stopWaiting = startTimer(RESUME_MS, () => void leave().catch(listener.failed))
     },
     drop: () => void end(),
+    position: () => ({ ...at.room, signals: at.signals }),
   }
 
   return {
@@ -190,6 +197,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       }
       const heard = await bus.subscribe(of === 'room' ? channel : peerChannel(own.id), subscriber, since)
       subscriptions.push(heard)
+      at[of] = { epoch: heard.position.epoch, offset: heard.position.offset }
       return heard
     },
     /** Who is there; what was missed meanwhile is passed on by `open`. */
