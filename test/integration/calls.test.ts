@@ -117,7 +117,13 @@ test('a lost socket keeps its seat for 30 s: the same peer returns, and hears wh
 test('after 30 s the seat is free, and who returns is somebody new', async () => {
   const { now, turn } = createClock(Date.now())
   const timers: { ms: number; call: () => void }[] = []
-  const app = await start({ now, startTimer: (ms, call) => (timers.push({ ms, call }), () => {}) })
+  const app = await start({
+    now,
+    startTimer(ms, call) {
+      timers.push({ ms, call })
+      return () => {}
+    },
+  })
   const { room, anna, boris, borisJoined } = await talk(app)
   await cut(boris)
   const timer = await eventually(() => {

@@ -3,6 +3,7 @@
 // number of the server's: an answer or a candidate that belongs to another one than the present is dropped.
 
 const GIVE_UP_WAITING_MS = 4000
+const GATHER_MS = 150 // candidates come one by one and go in one message
 
 /** `on`: stream(stream), state('connecting' | 'connected' | 'unreachable'). `tell(data, n)` sends a signal. */
 export function createPeer({ polite, iceServers, stream, tell, on }) {
@@ -12,7 +13,8 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   let offered // the number of our last offer
   let present // the number that our local description belongs to, once it is known
   let ignored // the number of the last offer that we did not give way to
-  let candidates = [] // of ours, while their negotiation has no number
+  let candidates = [] // of ours, that wait for others, or for the number of their negotiation
+  let gathering
   let work = Promise.resolve()
   let waitingSince = 0
 
@@ -50,14 +52,20 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
     tell({ description: connection.localDescription }, n)
   }
 
-  async function hear({ description, candidate }, n) {
+  function tellCandidates() {
+    if (present === undefined || candidates.length === 0) return
+    tell({ candidates }, present)
+    candidates = []
+  }
+
+  async function hear({ description, candidates: theirs }, n) {
     if (description?.type === 'offer') await hearOffer(description, n)
     else if (description?.type === 'answer') {
       const isOurs = n === offered && unnumbered === 0 && connection.signalingState === 'have-local-offer'
       if (isOurs) await connection.setRemoteDescription(description)
-    } else if (candidate !== undefined && n !== ignored) {
+    } else if (theirs && n !== ignored) {
       // One of a negotiation that is over by now fits nothing any more.
-      await connection.addIceCandidate(candidate ?? undefined).catch(() => {})
+      for (const one of theirs) await connection.addIceCandidate(one).catch(() => {})
     }
   }
 
@@ -82,8 +90,10 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
 
   connection.addEventListener('negotiationneeded', () => offer())
   connection.addEventListener('icecandidate', ({ candidate }) => {
-    if (present === undefined) candidates.push(candidate)
-    else tell({ candidate }, present)
+    if (!candidate) return
+    candidates.push(candidate)
+    clearTimeout(gathering)
+    gathering = setTimeout(tellCandidates, GATHER_MS)
   })
   connection.addEventListener('connectionstatechange', tellState)
   connection.addEventListener('track', ({ streams: [theirs] }) => theirs && on.stream(theirs))
@@ -103,7 +113,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
       offered = n
       if (unnumbered > 0 || connection.signalingState !== 'have-local-offer') return
       present = n
-      for (const candidate of candidates.splice(0)) tell({ candidate }, n)
+      tellCandidates()
     },
     /** Numbers that were asked for before the socket was lost may never come. */
     forgetNumbers() {
@@ -111,6 +121,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
     },
     close() {
       clearInterval(watching)
+      clearTimeout(gathering)
       connection.close()
     },
   }

@@ -4,7 +4,8 @@ import ReconnectingWebSocket from './partysocket.js'
 
 const PING_MS = 5000
 const SILENT_MS = 9000 // no pong: the connection is dead, though nobody said so
-const MOST_WAITING = 200
+const MOST_WAITING = 500
+const MOST_A_SECOND = 40 // the server allows 50, some of which are pings
 const FINAL = { room_full: 'full', room_closed_to_you: 'closed' }
 const FINAL_BYES = { taken: 'taken', refused: 'closed', logged_out: 'closed' }
 
@@ -30,6 +31,20 @@ export function connect({ room, key, name, on }) {
   let wasOpen = false
 
   const send = (message) => socket.send(JSON.stringify(message))
+  const sentAt = []
+  let draining
+
+  /** Sends what waits, no faster than the server allows: in a group of eight much is to be said at once. */
+  function drain() {
+    clearTimeout(draining)
+    const now = performance.now()
+    while (sentAt[0] < now - 1000) sentAt.shift()
+    while (isJoined && waiting.length > 0 && sentAt.length < MOST_A_SECOND) {
+      sentAt.push(now)
+      send(waiting.shift())
+    }
+    if (isJoined && waiting.length > 0) draining = setTimeout(drain, 100)
+  }
 
   function end(why) {
     if (!socket.shouldReconnect) return
@@ -47,8 +62,8 @@ export function connect({ room, key, name, on }) {
       resume = message.you.resume
       since = { epoch, offset, signals }
       on.joined(message)
-      for (const one of message.resumed ? waiting : []) send(one)
-      waiting = []
+      if (!message.resumed) waiting = [] // it was for others
+      drain()
     } else if (message.type === 'pong') {
       const { epoch, offset, signals } = message
       resume = message.resume ?? resume
@@ -100,8 +115,8 @@ export function connect({ room, key, name, on }) {
     you: () => you,
     /** Sent now, or once we have joined again as the same peer. */
     tell(message) {
-      if (isJoined) send(message)
-      else if (waiting.length < MOST_WAITING) waiting.push(message)
+      if (waiting.length < MOST_WAITING) waiting.push(message)
+      drain()
     },
     leave() {
       if (isJoined) send({ type: 'leave' })
