@@ -71,10 +71,10 @@ export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'h
  * The same log for something that lives and ends in this process, as a socket does: no other process ever counts its hits,
  * so none of them needs the state role.
  */
-export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now): () => HitResult {
+export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now) {
   let log: readonly LoggedHit[] = []
-  return function hit() {
-    const after = slide(log, { id: '', nowMs: now(), limit, windowMs })
+  return function hit(cost = 1): HitResult {
+    const after = slide(log, { id: '', nowMs: now(), limit, windowMs, cost: Math.min(cost, limit) })
     log = after.log
     return after.result
   }

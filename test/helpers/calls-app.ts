@@ -6,9 +6,9 @@ import { createSocketServer } from '../../src/features/calls/socket-server.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import type { Bus } from '../../src/infra/bus/bus.ts'
 import type { Now, StartTimer } from '../../src/lib/time.ts'
+import { createCallBus } from './call-bus.ts'
 import { recordLog } from './log.ts'
 import { freePort } from './redis-server.ts'
-import { createSmallBus } from './small-bus.ts'
 
 export const CALL_SECRETS = ['a secret of the tests of calls']
 
@@ -21,7 +21,7 @@ export interface CallsAppOptions {
 }
 
 export async function startCalls({
-  bus = createSmallBus(),
+  bus = createCallBus(),
   mostSockets = 1_000,
   now,
   startTimer,

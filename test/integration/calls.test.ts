@@ -2,11 +2,11 @@
 import { guestKey } from '../../src/features/calls/guest-link.ts'
 import { makeRoomName } from '../../src/features/calls/room-name.ts'
 import { HEARTBEAT_MS } from '../../src/features/calls/socket-server.ts'
+import { createCallBus } from '../helpers/call-bus.ts'
 import { type CallClient, cut, openCall } from '../helpers/call-client.ts'
 import { CALL_SECRETS, type CallsApp, type CallsAppOptions, startCalls } from '../helpers/calls-app.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { createSmallBus } from '../helpers/small-bus.ts'
 
 const apps: CallsApp[] = []
 const clients: CallClient[] = []
@@ -157,7 +157,7 @@ test('a second socket of the same peer takes over from the first', async () => {
 })
 
 test('when the app stops, sockets are told to return, and are who they were at its successor', async () => {
-  const bus = createSmallBus()
+  const bus = createCallBus()
   const { room, boris, borisJoined } = await talk(await start({ bus }))
   const startedAt = performance.now()
   await apps[0]?.close()
@@ -170,7 +170,7 @@ test('when the app stops, sockets are told to return, and are who they were at i
 })
 
 test('sockets of two processes meet in one room', async () => {
-  const bus = createSmallBus()
+  const bus = createCallBus()
   const [here, there] = [await start({ bus }), await start({ bus })]
   const room = makeRoomName('pair')
   const [anna, boris] = [await call(here, 'Anna'), await call(there, 'Boris')]

@@ -5,7 +5,7 @@ import { createRooms, type Entry, type Welcome } from '../../src/features/calls/
 import { capacityOf } from '../../src/features/calls/room-name.ts'
 import type { Seat } from '../../src/features/calls/seat.ts'
 import type { StartTimer } from '../../src/lib/time.ts'
-import { createSmallBus } from '../helpers/small-bus.ts'
+import { createCallBus } from '../helpers/call-bus.ts'
 
 const PAIR = 'pair-0123456789'
 const GROUP = 'group-0123456789'
@@ -30,7 +30,7 @@ function createTimers() {
   }
 }
 
-function open(bus = createSmallBus()) {
+function open(bus = createCallBus()) {
   const timers = createTimers()
   const rooms = createRooms({ bus, capacityOf, startTimer: timers.startTimer })
   async function enter(room: string, name: string, again: Partial<Pick<Entry, 'returning' | 'since'>> = {}) {
@@ -159,13 +159,13 @@ test('a socket that is still half open gives way to the new one of the same peer
 })
 
 test('peers whose process is gone are lost, and may be the same again when it returns', async () => {
-  const bus = createSmallBus()
+  const bus = createCallBus()
   const [here, there] = [open(bus), open(bus)]
   const [anna, boris] = [await here.enter(PAIR, 'Anna'), await there.enter(PAIR, 'Boris')]
   there.rooms.close() // the process ends: nobody says that it left
   expect(anna.types()).toEqual(['peer-joined'])
   const [member] = (await bus.members(`room:${PAIR}`)).filter(({ id }) => id.startsWith(boris.seat.id))
-  bus.lose(`room:${PAIR}`, member?.id ?? '')
+  await bus.lose(`room:${PAIR}`, member?.id ?? '')
   expect(anna.told.at(-1)).toEqual({ type: 'peer-left', id: boris.seat.id, reason: 'lost' })
   const again = await here.enter(PAIR, 'Boris', { returning: boris.seat.id })
   expect(again.seat.id).toBe(boris.seat.id)
@@ -173,7 +173,7 @@ test('peers whose process is gone are lost, and may be the same again when it re
 })
 
 test('a peer of another process takes its seat over, and a call goes on across both', async () => {
-  const bus = createSmallBus()
+  const bus = createCallBus()
   const [here, there] = [open(bus), open(bus)]
   const [anna, boris] = [await here.enter(PAIR, 'Anna'), await here.enter(PAIR, 'Boris')]
   boris.seat.letGo()
@@ -189,7 +189,7 @@ test('a peer of another process takes its seat over, and a call goes on across b
 test('a gap tells who is there', async () => {
   const { bus, enter } = open()
   const [anna, boris] = [await enter(GROUP, 'Anna'), await enter(GROUP, 'Boris')]
-  bus.gap(`room:${GROUP}`)
+  await bus.gap(`room:${GROUP}`)
   await settle()
   expect(anna.told.at(-1)).toMatchObject({ type: 'gap', of: 'room', peers: [{ id: boris.seat.id }] })
 })

@@ -20,6 +20,8 @@ import type { Rooms } from './room.ts'
 import type { Seat } from './seat.ts'
 
 export const messagePolicy: Policy = { name: 'call-messages', limit: 50, windowMs: SECOND }
+/** Whatever is said is remembered for a while: this is for memory, in KiB. A group of eight needs about 100 to begin. */
+export const volumePolicy: Policy = { name: 'call-kilobytes', limit: 300, windowMs: 10 * SECOND }
 export const joinPolicy: Policy = { name: 'call-joins', limit: 20, windowMs: MINUTE }
 export const MOST_BAD_MESSAGES = 10
 /** A client that has not taken so much of what it was sent will not catch up. */
@@ -64,10 +66,12 @@ export interface CallSocket {
 export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSocketParts): CallSocket {
   const { rooms, secrets, iceServers, log, now } = parts
   const hitMessages = createOwnLimit(messagePolicy, now)
+  const hitVolume = createOwnLimit(volumePolicy, now)
   const hitJoins = createOwnLimit(joinPolicy, now)
   let seat: Seat | undefined
   let room = ''
   let isClosing = false
+  let isUnwanted = false
   let badMessages = 0
   let waiting = 0
   let work = Promise.resolve() // one message after another: a signal that follows a join finds its seat
@@ -94,6 +98,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   function refuseAndClose(code: ErrorCode): void {
     refuse(code)
+    isUnwanted = true
     close(CLOSE.refused, 'refused')
   }
 
@@ -164,7 +169,8 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   function hear(bytes: RawData, isBinary: boolean): void {
     if (isClosing) return
-    if (!hitMessages().allowed) refuseAndClose('too_many_messages')
+    const sizeKb = Math.ceil((bytes as Buffer).byteLength / 1024)
+    if (!hitMessages().allowed || !hitVolume(sizeKb).allowed) refuseAndClose('too_many_messages')
     else if (isBinary) close(CLOSE.unsupported, 'refused')
     else queue(parseClientMessage(bytes.toString()))
   }
@@ -187,8 +193,8 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
     isClosing = true
     work = work
       .then(() => {
-        if (!GOODBYES.includes(code)) seat?.letGo()
-        else if (seat) return leave(seat)
+        if (seat && (isUnwanted || GOODBYES.includes(code))) return leave(seat)
+        seat?.letGo()
         return undefined
       })
       .catch(failed)

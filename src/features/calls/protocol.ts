@@ -45,6 +45,12 @@ const peer = z.object({
 })
 export type Peer = z.infer<typeof peer>
 
+const iceServer = z.object({
+  urls: z.union([z.string(), z.array(z.string())]),
+  username: z.string().optional(),
+  credential: z.string().optional(),
+})
+
 export const errorCodes = [
   'bad_message',
   'not_joined',
@@ -69,7 +75,8 @@ export const serverMessage = z.discriminatedUnion('type', [
     resumed: z.boolean(),
     /** Whether everything since `since` follows. */
     recovered: z.boolean(),
-    iceServers: z.array(z.looseObject({ urls: z.union([z.string(), z.array(z.string())]) })),
+    /** As RTCConfiguration.iceServers. */
+    iceServers: z.array(iceServer).readonly(),
   }),
   z.object({ type: z.literal('peer-joined'), peer }),
   z.object({

@@ -88,6 +88,11 @@ async function join(name) {
     }
   }
 
+  /** Signals may be missing: where media flow, that does not matter. */
+  function restartBroken() {
+    for (const { peer } of peers.values()) if (!peer.isConnected()) peer.restart()
+  }
+
   const showCount = () => showState(peers.size > 0 ? 'joined' : 'alone')
 
   const hear = {
@@ -100,7 +105,7 @@ async function join(name) {
     gap(message) {
       compare(message.peers)
       if (message.of === 'room') chat.event(words.mayBeMissing)
-      else for (const { peer } of peers.values()) peer.restart()
+      else restartBroken()
     },
     error: ({ code }) => console.warn('the server refused a message:', code),
   }
@@ -115,11 +120,11 @@ async function join(name) {
         iceServers = message.iceServers
         if (!message.resumed) for (const id of [...peers.keys()]) part(id)
         compare(message.peers)
-        for (const { peer } of peers.values()) {
-          peer.forgetNumbers()
-          if (!message.recovered) peer.restart()
+        for (const { peer } of peers.values()) peer.forgetNumbers()
+        if (!message.recovered) {
+          restartBroken()
+          chat.event(words.mayBeMissing)
         }
-        if (!message.recovered) chat.event(words.mayBeMissing)
         showCount()
       },
       message: (message) => hear[message.type]?.(message),
