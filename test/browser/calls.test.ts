@@ -94,6 +94,7 @@ async function keepPicture(page: Page, name: string): Promise<void> {
 test('a link is made, two meet by it, see one another, talk, and part', async () => {
   const anna = await open(`${app.url}/call?lang=en`)
   await anna.getByRole('button', { name: 'A call for two' }).click()
+  await anna.locator('#made').waitFor()
   const link = await anna.locator('#link').inputValue()
   await keepPicture(anna, 'call-link')
   await anna.getByRole('link', { name: 'Open the call' }).press('Enter')

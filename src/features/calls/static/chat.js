@@ -14,7 +14,7 @@ export function createChat({ send }) {
     } else line.className = 'event'
     line.append(text)
     log.append(line)
-    line.scrollIntoView({ block: 'nearest' })
+    log.scrollTop = log.scrollHeight // not scrollIntoView, which moves the page as well
   }
   form.onsubmit = (event) => {
     event.preventDefault()
