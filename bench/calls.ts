@@ -8,7 +8,7 @@ import { formatRatio, median } from './statistics.ts'
 
 const SOCKETS = 1_000
 const ROOMS = 100
-const EVERY_MS = 100
+const EVERY_MS = 200
 const ROUND_MS = 4_000
 const ROUNDS = 5
 

@@ -63,6 +63,16 @@ export interface CallSocket {
   close(code: number, reason: ByeReason): void
 }
 
+const texts = new WeakMap<ServerMessage, string>()
+
+/** What goes to a whole room is one message there, and becomes text once. */
+function textOf(message: ServerMessage): string {
+  const known = texts.get(message)
+  const text = known ?? JSON.stringify(message)
+  if (!known && message.type === 'said') texts.set(message, text)
+  return text
+}
+
 export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSocketParts): CallSocket {
   const { rooms, secrets, iceServers, log, now } = parts
   const hitMessages = createOwnLimit(messagePolicy, now)
@@ -78,7 +88,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   function tell(message: ServerMessage): void {
     if (isClosing || socket.readyState !== socket.OPEN) return
-    socket.send(JSON.stringify(message))
+    socket.send(textOf(message))
     if (socket.bufferedAmount > MOST_UNSENT_BYTES) end(CLOSE.tooSlow)
   }
 

@@ -69,6 +69,17 @@ export interface SeatParts {
   ended(): void
 }
 
+const said = new WeakMap<BusMessage, ServerMessage>()
+
+/** The same object for every seat that is told of it, so that it becomes text once. */
+function saidOf(message: BusMessage, { from, name, data }: RoomEvent & { type: 'said' }): ServerMessage {
+  const { atMs, epoch, offset } = message
+  const known = said.get(message)
+  const made = known ?? { type: 'said', from, name, data, atMs, epoch, offset }
+  if (!known) said.set(message, made)
+  return made
+}
+
 /** A seat that is being taken: hears everything from the beginning, and passes it on from `open`. */
 export function createSeat({ bus, startTimer, room, own, listener, ended }: SeatParts) {
   const channel = roomChannel(room)
@@ -99,10 +110,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
     else if (event.type === 'signal') return hearSignal(event, { epoch, offset })
     else if (event.type === 'here') appear(event)
     else if (event.type === 'left') disappear(event, 'left')
-    else {
-      const { from, name, data } = event
-      listener.tell({ type: 'said', from, name, data, atMs: message.atMs, epoch, offset })
-    }
+    else listener.tell(saidOf(message, event))
     return undefined
   }
 
