@@ -34,6 +34,10 @@ export const keys = {
   busHead: (channel: string) => `{${channel}}:head`,
   /** Channel layer: the last messages of a channel, a stream. */
   busLog: (channel: string) => `{${channel}}:log`,
+  /** Channel layer: ids of messages that may still arrive, and must not be taken again. */
+  busMerged: (channel: string) => `{${channel}}:merged`,
+  /** Channel layer: which of its lives Redis is in. */
+  busLife: 'life',
   /** Channel layer: who is in a channel. */
   busHere: (channel: string) => `{${channel}}:here`,
 } as const

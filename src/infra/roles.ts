@@ -4,7 +4,7 @@ import type { RedisTarget } from '../lib/redis-url.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import type { Bus } from './bus/bus.ts'
-import { openBus } from './bus/open-bus.ts'
+import { type BusParts, openBus } from './bus/open-bus.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
 import { openState } from './state/open-state.ts'
@@ -44,6 +44,7 @@ export interface RolesOptions {
   dataLock: DataLock
   log: Log
   stateParts?: StateParts
+  busParts?: BusParts
 }
 
 export function openRoles({
@@ -55,6 +56,7 @@ export function openRoles({
   dataLock,
   log,
   stateParts,
+  busParts,
 }: RolesOptions): Roles {
   const scope = createScope()
   const isRented = mode === 'external'
@@ -99,6 +101,7 @@ export function openRoles({
       prefix: `${prefix}bus:`,
       isRented,
       log,
+      ...(busParts && { parts: busParts }),
     }),
   )
 

@@ -206,6 +206,27 @@ test('a slow subscriber is behind, also of what comes from elsewhere', async () 
   expect(slow.wrongs).toEqual([])
 })
 
+test('a user who may not use pub/sub: the channel layer alone is in memory', async () => {
+  const rights = ['~*', '&*', '-@all', '+@read', '+@write', '+@connection', '+@scripting', '+info', '+dbsize']
+  await redis.command('ACL', 'SETUSER', 'app', 'on', '>secret', ...rights)
+  const poor = await openProcess({ cacheUrl: `redis://app:secret@127.0.0.1:${redis.port}/0` })
+  try {
+    await poor.untilStatus('redis')
+    const listener = await listen(poor.bus, channel)
+    await poor.bus.publish(channel, 'here')
+    await poor.bus.enter(channel, { id: 'poor', info: null }, 5)
+    expect(listener.data()).toEqual(['here'])
+    expect(await memberIds(poor)).toEqual(['poor'])
+    await pause(1_200) // the role merges what is pending once a second
+    expect(poor.stateRole.status().status).toBe('redis')
+    expect(
+      poor.lines.filter(({ message }) => /^channel layer: in memory, because/.test(message)),
+    ).toHaveLength(1)
+  } finally {
+    await poor.close()
+  }
+})
+
 test('a connection for messages that is half open is noticed', async () => {
   const { log, lines } = recordLog()
   const readied: string[] = []

@@ -22,8 +22,6 @@ export async function listen(
   const gaps: Gap[] = []
   const wrongs: string[] = []
   const ids = new Set<string>()
-  // What comes before the subscription is known waits for it.
-  const early: (() => void)[] = []
   let at: Position | undefined
 
   function took(message: BusMessage): void {
@@ -35,22 +33,21 @@ export async function listen(
     ids.add(id)
     messages.push(message)
   }
+
   function heard(gap: Gap): void {
     if (gap.to.epoch === at?.epoch && gap.to.offset < at.offset)
       wrongs.push(`a gap went back to ${gap.to.offset}`)
     at = gap.to
     gaps.push(gap)
   }
-  const later = (call: () => void) => (at ? call() : void early.push(call))
-
   const subscription = await bus.subscribe(
     channel,
     {
       message(message) {
-        later(() => took(message))
+        took(message)
         return wait?.()
       },
-      gap: (gap) => later(() => heard(gap)),
+      gap: (gap) => heard(gap),
       ...(capacity && { capacity }),
     },
     since,
@@ -59,7 +56,6 @@ export async function listen(
   if (missed.length > 0) at = { epoch: position.epoch, offset: (missed[0] as BusMessage).offset - 1 }
   for (const message of missed) took(message)
   at = position
-  for (const call of early) call()
   return {
     subscription,
     messages,

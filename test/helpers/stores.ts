@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { BusParts } from '../../src/infra/bus/open-bus.ts'
 import { createCache } from '../../src/infra/cache.ts'
 import { createDataLock } from '../../src/infra/data-lock.ts'
 import { openRoles } from '../../src/infra/roles.ts'
@@ -19,6 +20,7 @@ export interface TestProcessOptions {
   workers?: number
   /** Kept when given, else made and removed. */
   dataDir?: string
+  busParts?: BusParts
 }
 
 export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: TestProcessOptions) {
@@ -40,6 +42,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     dataLock: createDataLock(undefined),
     log,
+    ...(rest.busParts && { busParts: rest.busParts }),
   })
   const { cache: cacheRole, state: stateRole, clears } = roles
   const cache = createCache({ store: cacheRole.store, clears, enabled: true, defaultFreshMs: 60_000, log })

@@ -3,14 +3,14 @@
 import type { Now } from '../../lib/time.ts'
 import { HISTORY_MESSAGES, HISTORY_MS } from './bus.ts'
 import type { Draft } from './line.ts'
-import type { Late } from './redis-bus.ts'
+import type { Late, LateKind } from './redis-bus.ts'
 
 interface Kept extends Draft {
-  readonly wasAsked: boolean
+  readonly kind: LateKind
 }
 
 export interface LateMessages {
-  add(channel: string, draft: Draft, wasAsked: boolean): void
+  add(channel: string, draft: Draft, kind: LateKind): void
   /** What Redis has lost of the time before: before what is here. */
   addBefore(channel: string, drafts: readonly Draft[]): void
   has(channel: string): boolean
@@ -43,11 +43,13 @@ export function createLateMessages(now: Now): LateMessages {
   const of = (channel: string) => byChannel.get(channel) ?? []
 
   return {
-    add: (channel, draft, wasAsked) => put(channel, [...of(channel), { ...draft, wasAsked }]),
+    add: (channel, draft, kind) => put(channel, [...of(channel), { ...draft, kind }]),
     addBefore(channel, drafts) {
       const later = of(channel)
       const ids = new Set(later.map(({ id }) => id))
-      const earlier = drafts.filter(({ id }) => !ids.has(id)).map((draft) => ({ ...draft, wasAsked: false }))
+      const earlier = drafts
+        .filter(({ id }) => !ids.has(id))
+        .map((draft) => ({ ...draft, kind: 'lost' as const }))
       put(channel, [...earlier, ...later])
     },
     has: (channel) => byChannel.has(channel),

@@ -16,13 +16,15 @@ const CAPACITY = 100
 export function createOutlet(subscriber: Subscriber, log: Log): Outlet {
   const { capacity = CAPACITY } = subscriber
   const queue: Item[] = []
-  let isBusy = false
+  // Busy until who subscribes has its subscription, which says what comes before: one turn for the promise, and then ours.
+  let isBusy = true
   let isClosed = false
+  queueMicrotask(() => queueMicrotask(() => void drain()))
 
   function put(item: Item): void {
     if (isClosed) return
-    if (isBusy) enqueue(item)
-    else void give(item)
+    enqueue(item)
+    if (!isBusy) void drain()
   }
 
   function enqueue(item: Item): void {
@@ -41,9 +43,9 @@ export function createOutlet(subscriber: Subscriber, log: Log): Outlet {
     else enqueue({ gap: { channel, reason: 'behind', to } })
   }
 
-  async function give(first: Item): Promise<void> {
+  async function drain(): Promise<void> {
     isBusy = true
-    for (let item: Item | undefined = first; item && !isClosed; item = queue.shift()) {
+    for (let item = queue.shift(); item && !isClosed; item = queue.shift()) {
       try {
         if ('gap' in item) subscriber.gap(item.gap)
         else {
