@@ -4,17 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { Bus, Position, Subscription } from '../../infra/bus/bus.ts'
 import { type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
 import type { ServerMessage, Since } from './protocol.ts'
-import {
-  createSeat,
-  type Listener,
-  memberOf,
-  type NewSeat,
-  occupantOf,
-  peerChannel,
-  type RoomEvent,
-  roomChannel,
-  type Seat,
-} from './seat.ts'
+import { memberOf, occupantOf, peerChannel, type RoomEvent, roomChannel } from './room-events.ts'
+import { createSeat, type Listener, type NewSeat, type Seat } from './seat.ts'
 
 export interface Entry {
   readonly room: string

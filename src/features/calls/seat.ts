@@ -11,32 +11,16 @@ import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
 import { RESUME_MS } from './resume-token.ts'
-
-/** What is published in a room. `conn` tells the seats of one peer apart. */
-export type RoomEvent =
-  | { readonly type: 'here'; readonly id: string; readonly conn: string; readonly name: string }
-  | { readonly type: 'left'; readonly id: string; readonly conn: string }
-  | { readonly type: 'said'; readonly from: string; readonly name: string; readonly data: Json }
-
-/** What is published to a single peer. */
-export type PeerEvent =
-  | { readonly type: 'signal'; readonly from: string; readonly n: number; readonly data: Json }
-  | { readonly type: 'taken'; readonly conn: string }
-
-export interface Occupant {
-  readonly id: string
-  readonly conn: string
-  readonly name: string
-}
-
-export const roomChannel = (room: string) => `room:${room}`
-export const peerChannel = (id: string) => `peer:${id}`
-export const memberOf = ({ id, conn, name }: Occupant): Member => ({ id: `${id}~${conn}`, info: { name } })
-
-export function occupantOf({ id: memberId, info }: Member): Occupant {
-  const [id = '', conn = ''] = memberId.split('~')
-  return { id, conn, name: String((info as { name?: Json } | null)?.name ?? '') }
-}
+import {
+  memberOf,
+  type Occupant,
+  occupantOf,
+  type PeerEvent,
+  peerChannel,
+  type RoomEvent,
+  roomChannel,
+  saidOf,
+} from './room-events.ts'
 
 export interface Listener {
   tell(message: ServerMessage): void
@@ -67,17 +51,6 @@ export interface SeatParts {
   listener: Listener
   /** Called once, however it ends. */
   ended(): void
-}
-
-const said = new WeakMap<BusMessage, ServerMessage>()
-
-/** The same object for every seat that is told of it, so that it becomes text once. */
-function saidOf(message: BusMessage, { from, name, data }: RoomEvent & { type: 'said' }): ServerMessage {
-  const { atMs, epoch, offset } = message
-  const known = said.get(message)
-  const made = known ?? { type: 'said', from, name, data, atMs, epoch, offset }
-  if (!known) said.set(message, made)
-  return made
 }
 
 /** A seat that is being taken: hears everything from the beginning, and passes it on from `open`. */
