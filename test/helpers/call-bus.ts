@@ -1,5 +1,6 @@
 // The channel layer of one process, where a test says who is lost and when there is a gap.
 import type { Bus, Subscriber } from '../../src/infra/bus/bus.ts'
+import { createLine } from '../../src/infra/bus/line.ts'
 import { createLines } from '../../src/infra/bus/lines.ts'
 import { createMemoryBus } from '../../src/infra/bus/memory-bus.ts'
 import { recordLog } from './log.ts'
@@ -11,7 +12,7 @@ export interface CallBus extends Bus {
 }
 
 export function createCallBus(): CallBus {
-  const lines = createLines({ log: recordLog().log })
+  const lines = createLines({ createLine, log: recordLog().log })
   lines.close() // its sweep is not what is tested
   const bus = createMemoryBus({ lines })
   const subscribers = new Map<string, Set<Subscriber>>()

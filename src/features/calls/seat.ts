@@ -59,7 +59,8 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   const known = new Map<string, Occupant>()
   const numbers = createNumbers(own.id)
   const subscriptions: Subscription[] = []
-  const early: BusMessage[] = [] // heard before `open`
+  const early: BusMessage[] = [] // heard before `open`, as the gaps
+  const earlyGaps = new Map<'room' | 'signals', Gap>()
   const nowhere: Position = { epoch: '', offset: 0 }
   const at = { room: nowhere, signals: nowhere }
   let isOpen = false
@@ -77,13 +78,19 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       if (event.conn !== own.conn) take()
       return undefined
     }
+    if (isOpen) return pass(message)
+    early.push(message)
+    return undefined
+  }
+
+  function pass(message: BusMessage): Promise<void> | undefined {
+    const event = message.data as unknown as RoomEvent | PeerEvent
     const { epoch, offset } = message
-    if (isOpen) at[message.channel === channel ? 'room' : 'signals'] = { epoch, offset }
-    if (!isOpen) early.push(message)
-    else if (event.type === 'signal') return hearSignal(event, { epoch, offset })
-    else if (event.type === 'here') appear(event)
+    at[message.channel === channel ? 'room' : 'signals'] = { epoch, offset }
+    if (event.type === 'signal') return hearSignal(event, { epoch, offset })
+    if (event.type === 'here') appear(event)
     else if (event.type === 'left') disappear(event, 'left')
-    else listener.tell(saidOf(message, event))
+    else if (event.type === 'said') listener.tell(saidOf(message, event))
     return undefined
   }
 
@@ -115,12 +122,14 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
 
   /** After a gap only the list itself says who is there; the client compares it with its own. */
   async function tellGap(of: 'room' | 'signals', { reason, to }: Gap): Promise<void> {
+    if (!isOpen) return void earlyGaps.set(of, { channel, reason, to })
     at[of] = { epoch: to.epoch, offset: to.offset }
-    const members = await bus.members(channel)
-    if (hasEnded || !isOpen) return
-    known.clear()
-    for (const occupant of members.map(occupantOf))
-      if (occupant.id !== own.id) known.set(occupant.id, occupant)
+    const before = new Set(known.keys())
+    const present = (await bus.members(channel)).map(occupantOf).filter(({ id }) => id !== own.id)
+    if (hasEnded) return
+    // Who was there before and is not in the list is gone; who came while it was asked for may not be in it yet.
+    for (const id of before) known.delete(id)
+    for (const occupant of present) known.set(occupant.id, occupant)
     listener.tell({ type: 'gap', of, reason, epoch: to.epoch, offset: to.offset, peers: peers() })
   }
 
@@ -188,10 +197,13 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       }
     },
     async open(missed: readonly BusMessage[]): Promise<void> {
-      isOpen = true
       // Who came and went meanwhile is in the list of peers already.
       const events = missed.filter(({ data }) => ['said', 'signal'].includes((data as { type: string }).type))
-      for (const message of [...events, ...early.splice(0)]) await hear(message)
+      early.unshift(...events)
+      // What comes while a signal waits for news of its sender comes after it.
+      for (let next = early.shift(); next && !hasEnded; next = early.shift()) await pass(next)
+      isOpen = true
+      for (const [of, gap] of earlyGaps) await tellGap(of, gap)
     },
   }
 }

@@ -2,7 +2,9 @@
 // either side may offer at any time; when both do, the one that the server called polite gives way. Each negotiation has a
 // number of the server's: an answer or a candidate that belongs to another one than the present is dropped.
 
-const GIVE_UP_WAITING_MS = 4000
+const WATCH_MS = 1000
+const ANSWER_MS = 4000
+const CONNECT_MS = 6000
 const GATHER_MS = 150 // candidates come one by one and go in one message
 
 /** `on`: stream(stream), state('connecting' | 'connected' | 'unreachable'). `tell(data, n)` sends a signal. */
@@ -16,7 +18,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   let candidates = [] // of ours, that wait for others, or for the number of their negotiation
   let gathering
   let work = Promise.resolve()
-  let waitingSince = 0
+  let waitingSince = performance.now() // for an answer, or to be connected
 
   for (const kind of ['audio', 'video']) {
     const [track] = stream.getTracks().filter((one) => one.kind === kind)
@@ -27,11 +29,11 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   async function offer(options) {
     try {
       isMakingOffer = true
+      candidates = []
       await connection.setLocalDescription(options && (await connection.createOffer(options)))
       if (connection.signalingState !== 'have-local-offer') return
       unnumbered += 1
       present = undefined
-      candidates = []
       waitingSince = performance.now()
       tell({ description: connection.localDescription })
     } finally {
@@ -46,9 +48,9 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
       return
     }
     await connection.setRemoteDescription(description) // takes our own offer back, if there is one
+    candidates = []
     await connection.setLocalDescription()
     present = n
-    candidates = []
     tell({ description: connection.localDescription }, n)
   }
 
@@ -83,9 +85,14 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   }
 
   function watch() {
-    const isWaiting = connection.signalingState === 'have-local-offer'
-    if (isWaiting && performance.now() - waitingSince > GIVE_UP_WAITING_MS) restart()
-    else if (connection.connectionState === 'disconnected') restart()
+    if (connection.connectionState === 'connected') {
+      waitingSince = performance.now()
+      return
+    }
+    const patienceMs = connection.signalingState === 'have-local-offer' ? ANSWER_MS : CONNECT_MS
+    if (performance.now() - waitingSince < patienceMs) return
+    waitingSince = performance.now()
+    restart()
   }
 
   connection.addEventListener('negotiationneeded', () => offer())
@@ -97,7 +104,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   })
   connection.addEventListener('connectionstatechange', tellState)
   connection.addEventListener('track', ({ streams: [theirs] }) => theirs && on.stream(theirs))
-  const watching = setInterval(watch, GIVE_UP_WAITING_MS)
+  const watching = setInterval(watch, WATCH_MS)
 
   return {
     restart,
