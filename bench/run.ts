@@ -1,5 +1,6 @@
 // npm run bench [-- name …]: runs the named benchmarks, or all, and prints their tables as Markdown.
 import { availableParallelism, loadavg } from 'node:os'
+import { calls } from './calls.ts'
 import { faults } from './faults.ts'
 import { http } from './http.ts'
 import { load } from './load.ts'
@@ -8,7 +9,7 @@ import { createProcesses, redisVersion } from './processes.ts'
 import { type Benchmark, formatReport } from './report.ts'
 import { store } from './store.ts'
 
-const benchmarks: Record<string, Benchmark> = { load, http, store, markets, faults }
+const benchmarks: Record<string, Benchmark> = { load, http, store, markets, calls, faults }
 const EXIT_USAGE = 64 // EX_USAGE in sysexits.h
 const BUSY_LOAD = 0.7
 

@@ -2,6 +2,10 @@
 import type { Config } from './config.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
+import { callRoutes } from './features/calls/call-routes.ts'
+import { createRooms } from './features/calls/room.ts'
+import { capacityOf } from './features/calls/room-name.ts'
+import { createSocketServer } from './features/calls/socket-server.ts'
 import { healthRoutes, type Phase } from './features/health/health-routes.ts'
 import { jobsRoutes } from './features/jobs/jobs-routes.ts'
 import { createLimits } from './features/limits/limit-requests.ts'
@@ -23,7 +27,11 @@ import { createLogIn } from './features/sessions/log-in.ts'
 import { createOwnSessions } from './features/sessions/own-sessions.ts'
 import { createLoginPage } from './features/sessions/pages/login-page.ts'
 import { loginPagesRoutes } from './features/sessions/pages/login-pages-routes.ts'
-import { createIdentify, createSessionMiddleware } from './features/sessions/session-middleware.ts'
+import {
+  createHasLoggedOut,
+  createIdentify,
+  createSessionMiddleware,
+} from './features/sessions/session-middleware.ts'
 import { createSessionRecords } from './features/sessions/session-records.ts'
 import { sessionRoutes } from './features/sessions/session-routes.ts'
 import { keepSecret } from './features/sessions/session-secret.ts'
@@ -56,7 +64,17 @@ const CHANNEL_LAYER = {
   memory: 'channel layer: in memory (Redis is switched off)',
 }
 /** Where requests have a session. */
-const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
+const SESSION_PATHS = [
+  '/api/me',
+  '/api/logout',
+  '/api/sessions',
+  '/api/auth',
+  '/api/calls',
+  '/login',
+  '/account',
+  '/call',
+  '/ws',
+]
 
 export interface App {
   /** Resolves with the port when connections are accepted. */
@@ -135,6 +153,18 @@ export function createApp(config: Config, log: Log): App {
     freshMs: priceTtlMs,
   })
 
+  const userName = (req: Parameters<typeof identify>[0]) => currentUser(req)?.name
+  const sockets = createSocketServer({
+    rooms: createRooms({ bus: roles.bus, capacityOf }),
+    secrets,
+    iceServers: config.calls.iceServers,
+    mostSockets: config.calls.mostSockets,
+    userName,
+    hasLoggedOut: createHasLoggedOut(sessionStore),
+    addressOf: limits.addressOf,
+    log,
+  })
+
   const stats = () =>
     cacheStats(
       {
@@ -156,6 +186,12 @@ export function createApp(config: Config, log: Log): App {
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
+      upgrade: {
+        path: '/ws',
+        handlers: [sessions, limits.limitBy(policies.sockets)],
+        accept: sockets.accept,
+        close: sockets.close,
+      },
       rawRouters: [
         webhookRoutes({
           webhooks,
@@ -171,7 +207,7 @@ export function createApp(config: Config, log: Log): App {
       routers: [
         healthRoutes({ phase: () => phase, status: roles.status }),
         sessions,
-        limits.limitChanges(['/api/cache/clear', '/api/auth']),
+        limits.limitChanges(['/api/cache/clear', '/api/auth', '/api/calls']),
         sessionRoutes({ records: sessionRecords }),
         telegramRoutes({
           botToken,
@@ -197,6 +233,12 @@ export function createApp(config: Config, log: Log): App {
         jobsRoutes({
           board: createQueueBoard('/admin/jobs', queue.bull),
           guard: requireAdminOfPage(adminToken),
+        }),
+        callRoutes({
+          secrets,
+          hasLogin: oidc !== undefined || botToken !== undefined,
+          userName,
+          limitMade: limits.limitBy(policies.calls),
         }),
         outagesRoutes({ outages: roles.state.outages.all, guard }),
         pageRoutes({

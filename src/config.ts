@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
+import { type IceServer, parseIceServers } from './lib/ice-servers.ts'
 import { type PostgresTarget, parsePostgresUrl } from './lib/postgres-url.ts'
 import { isLoopback, parseRedisUrl, type RedisTarget } from './lib/redis-url.ts'
 import { HOUR, SECOND } from './lib/time.ts'
@@ -66,6 +67,12 @@ const webhookSources = z.string().transform((value, context): ReadonlyMap<string
   const sources = parseWebhookSources(value)
   if (!Array.isArray(sources)) return sources as ReadonlyMap<string, WebhookSource>
   for (const message of sources) context.issues.push({ code: 'custom', message, input: value })
+  return z.NEVER
+})
+const iceServers = z.string().transform((value, context): readonly IceServer[] => {
+  const servers = parseIceServers(value)
+  if (typeof servers !== 'string') return servers
+  context.issues.push({ code: 'custom', message: servers, input: value })
   return z.NEVER
 })
 const names = z.string().transform((value) => value.split(',').map((name) => name.trim()))
@@ -159,6 +166,8 @@ const variables = {
   COINGECKO_PLAN: z.enum(['demo', 'pro'], { error: 'must be demo or pro' }).default('demo'),
   COINGECKO_CALLS_PER_MINUTE: integer(1, 1_000).default(10),
   COINGECKO_TTL: positive.default(60),
+  ICE_SERVERS: iceServers.default([]),
+  CALL_SOCKETS: integer(1, 50_000).default(1_000),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -251,6 +260,7 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
       callsPerMinute: values.COINGECKO_CALLS_PER_MINUTE,
       ttlMs: values.COINGECKO_TTL * SECOND,
     }),
+    calls: Object.freeze({ iceServers: values.ICE_SERVERS, mostSockets: values.CALL_SOCKETS }),
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),

@@ -210,6 +210,35 @@ describe('Telegram', () => {
   })
 })
 
+describe('ICE servers', () => {
+  const read = (ICE_SERVERS: string) => readConfig({ ICE_SERVERS }, false).calls.iceServers
+
+  test('are what RTCConfiguration.iceServers may be; none is the default', () => {
+    const servers = [
+      { urls: 'stun:stun.example.org:3478' },
+      { urls: ['turn:turn.example.org', 'turns:turn.example.org'], username: 'u', credential: 'c' },
+    ]
+    expect(read(JSON.stringify(servers))).toEqual(servers)
+    expect(readConfig({}, false).calls).toEqual({ iceServers: [], mostSockets: 1_000 })
+  })
+
+  test.each([
+    ['stun:stun.example.org', 'must be a JSON array'],
+    ['{"urls":"stun:x"}', 'must be a JSON array'],
+    ['["stun:x"]', 'must have objects'],
+    ['[null]', 'must have objects'],
+    ['[{"urls":"stun:x","password":"sentinel"}]', 'must have objects'],
+    ['[{"urls":"https://x"}]', 'begin with stun:'],
+    ['[{"urls":[]}]', 'begin with stun:'],
+    ['[{"urls":"turn:x"}]', 'a username and a credential'],
+    ['[{"urls":"turn:x","username":"u","credential":["sentinel"]}]', 'a username and a credential'],
+    [JSON.stringify(Array(11).fill({ urls: 'stun:x' })), 'at most 10'],
+  ])('%s is refused, and nothing of it repeated', (text, problem) => {
+    expect(() => read(text)).toThrow(problem)
+    expect(() => read(text)).not.toThrow('sentinel')
+  })
+})
+
 describe('webhook sources', () => {
   const key = Buffer.alloc(24, 1).toString('base64')
   const key32 = Buffer.alloc(32, 2).toString('base64') // ends with =

@@ -1,0 +1,32 @@
+// Samovar's socket as a process of its own: the app's rooms and sockets over the app's channel layer, with room for ten.
+// With REDIS_CACHE and REDIS_STATE over those servers, else in memory.
+import { createRooms } from '../src/features/calls/room.ts'
+import { createSocketServer } from '../src/features/calls/socket-server.ts'
+import { createHttpServer } from '../src/http/server.ts'
+import { openAppRoles, silent } from './open-app-roles.ts'
+import { answerMemory } from './own-memory.ts'
+
+const { PORT, REDIS_CACHE, REDIS_STATE } = process.env
+const { roles } = await openAppRoles(
+  REDIS_CACHE && REDIS_STATE ? { cache: REDIS_CACHE, state: REDIS_STATE } : undefined,
+)
+const sockets = createSocketServer({
+  rooms: createRooms({ bus: roles.bus, capacityOf: () => 10 }),
+  secrets: ['a secret of the benchmark'],
+  iceServers: [],
+  mostSockets: 2_000,
+  userName: () => 'bench',
+  hasLoggedOut: async () => false,
+  addressOf: () => undefined,
+  log: silent,
+})
+const server = createHttpServer({
+  rawRouters: [],
+  routers: [],
+  upgrade: { path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close },
+  trustProxy: 0,
+  log: silent,
+})
+await server.listen(Number(PORT))
+answerMemory()
+process.send?.('ready')

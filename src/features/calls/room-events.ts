@@ -1,0 +1,43 @@
+// What processes tell one another about a room: who is a member of its channel, and what is published there.
+import type { BusMessage, Json, Member } from '../../infra/bus/bus.ts'
+import type { ServerMessage } from './protocol.ts'
+
+/** What is published in a room. `conn` tells the seats of one peer apart. */
+export type RoomEvent =
+  | { readonly type: 'here'; readonly id: string; readonly conn: string; readonly name: string }
+  | { readonly type: 'left'; readonly id: string; readonly conn: string }
+  | { readonly type: 'said'; readonly from: string; readonly name: string; readonly data: Json }
+
+/** What is published to a single peer. */
+export type PeerEvent =
+  | { readonly type: 'signal'; readonly from: string; readonly n: number; readonly data: Json }
+  | { readonly type: 'taken'; readonly conn: string }
+
+export interface Occupant {
+  readonly id: string
+  readonly conn: string
+  readonly name: string
+}
+
+export const roomChannel = (room: string) => `room:${room}`
+export const peerChannel = (id: string) => `peer:${id}`
+export const memberOf = ({ id, conn, name }: Occupant): Member => ({ id: `${id}~${conn}`, info: { name } })
+
+export function occupantOf({ id: memberId, info }: Member): Occupant {
+  const [id = '', conn = ''] = memberId.split('~')
+  return { id, conn, name: String((info as { name?: Json } | null)?.name ?? '') }
+}
+
+const said = new WeakMap<BusMessage, ServerMessage>()
+
+/** The same object for every seat that is told of it, so that it becomes text once. */
+export function saidOf(
+  message: BusMessage,
+  { from, name, data }: RoomEvent & { type: 'said' },
+): ServerMessage {
+  const { atMs, epoch, offset } = message
+  const known = said.get(message)
+  const made = known ?? { type: 'said', from, name, data, atMs, epoch, offset }
+  if (!known) said.set(message, made)
+  return made
+}

@@ -1,0 +1,233 @@
+// Calls between real browsers, with Chromium's own fake camera and microphone. SCREENSHOTS=docs/images keeps what it looks
+// like.
+import { join } from 'node:path'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { startApp, type TestApp } from '../helpers/app.ts'
+import { startBrowser } from '../helpers/browser.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { freePort, startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+
+const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 }
+const ENOUGH_FRAMES = 30
+
+let browser: Browser
+let redis: TestRedis
+let app: TestApp
+const problems: string[] = []
+
+beforeAll(async () => {
+  redis = await startRedis()
+  app = await startApp({ REDIS_URL: redis.url })
+  await app.untilStatus('redis')
+  browser = await startBrowser({ hasFakeMedia: true })
+}, 60_000)
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close()
+})
+afterAll(async () => {
+  await browser?.close()
+  await app.close()
+  await redis.stop()
+})
+
+/** The link of a new call, as its maker gets it. */
+async function makeLink(at = app, kind = 'pair'): Promise<string> {
+  const response = await at.get('/api/calls', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ kind }),
+  })
+  expect(response.status).toBe(201)
+  return ((await response.json()) as { path: string }).path
+}
+
+async function open(url: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await (await browser.newContext({ locale: 'en-US', ...options })).newPage()
+  page.on('pageerror', (error) => problems.push(String(error)))
+  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
+  await page.goto(url)
+  return page
+}
+
+async function enter(url: string, name: string, options?: BrowserContextOptions): Promise<Page> {
+  const page = await open(url, options)
+  await page.locator('#name').fill(name)
+  await page.locator('#before button').click()
+  await page.locator('#call[data-state=joined], #call[data-state=alone]').waitFor()
+  return page
+}
+
+/** How many pictures of each other peer were decoded, in the order of their tiles. */
+const frames = (page: Page): Promise<number[]> =>
+  page
+    .locator('video.remote')
+    .evaluateAll((videos) =>
+      videos.map((video) => (video as unknown as VideoElement).getVideoPlaybackQuality().totalVideoFrames),
+    )
+interface VideoElement {
+  getVideoPlaybackQuality(): { totalVideoFrames: number }
+}
+
+/** Until each page sees so many others, and of each more new pictures than a still one would be. */
+async function seeOneAnother(pages: readonly Page[], others: number): Promise<void> {
+  const before = await Promise.all(pages.map(frames))
+  await eventually(
+    async () => {
+      for (const [i, page] of pages.entries()) {
+        const now = await frames(page)
+        expect(now).toHaveLength(others)
+        for (const [k, count] of now.entries())
+          expect(count - (before[i]?.[k] ?? 0)).toBeGreaterThan(ENOUGH_FRAMES)
+      }
+    },
+    30_000,
+    250,
+  )
+}
+
+async function keepPicture(page: Page, name: string): Promise<void> {
+  const directory = process.env.SCREENSHOTS
+  if (directory) await page.screenshot({ path: join(directory, `${name}.png`) })
+}
+
+test('a link is made, two meet by it, see one another, talk, and part', async () => {
+  const anna = await open(`${app.url}/call?lang=en`)
+  await anna.getByRole('button', { name: 'A call for two' }).click()
+  await anna.locator('#made').waitFor()
+  const link = await anna.locator('#link').inputValue()
+  await keepPicture(anna, 'call-link')
+  await anna.getByRole('link', { name: 'Open the call' }).press('Enter')
+  await anna.locator('#name').fill('Anna')
+  await anna.locator('#name').press('Enter') // by keyboard alone
+  const boris = await enter(`${link}&lang=ru`, 'Борис', PHONE)
+  await seeOneAnother([anna, boris], 1)
+
+  await anna.locator('#text').fill('Привет! <b>')
+  await anna.locator('#text').press('Enter')
+  await boris.getByText('Anna: Привет! <b>').waitFor()
+  expect(await boris.locator('#state').textContent()).toBe('Вы в звонке')
+  await keepPicture(anna, 'call')
+  await keepPicture(boris, 'call-phone-ru')
+  expect(await boris.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+
+  const camera = anna.getByRole('button', { name: 'Camera' })
+  expect(await camera.getAttribute('aria-pressed')).toBe('true')
+  await camera.press('Space')
+  expect(await camera.getAttribute('aria-pressed')).toBe('false')
+
+  const third = await open(link)
+  await third.locator('#before button').click()
+  await third.getByText('This call is full.').waitFor()
+
+  await anna.getByRole('button', { name: 'Leave' }).click()
+  await anna.getByText('You have left the call.').waitFor()
+  await boris.getByText('Anna больше не в звонке').waitFor()
+  expect(await boris.locator('video.remote').count()).toBe(0)
+}, 90_000)
+
+test('three see one another in a group, and who closes the page is gone at once', async () => {
+  const url = app.url + (await makeLink(app, 'group'))
+  const pages = [await enter(url, 'Anna'), await enter(url, 'Boris'), await enter(url, 'Vera')]
+  await seeOneAnother(pages, 2)
+  await keepPicture(pages[0] as Page, 'call-group')
+  await pages[2]?.close()
+  await pages[0]?.getByText('Vera left').waitFor({ timeout: 5_000 })
+  await seeOneAnother(pages.slice(0, 2), 1)
+}, 90_000)
+
+test('a page whose network is cut for 5 s comes back to the same call', async () => {
+  const proxy = await startTcpProxy(Number(new URL(app.url).port))
+  try {
+    const path = await makeLink()
+    const anna = await enter(app.url + path, 'Anna')
+    const boris = await enter(`http://${new URL(proxy.url).host}${path}`, 'Boris')
+    await seeOneAnother([anna, boris], 1)
+
+    // Nothing more passes on its socket, and nobody is told; and no media either.
+    const network = await boris.context().newCDPSession(boris)
+    await network.send('Network.enable')
+    const emulate = (packetLoss: number) =>
+      network.send('Network.emulateNetworkConditions', {
+        offline: packetLoss > 0,
+        latency: 0,
+        downloadThroughput: -1,
+        uploadThroughput: -1,
+        packetLoss,
+      })
+    proxy.set({ timeout: true })
+    await emulate(100)
+    await boris.getByText('The connection was lost').waitFor({ timeout: 20_000 })
+    await anna.locator('#text').fill('Still there?')
+    await anna.locator('#text').press('Enter')
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
+    proxy.set({})
+    await emulate(0)
+
+    await boris.locator('#call[data-state=joined]').waitFor({ timeout: 20_000 })
+    await boris.getByText('Anna: Still there?').waitFor()
+    await seeOneAnother([anna, boris], 1)
+    // The same peer, on the same connection: nobody came or went.
+    expect(await anna.locator('#said .event').allTextContents()).toEqual(['Boris joined'])
+    expect(await boris.locator('#said .event').allTextContents()).toEqual(['Anna joined'])
+  } finally {
+    await proxy.close()
+  }
+}, 90_000)
+
+test('with Redis dead from the start two meet as well, and are told that the server runs from memory', async () => {
+  const alone = await startApp({ REDIS_URL: `redis://127.0.0.1:${await freePort()}/0` })
+  try {
+    const url = alone.url + (await makeLink(alone))
+    const pages = [await enter(url, 'Anna'), await enter(url, 'Boris')]
+    await seeOneAnother(pages, 1)
+    await pages[0]?.getByText('The server runs from memory').waitFor()
+    await keepPicture(pages[0] as Page, 'call-memory')
+  } finally {
+    await alone.close()
+  }
+}, 60_000)
+
+test('a call goes on while Redis is gone and when it is back', async () => {
+  const url = app.url + (await makeLink())
+  const pages = [await enter(url, 'Anna'), await enter(url, 'Boris')]
+  await seeOneAnother(pages, 1)
+  await redis.kill()
+  await pages[0]?.getByText('The server runs from memory').waitFor({ timeout: 15_000 })
+  await pages[1]?.locator('#text').fill('from memory')
+  await pages[1]?.locator('#text').press('Enter')
+  await pages[0]?.getByText('Boris: from memory').waitFor()
+  await redis.start()
+  await app.untilStatus('redis')
+  await pages[0]?.locator('#text').fill('from Redis')
+  await pages[0]?.locator('#text').press('Enter')
+  await pages[1]?.getByText('Anna: from Redis').waitFor()
+  await seeOneAnother(pages, 1)
+}, 90_000)
+
+test('two processes on one Redis: a call across them', async () => {
+  const other = await startApp({ REDIS_URL: redis.url, DATA_DIR: app.dataDir })
+  try {
+    await other.untilStatus('redis')
+    const path = await makeLink()
+    const pages = [await enter(app.url + path, 'Anna'), await enter(other.url + path, 'Boris')]
+    await seeOneAnother(pages, 1)
+  } finally {
+    for (const context of browser.contexts()) await context.close()
+    await other.close()
+  }
+}, 60_000)
+
+test('a link that opens nothing says so, and an expired one at the socket as well', async () => {
+  const response = await app.get('/call/pair-0123456789abcdef?key=nonsense&lang=en')
+  expect(response.status).toBe(403)
+  expect(await response.text()).toContain('This link opens no call')
+  expect((await app.get('/call/elsewhere')).status).toBe(404)
+})
+
+test('nothing went wrong on any of these pages', () => {
+  const unexpected = problems.filter(
+    (problem) => !/ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket/.test(problem),
+  )
+  expect(unexpected).toEqual([])
+})
