@@ -24,7 +24,7 @@ import { keepSecret } from './features/sessions/session-secret.ts'
 import { createSessionStore } from './features/sessions/session-store.ts'
 import { createOidc } from './features/sessions/telegram/oidc.ts'
 import { telegramRoutes } from './features/sessions/telegram/telegram-routes.ts'
-import { webhookTables } from './features/webhooks/webhook-records.ts'
+import { webhookMigrations } from './features/webhooks/webhook-records.ts'
 import { webhookRoutes } from './features/webhooks/webhook-routes.ts'
 import { createWebhooks } from './features/webhooks/webhooks.ts'
 import { hasToken, requireAdmin, requireToken } from './http/security.ts'
@@ -98,7 +98,12 @@ export function createApp(config: Config, log: Log): App {
 
   const once = createOnce({ state: roles.state.state })
   const records = scope.add(
-    openLocalRecords({ path: join(config.dataDir, 'records.db'), schema: [webhookTables], dataLock, log }),
+    openLocalRecords({
+      path: join(config.dataDir, 'records.db'),
+      migrations: [webhookMigrations],
+      dataLock,
+      log,
+    }),
   )
   // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
   const webhooks = createWebhooks({ once, records, log })

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
-import { webhookTables } from '../../src/features/webhooks/webhook-records.ts'
+import { webhookMigrations } from '../../src/features/webhooks/webhook-records.ts'
 import { webhookRoutes } from '../../src/features/webhooks/webhook-routes.ts'
 import { createWebhooks, type Handler } from '../../src/features/webhooks/webhooks.ts'
 import { createHttpServer } from '../../src/http/server.ts'
@@ -18,7 +18,7 @@ import { recordLog } from './log.ts'
 import { openProcess } from './stores.ts'
 
 export const SECRET = `whsec_${Buffer.from('a secret of twenty-four b').toString('base64')}`
-export const EFFECTS = 'CREATE TABLE IF NOT EXISTS effects (delivery TEXT NOT NULL) STRICT;'
+export const EFFECTS = { of: 'test', steps: ['CREATE TABLE effects (delivery TEXT NOT NULL) STRICT;'] }
 
 export interface WebhookAppOptions {
   redisUrl: string
@@ -43,8 +43,8 @@ export async function openWebhookApp({
   const { log, lines } = recordLog()
   const process = await openProcess({ cacheUrl: redisUrl, dataDir, budgetMs: 500 })
   const path = join(dataDir, 'records.db')
-  const schema = [webhookTables, EFFECTS]
-  const records = openLocalRecords({ path, schema, dataLock: createDataLock(undefined), log })
+  const migrations = [webhookMigrations, EFFECTS]
+  const records = openLocalRecords({ path, migrations, dataLock: createDataLock(undefined), log })
   const webhooks = createWebhooks({
     once: createOnce({ state: rest.between?.state(process.state) ?? process.state, now }),
     records: rest.between?.records(records) ?? records,

@@ -8,7 +8,9 @@ import { type LocalRecords, openLocalRecords } from '../../src/infra/sql/local-r
 import type { Transaction } from '../../src/infra/sql/sql.ts'
 import { recordLog } from '../helpers/log.ts'
 
-const schema = ['CREATE TABLE IF NOT EXISTS notes (text TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;']
+const migrations = [
+  { of: 'test', steps: ['CREATE TABLE notes (text TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;'] },
+]
 let dir: string
 let records: LocalRecords
 let lock: ReturnType<typeof createLock>
@@ -33,7 +35,7 @@ beforeEach(() => {
   lock = createLock()
   const recorded = recordLog()
   lines = recorded.lines
-  records = openLocalRecords({ path: join(dir, 'records.db'), schema, dataLock: lock, log: recorded.log })
+  records = openLocalRecords({ path: join(dir, 'records.db'), migrations, dataLock: lock, log: recorded.log })
 })
 afterEach(() => {
   records.close()

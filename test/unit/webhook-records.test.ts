@@ -8,7 +8,7 @@ import {
   keepDelivery,
   lastDeliveries,
   markDone,
-  webhookTables,
+  webhookMigrations,
 } from '../../src/features/webhooks/webhook-records.ts'
 import { createDataLock } from '../../src/infra/data-lock.ts'
 import { type LocalRecords, openLocalRecords } from '../../src/infra/sql/local-records.ts'
@@ -21,7 +21,12 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'samovar-records-'))
   const { log } = recordLog()
   const dataLock = createDataLock(undefined)
-  records = openLocalRecords({ path: join(dir, 'records.db'), schema: [webhookTables], dataLock, log })
+  records = openLocalRecords({
+    path: join(dir, 'records.db'),
+    migrations: [webhookMigrations],
+    dataLock,
+    log,
+  })
 })
 afterEach(() => {
   records.close()

@@ -1,7 +1,8 @@
 // What is kept of webhooks in the database of records: which deliveries are done, and the last ones as they came.
 import type { Done } from '../../infra/once.ts'
-import type { Row, Sql, Transaction } from '../../infra/sql/sql.ts'
+import type { Migrations, Row, Sql, Transaction } from '../../infra/sql/sql.ts'
 import { DAY } from '../../lib/time.ts'
+import { deliveries } from './migrations/001-deliveries.ts'
 
 /** Longer than the state role knows of a delivery, so that there is no time in which neither does. */
 const DONE_MS = 5 * DAY
@@ -9,16 +10,7 @@ const KEPT_DELIVERIES = 1_000 // of each source
 const KEPT_BODY_BYTES = 16 * 1024
 const SHOWN_DELIVERIES = 50
 
-export const webhookTables = `
-CREATE TABLE IF NOT EXISTS webhook_done (
-  source TEXT NOT NULL, id TEXT NOT NULL, done_by TEXT NOT NULL, fingerprint TEXT NOT NULL, answer TEXT NOT NULL, done_at INTEGER NOT NULL,
-  PRIMARY KEY (source, id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS webhook_done_at ON webhook_done (done_at);
-CREATE TABLE IF NOT EXISTS webhook_deliveries (
-  number INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, content_type TEXT, size_bytes INTEGER NOT NULL, body TEXT NOT NULL, received_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS webhook_deliveries_of ON webhook_deliveries (source, number);`
+export const webhookMigrations: Migrations = { of: 'webhooks', steps: [deliveries] }
 
 export interface Delivery {
   readonly source: string

@@ -3,14 +3,16 @@
 import { recordsUnavailable } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { DataLock } from '../data-lock.ts'
+import { APPLIED_TABLE, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
 import { openOrReplace } from './open-or-replace.ts'
-import type { Records, Row, SqlValue, Transaction } from './sql.ts'
+import { queueStatements } from './queued-transaction.ts'
+import type { Migrations, Records, Row, SqlValue } from './sql.ts'
 import { type LocalDatabase, troubleOf } from './sqlite.ts'
 
 export interface LocalRecordsOptions {
   path: string
-  /** The tables of all who keep records here: CREATE TABLE IF NOT EXISTS. */
-  schema: readonly string[]
+  /** The tables of all who keep records here. */
+  migrations: readonly Migrations[]
   dataLock: DataLock
   log: Log
 }
@@ -19,7 +21,7 @@ export interface LocalRecords extends Records {
   close(): void
 }
 
-export function openLocalRecords({ path, schema, dataLock, log }: LocalRecordsOptions): LocalRecords {
+export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecordsOptions): LocalRecords {
   let database: LocalDatabase | undefined
   let isClosed = false
   let isMissed = false
@@ -37,7 +39,14 @@ export function openLocalRecords({ path, schema, dataLock, log }: LocalRecordsOp
     if (isClosed || dataLock.state() !== 'held') throw recordsUnavailable()
     if (database) return database
     // A commit is answered to others at once, and they do not send it again: it must outlast a power cut.
-    database = openOrReplace(path, schema.join('\n'), tellReplaced, 'commit')
+    const opened = openOrReplace(path, '', tellReplaced, 'commit')
+    try {
+      migrate(opened, migrations)
+    } catch (error) {
+      opened.close()
+      throw error
+    }
+    database = opened
     return database
   }
 
@@ -72,31 +81,29 @@ export function openLocalRecords({ path, schema, dataLock, log }: LocalRecordsOp
     all,
     async transaction(work) {
       use(() => {})
-      const queued: [string, SqlValue[]][] = []
-      let isOver = false
-      const tx: Transaction = {
-        all,
-        run(statement, ...parameters) {
-          if (isOver) throw new TypeError('a statement came after its transaction had ended')
-          queued.push([statement, parameters])
-        },
-      }
-      try {
-        const answer = await work(tx)
-        use((open) =>
-          open.transaction(() => {
-            for (const [statement, parameters] of queued) open.run(statement, ...parameters)
-          }),
-        )
-        isMissed = false // not where it could only be read: a full disk would be reported with each attempt
-        return answer
-      } finally {
-        isOver = true
-      }
+      const { answer, statements } = await queueStatements(all, work)
+      use((open) =>
+        open.transaction(() => {
+          for (const [statement, parameters] of statements) open.run(statement, ...parameters)
+        }),
+      )
+      isMissed = false // not where it could only be read: a full disk would be reported with each attempt
+      return answer
     },
     close() {
       isClosed = true
       leave()
     },
   }
+}
+
+function migrate(database: LocalDatabase, migrations: readonly Migrations[]): void {
+  database.transaction(() => {
+    database.exec(APPLIED_TABLE)
+    const applied = database.all(READ_APPLIED) as Row[]
+    for (const { owner, number, text } of missingSteps(applied, migrations)) {
+      database.exec(text)
+      database.run(NOTE_APPLIED, owner, number, Date.now())
+    }
+  })
 }

@@ -1,4 +1,5 @@
-// The contracts of the SQL databases that features read from, and keep their own records in.
+// The contracts of the SQL databases that features read from, and keep their own records in. Statements are those that
+// SQLite and PostgreSQL share, with `?` for each parameter. Text holds no NUL: PostgreSQL keeps U+FFFD in its place.
 
 export type SqlValue = string | number | null
 export type Row = Readonly<Record<string, SqlValue>>
@@ -20,4 +21,23 @@ export interface Transaction extends Sql {
 export interface Records extends Sql {
   /** Does the work, then commits what it has queued; it holds nothing open meanwhile, and nothing is kept if it rejects. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+}
+
+/**
+ * The tables of one owner, as steps numbered from 1: each is applied once, whole or not at all, after those before it.
+ * A step that has been released is never changed; the next one is added. Types are SQLite's (INTEGER, REAL, TEXT).
+ */
+export interface Migrations {
+  readonly of: string
+  readonly steps: readonly string[]
+}
+
+/** Where reference data comes from: a database, or a service in front of one. Whole tables, which are only read. */
+export interface TableSource {
+  /** Which kind, as answers and logs name it. */
+  readonly name: 'sqlite' | 'postgres' | 'supabase'
+  /** Which one, without anything secret: a copy of another one is no copy of it. */
+  readonly place: string
+  /** All rows of the table. Rejects with whatever went wrong, within seconds. */
+  rows(table: string, columns: readonly string[]): Promise<readonly Row[]>
 }

@@ -59,6 +59,8 @@ type Parameter = string | number | null | Uint8Array
 
 /** A database of our own state: synchronous, so that what it was told is committed when the call returns. */
 export interface LocalDatabase {
+  /** Any number of statements, without parameters. */
+  exec(script: string): void
   run(statement: string, ...parameters: Parameter[]): void
   all(query: string, ...parameters: Parameter[]): Readonly<Record<string, Parameter>>[]
   /** All of it or nothing. */
@@ -104,8 +106,7 @@ export function openLocalDatabase(
   try {
     const synchronous = durability === 'commit' ? 'FULL' : 'NORMAL'
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`)
-    const [{ quick_check: verdict } = {}] = database.prepare('PRAGMA quick_check(1)').all()
-    if (verdict !== 'ok') throw new DamagedDatabase(String(verdict))
+    checkIntegrity(database)
     database.exec(schema)
   } catch (error) {
     database.close()
@@ -113,6 +114,7 @@ export function openLocalDatabase(
     throw error
   }
   return {
+    exec: (script) => database.exec(script),
     run: (statement, ...parameters) => void prepare(statement).run(...parameters),
     all: (query, ...parameters) => prepare(query).all(...parameters) as Record<string, Parameter>[],
     transaction(work) {
@@ -131,6 +133,11 @@ export function openLocalDatabase(
       database.close()
     },
   }
+}
+
+function checkIntegrity(database: DatabaseSync): void {
+  const [{ integrity_check: verdict } = {}] = database.prepare('PRAGMA integrity_check(1)').all()
+  if (verdict !== 'ok') throw new DamagedDatabase(String(verdict))
 }
 
 const COPY_TRIES = 5
