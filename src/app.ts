@@ -43,6 +43,10 @@ const SESSIONS_ARE_KEPT = {
   redis: 'the session store keeps sessions in Redis, and goes on in memory while it is away',
   memory: 'the session store keeps sessions in memory, with a copy on disk: Redis is switched off',
 }
+const CHANNEL_LAYER = {
+  redis: 'channel layer: Redis (Streams and pub/sub), goes on in memory while it is away',
+  memory: 'channel layer: in memory (Redis is switched off)',
+}
 /** Where requests have a session. */
 const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
 
@@ -186,7 +190,9 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start()
-      log.info(SESSIONS_ARE_KEPT[config.mode === 'memory' ? 'memory' : 'redis'])
+      const kept = config.mode === 'memory' ? 'memory' : 'redis'
+      log.info(SESSIONS_ARE_KEPT[kept])
+      log.info(CHANNEL_LAYER[kept])
       phase = 'serving'
       return port
     },

@@ -30,6 +30,12 @@ export const keys = {
   running: (done: string) => `running:${done}`,
   /** State role: when the last requests under a policy were made, and by whom. */
   limit: (policy: string, who: string) => `limit:${policy}:${who}`,
+  /** Channel layer, beside the state role's keys: epoch and offset of a channel. Braces keep a channel on one node of a cluster. */
+  busHead: (channel: string) => `{${channel}}:head`,
+  /** Channel layer: the last messages of a channel, a stream. */
+  busLog: (channel: string) => `{${channel}}:log`,
+  /** Channel layer: who is in a channel. */
+  busHere: (channel: string) => `{${channel}}:here`,
 } as const
 
 /** The kind of a key of the state role, by its first word (state-value.ts). What is not here is merged by its owner. */

@@ -1,8 +1,10 @@
-// Both roles of Redis, and the clears that tie the cache to the state, wired together: what the app, the tests and the
+// Both roles of Redis, the clears that tie the cache to the state, and the channel layer beside it, wired together: what the app, the tests and the
 // benchmarks open alike.
 import type { RedisTarget } from '../lib/redis-url.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
+import type { Bus } from './bus/bus.ts'
+import { openBus } from './bus/open-bus.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
 import { openState } from './state/open-state.ts'
@@ -15,6 +17,7 @@ export interface Roles {
   readonly cache: CacheRole
   readonly state: StateRole
   readonly clears: ClearNumbers
+  readonly bus: Bus
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
@@ -87,15 +90,27 @@ export function openRoles({
       stateError: () => state.status().lastError,
     }),
   )
+  const { bus, guests } = scope.add(
+    openBus({
+      redis: state.redis,
+      target: redis.state,
+      ca,
+      budgetMs,
+      prefix: `${prefix}bus:`,
+      isRented,
+      log,
+    }),
+  )
 
   return {
     cache,
     state,
     clears,
+    bus,
     status: () => combineStatus([cache.status(), state.status()]),
     pendingWrites: () => state.pendingWrites() + deletedAway.size() + (clears.isPending() ? 1 : 0),
     start() {
-      state.start(clears, [clears, deletedAway])
+      state.start(clears, [clears, deletedAway], guests)
       cache.start()
     },
     close: scope.close,

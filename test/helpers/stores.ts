@@ -10,6 +10,7 @@ import { eventually } from './eventually.ts'
 import { recordLog } from './log.ts'
 
 export interface TestProcessOptions {
+  /** 'off': Redis is switched off. */
   cacheUrl: string
   stateUrl?: string
   budgetMs?: number
@@ -25,10 +26,10 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
   const dataDir = rest.dataDir ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
   const roles = openRoles({
-    mode: 'embedded',
+    mode: cacheUrl === 'off' ? 'memory' : 'embedded',
     redis: {
-      cache: targetOf(cacheUrl),
-      state: targetOf(stateUrl),
+      cache: cacheUrl === 'off' ? undefined : targetOf(cacheUrl),
+      state: stateUrl === 'off' ? undefined : targetOf(stateUrl),
       hasStateServer: false,
       ca: undefined,
       budgetMs,
@@ -50,6 +51,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     cacheRole,
     stateRole,
     state: stateRole.state,
+    bus: roles.bus,
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>

@@ -18,7 +18,7 @@ import { createStamps } from './stamps.ts'
 import { createStandby, type Standby } from './standby.ts'
 import { type OnDisk, openStateFiles, type StateFiles } from './state-files.ts'
 import { createStateMerge, type Return } from './state-merge.ts'
-import type { StateClears, StateRole, StateRoleOptions } from './state-role.ts'
+import type { StateClears, StateGuest, StateRole, StateRoleOptions } from './state-role.ts'
 import type { Kept } from './state-value.ts'
 
 const RECENT_MS = 3 * SECOND
@@ -52,6 +52,7 @@ export function openState(options: StateRoleOptions): StateRole {
     const status = switchedOff(Date.now())
     return {
       ...shared,
+      redis: undefined,
       state: createState({ store: standby, stamps, known: standby.keys }),
       numbers: {
         store: standby,
@@ -91,12 +92,14 @@ export function openState(options: StateRoleOptions): StateRole {
         journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
         for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
+        for (const guest of guests) guest.left()
       },
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs) {
         const { returned, removed, ...report } = merge.takeReport()
         const note = noteOf({ returned, removed, coverage: standby.coverage() })
         void quietly(fill())
+        for (const guest of guests) guest.returned()
         return outages.ended('state', { servedCalls, ...report, lost: files?.unreadable() ?? 0, note }, atMs)
       },
     },
@@ -123,6 +126,7 @@ export function openState(options: StateRoleOptions): StateRole {
     raisedAway,
   })
   let clears: StateClears | undefined
+  let guests: readonly StateGuest[] = []
 
   // Redis may be too slow for a page of it without going away: the rest is owed.
   let isFillOwed = false
@@ -141,6 +145,7 @@ export function openState(options: StateRoleOptions): StateRole {
     if (!failover.isRedis()) return
     if (clears?.isPending()) await clears.synchronize()
     await merge.settle()
+    for (const guest of guests) if (guest.isPending()) await guest.synchronize()
     await failover.attempt(merge.tick, () => {})
     await changes.follow()
     if (isFillOwed) await fill()
@@ -149,6 +154,7 @@ export function openState(options: StateRoleOptions): StateRole {
 
   return {
     ...shared,
+    redis: { call: connection.call, attempt: failover.attempt, isRedis: failover.isRedis },
     state: createState({ store, stamps, known: standby.keys }),
     numbers: {
       store,
@@ -162,8 +168,9 @@ export function openState(options: StateRoleOptions): StateRole {
       },
     },
     status: failover.status,
-    start(given, parts) {
+    start(given, parts, others) {
       clears = given
+      guests = others
       openFiles(parts)
       connection.onInvalidate((key) => {
         if (key === keys.generations || key === undefined) void given.refresh()
@@ -172,10 +179,11 @@ export function openState(options: StateRoleOptions): StateRole {
         else if (isShared || kindOf(key) !== 'log') changes.note(key)
       })
       failover.start({
-        isPending: () => given.isPending() || merge.isPending(),
+        isPending: () => given.isPending() || merge.isPending() || guests.some((guest) => guest.isPending()),
         async run(awaySinceMs) {
           await given.synchronize()
           await merge.run(awaySinceMs)
+          for (const guest of guests) await guest.synchronize()
         },
       })
     },

@@ -2,7 +2,8 @@
 import type { RedisTarget } from '../../lib/redis-url.ts'
 import type { Log } from '../../log.ts'
 import type { DataLock } from '../data-lock.ts'
-import type { RoleStatus } from '../store/failover.ts'
+import type { RedisConnection } from '../redis.ts'
+import type { Failover, RoleStatus } from '../store/failover.ts'
 import type { createJournal } from './journal.ts'
 import type { Outages } from './outages.ts'
 import type { createRedisStateStore } from './redis-state-store.ts'
@@ -26,12 +27,14 @@ export interface StateRole {
   readonly state: State
   readonly numbers: StateNumbers
   readonly outages: Outages
+  /** Its Redis, for a guest; undefined: switched off. */
+  readonly redis: StateRedis | undefined
   status(): RoleStatus
   coverage(): 'full' | 'partial'
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
   /** Reads what is on disk and begins to look for Redis. */
-  start(clears: StateClears, parts: readonly OnDisk[]): void
+  start(clears: StateClears, parts: readonly OnDisk[], guests: readonly StateGuest[]): void
   close(): void
 }
 
@@ -42,6 +45,20 @@ export interface StateClears {
   isPending(): boolean
   /** Another process has raised a number. */
   refresh(): Promise<void>
+}
+
+/** The role's Redis, for keys that are not the role's. */
+export type StateRedis = Pick<Failover, 'attempt' | 'isRedis'> & Pick<RedisConnection, 'call'>
+
+/** Who keeps keys of his own in the role's Redis, and merges them himself. */
+export interface StateGuest {
+  /** Redis is not asked any more. */
+  left(): void
+  /** Runs in each merge, after the keys of the role, and while Redis is asked, when something is pending. */
+  synchronize(): Promise<void>
+  isPending(): boolean
+  /** Redis is asked again. */
+  returned(): void
 }
 
 export interface StateRoleOptions {

@@ -1,0 +1,155 @@
+// The Lua of the channel layer: one atomic operation a script. For each channel a hash `head` (epoch, offset), a stream `log`
+// whose entry ids are "<offset>-0", with fields t (when it came, ms, by Redis' clock) and m (id, time and JSON, one a line), and
+// a hash `here` (a field for each member: when its lease ends, node, info, one a line). Offsets go on when an epoch begins.
+import { script } from '../store/scripts.ts'
+
+// A log without its head is from a life that is over. One that is behind what the caller has seen was set back.
+const HEAD = `
+local function text(number) return string.format('%.0f', number) end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch, offset, isLost
+local function open(candidate, known, seen)
+  local head = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
+  epoch, offset = head[1], tonumber(head[2] or '0')
+  isLost = not epoch or (epoch == known and offset < tonumber(seen))
+  if not isLost or candidate == '' then return end
+  if not epoch then redis.call('DEL', KEYS[2]) end
+  epoch = candidate
+end
+local function close(ttl)
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', text(offset))
+  redis.call('PEXPIRE', KEYS[1], ttl)
+end
+local function append(name, most, ttl, ageMs, message)
+  offset = offset + 1
+  redis.call('XADD', KEYS[2], 'MAXLEN', most, text(offset) .. '-0', 't', text(now - ageMs), 'm', message)
+  redis.call('PEXPIRE', KEYS[2], ttl)
+  redis.call('PUBLISH', name, epoch .. '\\n' .. text(offset) .. '\\n' .. message)
+end
+local function after(from, ttl)
+  local entries = redis.call('XRANGE', KEYS[2], text(from + 1) .. '-0', '+')
+  local first = 1
+  while entries[first] and now - tonumber(entries[first][2][2]) > tonumber(ttl) do first = first + 1 end
+  local found = {}
+  for i = first, #entries do
+    found[#found + 1] = string.match(entries[i][1], '^%d+') .. '\\n' .. entries[i][2][4]
+  end
+  return found
+end
+`
+
+// Appends a message, and tells who listens in other processes. In a cluster PUBLISH would be SPUBLISH.
+//   KEYS[1] head, [2] log    ARGV[1] name for pub/sub, [2] message, [3] an epoch in case one begins, [4] the epoch that is known,
+//     or '-' when nothing is to be returned, [5] the offset that was seen in it, [6] the offset to return from,
+//     [7] most messages, [8] their ttl, ms, [9] ttl of the head, ms
+//   returns { epoch, its offset, 1 when Redis had lost the channel else 0, messages: all when the epoch is another one }
+export const APPEND = script(`${HEAD}
+open(ARGV[3], ARGV[4], ARGV[5])
+append(ARGV[1], ARGV[7], ARGV[8], 0, ARGV[2])
+close(ARGV[9])
+local found = {}
+if ARGV[4] ~= '-' then found = after(epoch == ARGV[4] and tonumber(ARGV[6]) or 0, ARGV[8]) end
+return { epoch, text(offset), isLost and 1 or 0, found }`)
+
+// Where a channel is, and the messages after an offset; it begins when it is not there.
+//   KEYS[1] head, [2] log    ARGV[1] an epoch in case one begins, '' to leave it, [2] the epoch that is known, or '',
+//     [3] the offset that was seen in it, [4] the offset to return from, [5] ttl of messages, ms, [6] ttl of the head, ms
+//   returns as APPEND, with the epoch '' when there is no channel
+export const READ = script(`${HEAD}
+open(ARGV[1], ARGV[2], ARGV[3])
+if ARGV[1] ~= '' then close(ARGV[6]) end
+local found = after(epoch == ARGV[2] and tonumber(ARGV[4]) or 0, ARGV[5])
+return { epoch or '', text(offset), isLost and 1 or 0, found }`)
+
+// Appends what was published while Redis was away, each message once, by id. The epoch ends unless it has since: who listens
+// learns by it that these are older than their place says. A message that Redis may have had, and that would have been dropped
+// from the log since, cannot be told from one that it has not: it is not appended.
+//   KEYS[1] head, [2] log    ARGV[1] name for pub/sub, [2] an epoch in case one begins, [3] the epoch that was known, or '',
+//     [4] the offset that was seen in it, [5] most messages, [6] their ttl, ms, [7] ttl of the head, ms, and for each message
+//     1 when Redis was asked else 0, its age, ms, its id, and itself
+//   returns how many were appended
+export const MERGE = script(`${HEAD}
+open(ARGV[2], ARGV[3], ARGV[4])
+local there = {}
+local entries = redis.call('XRANGE', KEYS[2], '-', '+')
+for i = 1, #entries do there[string.match(entries[i][2][4], '^[^\\n]*')] = true end
+local first = entries[1] and tonumber(string.match(entries[1][1], '^%d+')) or offset + 1
+local reaches = isLost or first <= tonumber(ARGV[4]) + 1
+local appended = 0
+for i = 8, #ARGV, 4 do
+  if not there[ARGV[i + 2]] and (reaches or ARGV[i] == '0') then
+    if epoch == ARGV[3] then epoch = ARGV[2] end
+    append(ARGV[1], ARGV[5], ARGV[6], tonumber(ARGV[i + 1]), ARGV[i + 3])
+    there[ARGV[i + 2]] = true
+    appended = appended + 1
+  end
+end
+close(ARGV[7])
+return appended`)
+
+const HERE = `
+local function text(number) return string.format('%.0f', number) end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function member(value) return string.match(value, '^(%d+)\\n([^\\n]*)\\n(.*)$') end
+local function put(id, ttl, node, info)
+  redis.call('HSET', KEYS[1], id, text(now + ttl) .. '\\n' .. node .. '\\n' .. info)
+end
+local function sweep()
+  local lost, members = {}, {}
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local untilMs, node, info = member(all[i + 1])
+    if tonumber(untilMs) <= now then
+      redis.call('HDEL', KEYS[1], all[i])
+      lost[#lost + 1] = all[i]
+    else
+      for _, part in ipairs({ all[i], text(untilMs - now), node, info }) do members[#members + 1] = part end
+    end
+  end
+  return members, lost
+end
+`
+
+// Puts a member into a channel, or its new info, unless enough others are there.
+//   KEYS[1] here    ARGV[1] id, [2] node, [3] info, [4] how many others are enough, [5] lease, ms
+//   returns { 1 when it is in else 0, members: id, rest of its lease in ms, node and info of each, ids whose lease has ended }
+export const ENTER = script(`${HERE}
+local _, lost = sweep()
+local isIn = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 or redis.call('HLEN', KEYS[1]) < tonumber(ARGV[4])
+if isIn then
+  put(ARGV[1], tonumber(ARGV[5]), ARGV[2], ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], text(ARGV[5] * 2))
+end
+local members = sweep()
+return { isIn and 1 or 0, members, lost }`)
+
+// Takes members of a node out, and renews the leases of others; who has entered elsewhere since is that node's. What a server
+// lost that came back empty is put back: the caller's own members, and those it knows of others for the rest of their lease.
+//   KEYS[1] here    ARGV[1] node, [2] lease, ms, [3] how many it renews, [4] how many it takes out, then id and info of each,
+//     ids, and for each member of others id, rest of its lease in ms, node and info    returns as ENTER
+export const RENEW = script(`${HERE}
+local renews, leaves = tonumber(ARGV[3]), tonumber(ARGV[4])
+local isEmpty = redis.call('EXISTS', KEYS[1]) == 0
+local function nodeOf(id)
+  local value = redis.call('HGET', KEYS[1], id)
+  if not value then return ARGV[1] end
+  local untilMs, node = member(value)
+  return tonumber(untilMs) > now and node or ARGV[1]
+end
+local at = 5
+for _ = 1, renews do
+  if nodeOf(ARGV[at]) == ARGV[1] then put(ARGV[at], tonumber(ARGV[2]), ARGV[1], ARGV[at + 1]) end
+  at = at + 2
+end
+for _ = 1, leaves do
+  if nodeOf(ARGV[at]) == ARGV[1] then redis.call('HDEL', KEYS[1], ARGV[at]) end
+  at = at + 1
+end
+if isEmpty then
+  for i = at, #ARGV, 4 do put(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]) end
+end
+if renews > 0 or isEmpty then redis.call('PEXPIRE', KEYS[1], text(ARGV[2] * 2)) end
+local members, lost = sweep()
+return { 1, members, lost }`)

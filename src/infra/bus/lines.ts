@@ -1,0 +1,44 @@
+// The channels of this process; those that nobody listens to and that remember nothing are forgotten.
+import { MINUTE, type Now } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { createLine, type Line } from './line.ts'
+
+const SWEEP_MS = MINUTE / 2
+
+export interface Lines {
+  find(channel: string): Line | undefined
+  open(channel: string): Line
+  all(): Iterable<Line>
+  close(): void
+}
+
+export function createLines({ log, now = Date.now }: { log: Log; now?: Now }): Lines {
+  const lines = new Map<string, Line>()
+  const idle = new Set<string>() // for a whole sweep: who opened one may be about to use it
+
+  function sweep(): void {
+    for (const [channel, line] of lines) {
+      if (!line.isIdle()) idle.delete(channel)
+      else if (!idle.has(channel)) idle.add(channel)
+      else {
+        idle.delete(channel)
+        lines.delete(channel)
+      }
+    }
+  }
+  const timer = setInterval(sweep, SWEEP_MS).unref()
+
+  return {
+    find: (channel) => lines.get(channel),
+    open(channel) {
+      idle.delete(channel)
+      const known = lines.get(channel)
+      if (known) return known
+      const line = createLine(channel, { log, now })
+      lines.set(channel, line)
+      return line
+    },
+    all: () => lines.values(),
+    close: () => clearInterval(timer),
+  }
+}

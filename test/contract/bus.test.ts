@@ -1,0 +1,261 @@
+// One suite for the channel layer, wherever its order comes from: Redis, or memory while it is away or switched off.
+import { randomUUID } from 'node:crypto'
+import { type Bus, HISTORY_MESSAGES } from '../../src/infra/bus/bus.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { listen } from '../helpers/listener.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess } from '../helpers/stores.ts'
+
+let redis: TestRedis
+let up: TestProcess
+let other: TestProcess
+let off: TestProcess
+let away: TestProcess
+
+beforeAll(async () => {
+  redis = await startRedis()
+  up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  other = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  off = await openProcess({ cacheUrl: 'off' })
+  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
+  await up.untilStatus('redis')
+  await other.untilStatus('redis')
+})
+afterAll(async () => {
+  for (const process of [up, other, off, away]) await process.close()
+  await redis.stop()
+})
+
+const name = () => `call:${randomUUID()}`
+const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => from + i)
+
+async function publishAll(bus: Bus, channel: string, data: readonly number[]): Promise<void> {
+  for (const number of data) await bus.publish(channel, number)
+}
+
+describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
+  const bus = () => ({ redis: up, memory: off, failover: away })[where].bus
+
+  test('every subscriber has a message when its publish resolves, in order, and nobody else has', async () => {
+    const channel = name()
+    const [a, b] = [await listen(bus(), channel), await listen(bus(), channel)]
+    const elsewhere = await listen(bus(), name())
+    for (const number of numbers(5)) {
+      await bus().publish(channel, { number })
+      expect(a.data().at(-1)).toEqual({ number })
+    }
+    expect(b.messages).toEqual(a.messages)
+    expect(a.messages.map(({ offset }) => offset)).toEqual(numbers(5, a.subscription.position.offset + 1))
+    expect([a.wrongs, b.wrongs, a.gaps, b.gaps]).toEqual([[], [], [], []])
+    expect(elsewhere.messages).toEqual([])
+  })
+
+  test('what is published at once comes in the order of the calls', async () => {
+    const channel = name()
+    const a = await listen(bus(), channel)
+    const positions = await Promise.all(numbers(300).map((number) => bus().publish(channel, number)))
+    expect(a.data()).toEqual(numbers(300))
+    expect(positions.map(({ offset }) => offset)).toEqual(a.messages.map(({ offset }) => offset))
+    expect([a.wrongs, a.gaps]).toEqual([[], []])
+  })
+
+  test('any JSON arrives as it was, with the time of its publishing', async () => {
+    const channel = name()
+    const a = await listen(bus(), channel)
+    const all = [null, '', 'строка\nи ещё', 0, -1.5, true, [], {}, { a: [{ b: null }] }]
+    const before = Date.now()
+    for (const data of all) await bus().publish(channel, data)
+    expect(a.data()).toEqual(all)
+    for (const { atMs } of a.messages) {
+      expect(atMs).toBeGreaterThanOrEqual(before)
+      expect(atMs).toBeLessThanOrEqual(Date.now())
+    }
+  })
+
+  test('who publishes while it is given a message does not come before it anywhere', async () => {
+    const channel = name()
+    let answer: Promise<unknown> | undefined
+    await bus().subscribe(channel, {
+      message({ data }) {
+        if (data === 1) answer = bus().publish(channel, 2)
+      },
+      gap() {},
+    })
+    const a = await listen(bus(), channel)
+    await bus().publish(channel, 1)
+    await answer
+    expect(a.data()).toEqual([1, 2])
+    expect(a.wrongs).toEqual([])
+  })
+
+  test('who has closed its subscription hears no more, and others do', async () => {
+    const channel = name()
+    const [a, b] = [await listen(bus(), channel), await listen(bus(), channel)]
+    await bus().publish(channel, 1)
+    a.subscription.close()
+    a.subscription.close()
+    await bus().publish(channel, 2)
+    expect(a.data()).toEqual([1])
+    expect(b.data()).toEqual([1, 2])
+    b.subscription.close()
+    await bus().publish(channel, 3)
+    const c = await listen(bus(), channel)
+    await bus().publish(channel, 4)
+    expect(b.data()).toEqual([1, 2])
+    expect(c.data()).toEqual([4])
+    expect(c.wrongs).toEqual([])
+  })
+
+  test('who comes back is given what it missed', async () => {
+    const channel = name()
+    const stays = await listen(bus(), channel)
+    const a = await listen(bus(), channel)
+    await publishAll(bus(), channel, [1, 2])
+    a.subscription.close()
+    await publishAll(bus(), channel, [3, 4])
+    const back = await listen(bus(), channel, { since: a.position() })
+    expect(back.subscription.recovered).toBe(true)
+    expect(back.subscription.missed.map(({ data }) => data)).toEqual([3, 4])
+    expect(back.subscription.position).toEqual(stays.position())
+    await bus().publish(channel, 5)
+    expect(back.data()).toEqual([3, 4, 5])
+    expect(back.wrongs).toEqual([])
+    const nothing = await listen(bus(), channel, { since: back.position() })
+    expect([nothing.subscription.recovered, nothing.subscription.missed]).toEqual([true, []])
+  })
+
+  test('who was away for more than history holds is told that something is missing', async () => {
+    const channel = name()
+    const a = await listen(bus(), channel)
+    const before = a.position()
+    await publishAll(bus(), channel, numbers(HISTORY_MESSAGES + 20))
+    const back = await listen(bus(), channel, { since: before })
+    expect(back.subscription.recovered).toBe(false)
+    expect(back.data()).toEqual(numbers(HISTORY_MESSAGES, 21))
+    const stranger = await listen(bus(), channel, { since: { epoch: 'another', offset: 3 } })
+    expect([stranger.subscription.recovered, stranger.subscription.missed]).toEqual([false, []])
+    const ahead = await listen(bus(), channel, { since: { ...a.position(), offset: 9_999 } })
+    expect(ahead.subscription.recovered).toBe(false)
+  })
+
+  test('history is the last messages, for who never listened too', async () => {
+    const channel = name()
+    expect(await bus().history(channel)).toEqual([])
+    await publishAll(bus(), channel, numbers(HISTORY_MESSAGES + 5))
+    const history = await bus().history(channel)
+    expect(history.map(({ data }) => data)).toEqual(numbers(HISTORY_MESSAGES, 6))
+    expect(history.map(({ offset }) => offset)).toEqual(
+      numbers(HISTORY_MESSAGES, (history[0]?.offset ?? 0) as number),
+    )
+  })
+
+  test('a subscriber that is too slow is told once what it was not given, and goes on', async () => {
+    const channel = name()
+    const releases: (() => void)[] = []
+    const slow = await listen(bus(), channel, {
+      capacity: 5,
+      wait: () => new Promise((resolve) => releases.push(resolve)),
+    })
+    const quick = await listen(bus(), channel)
+    await publishAll(bus(), channel, numbers(20))
+    expect(quick.data()).toEqual(numbers(20))
+    for (let i = 0; i < 6; i += 1)
+      await eventually(() => expect(releases.length).toBeGreaterThan(i)).then(releases[i])
+    await eventually(() => expect(slow.gaps).toHaveLength(1))
+    expect(slow.gaps[0]).toMatchObject({ reason: 'behind', to: quick.position() })
+    expect(slow.data()).toEqual(numbers(6))
+    await bus().publish(channel, 21)
+    expect(slow.data()).toEqual([...numbers(6), 21])
+    expect(slow.wrongs).toEqual([])
+  })
+
+  test('a subscriber that throws is not the others’ trouble', async () => {
+    const channel = name()
+    await bus().subscribe(channel, {
+      message() {
+        throw new Error('a bug')
+      },
+      gap() {},
+    })
+    const a = await listen(bus(), channel)
+    await publishAll(bus(), channel, [1, 2])
+    expect(a.data()).toEqual([1, 2])
+  })
+
+  test('who is in a channel, up to as many as it takes', async () => {
+    const channel = name()
+    expect(await bus().members(channel)).toEqual([])
+    expect(await bus().enter(channel, { id: 'a', info: { name: 'А' } }, 2)).toEqual([
+      { id: 'a', info: { name: 'А' } },
+    ])
+    expect(await bus().enter(channel, { id: 'b', info: null }, 2)).toHaveLength(2)
+    expect(await bus().enter(channel, { id: 'c', info: null }, 2)).toBeUndefined()
+    // Who is there may come again, with other news.
+    expect(await bus().enter(channel, { id: 'a', info: 2 }, 2)).toContainEqual({ id: 'a', info: 2 })
+    await bus().leave(channel, 'b')
+    await bus().leave(channel, 'nobody')
+    expect(await bus().members(channel)).toEqual([{ id: 'a', info: 2 }])
+    expect(await bus().enter(channel, { id: 'c', info: null }, 2)).toHaveLength(2)
+  })
+
+  test('of many who come at once no more get in than there is place', async () => {
+    const channel = name()
+    const entered = await Promise.all(
+      numbers(10).map((i) => bus().enter(channel, { id: `m${i}`, info: i }, 4)),
+    )
+    expect(entered.filter(Boolean)).toHaveLength(4)
+    expect(await bus().members(channel)).toHaveLength(4)
+  })
+})
+
+describe('two processes', () => {
+  test('have the same messages in the same places', async () => {
+    const channel = name()
+    const [a, b] = [await listen(up.bus, channel), await listen(other.bus, channel)]
+    await Promise.all([
+      ...numbers(50).map((number) => up.bus.publish(channel, number)),
+      ...numbers(50, 51).map((number) => other.bus.publish(channel, number)),
+    ])
+    await eventually(() => expect([a.messages.length, b.messages.length]).toEqual([100, 100]))
+    expect(b.messages).toEqual(a.messages)
+    expect([a.wrongs, b.wrongs, a.gaps, b.gaps]).toEqual([[], [], [], []])
+    expect(await other.bus.history(channel)).toEqual(await up.bus.history(channel))
+  })
+
+  test('a client may go on in the other one', async () => {
+    const channel = name()
+    const a = await listen(up.bus, channel)
+    await publishAll(up.bus, channel, [1, 2])
+    a.subscription.close()
+    await publishAll(up.bus, channel, [3])
+    const back = await listen(other.bus, channel, { since: a.position() })
+    expect([back.subscription.recovered, back.data()]).toEqual([true, [3]])
+    await up.bus.publish(channel, 4)
+    await eventually(() => expect(back.data()).toEqual([3, 4]))
+    expect(back.wrongs).toEqual([])
+  })
+
+  test('see each other’s members, and together let no more in than there is place', async () => {
+    const channel = name()
+    await up.bus.enter(channel, { id: 'a', info: 1 }, 2)
+    expect(await other.bus.enter(channel, { id: 'b', info: 2 }, 2)).toHaveLength(2)
+    expect(await up.bus.enter(channel, { id: 'c', info: 3 }, 2)).toBeUndefined()
+    // Who has entered elsewhere since is not taken out by where it was before.
+    await other.bus.enter(channel, { id: 'a', info: 4 }, 2)
+    await up.bus.leave(channel, 'a')
+    expect(await up.bus.members(channel)).toContainEqual({ id: 'a', info: 4 })
+    await other.bus.leave(channel, 'a')
+    expect(await up.bus.members(channel)).toEqual([{ id: 'b', info: 2 }])
+  })
+
+  test('a member whose process has stopped saying that it is there is told of, once', async () => {
+    const channel = name()
+    const lost: string[] = []
+    for (const { bus } of [up, other]) bus.onLost((where, id) => where === channel && lost.push(id))
+    await up.bus.enter(channel, { id: 'a', info: 1 }, 5)
+    await redis.command('HSET', `samovar:bus:{${channel}}:here`, 'crashed', '1\nsome-node\nnull')
+    expect(await other.bus.members(channel)).toEqual([{ id: 'a', info: 1 }])
+    expect(await up.bus.members(channel)).toEqual([{ id: 'a', info: 1 }])
+    expect(lost).toEqual(['crashed'])
+  })
+})
