@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
+import { type IceServer, parseIceServers } from './lib/ice-servers.ts'
 import { isLoopback, parseRedisUrl, type RedisTarget } from './lib/redis-url.ts'
 import { HOUR, SECOND } from './lib/time.ts'
 import { parseWebhookSources, type WebhookSource } from './lib/webhook-sources.ts'
@@ -50,6 +51,12 @@ const webhookSources = z.string().transform((value, context): ReadonlyMap<string
   const sources = parseWebhookSources(value)
   if (!Array.isArray(sources)) return sources as ReadonlyMap<string, WebhookSource>
   for (const message of sources) context.issues.push({ code: 'custom', message, input: value })
+  return z.NEVER
+})
+const iceServers = z.string().transform((value, context): readonly IceServer[] => {
+  const servers = parseIceServers(value)
+  if (typeof servers !== 'string') return servers
+  context.issues.push({ code: 'custom', message: servers, input: value })
   return z.NEVER
 })
 const names = z.string().transform((value) => value.split(',').map((name) => name.trim()))
@@ -117,6 +124,8 @@ const variables = {
   WEBHOOK_SECRETS: webhookSources.default(new Map()),
   WEBHOOK_CLOSED: names.default([]),
   WEBHOOK_TOLERANCE_SECONDS: integer(1, 3_600).default(300),
+  ICE_SERVERS: iceServers.default([]),
+  CALL_SOCKETS: integer(1, 50_000).default(1_000),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -193,6 +202,7 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
       closed: values.WEBHOOK_CLOSED,
       toleranceMs: values.WEBHOOK_TOLERANCE_SECONDS * SECOND,
     }),
+    calls: Object.freeze({ iceServers: values.ICE_SERVERS, mostSockets: values.CALL_SOCKETS }),
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),

@@ -42,6 +42,21 @@ export const loginRefused = (options?: ErrorOptions) =>
   )
 export const crossSite = () =>
   new AppError('cross_site', 403, 'A page of another site may not change anything here.')
+export const callKeyRequired = () =>
+  new AppError('call_key_required', 401, 'Log in, or open the call by a link that is at most a day old.')
+export const upgradeRequired = () =>
+  new AppError('upgrade_required', 426, 'This address speaks WebSocket only.', {
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+  })
+export const tooManySockets = () =>
+  new AppError('too_many_sockets', 503, 'No more calls fit here at the moment.', { 'Retry-After': '10' })
+export const tooManySocketsHere = () =>
+  new AppError('too_many_sockets_here', 429, 'Too many calls are open from this address.', {
+    'Retry-After': '10',
+  })
+export const stopping = () =>
+  new AppError('stopping', 503, 'This process is being stopped; try again.', { 'Retry-After': '1' })
 export const unknownSource = () =>
   new AppError(
     'unknown_source',

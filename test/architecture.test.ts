@@ -41,7 +41,7 @@ const FENCES: Record<string, RegExp> = {
   redis: /^infra\/(redis\.ts|.*\/redis-[^/]+)$/,
   'node-cache': /^infra\/store\/bounded-memory\.ts$/,
   bullmq: /^infra\/queue\/bull-queue\.ts$/,
-  ws: /^features\/calls\/call-socket\.ts$/,
+  ws: /^features\/calls\/(call-socket|socket-server)\.ts$/,
   'node:sqlite': /^infra\/sql\/sqlite\.ts$/,
   pg: /^infra\/sql\/postgres\.ts$/,
   express: /^(http|features)\//,

@@ -37,7 +37,8 @@ export function answerProblems(log: Log): ErrorRequestHandler {
   }
 }
 
-function problemDocument({ code, status, message }: AppError, req: Request) {
+/** Without the framework's answer: for a connection that was to be upgraded. */
+export function problemDocument({ code, status, message }: AppError, req: Pick<Request, 'id'>) {
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],
@@ -49,7 +50,7 @@ function problemDocument({ code, status, message }: AppError, req: Request) {
 }
 
 // Express' own parser and router throw errors with a `type` or a `status`; the rest is a bug of ours.
-function asAppError(thrown: unknown): AppError {
+export function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   const { type, status, limit } = (thrown ?? {}) as { type?: string; status?: number; limit?: number }
   if (type === 'entity.too.large') return bodyTooLarge(limit ?? 0)

@@ -8,6 +8,7 @@ import { onlyJson } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
 import { sameSite, securityHeaders } from './security.ts'
+import { createUpgrades, type UpgradeRoute } from './upgrades.ts'
 
 const BODY_LIMIT = '100kb'
 const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
@@ -25,10 +26,13 @@ export interface HttpServerOptions {
   rawRouters: readonly Router[]
   routers: readonly Router[]
   trustProxy: number
+  /** What speaks another protocol; without it nothing does. */
+  upgrade?: UpgradeRoute
   log: Log
 }
 
-export function createHttpServer({ rawRouters, routers, trustProxy, log }: HttpServerOptions): HttpServer {
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { rawRouters, routers, trustProxy, upgrade, log } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -57,6 +61,8 @@ export function createHttpServer({ rawRouters, routers, trustProxy, log }: HttpS
     },
   )
   server.maxConnections = 5_000
+  const upgrades = upgrade && createUpgrades({ route: upgrade, trustProxy, log })
+  if (upgrades) server.on('upgrade', upgrades.upgrade)
 
   return {
     listen: (port) =>
@@ -71,6 +77,7 @@ export function createHttpServer({ rawRouters, routers, trustProxy, log }: HttpS
     async close() {
       if (!server.listening) return
       stopping = true
+      const upgradesClosed = upgrades?.close()
       // Not the HTTP server's own close, which cuts every connection that is between two requests.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
       for (const res of latest.values()) if (!res.headersSent) res.setHeader('Connection', 'close')
@@ -79,6 +86,7 @@ export function createHttpServer({ rawRouters, routers, trustProxy, log }: HttpS
       server.closeIdleConnections()
       await Promise.race([closed, pause(DRAIN_MS)])
       server.closeAllConnections()
+      await upgradesClosed
       await closed
     },
   }

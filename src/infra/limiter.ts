@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../lib/time.ts'
 import { keys } from './keys.ts'
-import type { HitResult } from './state/sliding-log.ts'
+import { type HitResult, type LoggedHit, slide } from './state/sliding-log.ts'
 import type { State } from './state/state.ts'
 
 /** At most `limit` hits in any window of `windowMs`. A log holds that many entries: keep it to 1,000. */
@@ -64,5 +64,18 @@ export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'h
       }
       return { allowed: tightest.allowed, tightest, answers }
     },
+  }
+}
+
+/**
+ * The same log for something that lives and ends in this process, as a socket does: no other process ever counts its hits,
+ * so none of them needs the state role.
+ */
+export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now): () => HitResult {
+  let log: readonly LoggedHit[] = []
+  return function hit() {
+    const after = slide(log, { id: '', nowMs: now(), limit, windowMs })
+    log = after.log
+    return after.result
   }
 }

@@ -26,6 +26,8 @@ export interface Limits {
   check(rules: readonly Rule[], req: Request, res: Response): Promise<void>
   /** The same as a handler, for a route that names its policy. */
   limitBy(rules: readonly Rule[]): RequestHandler
+  /** The address that stands for this client alone; undefined where many share it. */
+  addressOf(req: Request): string | undefined
   /** Limits every change under /api by `policies.api`, but those below the paths in `except`, which have their own. */
   limitChanges(except: readonly string[]): Router
 }
@@ -68,6 +70,7 @@ export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: Li
 
   return {
     check,
+    addressOf: (req) => clientOf(req).address,
     limitBy,
     limitChanges(except) {
       const limitByApi = limitBy(policies.api)

@@ -26,6 +26,10 @@ export const policies = {
   /** By address, because a new session costs nothing. Mobile networks put many phones behind one, and a login may be two requests. */
   login: [{ name: 'login', per: 'address', limit: 60, windowMs: 15 * MINUTE, sharedLimit: 600 }],
   webhooks: [{ name: 'webhooks', per: 'address', limit: 600, windowMs: MINUTE, sharedLimit: 600 }],
+  /** Links of calls, each of which lets people in for a day. */
+  calls: [{ name: 'calls', per: 'client', limit: 60, windowMs: HOUR, sharedLimit: 600 }],
+  /** How often a WebSocket may be opened: a page that lost its network for a while opens a few a minute. */
+  sockets: [{ name: 'sockets', per: 'client', limit: 300, windowMs: MINUTE, sharedLimit: 1_000 }],
   /** Without a token anybody may clear the cache, as runbooks do; so all together may do it this often. */
   clears: [{ name: 'cache-clear', per: 'everybody', limit: 6, windowMs: MINUTE }],
 } as const satisfies Record<string, readonly Rule[]>

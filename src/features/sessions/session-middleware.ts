@@ -59,6 +59,17 @@ export function createIdentify(store: SessionStore): (req: Request) => Identity 
   }
 }
 
+/**
+ * Whether the login that the request came with has ended since: for a connection that outlives its request. What cannot be
+ * read has not ended.
+ */
+export function createHasLoggedOut(store: SessionStore): (req: Request) => Promise<boolean> {
+  return ({ sessionID, session: { user } }) =>
+    new Promise((resolve) => {
+      store.get(sessionID, (error, data) => resolve(!error && data?.user?.id !== user?.id))
+    })
+}
+
 /** Stores the session now: before an answer begins, so that `state_full` can still be the answer. */
 export function saveSession({ session: current }: Request): Promise<void> {
   return new Promise((resolve, reject) => current.save((error) => (error ? reject(error) : resolve())))

@@ -1,0 +1,113 @@
+// The pages of calls: where a link is made, the call itself, and what a link that opens nothing leads to.
+import { type Html, html } from '../../lib/html.ts'
+import { type PageLanguage, texts } from './texts.ts'
+
+export interface StartModel {
+  language: PageLanguage
+  /** Whether this visitor must log in before making a link. */
+  needsLogin: boolean
+  /** Instead of a call that cannot be opened. */
+  isRefusal: boolean
+}
+
+export function startHtml({ language, needsLogin, isRefusal }: StartModel): string {
+  const { start, refused } = texts[language]
+  const words = JSON.stringify({ copied: start.copied, failed: start.failed })
+  const make = needsLogin
+    ? html`<p><a class="button" href="/login?lang=${language}&amp;return=/call">${start.logIn}</a></p>`
+    : html`<div class="actions" id="make" data-words="${words}">
+  <button type="button" data-kind="pair">${start.pair}</button>
+  <button type="button" data-kind="group">${start.group}</button>
+</div>
+<section id="made" hidden aria-labelledby="made-title">
+  <h2 id="made-title">${start.link}</h2>
+  <p><input id="link" readonly aria-labelledby="made-title"></p>
+  <p><small>${start.valid}</small></p>
+  <div class="actions"><a class="button" id="open">${start.open}</a><button type="button" class="quiet" id="copy">${start.copy}</button></div>
+</section>
+<p id="said" role="status"></p>`
+  return documentHtml({
+    language,
+    title: isRefusal ? refused.title : start.title,
+    otherPath: '/call',
+    script: 'start.js',
+    main: html`<p>${isRefusal ? refused.why : start.intro}</p>${make}`,
+  })
+}
+
+export interface RoomModel {
+  language: PageLanguage
+  room: string
+  key: string
+  /** Of the login; undefined for a guest, who is asked. */
+  userName: string | undefined
+}
+
+export function roomHtml({ language, room, key, userName }: RoomModel): string {
+  const text = texts[language].room
+  const named = userName
+    ? html`<input type="hidden" id="name" value="${userName}">`
+    : html`<label for="name">${text.name}</label><input id="name" maxlength="40" autocomplete="nickname">`
+  const main = html`<div id="call" data-room="${room}" data-key="${key}" data-words="${JSON.stringify(text)}">
+<p id="memory" class="notice" role="status" hidden>${text.memory}</p>
+<p id="state" role="status">${text.states.idle}</p>
+<p id="notice" class="notice" role="alert" hidden></p>
+<form id="before">
+  <p>${text.before}</p>
+  <div class="actions">${named}<button>${text.join}</button></div>
+</form>
+<div id="in-call" hidden>
+  <section aria-label="${text.people}"><ul id="people"></ul></section>
+  <div class="actions" role="toolbar" aria-label="${text.title}">
+    <button type="button" id="microphone" aria-pressed="true">${text.muteMicrophone}</button>
+    <button type="button" id="camera" aria-pressed="true">${text.camera}</button>
+    <button type="button" id="leave" class="leave">${text.leave}</button>
+  </div>
+  <section aria-labelledby="chat-title">
+    <h2 id="chat-title">${text.chat}</h2>
+    <ol id="said" role="log" aria-labelledby="chat-title" tabindex="0"></ol>
+    <form id="say"><input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}"><button>${text.send}</button></form>
+  </section>
+</div>
+</div>`
+  const otherPath = `/call/${room}?key=${encodeURIComponent(key)}`
+  return documentHtml({ language, title: text.title, otherPath, script: 'call.js', main })
+}
+
+interface Document {
+  language: PageLanguage
+  title: string
+  otherPath: string
+  script: string
+  main: Html
+}
+
+function documentHtml({ language, title, otherPath, script, main }: Document): string {
+  const text = texts[language]
+  const other = language === 'en' ? 'ru' : 'en'
+  const otherUrl = `${otherPath}${otherPath.includes('?') ? '&' : '?'}lang=${other}`
+  return html`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title} · ${text.site}</title>
+<link rel="icon" href="/static/icon.svg">
+<link rel="stylesheet" href="/static/page.css">
+<link rel="stylesheet" href="/static/calls/calls.css">
+<script type="module" src="/static/calls/${script}"></script>
+</head>
+<body>
+<header>
+  <img src="/static/icon.svg" alt="" width="48" height="48">
+  <div><h1>${title}</h1><p><a href="/?lang=${language}">${text.site}</a></p></div>
+  <a href="${otherUrl}" hreflang="${other}" lang="${other}" id="other-language">${text.otherLanguage}</a>
+</header>
+<main>
+<noscript><p class="notice">${text.script}</p></noscript>
+${main}
+</main>
+</body>
+</html>`.text
+}

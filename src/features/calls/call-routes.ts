@@ -1,0 +1,107 @@
+// GET /call and /call/:room, the pages; POST /api/calls, which makes a room and its link; and their static files.
+//
+// Who may make a room: whoever is logged in; where no login is set up, everybody. Who may enter one: whoever is logged in,
+// and whoever has its link.
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Request, type RequestHandler, type Response, Router, static as serveStatic } from 'express'
+import { z } from 'zod'
+import { notLoggedIn, upgradeRequired } from '../../errors.ts'
+import { endpoint, parse } from '../../http/parse.ts'
+import { MINUTE, type Now } from '../../lib/time.ts'
+import { roomHtml, startHtml } from './call-html.ts'
+import { GUEST_LINK_MS, guestKey, roomOfKey } from './guest-link.ts'
+import { languageOf } from './page-language.ts'
+import { isRoomName, makeRoomName } from './room-name.ts'
+
+const madeBody = z.object({
+  kind: z.enum(['pair', 'group'], { error: 'must be pair or group' }).default('pair'),
+})
+
+export interface CallRoutesParts {
+  secrets: readonly string[]
+  /** Whether there is a way to log in; without one a link is for whoever asks. */
+  hasLogin: boolean
+  /** The name of whoever is logged in with this request. */
+  userName: (req: Request) => string | undefined
+  limitMade: RequestHandler
+  now?: Now
+}
+
+export function callRoutes({
+  secrets,
+  hasLogin,
+  userName,
+  limitMade,
+  now = Date.now,
+}: CallRoutesParts): Router {
+  const router = Router()
+  const files = fileURLToPath(new URL('./static/', import.meta.url))
+  router.use('/static/calls', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  // The library as it is published: a module without imports.
+  const published = dirname(createRequire(import.meta.url).resolve('partysocket/ws'))
+  router.get('/static/calls/partysocket.js', (_req, res) => {
+    res.sendFile(join(published, 'ws.js'), { maxAge: MINUTE })
+  })
+
+  const mustLogIn = (req: Request) => hasLogin && userName(req) === undefined
+
+  endpoint(router, '/api/calls', {
+    post: [
+      limitMade,
+      (req, res) => {
+        if (mustLogIn(req)) throw notLoggedIn()
+        const room = makeRoomName(parse(madeBody, req.body ?? {}).kind)
+        const key = guestKey(room, now(), secrets)
+        const endsAt = new Date(now() + GUEST_LINK_MS).toISOString()
+        res
+          .set('Cache-Control', 'no-store')
+          .status(201)
+          .json({ room, key, path: pathOf(room, key), endsAt })
+      },
+    ],
+  })
+
+  endpoint(router, '/call', {
+    get: (req, res) => sendStart(req, res, { isRefusal: false }),
+  })
+
+  endpoint(router, '/call/:room', {
+    get(req, res) {
+      const room = String(req.params.room)
+      const { key } = req.query
+      const name = userName(req)
+      const isOpenByKey = typeof key === 'string' && roomOfKey(key, now(), secrets) === room
+      if (!isRoomName(room) || (!isOpenByKey && name === undefined)) {
+        return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
+      }
+      const own = isOpenByKey ? key : guestKey(room, now(), secrets)
+      const language = languageOf(req)
+      sendPage(req, res, roomHtml({ language, room, key: own, userName: name }))
+    },
+  })
+
+  endpoint(router, '/ws', {
+    get() {
+      throw upgradeRequired()
+    },
+  })
+
+  function sendStart(req: Request, res: Response, { isRefusal }: { isRefusal: boolean }): void {
+    sendPage(req, res, startHtml({ language: languageOf(req), needsLogin: mustLogIn(req), isRefusal }))
+  }
+  return router
+}
+
+const pathOf = (room: string, key: string) => `/call/${room}?key=${encodeURIComponent(key)}`
+
+function sendPage(req: Request, res: Response, page: string): void {
+  res.set({
+    'Cache-Control': 'no-store',
+    'Content-Language': languageOf(req),
+    Vary: 'Accept-Language, Cookie',
+    'Permissions-Policy': 'camera=(self), microphone=(self)',
+  })
+  res.type('html').send(page)
+}

@@ -1,0 +1,203 @@
+// One socket's life: its messages are parsed, limited, and passed on to its seat; what the seat is told is written.
+//
+//   open → joined → open …    by `join` and `leave`, one room at a time
+//   any → closing             by a refusal, a stop, a slow or silent client; nothing it sends counts from then on
+//   closing → closed          at the latest a moment later: then the seat, if it was not left, is let go
+import type { RawData, WebSocket } from 'ws'
+import { AppError } from '../../errors.ts'
+import { createOwnLimit, type Policy } from '../../infra/limiter.ts'
+import { MINUTE, type Now, pause, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import {
+  type ClientMessage,
+  type ErrorCode,
+  MESSAGE_BYTES,
+  parseClientMessage,
+  type ServerMessage,
+} from './protocol.ts'
+import { peerOfToken, resumeToken } from './resume-token.ts'
+import type { Rooms } from './room.ts'
+import type { Seat } from './seat.ts'
+
+export const messagePolicy: Policy = { name: 'call-messages', limit: 50, windowMs: SECOND }
+export const joinPolicy: Policy = { name: 'call-joins', limit: 20, windowMs: MINUTE }
+export const MOST_BAD_MESSAGES = 10
+/** A client that has not taken so much of what it was sent will not catch up. */
+const MOST_UNSENT_BYTES = 1024 * 1024
+const MOST_WAITING = 32
+const CLOSING_MS = SECOND
+const GOODBYES: readonly number[] = [1000, 1001] // the page was closed, not the network lost
+
+/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 and the registry of IANA after it; 4000 and more are ours. */
+export const CLOSE = {
+  unsupported: 1003,
+  refused: 1008,
+  failed: 1011,
+  restart: 1012,
+  tooSlow: 1013,
+  taken: 4001,
+} as const
+
+type ByeReason = Extract<ServerMessage, { type: 'bye' }>['reason']
+
+/** Who is at the other end: somebody logged in, or the guest of one room. */
+export interface Caller {
+  /** Of the login; undefined for a guest, who may choose. */
+  readonly name: string | undefined
+  mayJoin(room: string): boolean
+}
+
+export interface CallSocketParts {
+  rooms: Rooms
+  secrets: readonly string[]
+  iceServers: Extract<ServerMessage, { type: 'joined' }>['iceServers']
+  log: Log
+  now: Now
+}
+
+export interface CallSocket {
+  /** Whether it has a seat, so that it may be silent. */
+  isJoined(): boolean
+  close(code: number, reason: ByeReason): void
+}
+
+export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSocketParts): CallSocket {
+  const { rooms, secrets, iceServers, log, now } = parts
+  const hitMessages = createOwnLimit(messagePolicy, now)
+  const hitJoins = createOwnLimit(joinPolicy, now)
+  let seat: Seat | undefined
+  let room = ''
+  let isClosing = false
+  let badMessages = 0
+  let waiting = 0
+  let work = Promise.resolve() // one message after another: a signal that follows a join finds its seat
+
+  function tell(message: ServerMessage): void {
+    if (isClosing || socket.readyState !== socket.OPEN) return
+    socket.send(JSON.stringify(message))
+    if (socket.bufferedAmount > MOST_UNSENT_BYTES) end(CLOSE.tooSlow)
+  }
+
+  const refuse = (code: ErrorCode) => tell({ type: 'error', code })
+
+  function end(code: number): void {
+    if (isClosing) return
+    isClosing = true
+    socket.close(code)
+    void pause(CLOSING_MS).then(() => socket.terminate())
+  }
+
+  function close(code: number, reason: ByeReason): void {
+    tell({ type: 'bye', reason })
+    end(code)
+  }
+
+  function refuseAndClose(code: ErrorCode): void {
+    refuse(code)
+    close(CLOSE.refused, 'refused')
+  }
+
+  const failed = (error: unknown) => log.error({ err: error }, 'a call failed where nobody waits for it')
+
+  const freshToken = (peer: string) => resumeToken({ room, peer }, now(), secrets)
+
+  async function join(message: Extract<ClientMessage, { type: 'join' }>): Promise<void> {
+    if (seat) return refuse('already_joined')
+    if (!hitJoins().allowed) return refuseAndClose('too_many_joins')
+    if (!caller.mayJoin(message.room)) return refuse('room_closed_to_you')
+    room = message.room
+    const { name = '', resume, since } = message
+    const listener = {
+      tell,
+      taken() {
+        seat = undefined
+        close(CLOSE.taken, 'taken')
+      },
+      failed,
+    }
+    const entry = {
+      room,
+      name: caller.name ?? name,
+      returning: resume === undefined ? undefined : peerOfToken(resume, room, now(), secrets),
+      since,
+      listener,
+    }
+    seat = await rooms.join(entry, (taken, welcome) => {
+      seat = taken // what follows the welcome may end it
+      const you = { id: taken.id, name: taken.name, resume: freshToken(taken.id) }
+      tell({ type: 'joined', you, ...welcome, iceServers })
+    })
+    if (!seat) refuse('room_full')
+  }
+
+  async function carryOut(message: ClientMessage): Promise<void> {
+    if (message.type === 'join') await join(message)
+    else if (message.type === 'ping') answerPing()
+    else if (!seat) refuse('not_joined')
+    else if (message.type === 'say') await seat.say(message.data)
+    else if (message.type === 'leave') await leave(seat)
+    else if (!(await seat.signal(message.to, message.data, message.n))) refuse('no_such_peer')
+  }
+
+  function answerPing(): void {
+    tell({ type: 'pong', ...(seat && { resume: freshToken(seat.id), ...seat.position() }) })
+  }
+
+  async function leave(left: Seat): Promise<void> {
+    seat = undefined
+    await left.leave()
+  }
+
+  async function carryOutOrRefuse(message: ClientMessage): Promise<void> {
+    try {
+      if (!isClosing) await carryOut(message)
+    } catch (error) {
+      if (!(error instanceof AppError)) {
+        log.error({ err: error, message: message.type }, 'a call socket failed')
+        return end(CLOSE.failed)
+      }
+      refuse('unavailable')
+    }
+    waiting -= 1
+    if (waiting === 0 && socket.isPaused) socket.resume()
+  }
+
+  function hear(bytes: RawData, isBinary: boolean): void {
+    if (isClosing) return
+    if (!hitMessages().allowed) refuseAndClose('too_many_messages')
+    else if (isBinary) close(CLOSE.unsupported, 'refused')
+    else queue(parseClientMessage(bytes.toString()))
+  }
+
+  function queue(message: ClientMessage | undefined): void {
+    if (message) {
+      waiting += 1
+      if (waiting === MOST_WAITING) socket.pause()
+      work = work.then(() => carryOutOrRefuse(message))
+    } else refuseBadMessage()
+  }
+
+  function refuseBadMessage(): void {
+    badMessages += 1
+    if (badMessages < MOST_BAD_MESSAGES) refuse('bad_message')
+    else refuseAndClose('bad_message')
+  }
+
+  function letGo(code: number): void {
+    isClosing = true
+    work = work
+      .then(() => {
+        if (!GOODBYES.includes(code)) seat?.letGo()
+        else if (seat) return leave(seat)
+        return undefined
+      })
+      .catch(failed)
+  }
+
+  socket.on('message', hear)
+  socket.on('close', letGo)
+  socket.on('error', (error) =>
+    log.debug({ err: error, mostBytes: MESSAGE_BYTES }, 'a call socket was refused'),
+  )
+  return { isJoined: () => seat !== undefined, close }
+}

@@ -1,0 +1,126 @@
+// The words of the socket, as schemas: one closed union each way, described for others in docs/features/calls.md.
+import { z } from 'zod'
+import type { Json } from '../../infra/bus/bus.ts'
+import { isRoomName } from './room-name.ts'
+
+export const MESSAGE_BYTES = 64 * 1024
+const MOST_DEPTH = 16
+
+/** What peers say to one another is theirs: any JSON, but not so deep that whoever walks through it runs out of stack. */
+const data = z.custom<Json>((value) => value !== undefined && isShallow(value, MOST_DEPTH), 'must be JSON')
+const peerId = z.string().min(1).max(64)
+const position = z.object({ epoch: z.string().min(1).max(128), offset: z.int().min(0) })
+const negotiationNumber = z.int().min(1)
+
+export const clientMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('join'),
+    room: z.string().refine(isRoomName, 'must be the name of a room'),
+    /** What others see; somebody who is logged in has the name of the login. */
+    name: z.string().trim().min(1).max(40).optional(),
+    /** From `joined` or the last `pong`: who to be again. */
+    resume: z.string().max(500).optional(),
+    /** After what message to go on: the last of the room, and the last signal. */
+    since: position.extend({ signals: position.optional() }).optional(),
+  }),
+  z.object({
+    type: z.literal('signal'),
+    to: peerId,
+    data,
+    /** The negotiation it belongs to; without one it opens the next. */
+    n: negotiationNumber.optional(),
+  }),
+  z.object({ type: z.literal('say'), data }),
+  z.object({ type: z.literal('leave') }),
+  z.object({ type: z.literal('ping') }),
+])
+export type ClientMessage = z.infer<typeof clientMessage>
+export type Since = NonNullable<Extract<ClientMessage, { type: 'join' }>['since']>
+
+const peer = z.object({
+  id: peerId,
+  name: z.string(),
+  /** Whether you give way to this peer when both of you open a negotiation at once. */
+  polite: z.boolean(),
+})
+export type Peer = z.infer<typeof peer>
+
+export const errorCodes = [
+  'bad_message',
+  'not_joined',
+  'already_joined',
+  'room_closed_to_you',
+  'room_full',
+  'no_such_peer',
+  'too_many_messages',
+  'too_many_joins',
+  'unavailable',
+] as const
+export type ErrorCode = (typeof errorCodes)[number]
+
+export const serverMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('joined'),
+    you: z.object({ id: peerId, name: z.string(), resume: z.string() }),
+    peers: z.array(peer),
+    ...position.shape,
+    signals: position,
+    /** Whether you are who you were. */
+    resumed: z.boolean(),
+    /** Whether everything since `since` follows. */
+    recovered: z.boolean(),
+    iceServers: z.array(z.looseObject({ urls: z.union([z.string(), z.array(z.string())]) })),
+  }),
+  z.object({ type: z.literal('peer-joined'), peer }),
+  z.object({
+    type: z.literal('peer-left'),
+    id: peerId,
+    /** `lost`: the process that served the peer is gone; its media may go on. */
+    reason: z.enum(['left', 'lost']),
+  }),
+  z.object({ type: z.literal('negotiation'), with: peerId, n: negotiationNumber }),
+  z.object({ type: z.literal('signal'), from: peerId, n: negotiationNumber, data, ...position.shape }),
+  z.object({
+    type: z.literal('said'),
+    from: peerId,
+    name: z.string(),
+    data,
+    atMs: z.number(),
+    ...position.shape,
+  }),
+  z.object({
+    type: z.literal('gap'),
+    of: z.enum(['room', 'signals']),
+    reason: z.enum(['behind', 'trimmed', 'epoch']),
+    ...position.shape,
+    peers: z.array(peer),
+  }),
+  z.object({ type: z.literal('error'), code: z.enum(errorCodes) }),
+  /** With a seat: a fresh token, and after which messages to go on. */
+  z.object({
+    type: z.literal('pong'),
+    resume: z.string().optional(),
+    ...position.partial().shape,
+    signals: position.optional(),
+  }),
+  z.object({
+    type: z.literal('bye'),
+    reason: z.enum(['restart', 'taken', 'refused', 'idle', 'logged_out']),
+  }),
+])
+export type ServerMessage = z.infer<typeof serverMessage>
+
+/** Undefined for whatever is not one of ours. */
+export function parseClientMessage(text: string): ClientMessage | undefined {
+  try {
+    return clientMessage.safeParse(JSON.parse(text)).data
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function isShallow(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1))
+}

@@ -1,0 +1,151 @@
+// The call: media first, then the socket, then a connection to each peer that it tells of.
+import { createChat } from './chat.js'
+import { createSwitch, openMedia } from './media.js'
+import './memory.js'
+import { createPeer } from './peer.js'
+import { createPeople } from './people.js'
+import { connect } from './signalling.js'
+
+const $ = (selector) => document.querySelector(selector)
+const { room, key, words: wordsJson } = $('#call').dataset
+const words = JSON.parse(wordsJson)
+
+function showState(name) {
+  $('#call').dataset.state = name
+  if ($('#state').textContent !== words.states[name]) $('#state').textContent = words.states[name]
+}
+
+function showNotice(word) {
+  $('#notice').hidden = !word
+  $('#notice').textContent = word ? words[word] : ''
+}
+
+async function join(name) {
+  $('#before').hidden = true
+  $('#in-call').hidden = false
+  $('#other-language').hidden = true // another page would end the call
+  showState('connecting')
+  $('#microphone').focus()
+  const { stream, missing } = await openMedia()
+  showNotice(missing)
+  createSwitch($('#microphone'), stream.getAudioTracks())
+  createSwitch($('#camera'), stream.getVideoTracks())
+
+  const people = createPeople(words.peerStates)
+  const peers = new Map()
+  let iceServers = []
+  const chat = createChat({ send: (data) => socket.tell({ type: 'say', data }) })
+  people.add('own', words.you, { isOwn: true })
+  people.show('own', stream)
+
+  function meet({ id, name: theirs, polite }) {
+    if (peers.has(id)) return
+    const shown = theirs || words.guest
+    people.add(id, shown)
+    people.state(id, 'connecting')
+    const peer = createPeer({
+      polite,
+      iceServers,
+      stream,
+      tell: (data, n) => socket.tell({ type: 'signal', to: id, data, ...(n && { n }) }),
+      on: {
+        stream: (media) => people.show(id, media),
+        state(state) {
+          people.state(id, state)
+          // The server lost this peer; now its media are lost, too.
+          if (peers.get(id)?.isLost && state !== 'connected') part(id)
+        },
+      },
+    })
+    peers.set(id, { peer, name: shown, isLost: false })
+    chat.event(`${shown} ${words.hasJoined}`)
+    showCount()
+  }
+
+  function part(id) {
+    const one = peers.get(id)
+    if (!one) return
+    one.peer.close()
+    peers.delete(id)
+    people.remove(id)
+    chat.event(`${one.name} ${words.hasLeft}`)
+    showCount()
+  }
+
+  /** The server does not know this peer any more; if we still see it, it is the server's loss and not ours. */
+  function lose(id) {
+    const one = peers.get(id)
+    if (!one?.peer.isConnected()) return part(id)
+    one.isLost = true
+  }
+
+  function compare(present) {
+    const ids = new Set(present.map(({ id }) => id))
+    for (const id of [...peers.keys()]) if (!ids.has(id)) lose(id)
+    for (const one of present) {
+      if (peers.has(one.id)) peers.get(one.id).isLost = false
+      else meet(one)
+    }
+  }
+
+  const showCount = () => showState(peers.size > 0 ? 'joined' : 'alone')
+
+  const hear = {
+    'peer-joined': ({ peer }) => compare([...present(), peer]),
+    'peer-left': ({ id, reason }) => (reason === 'lost' ? lose(id) : part(id)),
+    negotiation: (message) => peers.get(message.with)?.peer.number(message.n),
+    signal: ({ from, data, n }) => peers.get(from)?.peer.hear(data, n),
+    said: ({ from, name: theirs, data }) =>
+      chat.say(String(data?.text ?? ''), from === socket.you() ? words.you : theirs || words.guest),
+    gap(message) {
+      compare(message.peers)
+      if (message.of === 'room') chat.event(words.mayBeMissing)
+      else for (const { peer } of peers.values()) peer.restart()
+    },
+    error: ({ code }) => console.warn('the server refused a message:', code),
+  }
+  const present = () => [...peers].flatMap(([id, { isLost }]) => (isLost ? [] : [{ id }]))
+
+  const socket = connect({
+    room,
+    key,
+    name,
+    on: {
+      joined(message) {
+        iceServers = message.iceServers
+        if (!message.resumed) for (const id of [...peers.keys()]) part(id)
+        compare(message.peers)
+        for (const { peer } of peers.values()) {
+          peer.forgetNumbers()
+          if (!message.recovered) peer.restart()
+        }
+        if (!message.recovered) chat.event(words.mayBeMissing)
+        showCount()
+      },
+      message: (message) => hear[message.type]?.(message),
+      lost: () => showState('lost'),
+      ended,
+    },
+  })
+
+  function ended(why) {
+    for (const id of [...peers.keys()]) part(id)
+    for (const track of stream.getTracks()) track.stop()
+    people.remove('own')
+    chat.clear()
+    removeEventListener('pagehide', socket.leave)
+    $('#in-call').hidden = true
+    $('#before').hidden = false
+    $('#other-language').hidden = false
+    $('#before button').focus()
+    showState(why)
+  }
+
+  $('#leave').onclick = () => socket.leave()
+  addEventListener('pagehide', socket.leave)
+}
+
+$('#before').addEventListener('submit', (event) => {
+  event.preventDefault()
+  join($('#name').value.trim())
+})

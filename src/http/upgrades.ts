@@ -1,0 +1,78 @@
+// Requests to speak another protocol on their connection: the one path that does, the same handlers before it as before
+// any request (sessions, limits), and refusals as problem documents.
+import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import express, { type Request, type RequestHandler } from 'express'
+import { type AppError, notFound, stopping } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { asAppError, problemDocument } from './problem.ts'
+import { logRequests } from './request-log.ts'
+
+export interface UpgradeRoute {
+  readonly path: string
+  /** Run before it, as middleware of requests; what they answer is not sent, what they throw is. */
+  readonly handlers: readonly RequestHandler[]
+  /** Takes the connection over, or throws a refusal. */
+  accept(req: Request, socket: Duplex, head: Buffer): void | Promise<void>
+  /** Ends what was taken over. Called while other requests are still being answered. */
+  close(): Promise<void>
+}
+
+export interface UpgradesOptions {
+  readonly route: UpgradeRoute
+  readonly trustProxy: number
+  readonly log: Log
+}
+
+export function createUpgrades({ route, trustProxy, log }: UpgradesOptions) {
+  let isStopping = false
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('trust proxy', trustProxy)
+  app.set('query parser', 'simple')
+  app.use(logRequests(log))
+  for (const handler of route.handlers) app.use(handler)
+
+  function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // While it is decided nobody else listens, and a reset by the other side would end the process.
+    socket.on('error', () => socket.destroy())
+    const expressReq = req as Request
+    const finish = async (thrown?: unknown) => {
+      try {
+        if (thrown) throw thrown
+        if (isStopping) throw stopping()
+        if (expressReq.path !== route.path) throw notFound('That path')
+        await route.accept(expressReq, socket, head)
+      } catch (error) {
+        const problem = asAppError(error)
+        if (problem.code === 'internal')
+          log.error({ requestId: expressReq.id, err: error }, 'an upgrade failed')
+        refuse(expressReq, socket, problem)
+      }
+    }
+    // Nothing is sent with this one: express and its middleware want an answer to put headers on.
+    app(expressReq, new ServerResponse(req) as never, (thrown?: unknown) => void finish(thrown))
+  }
+
+  return {
+    upgrade,
+    close() {
+      isStopping = true
+      return route.close()
+    },
+  }
+}
+
+function refuse(req: Request, socket: Duplex, problem: AppError): void {
+  const body = JSON.stringify(problemDocument(problem, req))
+  const headers = {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    ...problem.headers,
+    Connection: 'close',
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`)
+  socket.once('finish', () => socket.destroy())
+}

@@ -1,0 +1,195 @@
+// Seats in rooms, without sockets: who is told what, who is the same one again, and who is gone.
+import type { ServerMessage } from '../../src/features/calls/protocol.ts'
+import { RESUME_MS } from '../../src/features/calls/resume-token.ts'
+import { createRooms, type Entry, type Welcome } from '../../src/features/calls/room.ts'
+import { capacityOf } from '../../src/features/calls/room-name.ts'
+import type { Seat } from '../../src/features/calls/seat.ts'
+import type { StartTimer } from '../../src/lib/time.ts'
+import { createSmallBus } from '../helpers/small-bus.ts'
+
+const PAIR = 'pair-0123456789'
+const GROUP = 'group-0123456789'
+
+/** Timers that a test lets run out. */
+function createTimers() {
+  const timers = new Set<{ ms: number; call: () => void }>()
+  const startTimer: StartTimer = (ms, call) => {
+    const timer = { ms, call }
+    timers.add(timer)
+    return () => void timers.delete(timer)
+  }
+  return {
+    startTimer,
+    pending: () => [...timers].map(({ ms }) => ms),
+    runOut() {
+      for (const timer of [...timers]) {
+        timers.delete(timer)
+        timer.call()
+      }
+    },
+  }
+}
+
+function open(bus = createSmallBus()) {
+  const timers = createTimers()
+  const rooms = createRooms({ bus, capacityOf, startTimer: timers.startTimer })
+  async function enter(room: string, name: string, again: Partial<Pick<Entry, 'returning' | 'since'>> = {}) {
+    const told: ServerMessage[] = []
+    let wasTaken = false
+    let welcome: Welcome | undefined
+    const listener = {
+      tell: (message: ServerMessage) => void told.push(message),
+      taken: () => {
+        wasTaken = true
+      },
+      failed(error: unknown) {
+        throw error
+      },
+    }
+    const entry = { room, name, returning: undefined, since: undefined, ...again, listener }
+    const seat = await rooms.join(entry, (_seat, given) => {
+      welcome = given
+    })
+    return {
+      seat: seat as Seat,
+      told,
+      welcome: welcome as unknown as Welcome,
+      wasTaken: () => wasTaken,
+      types: () => told.map(({ type }) => type),
+    }
+  }
+  return { bus, timers, rooms, enter }
+}
+
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+
+test('a pair has two seats, a group eight, and a seat that is left is free', async () => {
+  const { enter } = open()
+  const first = await enter(PAIR, 'Anna')
+  await enter(PAIR, 'Boris')
+  expect((await enter(PAIR, 'Vera')).seat).toBeUndefined()
+  await first.seat.leave()
+  expect((await enter(PAIR, 'Vera')).seat).toBeDefined()
+
+  for (let i = 0; i < 8; i += 1) expect((await enter(GROUP, `Peer ${i}`)).seat).toBeDefined()
+  expect((await enter(GROUP, 'One too many')).seat).toBeUndefined()
+})
+
+test('those who are there are listed, those who come and go announced, and of two exactly one is polite', async () => {
+  const { enter } = open()
+  const anna = await enter(GROUP, 'Anna')
+  const boris = await enter(GROUP, 'Boris')
+  expect(anna.welcome.peers).toEqual([])
+  const [listed] = boris.welcome.peers
+  expect(listed).toMatchObject({ id: anna.seat.id, name: 'Anna' })
+  const [announced] = anna.told as [ServerMessage & { type: 'peer-joined' }]
+  expect(announced).toMatchObject({ type: 'peer-joined', peer: { id: boris.seat.id, name: 'Boris' } })
+  expect(announced.peer.polite).not.toBe(listed?.polite)
+  await boris.seat.leave()
+  expect(anna.told.at(-1)).toEqual({ type: 'peer-left', id: boris.seat.id, reason: 'left' })
+})
+
+test('a negotiation is numbered, and two that are opened at once have two numbers', async () => {
+  const { enter } = open()
+  const [anna, boris] = [await enter(PAIR, 'Anna'), await enter(PAIR, 'Boris')]
+  await Promise.all([anna.seat.signal(boris.seat.id, 'offer A'), boris.seat.signal(anna.seat.id, 'offer B')])
+  const number = (told: ServerMessage[]) =>
+    told.find((message) => message.type === 'negotiation') as ServerMessage & { type: 'negotiation' }
+  expect(number(anna.told).n).not.toBe(number(boris.told).n)
+  expect(boris.told).toContainEqual(
+    expect.objectContaining({ type: 'signal', from: anna.seat.id, n: number(anna.told).n, data: 'offer A' }),
+  )
+  await anna.seat.signal(boris.seat.id, 'offer again')
+  const numbers = anna.told.flatMap((message) => (message.type === 'negotiation' ? [message.n] : []))
+  expect(numbers[1]).toBeGreaterThan(Math.max(number(boris.told).n, number(anna.told).n))
+})
+
+test('who is in another room cannot be signalled', async () => {
+  const { enter } = open()
+  const [anna, stranger] = [await enter(PAIR, 'Anna'), await enter(GROUP, 'Stranger')]
+  expect(await anna.seat.signal(stranger.seat.id, 'hello')).toBe(false)
+  expect(stranger.told).toEqual([])
+})
+
+test('a peer that returns is the same one, hears what it missed, and nobody else notices', async () => {
+  const { enter, timers } = open()
+  const [anna, boris] = [await enter(PAIR, 'Anna'), await enter(PAIR, 'Boris')]
+  boris.seat.letGo()
+  expect(timers.pending()).toEqual([RESUME_MS])
+  await anna.seat.signal(boris.seat.id, 'missed signal')
+  await anna.seat.say('missed word')
+  const { epoch, offset, signals } = boris.welcome
+  const again = await enter(PAIR, 'Boris', { returning: boris.seat.id, since: { epoch, offset, signals } })
+  expect(again.seat.id).toBe(boris.seat.id)
+  expect(again.welcome).toMatchObject({ resumed: true, recovered: true, peers: [{ id: anna.seat.id }] })
+  expect(again.told).toMatchObject([
+    { type: 'said', data: 'missed word' },
+    { type: 'signal', data: 'missed signal' },
+  ])
+  expect(timers.pending()).toEqual([])
+  expect(anna.types()).not.toContain('peer-left')
+  expect(anna.types().filter((type) => type === 'peer-joined')).toHaveLength(1)
+  await again.seat.leave()
+  expect(anna.told.at(-1)).toMatchObject({ type: 'peer-left', id: boris.seat.id })
+})
+
+test('after the wait it is gone, and returns as somebody else', async () => {
+  const { enter, timers } = open()
+  const [anna, boris] = [await enter(PAIR, 'Anna'), await enter(PAIR, 'Boris')]
+  boris.seat.letGo()
+  timers.runOut()
+  await settle()
+  expect(anna.told.at(-1)).toMatchObject({ type: 'peer-left', id: boris.seat.id })
+  const again = await enter(PAIR, 'Boris', { returning: boris.seat.id })
+  expect(again.seat.id).not.toBe(boris.seat.id)
+  expect(again.welcome.resumed).toBe(false)
+})
+
+test('a socket that is still half open gives way to the new one of the same peer', async () => {
+  const { enter } = open()
+  const [anna, boris] = [await enter(PAIR, 'Anna'), await enter(PAIR, 'Boris')]
+  const again = await enter(PAIR, 'Boris', { returning: boris.seat.id })
+  expect(boris.wasTaken()).toBe(true)
+  boris.seat.letGo()
+  await boris.seat.leave()
+  expect(anna.types()).not.toContain('peer-left')
+  await anna.seat.signal(boris.seat.id, 'to the new one')
+  expect(again.told.at(-1)).toMatchObject({ data: 'to the new one' })
+  expect(boris.types()).not.toContain('signal')
+})
+
+test('peers whose process is gone are lost, and may be the same again when it returns', async () => {
+  const bus = createSmallBus()
+  const [here, there] = [open(bus), open(bus)]
+  const [anna, boris] = [await here.enter(PAIR, 'Anna'), await there.enter(PAIR, 'Boris')]
+  there.rooms.close() // the process ends: nobody says that it left
+  expect(anna.types()).toEqual(['peer-joined'])
+  const [member] = (await bus.members(`room:${PAIR}`)).filter(({ id }) => id.startsWith(boris.seat.id))
+  bus.lose(`room:${PAIR}`, member?.id ?? '')
+  expect(anna.told.at(-1)).toEqual({ type: 'peer-left', id: boris.seat.id, reason: 'lost' })
+  const again = await here.enter(PAIR, 'Boris', { returning: boris.seat.id })
+  expect(again.seat.id).toBe(boris.seat.id)
+  expect(anna.types().filter((type) => type === 'peer-joined')).toHaveLength(2)
+})
+
+test('a peer of another process takes its seat over, and a call goes on across both', async () => {
+  const bus = createSmallBus()
+  const [here, there] = [open(bus), open(bus)]
+  const [anna, boris] = [await here.enter(PAIR, 'Anna'), await here.enter(PAIR, 'Boris')]
+  boris.seat.letGo()
+  const again = await there.enter(PAIR, 'Boris', { returning: boris.seat.id })
+  expect(again.seat.id).toBe(boris.seat.id)
+  expect(here.timers.pending()).toEqual([])
+  expect(here.rooms.seats()).toBe(1)
+  await anna.seat.signal(boris.seat.id, 'across')
+  expect(again.told.at(-1)).toMatchObject({ type: 'signal', data: 'across' })
+  expect(anna.types()).not.toContain('peer-left')
+})
+
+test('a gap tells who is there', async () => {
+  const { bus, enter } = open()
+  const [anna, boris] = [await enter(GROUP, 'Anna'), await enter(GROUP, 'Boris')]
+  bus.gap(`room:${GROUP}`)
+  await settle()
+  expect(anna.told.at(-1)).toMatchObject({ type: 'gap', of: 'room', peers: [{ id: boris.seat.id }] })
+})
