@@ -7,6 +7,10 @@ import { healthRoutes, type Phase } from './features/health/health-routes.ts'
 import { createLimits } from './features/limits/limit-requests.ts'
 import { policies } from './features/limits/policies.ts'
 import { createSharedAddresses } from './features/limits/shared-address.ts'
+import { createCallBudget } from './features/markets/call-budget.ts'
+import { createCoinGecko } from './features/markets/coingecko.ts'
+import { createMarkets } from './features/markets/markets.ts'
+import { marketsRoutes } from './features/markets/markets-routes.ts'
 import { outagesRoutes } from './features/outages/outages-routes.ts'
 import { pageRoutes } from './features/page/page-routes.ts'
 import { fillCountries } from './features/reference/countries-table.ts'
@@ -31,6 +35,7 @@ import { hasToken, requireAdmin, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
+import { createJsonFetcher } from './infra/fetch-json.ts'
 import { createLimiter } from './infra/limiter.ts'
 import { createOnce } from './infra/once.ts'
 import { openRoles } from './infra/roles.ts'
@@ -86,8 +91,9 @@ export function createApp(config: Config, log: Log): App {
   const currentUser = (req: Parameters<typeof identify>[0]) => identify(req).user
 
   const { adminToken } = config
+  const limiter = createLimiter({ state: roles.state.state })
   const limits = createLimits({
-    limiter: createLimiter({ state: roles.state.state }),
+    limiter,
     sharedAddresses: createSharedAddresses({ log }),
     identify(req) {
       const { user, session } = identify(req)
@@ -111,6 +117,15 @@ export function createApp(config: Config, log: Log): App {
   )
   // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
   const webhooks = createWebhooks({ once, records, log })
+
+  const { fetchJson } = scope.add(createJsonFetcher())
+  const { callsPerMinute: perMinute, ttlMs: priceTtlMs } = config.coinGecko
+  const markets = createMarkets({
+    cache,
+    coinGecko: createCoinGecko({ ...config.coinGecko, fetchJson }),
+    budget: createCallBudget({ limiter, state: roles.state.state, perMinute, log }),
+    freshMs: priceTtlMs,
+  })
 
   const stats = () =>
     cacheStats(
@@ -162,6 +177,7 @@ export function createApp(config: Config, log: Log): App {
         }),
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes(reference),
+        marketsRoutes(markets),
         cacheAdminRoutes({
           cache,
           stats,

@@ -70,8 +70,8 @@ const fileContents = z.string().transform((path, context) => {
   }
 })
 
-// Over http anybody on the way could name the user: that is for a server on this machine, as tests have.
-const issuer = z
+// Over http anybody on the way could change what is said: that is for a server on this machine, as tests have.
+const serverUrl = z
   .string()
   .refine((value) => URL.canParse(value), 'must be a URL')
   .transform((value) => new URL(value))
@@ -81,6 +81,12 @@ const issuer = z
       (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname)),
     'must be https://, or http:// on this machine',
   )
+
+// A key of one plan is refused at the other's address; both begin with CG-.
+const COINGECKO_URLS = {
+  demo: 'https://api.coingecko.com/api/v3',
+  pro: 'https://pro-api.coingecko.com/api/v3',
+}
 
 // One entry for each variable of ours; what is not listed here is none of our business.
 const variables = {
@@ -120,12 +126,23 @@ const variables = {
     .string()
     .regex(/^[\x21-\x7e]{1,500}$/, 'must be the Client Secret that BotFather shows under Web Login')
     .optional(),
-  TELEGRAM_ISSUER: issuer.default(new URL('https://oauth.telegram.org')),
+  TELEGRAM_ISSUER: serverUrl.default(new URL('https://oauth.telegram.org')),
   WEBHOOK_SECRETS: webhookSources.default(new Map()),
   WEBHOOK_CLOSED: names.default([]),
   WEBHOOK_TOLERANCE_SECONDS: integer(1, 3_600).default(300),
   ICE_SERVERS: iceServers.default([]),
   CALL_SOCKETS: integer(1, 50_000).default(1_000),
+  COINGECKO_URL: serverUrl
+    .refine(({ search, hash }) => search === '' && hash === '', 'must have no ? and no #')
+    .transform((url) => url.href.replace(/\/+$/, ''))
+    .optional(),
+  COINGECKO_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, 'must be the key that CoinGecko shows, such as CG-…')
+    .optional(),
+  COINGECKO_PLAN: z.enum(['demo', 'pro'], { error: 'must be demo or pro' }).default('demo'),
+  COINGECKO_CALLS_PER_MINUTE: integer(1, 1_000).default(10),
+  COINGECKO_TTL: positive.default(60),
   TRUST_PROXY: integer(0, 10).default(1),
   DATA_DIR: z.string().default('data'), // the image sets /data
   LOG_LEVEL: z
@@ -169,6 +186,10 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     throw new InvalidEnvironment(['WEBHOOK_CLOSED must name sources that WEBHOOK_SECRETS names'])
   }
 
+  if (values.COINGECKO_PLAN === 'pro' && values.COINGECKO_API_KEY === undefined) {
+    throw new InvalidEnvironment(['COINGECKO_PLAN can only be pro with a key in COINGECKO_API_KEY'])
+  }
+
   const cacheTarget = main === 'off' ? undefined : main
   return Object.freeze({
     port: values.PORT,
@@ -203,6 +224,13 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
       toleranceMs: values.WEBHOOK_TOLERANCE_SECONDS * SECOND,
     }),
     calls: Object.freeze({ iceServers: values.ICE_SERVERS, mostSockets: values.CALL_SOCKETS }),
+    coinGecko: Object.freeze({
+      url: values.COINGECKO_URL ?? COINGECKO_URLS[values.COINGECKO_PLAN],
+      apiKey: values.COINGECKO_API_KEY,
+      plan: values.COINGECKO_PLAN,
+      callsPerMinute: values.COINGECKO_CALLS_PER_MINUTE,
+      ttlMs: values.COINGECKO_TTL * SECOND,
+    }),
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
     dataDir: resolve(values.DATA_DIR),

@@ -124,6 +124,14 @@ export const sourceFailed = (options?: ErrorOptions) =>
     { 'Retry-After': '1' },
     options,
   )
+export const pricesUnavailable = (retryAfterMs: number, options?: ErrorOptions) =>
+  new AppError(
+    'prices_unavailable',
+    503,
+    'CoinGecko cannot be asked right now, and no copy is cached.',
+    retryAfter(retryAfterMs),
+    options,
+  )
 export const stateFull = () =>
   new AppError('state_full', 503, 'The memory for state is used up while Redis is away.', {
     'Retry-After': '5',

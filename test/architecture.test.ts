@@ -44,6 +44,7 @@ const FENCES: Record<string, RegExp> = {
   ws: /^features\/calls\/(call-socket|socket-server)\.ts$/,
   'node:sqlite': /^infra\/sql\/sqlite\.ts$/,
   pg: /^infra\/sql\/postgres\.ts$/,
+  undici: /^infra\/fetch-json\.ts$/,
   express: /^(http|features)\//,
   pino: /^log\.ts$/,
 }

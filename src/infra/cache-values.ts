@@ -56,12 +56,16 @@ export function createCacheValues({ clears, defaultFreshMs, log, now }: CacheVal
 
     make(outcome, value, policy) {
       const body = value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value))
-      const freshMs = (value === undefined ? policy.absentMs : policy.freshMs) ?? defaultFreshMs
+      const freshMs = (value === undefined ? policy.absentMs : freshOf(value, policy)) ?? defaultFreshMs
       const storedAtMs = now()
       const freshUntilMs = Math.round(storedAtMs + freshMs * (1 - JITTER * Math.random()))
       return { outcome, body, etag: etagOf(body), storedAtMs, freshUntilMs, value }
     },
   }
+}
+
+function freshOf<T>(value: T, { freshMs }: CachePolicy<T>): number | undefined {
+  return typeof freshMs === 'function' ? freshMs(value) : freshMs
 }
 
 /** What is stored with a value; "there is none" is never used after its time. */

@@ -62,9 +62,11 @@ export function createCache(options: CacheOptions): Cache {
     }
     hits += 1
     log.debug({ key, outcome: found.outcome }, 'answered from the cache (кэш)')
-    // Logged where it fails; the old value is the answer.
-    if (found.outcome === 'stale') loads.run(key, policy, load).catch(() => {})
-    return found
+    if (found.outcome !== 'stale') return found
+    // Logged where it fails; the old value is the answer then.
+    const fresh = loads.run(key, policy, load).catch(() => found)
+    const { unwaitedMs = Number.POSITIVE_INFINITY } = policy
+    return now() < found.freshUntilMs + unwaitedMs ? found : fresh
   }
 
   function isDead(key: string, bytes: Buffer): boolean {

@@ -1,10 +1,15 @@
 // What a feature says of a value it wants cached, and what it gets.
 
 export interface CachePolicy<T> {
-  /** How long a value is used without asking the source again, ms; the cache's own default when not said. */
-  freshMs?: number
+  /**
+   * How long a value is used without asking the source again, ms, or how long this value is; the cache's own default
+   * when not said.
+   */
+  freshMs?: number | ((value: T) => number)
   /** How much longer it is used while a new one is loaded in the background, or while the source fails, ms. */
   staleMs: number
+  /** For how much of `staleMs` nobody waits for the new value; for all of it when not said. Later, the old one is for failures. */
+  unwaitedMs?: number
   /** How long "there is no such thing" is believed, ms; the cache's own default when not said. */
   absentMs?: number
   tags?: readonly string[]

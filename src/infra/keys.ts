@@ -36,6 +36,8 @@ export const keys = {
   busLog: (channel: string) => `{${channel}}:log`,
   /** Channel layer: who is in a channel. */
   busHere: (channel: string) => `{${channel}}:here`,
+  /** State role: how often a server of others may be asked, as it has taught us. */
+  upstream: (name: string) => `upstream:${name}`,
 } as const
 
 /** The kind of a key of the state role, by its first word (state-value.ts). What is not here is merged by its owner. */
@@ -48,6 +50,7 @@ const kinds = {
   idempotent: 'claim',
   running: 'record',
   limit: 'log',
+  upstream: 'record',
 } as const
 
 /** The first word of a key of the state role. */

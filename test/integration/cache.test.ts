@@ -215,7 +215,7 @@ test('a value that cannot be read is a miss, and is replaced', async () => {
 
 test('a value of the wrong shape is a miss: what is stored is checked when it is read', async () => {
   const [key, source] = [newKey(), createSource()]
-  const numbers: CachePolicy<number> = { ...policy, parse: Number }
+  const numbers: CachePolicy<number> = { ...policy, freshMs: 60_000, parse: Number }
   await one.cache.getOrLoad(key, numbers, async () => 7)
   expect((await two.cache.getOrLoad(key, policy, source.load)).value).toBe('first')
 })

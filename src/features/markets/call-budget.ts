@@ -1,0 +1,149 @@
+// How often CoinGecko may be asked: one budget for all processes, kept by the limits core.
+//
+//   asking   a call takes one of the budget's; all but prices leave some of it to prices
+//   paused   no call is made: after a 429 until its Retry-After, everywhere; after any other failure for a while that
+//            doubles up to half a minute, in this process
+//
+// A 429 also teaches: a quarter is taken off the budget, and comes back one call every five minutes.
+import { type AppError, pricesUnavailable } from '../../errors.ts'
+import { FetchFailed } from '../../infra/fetch-json.ts'
+import { keys } from '../../infra/keys.ts'
+import type { Limiter } from '../../infra/limiter.ts'
+import type { State } from '../../infra/state/state.ts'
+import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+
+const NAME = 'coingecko'
+const KEPT_FOR_PRICES = 0.3
+const LESS_AFTER_429 = 0.75
+const RECOVERY_MS = 5 * MINUTE
+const PAUSE_AFTER_429_MS = { unsaid: MINUTE, longest: HOUR }
+const PAUSE_MS = { first: 2 * SECOND, cap: 30 * SECOND }
+
+export interface BudgetReport {
+  /** Calls made by this process since its start, failed ones too. */
+  readonly calls: number
+  readonly failures: number
+  readonly configuredPerMinute: number
+  /** Less than configured while a 429 is remembered. */
+  readonly perMinute: number
+  /** ISO; null while CoinGecko may be asked. */
+  readonly pausedUntil: string | null
+  /** Why the last call failed; null when it did not. */
+  readonly lastError: string | null
+}
+
+export interface CallBudget {
+  /** Makes the call, or rejects with `prices_unavailable`: when it may not be made, and when it fails. */
+  spend<T>(purpose: 'prices' | 'more', call: () => Promise<T>): Promise<T>
+  /** Whether less than half of the budget was left after the last call. */
+  isShort(): boolean
+  report(): Promise<BudgetReport>
+}
+
+export interface CallBudgetParts {
+  limiter: Pick<Limiter, 'hitAll'>
+  state: Pick<State, 'read' | 'write'>
+  perMinute: number
+  log: Log
+  now?: Now
+}
+
+/** What 429s have taught, shared by all processes. */
+interface Learned {
+  readonly perMinute: number
+  readonly atMs: number
+  readonly pausedUntilMs: number
+}
+
+export function createCallBudget({
+  limiter,
+  state,
+  perMinute,
+  log,
+  now = Date.now,
+}: CallBudgetParts): CallBudget {
+  const key = keys.upstream(NAME)
+  let calls = 0
+  let failures = 0
+  let failedInARow = 0
+  let pausedHereUntilMs = 0
+  let lastError: string | undefined
+  let short = false
+
+  /** What holds now: calls a minute, and until when there are none. */
+  async function terms() {
+    const found = await state.read(key)
+    const learned = found && (JSON.parse(found.bytes.toString()) as Learned)
+    const recovered = learned && learned.perMinute + Math.floor((now() - learned.atMs) / RECOVERY_MS)
+    return {
+      limit: Math.min(perMinute, recovered ?? perMinute),
+      pausedUntilMs: Math.max(pausedHereUntilMs, learned?.pausedUntilMs ?? 0),
+    }
+  }
+
+  async function take(purpose: 'prices' | 'more', limit: number): Promise<void> {
+    const all = { policy: { name: NAME, limit, windowMs: MINUTE }, who: 'all' }
+    const share = Math.max(1, Math.floor(limit * (1 - KEPT_FOR_PRICES)))
+    const some = { policy: { name: `${NAME}-more`, limit: share, windowMs: MINUTE }, who: 'all' }
+    const { allowed, tightest, answers } = await limiter.hitAll(purpose === 'prices' ? [all] : [some, all])
+    if (!allowed) throw pricesUnavailable(tightest.retryAfterMs)
+    short = (answers.at(-1)?.remaining ?? 0) < limit / 2
+  }
+
+  async function learn(limit: number, retryAfterMs = PAUSE_AFTER_429_MS.unsaid): Promise<void> {
+    const lower = Math.max(1, Math.floor(limit * LESS_AFTER_429))
+    const pauseMs = Math.min(PAUSE_AFTER_429_MS.longest, Math.max(SECOND, retryAfterMs))
+    const learned: Learned = { perMinute: lower, atMs: now(), pausedUntilMs: now() + pauseMs }
+    const ttlMs = pauseMs + (perMinute - lower + 1) * RECOVERY_MS
+    await state.write(key, Buffer.from(JSON.stringify(learned)), ttlMs)
+    log.warn({ perMinute: lower, pauseMs }, 'CoinGecko answers 429: it is asked less')
+  }
+
+  async function failed(error: FetchFailed, limit: number): Promise<AppError> {
+    failures += 1
+    failedInARow += 1
+    lastError = error.message
+    if (failedInARow === 1) {
+      log.warn(
+        { reason: error.reason, status: error.status, err: error },
+        `CoinGecko unavailable: ${error.message}. Prices come from the cache (кэш), marked stale`,
+      )
+    }
+    if (error.status === 429) await learn(limit, error.retryAfterMs)
+    else pausedHereUntilMs = now() + Math.min(PAUSE_MS.cap, PAUSE_MS.first * 2 ** (failedInARow - 1))
+    const { pausedUntilMs } = await terms()
+    return pricesUnavailable(pausedUntilMs - now(), { cause: error })
+  }
+
+  return {
+    async spend(purpose, call) {
+      const { limit, pausedUntilMs } = await terms()
+      if (pausedUntilMs > now()) throw pricesUnavailable(pausedUntilMs - now())
+      await take(purpose, limit)
+      calls += 1
+      try {
+        const answer = await call()
+        if (failedInARow > 0) log.info('CoinGecko answers again')
+        failedInARow = 0
+        lastError = undefined
+        return answer
+      } catch (error) {
+        if (!(error instanceof FetchFailed)) throw error
+        throw await failed(error, limit)
+      }
+    },
+    isShort: () => short,
+    async report() {
+      const { limit, pausedUntilMs } = await terms()
+      return {
+        calls,
+        failures,
+        configuredPerMinute: perMinute,
+        perMinute: limit,
+        pausedUntil: pausedUntilMs > now() ? new Date(pausedUntilMs).toISOString() : null,
+        lastError: lastError ?? null,
+      }
+    },
+  }
+}

@@ -1,0 +1,150 @@
+// The page at /markets, rendered here in full, so that it works without JavaScript; markets.js only keeps it current.
+import { Html, html } from '../../lib/html.ts'
+import { type Coin, type Currency, currencies } from './coin.ts'
+import { formatCompact, formatPercent, formatPrice, formatUtc } from './figures.ts'
+import type { MarketStats } from './markets.ts'
+import { sparkline } from './sparkline.ts'
+import { type PageLanguage, texts } from './texts.ts'
+
+export const COINS_A_PAGE = 50
+
+export interface MarketsModel {
+  language: PageLanguage
+  vs: Currency
+  query: string
+  page: number
+  /** Undefined when there are no prices at all. */
+  coins: readonly ShownCoin[] | undefined
+  stats: MarketStats
+}
+
+export type ShownCoin = Coin & { stale: boolean }
+
+const nothing = new Html('')
+
+export function marketsHtml(model: MarketsModel): string {
+  const { language, stats } = model
+  const text = texts[language]
+  const other = language === 'en' ? 'ru' : 'en'
+  return html`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="${text.description}">
+<title>${text.title} · ${text.site}</title>
+<link rel="icon" href="/static/icon.svg">
+<link rel="stylesheet" href="/static/page.css">
+<link rel="stylesheet" href="/static/markets/markets.css">
+<script type="module" src="/static/markets/markets.js"></script>
+</head>
+<body>
+<header>
+  <img src="/static/icon.svg" alt="" width="48" height="48">
+  <div><h1>${text.title}</h1><p><a href="/?lang=${language}">${text.site}</a></p></div>
+  <a href="${addressOf({ ...model, language: other })}" hreflang="${other}" lang="${other}">${text.otherLanguage}</a>
+</header>
+<main>
+<section aria-labelledby="prices-title">
+  <h2 id="prices-title">${text.pricesTitle}</h2>
+  ${form(model)}
+  ${prices(model)}
+</section>
+${/* Here, between prices and figures, is the place of the form for alerts: another feature's, passed in by app.ts. */ nothing}
+${saved(language, stats)}
+</main>
+</body>
+</html>`.text
+}
+
+function form({ language, vs, query }: MarketsModel): Html {
+  const text = texts[language]
+  const option = (one: Currency) =>
+    html`<option value="${one}"${new Html(one === vs ? ' selected' : '')}>${one.toUpperCase()}</option>`
+  return html`<form method="get" action="/markets" role="search" id="search">
+    <input type="hidden" name="lang" value="${language}">
+    <select name="vs" aria-label="${text.currency}">${currencies.map(option)}</select>
+    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}" aria-label="${text.search}" autocomplete="off">
+    <button>${text.searchButton}</button>
+  </form>`
+}
+
+/** What markets.js replaces: everything that changes with the prices. */
+function prices(model: MarketsModel): Html {
+  const { language, coins } = model
+  const text = texts[language]
+  if (!coins) return html`<div id="prices"><p class="notice" role="status">${text.unavailable}</p></div>`
+  const { rank, coin, price, day, week, cap } = text.columns
+  const table = html`<table id="coins">
+    <thead><tr><th scope="col">${rank}</th><th scope="col">${coin}</th><th scope="col">${price}</th><th scope="col">${day}</th><th scope="col">${week}</th><th scope="col">${cap}</th></tr></thead>
+    <tbody>${coins.map((one) => row(one, language))}</tbody>
+  </table>`
+  return html`<div id="prices">
+  ${freshness(language, coins)}
+  <p id="found">${text.found} <span id="count">${coins.length}</span></p>
+  ${coins.length > 0 ? table : html`<p>${text.none}</p>`}
+  ${pages(model, coins.length)}
+</div>`
+}
+
+function freshness(language: PageLanguage, coins: readonly ShownCoin[]): Html {
+  const text = texts[language]
+  const stale = coins.filter((coin) => coin.stale)
+  const oldest = (stale.length > 0 ? stale : coins).map(({ asOf }) => asOf).sort()[0]
+  if (oldest === undefined) return nothing
+  const time = html`<time datetime="${oldest}">${formatUtc(oldest)}</time>`
+  if (stale.length > 0) return html`<p class="notice" role="status">${text.stale} ${time}.</p>`
+  return html`<p><small>${text.asOf} ${time}</small></p>`
+}
+
+function row(coin: ShownCoin, language: PageLanguage): Html {
+  const { id, name, symbol, rank, vs, price, change24hPercent, week, marketCap, asOf, stale } = coin
+  const text = texts[language]
+  const change = change24hPercent === null ? '–' : formatPercent(change24hPercent, language)
+  const direction = (change24hPercent ?? 0) < 0 ? 'down' : 'up'
+  const [first, last] = [week[0], week.at(-1)]
+  const label = `${text.weekChart} ${first && last ? formatPercent((last / first - 1) * 100, language) : '–'}`
+  const outdated = html`<small class="outdated">${text.outdated} <time datetime="${asOf}">${formatUtc(asOf)}</time></small>`
+  return html`<tr data-id="${id}"${new Html(stale ? ' class="stale"' : '')}><td>${rank ?? '–'}</td><th scope="row">${name} <small>${symbol.toUpperCase()}</small></th><td>${price === null ? text.noPrice : formatPrice(price, vs, language)}${stale ? outdated : nothing}</td><td class="${direction}">${change}</td><td>${sparkline(week, label)}</td><td>${marketCap === null ? '–' : formatCompact(marketCap, vs, language)}</td></tr>
+`
+}
+
+function pages(model: MarketsModel, shown: number): Html {
+  const { language, page, query } = model
+  const text = texts[language]
+  if (query) return nothing
+  const link = (to: number, rel: string, words: string) =>
+    html`<a href="${addressOf({ ...model, page: to })}" rel="${rel}">${words}</a>`
+  return html`<nav aria-label="${text.pages}">${page > 1 ? link(page - 1, 'prev', text.previous) : nothing}
+  ${shown === COINS_A_PAGE ? link(page + 1, 'next', text.next) : nothing}</nav>`
+}
+
+function saved(language: PageLanguage, { answered, calls, saved, perMinute }: MarketStats): Html {
+  const text = texts[language]
+  return html`<section aria-labelledby="saved-title" id="saved">
+  <h2 id="saved-title">${text.savedTitle}</h2>
+  <dl>
+    <div><dt>${text.saved}</dt><dd id="saved-calls">${saved} <small>${text.sinceStart}</small></dd></div>
+    <div><dt>${text.answered}</dt><dd id="answered">${answered}</dd></div>
+    <div><dt>${text.calls}</dt><dd id="calls">${calls}</dd></div>
+    <div><dt>${text.budget}</dt><dd id="budget">${perMinute}</dd></div>
+  </dl>
+  <p>${text.source} <a href="https://www.coingecko.com/">CoinGecko</a>. ${text.api} <a href="/api/coins">/api/coins</a></p>
+</section>`
+}
+
+function addressOf({
+  language,
+  vs,
+  query,
+  page,
+}: Pick<MarketsModel, 'language' | 'vs' | 'query' | 'page'>): string {
+  const search = new URLSearchParams({
+    lang: language,
+    vs,
+    ...(query && { q: query }),
+    ...(page > 1 && { page: String(page) }),
+  })
+  return `/markets?${search}`
+}

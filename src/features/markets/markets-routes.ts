@@ -1,0 +1,164 @@
+// GET /api/coins, /api/coins/:id and its history, GET /api/markets/stats, and the page at /markets.
+import { fileURLToPath } from 'node:url'
+import { type Request, Router, static as serveStatic } from 'express'
+import { z } from 'zod'
+import { AppError, notFound } from '../../errors.ts'
+import { type CachedBody, sendCached } from '../../http/cached-response.ts'
+import { endpoint, parse } from '../../http/parse.ts'
+import type { Cached, CacheOutcome } from '../../infra/cached.ts'
+import { etagOf } from '../../lib/etag.ts'
+import { MINUTE } from '../../lib/time.ts'
+import { type Coin, currencies, spans } from './coin.ts'
+import { COINS_A_CALL } from './coingecko.ts'
+import { type CoinList, LISTED_COINS, type Markets } from './markets.ts'
+import { COINS_A_PAGE, marketsHtml } from './markets-html.ts'
+
+const DEFAULT_LIST = 50
+const id = z.string().regex(/^[a-z0-9-]{1,100}$/, 'an id has 1 to 100 of a-z, 0-9 and -, such as bitcoin')
+const vs = z.enum(currencies, { error: `must be one of ${currencies.join(', ')}` }).default('usd')
+const ids = z
+  .string({ error: 'must be given once' })
+  .transform((given) => [...new Set(given.split(','))])
+  .pipe(z.array(id).max(COINS_A_CALL, `may name at most ${COINS_A_CALL} coins`))
+const count = (max: number) =>
+  z
+    .string({ error: 'must be given once' })
+    .regex(/^[1-9]\d{0,4}$/, `must be a whole number from 1 to ${max}`)
+    .transform(Number)
+    .refine((value) => value <= max, `must be from 1 to ${max}`)
+const listQuery = z
+  .object({
+    ids: ids.optional(),
+    vs,
+    page: count(LISTED_COINS).default(1),
+    perPage: count(COINS_A_CALL).optional(),
+  })
+  .refine(
+    ({ page, perPage = DEFAULT_LIST }) => page * perPage <= LISTED_COINS,
+    `the list ends after ${LISTED_COINS} coins`,
+  )
+const coinQuery = z.object({ vs })
+const historyQuery = z.object({
+  vs,
+  days: z
+    .enum(spans.map(String), { error: `must be one of ${spans.join(', ')}` })
+    .default('7')
+    .transform((given) => spans.find((span) => String(span) === given) ?? 7),
+})
+const pageQuery = z.object({
+  lang: z.enum(['en', 'ru'], { error: 'must be en or ru' }).optional(),
+  vs,
+  q: z.string({ error: 'must be given once' }).max(100, 'may have at most 100 characters').trim().default(''),
+  page: count(LISTED_COINS / COINS_A_PAGE).default(1),
+})
+
+export function marketsRoutes(markets: Markets): Router {
+  const router = Router()
+  const files = fileURLToPath(new URL('./static/', import.meta.url))
+  router.use('/static/markets', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+
+  endpoint(router, '/api/coins', {
+    async get(req, res) {
+      const { ids, vs, page, perPage = ids ? COINS_A_CALL : DEFAULT_LIST } = parse(listQuery, req.query)
+      const from = (page - 1) * perPage
+      const list = ids
+        ? await markets.coins(ids.slice(from, from + perPage), vs)
+        : await markets.largest(vs, from, perPage)
+      const coins = list.coins.map(shown)
+      const { unknown, unavailable } = list
+      sendCached(req, res, asOne(list, { vs, page, perPage, ...summary(list), coins, unknown, unavailable }))
+    },
+  })
+
+  endpoint(router, '/api/coins/:id', {
+    async get(req, res) {
+      const { vs } = parse(coinQuery, req.query)
+      const wanted = parse(id, req.params.id)
+      const coin = await markets.coin(wanted, vs)
+      if (!coin.value) throw notFound(`A coin with the id ${wanted}`)
+      sendCached(req, res, withBody(coin, Date.parse(coin.value.fetchedAt), shown(coin)))
+    },
+  })
+
+  endpoint(router, '/api/coins/:id/history', {
+    async get(req, res) {
+      const { vs, days } = parse(historyQuery, req.query)
+      const wanted = parse(id, req.params.id)
+      const history = await markets.history(wanted, vs, days)
+      if (!history.value) throw notFound(`A coin with the id ${wanted}`)
+      sendCached(req, res, withBody(history, Date.parse(history.value.fetchedAt), shown(history)))
+    },
+  })
+
+  // Not below /api/coins: a coin may be called stats.
+  endpoint(router, '/api/markets/stats', {
+    async get(_req, res) {
+      res.set('Cache-Control', 'no-store').json(await markets.stats())
+    },
+  })
+
+  endpoint(router, '/markets', {
+    async get(req, res) {
+      const { lang, vs, q, page } = parse(pageQuery, req.query)
+      const language = lang ?? languageOf(req)
+      const shownList = await listFor(vs, q, page)
+      const stats = await markets.stats()
+      res.set({ 'Cache-Control': 'no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
+      if (!Array.isArray(shownList)) res.status(shownList.status).set(shownList.headers)
+      const coins = Array.isArray(shownList) ? shownList : undefined
+      res.type('html').send(marketsHtml({ language, vs, query: q, page, coins, stats }))
+    },
+  })
+
+  /** What the page shows; a refusal where there are no prices at all, which it says in its own words. */
+  async function listFor(vs: Coin['vs'], q: string, page: number) {
+    try {
+      const from = q ? 0 : (page - 1) * COINS_A_PAGE
+      const { coins } = await markets.largest(vs, from, q ? COINS_A_CALL : COINS_A_PAGE)
+      return coins.map(shown).filter((coin) => matches(coin, q))
+    } catch (error) {
+      if (error instanceof AppError && error.status === 503) return error
+      throw error
+    }
+  }
+
+  return router
+}
+
+const languageOf = (req: Request) => (req.acceptsLanguages('en', 'ru') === 'ru' ? 'ru' : 'en')
+
+function matches({ id, name, symbol }: Pick<Coin, 'id' | 'name' | 'symbol'>, text: string): boolean {
+  const wanted = text.toLowerCase()
+  return [id, name, symbol].some((word) => word.toLowerCase().includes(wanted))
+}
+
+/** The value as it is shown; `stale` when it is older than it should be. */
+function shown<T>({ value, outcome }: Cached<T>): T & { stale: boolean } {
+  return { ...(value as T), stale: outcome === 'stale' }
+}
+
+/** Of a list: the oldest price's time, and whether any is stale. */
+function summary({ coins }: CoinList) {
+  const times = coins.flatMap(({ value }) => value?.asOf ?? [])
+  return { asOf: times.sort()[0] ?? null, stale: coins.some(({ outcome }) => outcome === 'stale') }
+}
+
+/** A list is as old as its oldest coin. */
+function asOne({ coins }: CoinList, json: object): CachedBody {
+  const nowMs = Date.now()
+  const outcomes = coins.map(({ outcome }) => outcome)
+  const outcome =
+    (['stale', 'bypass', 'miss'] as CacheOutcome[]).find((one) => outcomes.includes(one)) ?? 'hit'
+  const freshUntilMs = Math.min(...coins.map((coin) => coin.freshUntilMs))
+  const fetchedAtMs = Math.min(nowMs, ...coins.map(({ value }) => Date.parse(value?.fetchedAt ?? '')))
+  return withBody({ outcome, freshUntilMs: coins.length > 0 ? freshUntilMs : nowMs }, fetchedAtMs, json)
+}
+
+function withBody(
+  { outcome, freshUntilMs }: Pick<CachedBody, 'outcome' | 'freshUntilMs'>,
+  fetchedAtMs: number,
+  json: object,
+): CachedBody {
+  const body = Buffer.from(JSON.stringify(json))
+  return { outcome, freshUntilMs, storedAtMs: fetchedAtMs, body, etag: etagOf(body) }
+}

@@ -1,0 +1,178 @@
+// Coins and their prices through the cache: fresh for a minute, then old ones at once while new ones are fetched, and
+// for a day when CoinGecko does not answer. A coin is one entry whoever asks for it, alone or in a list.
+import { z } from 'zod'
+import { AppError, pricesUnavailable } from '../../errors.ts'
+import type { Cache } from '../../infra/cache.ts'
+import type { Cached, CachePolicy } from '../../infra/cached.ts'
+import { DAY, HOUR, MINUTE, type Now, type StartTimer, startTimer } from '../../lib/time.ts'
+import type { BudgetReport, CallBudget } from './call-budget.ts'
+import {
+  type Coin,
+  type Currency,
+  coinSchema,
+  currencies,
+  type History,
+  historySchema,
+  type Span,
+} from './coin.ts'
+import { COINS_A_CALL, type CoinGecko } from './coingecko.ts'
+import { createPriceBatch } from './price-batch.ts'
+
+/** How many of the largest coins the lists reach. */
+export const LISTED_COINS = 5_000
+const UNWAITED_FRESH_TIMES = 10 // an older price is given only when CoinGecko does not answer
+const ORDER_FRESH_TIMES = 10 // which coins are the largest changes less than their prices
+const HISTORY_FRESH_MS: Readonly<Record<Span, number>> = {
+  1: 5 * MINUTE,
+  7: HOUR / 2,
+  30: 2 * HOUR,
+  365: 12 * HOUR,
+}
+const FIRST_PAGE = 1
+
+export interface CoinList {
+  readonly coins: readonly Cached<Coin>[]
+  /** Ids that CoinGecko does not know. */
+  readonly unknown: readonly string[]
+  /** Ids whose prices could not be had, and are not cached. */
+  readonly unavailable: readonly string[]
+}
+
+export interface MarketStats extends BudgetReport {
+  /** Reads of coins, lists and histories that this process has answered since its start. */
+  readonly answered: number
+  /** Calls that would have been made without a cache, less those that were. */
+  readonly saved: number
+}
+
+/** All reject with `prices_unavailable` or `source_failed`, both 503, when nothing is cached and CoinGecko is away. */
+export interface Markets {
+  /** `value` is undefined when there is no such coin. */
+  coin(id: string, vs: Currency): Promise<Cached<Coin>>
+  coins(ids: readonly string[], vs: Currency): Promise<CoinList>
+  /** The largest coins by market capitalisation, `from` counted from 0. */
+  largest(vs: Currency, from: number, count: number): Promise<CoinList>
+  history(id: string, vs: Currency, days: Span): Promise<Cached<History>>
+  stats(): Promise<MarketStats>
+}
+
+export interface MarketsParts {
+  cache: Pick<Cache, 'getOrLoad'>
+  coinGecko: CoinGecko
+  budget: CallBudget
+  /** How long a price is fresh. */
+  freshMs: number
+  now?: Now
+  timer?: StartTimer
+}
+
+export function createMarkets(parts: MarketsParts): Markets {
+  const { cache, coinGecko, budget, freshMs, now = Date.now, timer = startTimer } = parts
+  const lasting = { staleMs: DAY, unwaitedMs: UNWAITED_FRESH_TIMES * freshMs, tags: ['coins'] }
+  // From when it was fetched, so that coins of one call are renewed by one call.
+  const remainingMs = ({ fetchedAt }: Coin) => Math.max(0, Date.parse(fetchedAt) + freshMs - now())
+  const coinPolicy: CachePolicy<Coin> = { ...lasting, freshMs: remainingMs, parse: coinSchema.parse }
+  const orderPolicy = { ...lasting, freshMs: ORDER_FRESH_TIMES * freshMs, parse: z.array(z.string()).parse }
+  const batches = Object.fromEntries(currencies.map((vs) => [vs, createBatch(vs)])) as Record<
+    Currency,
+    ReturnType<typeof createPriceBatch>
+  >
+  const begun = new Set<Currency>()
+  let answered = 0
+
+  function createBatch(vs: Currency) {
+    const ask = (ids: readonly string[]) => budget.spend('prices', () => coinGecko.coins(vs, ids))
+    return createPriceBatch({ ask, isShort: budget.isShort, freshMs, now, startTimer: timer })
+  }
+
+  /** Ids in the order of market capitalisation; the coins that came with them are kept for who asks next. */
+  async function order(vs: Currency, page: number): Promise<readonly string[]> {
+    const { value = [] } = await cache.getOrLoad(`coins:largest:${vs}:${page}`, orderPolicy, async () => {
+      const purpose = page === FIRST_PAGE ? 'prices' : 'more'
+      const coins = await budget.spend(purpose, () => coinGecko.largest(vs, page))
+      if (page === FIRST_PAGE && coins.length === 0) throw pricesUnavailable(freshMs)
+      batches[vs].learn(coins)
+      return coins.map(({ id }) => id)
+    })
+    return value
+  }
+
+  // From cold, one call brings the coins that most readers ask for; only the others are asked for by name.
+  async function begin(vs: Currency): Promise<void> {
+    if (begun.has(vs)) return
+    try {
+      await order(vs, FIRST_PAGE)
+      begun.add(vs)
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+    }
+  }
+
+  function read(id: string, vs: Currency): Promise<Cached<Coin>> {
+    const key = vs === 'usd' ? `coin_details:${id}` : `coin_details:${id}:${vs}`
+    return cache.getOrLoad(key, coinPolicy, async () => {
+      await begin(vs)
+      return batches[vs].load(id)
+    })
+  }
+
+  async function readAll(ids: readonly string[], vs: Currency): Promise<CoinList> {
+    const results = await Promise.allSettled(ids.map((id) => read(id, vs)))
+    const list = { coins: [] as Cached<Coin>[], unknown: [] as string[], unavailable: [] as string[] }
+    let failure: unknown
+    for (const [i, id] of ids.entries()) {
+      const result = results[i]
+      if (result?.status === 'fulfilled') {
+        if (result.value.value) list.coins.push(result.value)
+        else list.unknown.push(id)
+        continue
+      }
+      failure = result?.reason
+      if (!(failure instanceof AppError)) throw failure
+      list.unavailable.push(id)
+    }
+    if (failure && list.coins.length === 0) throw failure
+    return list
+  }
+
+  async function counted<T>(answer: Promise<T>): Promise<T> {
+    const given = await answer
+    answered += 1
+    return given
+  }
+
+  async function largest(vs: Currency, from: number, count: number): Promise<CoinList> {
+    const pages: Promise<readonly string[]>[] = []
+    for (let at = from - (from % COINS_A_CALL); at < from + count; at += COINS_A_CALL) {
+      pages.push(order(vs, FIRST_PAGE + at / COINS_A_CALL))
+    }
+    const ids = (await Promise.all(pages)).flat()
+    const first = from % COINS_A_CALL
+    return readAll([...new Set(ids.slice(first, first + count))], vs)
+  }
+
+  async function history(id: string, vs: Currency, days: Span): Promise<Cached<History>> {
+    const policy: CachePolicy<History> = {
+      staleMs: DAY,
+      tags: ['coins'],
+      freshMs: Math.max(freshMs, HISTORY_FRESH_MS[days]),
+      parse: historySchema.parse,
+    }
+    return cache.getOrLoad(`coin_history:${id}:${vs}:${days}`, policy, async () => {
+      // That there is no such coin costs a place in a batch, and not a call for each made-up id.
+      const { value } = await read(id, vs)
+      return value && budget.spend('more', () => coinGecko.history(id, vs, days))
+    })
+  }
+
+  return {
+    coin: (id, vs) => counted(read(id, vs)),
+    coins: (ids, vs) => counted(readAll(ids, vs)),
+    largest: (vs, from, count) => counted(largest(vs, from, count)),
+    history: (id, vs, days) => counted(history(id, vs, days)),
+    async stats() {
+      const report = await budget.report()
+      return { answered, saved: Math.max(0, answered - report.calls), ...report }
+    },
+  }
+}
