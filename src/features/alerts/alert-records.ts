@@ -39,7 +39,13 @@ const COLUMNS = `id, user_id, language, coin, vs, direction, value, repeats, coo
   reference_price, rang_at, rings, version, created_at`
 const ID_BYTES = 12
 
-export function createAlertRecords({ records, now = Date.now }: { records: Records; now?: Now }): AlertRecords {
+export function createAlertRecords({
+  records,
+  now = Date.now,
+}: {
+  records: Records
+  now?: Now
+}): AlertRecords {
   async function find(userId: string, id: string): Promise<Alert | undefined> {
     const [row] = await records.all(`SELECT ${COLUMNS} FROM alerts WHERE id = ? AND user_id = ?`, id, userId)
     return row && asAlert(row)

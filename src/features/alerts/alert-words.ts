@@ -10,7 +10,9 @@ export function messageText(crossing: Crossing, language: Language): string {
     const percent = changePercent(price, referencePrice ?? price)
     const by = `${percent > 0 ? '+' : '−'}${figure(Math.abs(percent), language)} %`
     const before = money(referencePrice ?? price)
-    return language === 'ru' ? `${coin}: ${by}, было ${before}, стало ${now}` : `${coin}: ${by}, from ${before} to ${now}`
+    return language === 'ru'
+      ? `${coin}: ${by}, было ${before}, стало ${now}`
+      : `${coin}: ${by}, from ${before} to ${now}`
   }
   return `${coin} ${WORDS[language][when]} ${money(value)}: ${now}`
 }

@@ -34,7 +34,7 @@ export function createCheck({ records, alerts, pricesOf, hasTelegram, now, log }
   }
 
   return async function check(): Promise<void> {
-    for (const [vs, some] of Map.groupBy(await alerts.open(), (alert) => alert.vs)) {
+    for (const [vs, some] of byCurrency(await alerts.open())) {
       const prices = await pricesFor(some, vs)
       const nowMs = now()
       const decisions = some.flatMap((alert) => decide(alert, prices.get(alert.coin), nowMs))
@@ -48,4 +48,14 @@ function decide(alert: Alert, price: number | undefined, nowMs: number): Decisio
   if (price === undefined) return []
   const { watch, rings } = look(alert, alert.watch, price, nowMs)
   return watch === alert.watch ? [] : [{ alert, watch, ringsAt: rings ? { price } : undefined }]
+}
+
+function byCurrency(alerts: readonly Alert[]): ReadonlyMap<string, readonly Alert[]> {
+  const found = new Map<string, Alert[]>()
+  for (const alert of alerts) {
+    const some = found.get(alert.vs) ?? []
+    some.push(alert)
+    found.set(alert.vs, some)
+  }
+  return found
 }

@@ -5,7 +5,12 @@ import type { Job, Queue } from '../../infra/queue/queue.ts'
 import { HOUR, type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Crossing, type Language, type Way, ways } from './alert.ts'
-import { type ClaimedDelivery, type DeliveryRecords, GIVE_UP_MS, type OpenDelivery } from './delivery-records.ts'
+import {
+  type ClaimedDelivery,
+  type DeliveryRecords,
+  GIVE_UP_MS,
+  type OpenDelivery,
+} from './delivery-records.ts'
 
 /** What became of one try. `never`: why no later one would do better; `blocks`: and the alert is not to ring any more. */
 export type Sent =
@@ -74,7 +79,10 @@ export function createDeliver({ queue, deliveries, senders, now, log }: DeliverP
       ? { kind: 'never', reason: 'too_late' }
       : await senders[way].send({ ...claimed, signal })
     if (sent.kind === 'sent') return deliveries.end(claimed, 'sent', { blocks: false })
-    log.warn({ crossing: crossingId, way, reason: sent.reason, try: claimed.tries }, 'an alert is not delivered')
+    log.warn(
+      { crossing: crossingId, way, reason: sent.reason, try: claimed.tries },
+      'an alert is not delivered',
+    )
     if (sent.kind === 'later') return putOff(claimed, sent.retryAfterMs)
     await deliveries.end(claimed, sent.reason, { blocks: sent.blocks === true })
   }

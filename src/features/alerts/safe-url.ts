@@ -6,7 +6,8 @@ import { isPublicAddress } from './public-address.ts'
 
 const MOST_LENGTH = 2_000
 // Names that public DNS does not know, or that mean the machine itself (RFC 6761, 6762, 8375; ICANN's .internal).
-const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home|corp|private|home\.arpa|test|invalid|onion)$/
+const LOCAL_NAME =
+  /(^|\.)(localhost|local|internal|intranet|lan|home|corp|private|home\.arpa|test|invalid|onion)$/
 
 /** The parsed URL, or in one sentence why it is not called. What its name stands for is checked when it is called. */
 export function parseSafeUrl(text: string): URL | string {

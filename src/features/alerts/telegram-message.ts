@@ -69,11 +69,7 @@ export function createTelegramSender({ botToken, apiUrl, limiter, now, log }: Te
       if (botToken === undefined) return { kind: 'never', reason: 'not_configured' }
       const silentMs = silentUntilMs - now()
       if (silentMs > 0) return { kind: 'later', reason: 'telegram_429', retryAfterMs: silentMs }
-      const response = await ask(
-        userId.slice('telegram:'.length),
-        messageText(crossing, language),
-        signal,
-      )
+      const response = await ask(userId.slice('telegram:'.length), messageText(crossing, language), signal)
       return response ? verdict(response) : { kind: 'later', reason: 'telegram_unreachable' }
     },
   }

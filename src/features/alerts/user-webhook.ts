@@ -34,7 +34,12 @@ export function createUserWebhookSender({
   const lookup = createSafeLookup(resolve, isAllowed)
 
   /** The status of the answer, whose body nobody reads. Rejects after the time limit, connecting and all. */
-  function post(url: URL, headers: Record<string, string>, body: Buffer, signal: AbortSignal): Promise<number> {
+  function post(
+    url: URL,
+    headers: Record<string, string>,
+    body: Buffer,
+    signal: AbortSignal,
+  ): Promise<number> {
     const options: RequestOptions = {
       method: 'POST',
       headers: { ...headers, 'Content-Length': body.length },
@@ -92,7 +97,10 @@ function isUnsafe(error: unknown): boolean {
 
 function signedHeaders(id: string, body: Buffer, secret: string, nowMs: number): Record<string, string> {
   const timestamp = String(Math.floor(nowMs / SECOND))
-  const signature = createHmac('sha256', standardKey(secret)).update(`${id}.${timestamp}.`).update(body).digest()
+  const signature = createHmac('sha256', standardKey(secret))
+    .update(`${id}.${timestamp}.`)
+    .update(body)
+    .digest()
   return {
     'Content-Type': 'application/json',
     'User-Agent': 'samovar',
