@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
 import { healthRoutes, type Phase } from './features/health/health-routes.ts'
+import { jobsRoutes } from './features/jobs/jobs-routes.ts'
 import { createLimits } from './features/limits/limit-requests.ts'
 import { policies } from './features/limits/policies.ts'
 import { createSharedAddresses } from './features/limits/shared-address.ts'
@@ -31,13 +32,15 @@ import { telegramRoutes } from './features/sessions/telegram/telegram-routes.ts'
 import { webhookMigrations } from './features/webhooks/webhook-records.ts'
 import { webhookRoutes } from './features/webhooks/webhook-routes.ts'
 import { createWebhooks } from './features/webhooks/webhooks.ts'
-import { hasToken, requireAdmin, requireToken } from './http/security.ts'
+import { hasToken, requireAdmin, requireAdminOfPage, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
 import { createCache } from './infra/cache.ts'
 import { createDataLock } from './infra/data-lock.ts'
 import { createJsonFetcher } from './infra/fetch-json.ts'
 import { createLimiter } from './infra/limiter.ts'
 import { createOnce } from './infra/once.ts'
+import { openQueue } from './infra/queue/open-queue.ts'
+import { createQueueBoard } from './infra/queue/queue-board.ts'
 import { openRoles } from './infra/roles.ts'
 import { openLocalRecords } from './infra/sql/local-records.ts'
 import { openSnapshot } from './infra/sql/snapshot.ts'
@@ -78,6 +81,8 @@ export function createApp(config: Config, log: Log): App {
       log,
     }),
   )
+  // Jobs are worked on from here: queue.work('reports', …), docs/features/jobs.md.
+  const queue = scope.add(openQueue({ ...config, state: roles.state, log }))
   const countries = scope.add(
     openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
   )
@@ -186,6 +191,10 @@ export function createApp(config: Config, log: Log): App {
           limitClears: (req, res) => limits.check(policies.clears, req, res),
           log,
         }),
+        jobsRoutes({
+          board: createQueueBoard('/admin/jobs', queue.bull),
+          guard: requireAdminOfPage(adminToken),
+        }),
         outagesRoutes({ outages: roles.state.outages.all, guard }),
         pageRoutes({
           status: () => {
@@ -205,7 +214,7 @@ export function createApp(config: Config, log: Log): App {
   return {
     async listen() {
       const port = await server.listen(config.port)
-      roles.start()
+      roles.start([queue])
       const kept = config.mode === 'memory' ? 'memory' : 'redis'
       log.info(SESSIONS_ARE_KEPT[kept])
       log.info(CHANNEL_LAYER[kept])

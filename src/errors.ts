@@ -28,6 +28,11 @@ export const tokenRequired = () =>
   new AppError('token_required', 401, 'Send the admin token: Authorization: Bearer <ADMIN_TOKEN>.', {
     'WWW-Authenticate': 'Bearer realm="samovar"',
   })
+/** For pages: a browser asks its user, who gives the token as the password. */
+export const tokenRequiredByPage = () =>
+  new AppError('token_required', 401, 'Give the admin token (ADMIN_TOKEN) as the password, with any name.', {
+    'WWW-Authenticate': 'Basic realm="samovar", charset="UTF-8"',
+  })
 export const notLoggedIn = () => new AppError('not_logged_in', 401, 'Log in first.')
 export const adminTokenUnset = () =>
   new AppError('admin_token_unset', 403, 'Only the admin may see this: set ADMIN_TOKEN and send it.')
@@ -93,6 +98,13 @@ export const handlerFailed = () =>
   new AppError('handler_failed', 500, 'The handler of this delivery failed; sending it again runs it again.')
 export const workTimedOut = () =>
   new AppError('timed_out', 503, 'This took too long and was given up.', { 'Retry-After': '5' })
+export const jobsUnavailable = () =>
+  new AppError(
+    'jobs_unavailable',
+    503,
+    'Redis is away, or switched off: jobs are run from memory, and this page shows only those in Redis.',
+    { 'Retry-After': '5' },
+  )
 export const notFound = (what: string) => new AppError('not_found', 404, `${what} does not exist.`)
 export const methodNotAllowed = (allowed: string) =>
   new AppError('method_not_allowed', 405, `Use one of: ${allowed}.`, { Allow: allowed })

@@ -40,8 +40,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const FENCES: Record<string, RegExp> = {
   redis: /^infra\/(redis\.ts|.*\/redis-[^/]+)$/,
   'node-cache': /^infra\/store\/bounded-memory\.ts$/,
-  bullmq: /^infra\/queue\/bull-queue\.ts$/,
-  ws: /^features\/calls\/(call-socket|socket-server)\.ts$/,
+  bullmq: /^infra\/queue\/bull-(queue|worker)\.ts$/,
+  '@bull-board/api': /^infra\/queue\/queue-board\.ts$/,
+  '@bull-board/api/bullMQAdapter': /^infra\/queue\/queue-board\.ts$/,
+  '@bull-board/express': /^infra\/queue\/queue-board\.ts$/,
+  ws: /^features\/(calls\/(call-socket|socket-server)|alerts\/alert-socket)\.ts$/,
   'node:sqlite': /^infra\/sql\/sqlite\.ts$/,
   pg: /^infra\/sql\/postgres\.ts$/,
   undici: /^infra\/fetch-json\.ts$/,

@@ -1,7 +1,7 @@
 // Who may do what: security headers, the admin token, and no changes asked for by other sites' pages.
 import type { RequestHandler } from 'express'
 import helmet from 'helmet'
-import { adminTokenUnset, crossSite, tokenRequired } from '../errors.ts'
+import { adminTokenUnset, crossSite, tokenRequired, tokenRequiredByPage } from '../errors.ts'
 import { isSameSecret } from '../lib/constant-time.ts'
 
 /** Only our own scripts and styles; whether the site is HTTPS only is the platform's to say. */
@@ -53,4 +53,21 @@ export function requireAdmin(token: string | undefined): RequestHandler {
     if (token === undefined) throw adminTokenUnset()
     checkToken(req, res, next)
   }
+}
+
+/** The same for a page: a browser sends the token as the password of HTTP Basic, whatever the name. */
+export function requireAdminOfPage(token: string | undefined): RequestHandler {
+  return function checkAdminOfPage(req, _res, next) {
+    if (token === undefined) throw adminTokenUnset()
+    const { authorization } = req.headers
+    if (!hasToken(authorization, token) && !isSameSecret(basicPassword(authorization), token))
+      throw tokenRequiredByPage()
+    next()
+  }
+}
+
+function basicPassword(authorization: string | undefined): string {
+  const encoded = /^Basic +([\w+/=-]+) *$/i.exec(authorization ?? '')?.[1] ?? ''
+  const pair = Buffer.from(encoded, 'base64').toString()
+  return pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : ''
 }

@@ -28,6 +28,12 @@ export const keys = {
   idempotent: (who: string, id: string) => `idempotent:${who}:${id}`,
   /** State role: who is doing right now what the key in it says, once it is done. */
   running: (done: string) => `running:${done}`,
+  /** State role: a job that has been done. */
+  job: (name: string, id: string) => `done:${name}:${id}`,
+  /** State role: the last run of this schedule, by its number. */
+  scheduled: (name: string) => `scheduled:${name}`,
+  /** State role, and BullMQ's own: before the names of all its keys. */
+  queue: 'queue',
   /** State role: when the last requests under a policy were made, and by whom. */
   limit: (policy: string, who: string) => `limit:${policy}:${who}`,
   /** Channel layer, beside the state role's keys: epoch and offset of a channel. Braces keep a channel on one node of a cluster. */
@@ -49,9 +55,14 @@ const kinds = {
   webhook: 'claim',
   idempotent: 'claim',
   running: 'record',
+  done: 'claim',
+  scheduled: 'mark',
   limit: 'log',
   upstream: 'record',
 } as const
+
+/** Before every key of the state role, in a Redis whose keys begin with `prefix`. */
+export const statePrefix = (prefix: string) => `${prefix}state:`
 
 /** The first word of a key of the state role. */
 export type KeyWord = keyof typeof kinds

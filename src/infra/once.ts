@@ -45,6 +45,8 @@ export interface Task {
   /** A key of a claim, from keys.ts. */
   readonly key: string
   readonly fingerprint: string
+  /** How long it is known that it was done; 4 days unless said. */
+  readonly keptMs?: number
   /** Its answer; or, where a mark of its own says that it was done before, what was done then. */
   work(run: Run): Promise<Buffer | Done>
 }
@@ -116,7 +118,7 @@ export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOp
   }
 
   return {
-    async run({ key, fingerprint, work }) {
+    async run({ key, fingerprint, keptMs = DONE_MS, work }) {
       const by = randomUUID()
       const outcome = (bytes: Buffer): Outcome => {
         const done = decodeDone(bytes)
@@ -137,7 +139,7 @@ export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOp
       const result = await inTime(work, by, lateAtMs, () => giveBack(name, by))
       const done = Buffer.isBuffer(result) ? { by, fingerprint, answer: result } : result
       // The lease is left to end: a claim is looked for first.
-      return outcome((await state.claim(key, encodeDone(done), DONE_MS)).bytes)
+      return outcome((await state.claim(key, encodeDone(done), keptMs)).bytes)
     },
   }
 }

@@ -13,15 +13,13 @@ const REFUSALS =
 /** Strings arrive as bytes: values are passed on, not decoded. */
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const
 
-function buildClient({
-  target,
-  ca,
-  tracked,
-}: {
+export interface Server {
   target: RedisTarget
   ca?: string | undefined
-  tracked: boolean
-}) {
+}
+
+/** How each client of ours connects: fails fast, keeps nothing for later, never tries again. */
+export function settingsOf({ target, ca }: Server) {
   const { at } = target
   const socket =
     'path' in at
@@ -29,18 +27,24 @@ function buildClient({
       : at.tls
         ? { host: at.host, port: at.port, tls: true as const, ...serverName(at.host), ...(ca && { ca }) }
         : { host: at.host, port: at.port }
-  return createClient({
-    socket: { ...socket, connectTimeout: CONNECT_MS, reconnectStrategy: false },
+  return {
+    socket: { ...socket, connectTimeout: CONNECT_MS, reconnectStrategy: false as const },
     database: target.database,
     ...(target.username && { username: target.username }),
     ...(target.password && { password: target.password }),
-    name: 'samovar',
     disableOfflineQueue: true,
-    maintNotifications: 'disabled',
+    maintNotifications: 'disabled' as const,
+    commandsQueueMaxLength: 100_000,
+  }
+}
+
+function buildClient({ tracked, ...server }: Server & { tracked: boolean }) {
+  return createClient({
+    ...settingsOf(server),
+    name: 'samovar',
     emitInvalidate: tracked,
     // Its own timeout ends when a command is sent, and costs two thirds of the throughput: off. Ours is below.
     commandOptions: { timeout: 0, typeMapping: BYTES },
-    commandsQueueMaxLength: 100_000,
   })
 }
 
@@ -97,7 +101,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       else invalidated(name.slice(trackPrefix?.length))
     })
     try {
-      await within(CONNECT_MS, connectAndTrack(fresh))
+      await withinConnectTime(connectAndTrack(fresh))
       client = fresh
     } catch (cause) {
       fresh.destroy()
@@ -143,7 +147,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
         (cause) => {
           if (cause instanceof ErrorReply) answers += 1
           settle()
-          reject(cause instanceof ErrorReply && !REFUSALS.test(cause.message) ? cause : unavailable(cause))
+          reject(failureOf(cause))
         },
       )
     })
@@ -173,7 +177,12 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   }
 }
 
-function unavailable(cause: unknown): StoreUnavailable {
+/** The failure as StoreUnavailable; or as it is, when it is an answer of Redis that does not mean "away": a bug of ours. */
+export function failureOf(cause: unknown): unknown {
+  return cause instanceof ErrorReply && !REFUSALS.test(cause.message) ? cause : unavailable(cause)
+}
+
+export function unavailable(cause: unknown): StoreUnavailable {
   if (cause instanceof StoreUnavailable) return cause
   const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)
   const [firstSentence = message] = message.split(/\.\s|\.$/, 1) // Redis explains at length
@@ -185,12 +194,13 @@ function describeCode(cause: unknown): string {
   return String((cause as { code?: string } | undefined)?.code ?? cause)
 }
 
-async function within(ms: number, work: Promise<void>): Promise<void> {
+/** Rejects with StoreUnavailable when connecting takes longer. */
+export async function withinConnectTime(work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new StoreUnavailable('silent', `no answer within ${ms} ms of connecting`)),
-      ms,
+      () => reject(new StoreUnavailable('silent', `no answer within ${CONNECT_MS} ms of connecting`)),
+      CONNECT_MS,
     )
   })
   try {

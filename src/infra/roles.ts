@@ -7,8 +7,10 @@ import type { Bus } from './bus/bus.ts'
 import { openBus } from './bus/open-bus.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
+import { statePrefix } from './keys.ts'
 import { openState } from './state/open-state.ts'
-import type { StateParts, StateRole } from './state/state-role.ts'
+import type { OnDisk } from './state/state-files.ts'
+import type { StateGuest, StateParts, StateRole } from './state/state-role.ts'
 import { type AppStatus, combineStatus } from './status.ts'
 import { createDeletedAway } from './store/deleted-away.ts'
 import { type CacheRole, openCacheRole } from './store/open-cache.ts'
@@ -21,8 +23,8 @@ export interface Roles {
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
-  /** Reads what is on disk and begins to look for Redis. */
-  start(): void
+  /** Reads what is on disk and begins to look for Redis. `others` are kept beside the state, in Redis and on disk. */
+  start(others?: readonly (StateGuest & OnDisk)[]): void
   close(): Promise<void>
 }
 
@@ -67,7 +69,7 @@ export function openRoles({
     openState({
       ...shared,
       target: redis.state,
-      prefix: `${prefix}state:`,
+      prefix: statePrefix(prefix),
       hasHeartbeat: !isRented,
       isShared,
       dataDir,
@@ -109,8 +111,8 @@ export function openRoles({
     bus,
     status: () => combineStatus([cache.status(), state.status()]),
     pendingWrites: () => state.pendingWrites() + deletedAway.size() + (clears.isPending() ? 1 : 0),
-    start() {
-      state.start(clears, [clears, deletedAway], guests)
+    start(others = []) {
+      state.start(clears, [clears, deletedAway, ...others], [...guests, ...others])
       cache.start()
     },
     close: scope.close,

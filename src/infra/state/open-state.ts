@@ -46,7 +46,7 @@ export function openState(options: StateRoleOptions): StateRole {
     copy.close()
     files?.close()
   }
-  const shared = { outages, coverage: standby.coverage, pendingWrites: journal.size }
+  const shared = { outages, coverage: standby.coverage }
 
   if (!target) {
     const status = switchedOff(Date.now())
@@ -89,10 +89,10 @@ export function openState(options: StateRoleOptions): StateRole {
     hasHeartbeat,
     events: {
       left() {
+        for (const guest of guests) guest.left()
         journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
         for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
-        for (const guest of guests) guest.left()
       },
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs) {
@@ -145,7 +145,7 @@ export function openState(options: StateRoleOptions): StateRole {
     if (!failover.isRedis()) return
     if (clears?.isPending()) await clears.synchronize()
     await merge.settle()
-    for (const guest of guests) if (guest.isPending()) await guest.synchronize()
+    for (const guest of guests) if (guest.isPending?.()) await guest.synchronize()
     await failover.attempt(merge.tick, () => {})
     await changes.follow()
     if (isFillOwed) await fill()
@@ -168,6 +168,8 @@ export function openState(options: StateRoleOptions): StateRole {
       },
     },
     status: failover.status,
+    pendingWrites: () =>
+      journal.size() + guests.reduce((total, guest) => total + (guest.pending?.() ?? 0), 0),
     start(given, parts, others) {
       clears = given
       guests = others
@@ -179,11 +181,12 @@ export function openState(options: StateRoleOptions): StateRole {
         else if (isShared || kindOf(key) !== 'log') changes.note(key)
       })
       failover.start({
-        isPending: () => given.isPending() || merge.isPending() || guests.some((guest) => guest.isPending()),
+        isPending: () =>
+          given.isPending() || merge.isPending() || guests.some((guest) => guest.isPending?.()),
         async run(awaySinceMs) {
           await given.synchronize()
-          await merge.run(awaySinceMs)
-          for (const guest of guests) await guest.synchronize()
+          const returned = await merge.run(awaySinceMs)
+          for (const guest of guests) await guest.synchronize(returned)
         },
       })
     },

@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS journal (key TEXT PRIMARY KEY, kind TEXT NOT NULL, va
 CREATE TABLE IF NOT EXISTS copy (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS deleted (key TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS jobs (key TEXT PRIMARY KEY, job TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outages (id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, report TEXT NOT NULL) STRICT;`
 const KEPT_OUTAGES = 100
 const RETRY_MS = 2 * SECOND
@@ -31,6 +32,9 @@ export interface StateDisk extends DeletedDisk {
   save(table: Table, entries: Iterable<readonly [string, Kept | undefined]>): void
   fact(name: string): string | undefined
   setFact(name: string, value: string): void
+  jobs(): [string, string][]
+  /** Commits the job; undefined deletes. */
+  saveJob(key: string, job: string | undefined): void
   /** The last 100 reports, newest first. */
   outages(): string[]
   saveOutage(id: string, startedAtMs: number, report: string): void
@@ -153,6 +157,17 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
           () => database.run('DELETE FROM deleted WHERE key = ?', name),
         ]),
       ),
+    jobs: () => database.all('SELECT key, job FROM jobs').map(({ key, job }) => [String(key), String(job)]),
+    saveJob: (key, job) =>
+      write([
+        [
+          `jobs ${key}`,
+          () => {
+            if (job === undefined) database.run('DELETE FROM jobs WHERE key = ?', key)
+            else database.run('REPLACE INTO jobs VALUES (?, ?)', key, job)
+          },
+        ],
+      ]),
     outages: () =>
       database.all('SELECT report FROM outages ORDER BY started_at DESC').map(({ report }) => String(report)),
     saveOutage: (id, startedAtMs, report) =>

@@ -34,7 +34,8 @@ export interface MergeReport {
 }
 
 export interface StateMerge {
-  run(awaySinceMs: number): Promise<void>
+  /** Rejects with StoreUnavailable; what Redis turned out to be. */
+  run(awaySinceMs: number): Promise<Return>
   /** Merges what is in the journal, also when Redis was never away: it may only have been slow. */
   settle(): Promise<void>
   isPending(): boolean
@@ -152,6 +153,7 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     async run(awaySinceMs) {
       report.returned = worst(report.returned, await examine(awaySinceMs))
       await settle()
+      return report.returned
     },
     settle,
     isPending: () => journal.size() > 0,

@@ -9,6 +9,7 @@ import type { Outages } from './outages.ts'
 import type { createRedisStateStore } from './redis-state-store.ts'
 import type { State } from './state.ts'
 import type { OnDisk } from './state-files.ts'
+import type { Return } from './state-merge.ts'
 import type { StateStore } from './state-store.ts'
 
 type Numbers = Pick<StateStore, 'raise' | 'generations'>
@@ -54,9 +55,15 @@ export type StateRedis = Pick<Failover, 'attempt' | 'isRedis'> & Pick<RedisConne
 export interface StateGuest {
   /** Redis is not asked any more. */
   left(): void
-  /** Runs in each merge, after the keys of the role, and while Redis is asked, when something is pending. */
-  synchronize(): Promise<void>
-  isPending(): boolean
+  /**
+   * Runs in each merge, after the keys of the role, and while Redis is asked, when something is pending. May reject with
+   * StoreUnavailable, and is run again.
+   */
+  synchronize(returned?: Return): Promise<void>
+  /** Whether something is left to be synchronized while Redis is asked. */
+  isPending?(): boolean
+  /** How much Redis does not have yet. */
+  pending?(): number
   /** Redis is asked again. */
   returned(): void
 }

@@ -1,0 +1,14 @@
+// GET /admin/jobs: the jobs in Redis, for the admin.
+import { type RequestHandler, Router } from 'express'
+
+export interface JobsParts {
+  board: RequestHandler
+  /** Refuses whoever may not. */
+  guard: RequestHandler
+}
+
+export function jobsRoutes({ board, guard }: JobsParts): Router {
+  const router = Router()
+  router.use('/admin/jobs', guard, board)
+  return router
+}

@@ -1,0 +1,98 @@
+// One run of a job, wherever it was kept: under a lease, so that no other run of it overlaps, and never again once it is
+// done (once.ts). The mark of that is in the state role and goes with it through an outage, in either direction.
+import type { Log } from '../../log.ts'
+import type { Json } from '../bus/bus.ts'
+import { keys } from '../keys.ts'
+import type { Once } from '../once.ts'
+import type { JobName } from './outbox.ts'
+import { DONE_KEPT_MS, type JobHandler } from './queue.ts'
+
+const FINGERPRINT = 'job' // one id is one job, whatever its data
+const DEAD = 'dead '
+
+/** `busy`: somebody else is at it, look again later. `dead`: it was given up while Redis was away. */
+export type RunEnd =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'busy'; readonly retryAfterMs: number }
+  | { readonly kind: 'dead'; readonly reason: string }
+
+export interface JobToRun extends JobName {
+  readonly data: Json
+  readonly attempt: number
+  /** How many attempts it has in all. */
+  readonly attempts: number
+}
+
+/** What a schedule says of its own runs. */
+export interface SlotRules {
+  /** How long the mark of such a run is needed; undefined for other jobs. */
+  keptMs(job: JobName): number | undefined
+  /** Whether it must not run: a later run has taken its place, or it is too late. */
+  isOver(job: JobToRun): Promise<boolean>
+  done(job: JobName): Promise<void>
+}
+
+export interface JobRuns {
+  handle(name: string, handler: JobHandler): void
+  /** Rejects when this attempt has failed; or, when `stop` was aborted, was broken off and does not count. */
+  run(job: JobToRun, stop: AbortSignal): Promise<RunEnd>
+  /** Nobody shall run it again. Never rejects. */
+  bury(job: JobName, reason: string): Promise<void>
+}
+
+export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log }): JobRuns {
+  const { once, slots, log } = options
+  const handlers = new Map<string, JobHandler>()
+
+  async function attempt(job: JobToRun, stop: AbortSignal): Promise<RunEnd> {
+    const { name, id, data, attempt } = job
+    const handler = handlers.get(name)
+    if (!handler) throw new Error(`nobody works on ${name} here`)
+    if (await slots.isOver(job)) return { kind: 'done' }
+    const keptMs = slots.keptMs(job) ?? DONE_KEPT_MS
+    const outcome = await once.run({
+      key: keys.job(name, id),
+      fingerprint: FINGERPRINT,
+      keptMs,
+      async work({ signal }) {
+        await handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop]) })
+        return Buffer.alloc(0)
+      },
+    })
+    if (outcome.kind === 'running') return { kind: 'busy', retryAfterMs: outcome.retryAfterMs }
+    const answer = outcome.kind === 'done' ? outcome.answer.toString() : ''
+    if (answer.startsWith(DEAD)) return { kind: 'dead', reason: answer.slice(DEAD.length) }
+    await slots.done(job)
+    return { kind: 'done' }
+  }
+
+  return {
+    handle(name, handler) {
+      if (handlers.has(name)) throw new Error(`${name} has a handler already`)
+      handlers.set(name, handler)
+    },
+    async run(job, stop) {
+      const line = { job: job.name, id: job.id, attempt: job.attempt }
+      try {
+        const end = await attempt(job, stop)
+        log.debug({ ...line, outcome: end.kind }, 'job')
+        return end
+      } catch (error) {
+        const isLast = job.attempt >= job.attempts
+        if (stop.aborted) log.info({ ...line, outcome: 'stopped' }, 'a job was broken off and is run again')
+        else if (isLast) log.error({ ...line, outcome: 'dead', err: error }, 'a job failed for the last time')
+        else log.warn({ ...line, outcome: 'failed', err: error }, 'a job failed and is tried again')
+        throw error
+      }
+    },
+    async bury({ name, id }, reason) {
+      const work = async () => Buffer.from(DEAD + reason.slice(0, 500))
+      try {
+        await once.run({ key: keys.job(name, id), fingerprint: FINGERPRINT, work })
+      } catch (error) {
+        // Full memory, say. Without the mark it would be run again where it is added again.
+        log.warn({ job: name, id, err: error }, 'that a job is dead could not be kept')
+      }
+    },
+  }
+}
