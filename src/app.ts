@@ -1,6 +1,9 @@
 // The system, put together: read it top to bottom. What is added to the scope first is closed last.
 import { join } from 'node:path'
 import type { Config } from './config.ts'
+import { alertMigrations } from './features/alerts/alert-records.ts'
+import { createAlertSocket } from './features/alerts/alert-socket.ts'
+import { createAlerts } from './features/alerts/alerts.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
 import { healthRoutes, type Phase } from './features/health/health-routes.ts'
@@ -9,6 +12,7 @@ import { createLimits } from './features/limits/limit-requests.ts'
 import { policies } from './features/limits/policies.ts'
 import { createSharedAddresses } from './features/limits/shared-address.ts'
 import { createCallBudget } from './features/markets/call-budget.ts'
+import { type Currency, currencies } from './features/markets/coin.ts'
 import { createCoinGecko } from './features/markets/coingecko.ts'
 import { createMarkets } from './features/markets/markets.ts'
 import { marketsRoutes } from './features/markets/markets-routes.ts'
@@ -22,7 +26,11 @@ import { createLogIn } from './features/sessions/log-in.ts'
 import { createOwnSessions } from './features/sessions/own-sessions.ts'
 import { createLoginPage } from './features/sessions/pages/login-page.ts'
 import { loginPagesRoutes } from './features/sessions/pages/login-pages-routes.ts'
-import { createIdentify, createSessionMiddleware } from './features/sessions/session-middleware.ts'
+import {
+  createHasLoggedOut,
+  createIdentify,
+  createSessionMiddleware,
+} from './features/sessions/session-middleware.ts'
 import { createSessionRecords } from './features/sessions/session-records.ts'
 import { sessionRoutes } from './features/sessions/session-routes.ts'
 import { keepSecret } from './features/sessions/session-secret.ts'
@@ -56,7 +64,17 @@ const CHANNEL_LAYER = {
   memory: 'channel layer: in memory (Redis is switched off)',
 }
 /** Where requests have a session. */
-const SESSION_PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
+const SESSION_PATHS = [
+  '/api/me',
+  '/api/logout',
+  '/api/sessions',
+  '/api/auth',
+  '/login',
+  '/account',
+  '/api/alerts',
+  '/ws/alerts',
+  '/markets',
+]
 
 export interface App {
   /** Resolves with the port when connections are accepted. */
@@ -115,7 +133,7 @@ export function createApp(config: Config, log: Log): App {
   const records = scope.add(
     openLocalRecords({
       path: join(config.dataDir, 'records.db'),
-      migrations: [webhookMigrations],
+      migrations: [webhookMigrations, alertMigrations],
       dataLock,
       log,
     }),
@@ -130,6 +148,27 @@ export function createApp(config: Config, log: Log): App {
     coinGecko: createCoinGecko({ ...config.coinGecko, fetchJson }),
     budget: createCallBudget({ limiter, state: roles.state.state, perMinute, log }),
     freshMs: priceTtlMs,
+  })
+
+  const alerts = createAlerts({
+    records,
+    queue,
+    bus: roles.bus,
+    limiter,
+    async pricesOf(ids, vs) {
+      const { coins } = await markets.coins(ids, vs as Currency)
+      return new Map(coins.flatMap(({ value: coin }) => (coin?.price ? [[coin.id, coin.price]] : [])))
+    },
+    currencies,
+    telegram: config.telegram,
+    currentUser,
+    log,
+  })
+  const alertSocket = createAlertSocket({
+    pages: alerts.pages,
+    userIdOf: (req) => currentUser(req)?.id,
+    hasLoggedOut: createHasLoggedOut(sessionStore),
+    log,
   })
 
   const stats = () =>
@@ -153,6 +192,9 @@ export function createApp(config: Config, log: Log): App {
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
+      upgrades: [
+        { path: '/ws/alerts', handlers: [sessions, limits.limitBy(policies.sockets)], ...alertSocket },
+      ],
       rawRouters: [
         webhookRoutes({
           webhooks,
@@ -183,6 +225,7 @@ export function createApp(config: Config, log: Log): App {
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes(reference),
         marketsRoutes(markets),
+        alerts.routes,
         cacheAdminRoutes({
           cache,
           stats,
@@ -215,6 +258,7 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start([queue])
+      alerts.start()
       const kept = config.mode === 'memory' ? 'memory' : 'redis'
       log.info(SESSIONS_ARE_KEPT[kept])
       log.info(CHANNEL_LAYER[kept])

@@ -8,6 +8,7 @@ import type { Log } from '../../log.ts'
 import type { AlertPages } from './alert-pages.ts'
 
 const HEARTBEAT_MS = 25 * SECOND
+const MOST_SOCKETS = 1_000 // of this process
 const SOCKETS_PER_USER = 20
 const MESSAGE_BYTES = 1_024 // nothing is expected
 const MOST_UNSENT_BYTES = 64 * 1_024
@@ -17,7 +18,6 @@ const CLOSE = { refused: 1008, failed: 1011, restart: 1012 }
 
 export interface AlertSocketParts {
   pages: Pick<AlertPages, 'listen'>
-  mostSockets: number
   userIdOf(req: Request): string | undefined
   /** Whether the login that the request came with has ended since. */
   hasLoggedOut(req: Request): Promise<boolean>
@@ -38,7 +38,7 @@ export interface AlertSocket {
 }
 
 export function createAlertSocket(parts: AlertSocketParts): AlertSocket {
-  const { pages, mostSockets, userIdOf, hasLoggedOut, log, startTimer = startRealTimer } = parts
+  const { pages, userIdOf, hasLoggedOut, log, startTimer = startRealTimer } = parts
   const open = new Set<Open>()
   const server = new WebSocketServer({
     noServer: true,
@@ -86,7 +86,7 @@ export function createAlertSocket(parts: AlertSocketParts): AlertSocket {
       const userId = userIdOf(req)
       if (userId === undefined) throw notLoggedIn()
       const own = [...open].filter((one) => one.userId === userId).length
-      if (open.size >= mostSockets || own >= SOCKETS_PER_USER) throw tooManySockets()
+      if (open.size >= MOST_SOCKETS || own >= SOCKETS_PER_USER) throw tooManySockets()
       server.handleUpgrade(req, connection, head, (socket) => {
         run({ socket, req, userId, wasHeard: true }).catch((error) => {
           log.error({ err: error }, 'a socket of alerts failed')

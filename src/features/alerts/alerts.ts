@@ -1,6 +1,5 @@
 // Price alerts, put together: their records, the check on its schedule, and the three ways to tell a crossing.
 import type { Request } from 'express'
-import { AppError } from '../../errors.ts'
 import type { Bus } from '../../infra/bus/bus.ts'
 import type { Limiter } from '../../infra/limiter.ts'
 import type { Queue } from '../../infra/queue/queue.ts'
@@ -68,7 +67,7 @@ export function createAlerts(parts: AlertsParts) {
       now,
     }),
     /** Checks and tells from now on, beginning with what an earlier process has left untold. */
-    async start(): Promise<void> {
+    start(): void {
       deliver.work()
       queue.work('check-alerts', async () => {
         await check()
@@ -76,12 +75,10 @@ export function createAlerts(parts: AlertsParts) {
         await deliver.addOpen()
       })
       queue.schedule('check-alerts', { everyMs: CHECK_EVERY_MS, data: null, catchUp: 'once' })
-      try {
-        await deliver.addOpen()
-      } catch (error) {
-        // The records are another container's at the moment: the check comes back to it every minute.
-        if (!(error instanceof AppError)) throw error
-      }
+      deliver.addOpen().catch((error) => {
+        // The records may be another container's at the moment; the check comes back to this every minute.
+        log.warn({ err: error }, 'alerts that were not told yet are told a minute later')
+      })
     },
   }
 }
