@@ -31,7 +31,7 @@ export function createUpgrades({ routes, trustProxy, log }: UpgradesOptions) {
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
   app.use(logRequests(log))
-  for (const { path, handlers } of routes) app.all(path, ...handlers)
+  for (const { path, handlers } of routes) for (const handler of handlers) app.all(path, handler)
 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // While it is decided nobody else listens, and a reset by the other side would end the process.

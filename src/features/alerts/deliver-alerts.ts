@@ -43,14 +43,16 @@ export interface DeliverParts {
 }
 
 const JOBS: Readonly<Record<Way, { name: string; concurrency: number }>> = {
-  page: { name: 'alert-page', concurrency: 8 },
-  telegram: { name: 'alert-telegram', concurrency: 4 },
-  webhook: { name: 'alert-webhook', concurrency: 8 },
+  page: { name: 'alert-page', concurrency: 16 },
+  telegram: { name: 'alert-telegram', concurrency: 8 },
+  webhook: { name: 'alert-webhook', concurrency: 16 },
 }
 // Of a job that cannot read the outbox, or comes too early; any other ends well, and the next try is a job of its own.
 const ATTEMPTS = 16
 const FIRST_PAUSE_MS = 5 * SECOND
 const LONGEST_PAUSE_MS = HOUR
+
+const ADDED_AT_ONCE = 50
 
 class NotYet extends Error {}
 
@@ -103,7 +105,10 @@ export function createDeliver({ queue, deliveries, senders, now, log }: DeliverP
     },
     /** Adds a job for everything in the outbox that is to be told; the queue knows those that it has already. */
     async addOpen(): Promise<void> {
-      for (const open of await deliveries.open()) await add(open)
+      const open = await deliveries.open()
+      for (let from = 0; from < open.length; from += ADDED_AT_ONCE) {
+        await Promise.all(open.slice(from, from + ADDED_AT_ONCE).map(add))
+      }
     },
   }
 }

@@ -11,6 +11,7 @@ import { randomUUID } from 'node:crypto'
 import type { Records, Row, SqlValue } from '../../infra/sql/sql.ts'
 import { DAY, HOUR, type Now, SECOND } from '../../lib/time.ts'
 import type { Crossing, Language, Way } from './alert.ts'
+import { createGroupedCommits, type Statement } from './grouped-commits.ts'
 
 export const LEASE_MS = 30 * SECOND
 /** What could not be told by then is no news any more. */
@@ -60,8 +61,7 @@ export function createDeliveryRecords({
   records: Records
   now?: Now
 }): DeliveryRecords {
-  const run = (...statement: [text: string, ...parameters: SqlValue[]]) =>
-    records.transaction(async (tx) => tx.run(...statement))
+  const commit = createGroupedCommits(records)
 
   return {
     async open() {
@@ -77,7 +77,7 @@ export function createDeliveryRecords({
     async claim(crossingId, way) {
       const by = randomUUID()
       const nowMs = now()
-      await run(
+      await commit([
         `UPDATE alert_deliveries SET tries = tries + 1, lease_by = ?, lease_until = ?
          WHERE crossing_id = ? AND way = ? AND ended_at IS NULL AND not_before <= ? AND lease_until <= ?`,
         by,
@@ -86,7 +86,7 @@ export function createDeliveryRecords({
         way,
         nowMs + EARLY_MS,
         nowMs,
-      )
+      ])
       const [row] = await records.all(
         `SELECT d.tries, d.lease_by, d.ended_at, c.user_id, c.language, c.payload, c.decided_at, u.webhook_url, u.webhook_secret FROM alert_deliveries d
            JOIN alert_crossings c ON c.id = d.crossing_id LEFT JOIN alert_users u ON u.user_id = c.user_id
@@ -100,31 +100,29 @@ export function createDeliveryRecords({
     },
 
     end({ crossingId, way, by, crossing }, outcome, { blocks }) {
-      return records.transaction(async (tx) => {
-        tx.run(
-          'UPDATE alert_deliveries SET ended_at = ?, outcome = ? WHERE crossing_id = ? AND way = ? AND lease_by = ? AND ended_at IS NULL',
-          now(),
-          outcome,
-          crossingId,
-          way,
-          by,
-        )
-        if (!blocks) return
-        tx.run(
-          "UPDATE alerts SET status = 'blocked', version = version + 1 WHERE id = ? AND status = 'open'",
-          crossing.alertId,
-        )
-      })
+      const ended: Statement = [
+        'UPDATE alert_deliveries SET ended_at = ?, outcome = ? WHERE crossing_id = ? AND way = ? AND lease_by = ? AND ended_at IS NULL',
+        now(),
+        outcome,
+        crossingId,
+        way,
+        by,
+      ]
+      const blocked: Statement = [
+        "UPDATE alerts SET status = 'blocked', version = version + 1 WHERE id = ? AND status = 'open'",
+        crossing.alertId,
+      ]
+      return blocks ? commit(ended, blocked) : commit(ended)
     },
 
     putOff: ({ crossingId, way, by }, untilMs) =>
-      run(
+      commit([
         'UPDATE alert_deliveries SET not_before = ?, lease_until = 0 WHERE crossing_id = ? AND way = ? AND lease_by = ?',
         untilMs,
         crossingId,
         way,
         by,
-      ),
+      ]),
 
     async lastOf(userId) {
       const query = `SELECT c.id, c.payload, d.way, d.outcome FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
