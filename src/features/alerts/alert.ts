@@ -59,7 +59,7 @@ export interface Crossing {
 export const MOST_ALERTS = 100 // of each user
 const MOST_VALUE = 1e15
 const DEFAULT_COOLDOWN_MINUTES = 15
-const MOST_COOLDOWN_MINUTES = 30 * (DAY / MINUTE)
+export const MOST_COOLDOWN_MINUTES = 30 * (DAY / MINUTE)
 
 const asMs = (moment: string | null) => (moment === null ? undefined : Date.parse(moment))
 

@@ -11,6 +11,7 @@ import { randomUUID } from 'node:crypto'
 import type { Records, Row, SqlValue } from '../../infra/sql/sql.ts'
 import { DAY, HOUR, type Now, SECOND } from '../../lib/time.ts'
 import type { Crossing, Language, Way } from './alert.ts'
+import { messageText } from './alert-words.ts'
 import { createGroupedCommits, type Statement } from './grouped-commits.ts'
 
 export const LEASE_MS = 30 * SECOND
@@ -125,7 +126,7 @@ export function createDeliveryRecords({
       ]),
 
     async lastOf(userId) {
-      const query = `SELECT c.id, c.payload, d.way, d.outcome FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
+      const query = `SELECT c.id, c.language, c.payload, d.way, d.outcome FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
         WHERE c.id IN (SELECT id FROM alert_crossings WHERE user_id = ? ORDER BY decided_at DESC, id LIMIT ${SHOWN_CROSSINGS})
         ORDER BY c.decided_at DESC, c.id, d.way`
       return asShown(await records.all(query, userId))
@@ -169,8 +170,10 @@ function asClaimed(row: Row, names: Pick<ClaimedDelivery, 'crossingId' | 'way' |
 /** One of each crossing, from rows of one for each of its deliveries. */
 function asShown(rows: readonly Row[]): unknown[] {
   const shown = new Map<SqlValue | undefined, object & { deliveries: Record<string, SqlValue> }>()
-  for (const { id, payload, way, outcome } of rows) {
-    const crossing = shown.get(id) ?? { ...JSON.parse(String(payload)), deliveries: {} }
+  for (const { id, language, payload, way, outcome } of rows) {
+    const told = JSON.parse(String(payload)) as Crossing
+    const text = messageText(told, language as Language)
+    const crossing = shown.get(id) ?? { ...told, text, deliveries: {} }
     shown.set(id, crossing)
     if (way) crossing.deliveries[String(way)] = outcome ?? 'waiting'
   }
