@@ -2,13 +2,20 @@
 // first users did) and for a local database, which is the hardest case for a cache.
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fillCountries, listCountries } from '../src/features/reference/countries-table.ts'
+import {
+  COLUMNS,
+  fillCountries,
+  listCountries,
+  parseCountries,
+  TABLE,
+} from '../src/features/reference/countries-table.ts'
 import { createReference } from '../src/features/reference/reference.ts'
+import { createReferenceTable } from '../src/features/reference/reference-table.ts'
 import { type Cache, createCache } from '../src/infra/cache.ts'
 import type { Cached, CacheOutcome } from '../src/infra/cached.ts'
 import { createDataLock } from '../src/infra/data-lock.ts'
 import { openSnapshot } from '../src/infra/sql/snapshot.ts'
-import type { Sql } from '../src/infra/sql/sql.ts'
+import type { TableSource } from '../src/infra/sql/sql.ts'
 import { HOUR } from '../src/lib/time.ts'
 import { connectRaw, openAppRoles, type RawClient, silent } from './open-app-roles.ts'
 import { type Benchmark, formatCount, formatMs, type Report } from './report.ts'
@@ -59,7 +66,7 @@ export const load: Benchmark = {
   },
 }
 
-function slowSource(sql: Sql): Source {
+function slowSource(database: TableSource): Source {
   const policy = { freshMs: HOUR, staleMs: 0, parse: (json: unknown) => json }
   return {
     name: 'a source of 2 s',
@@ -69,19 +76,21 @@ function slowSource(sql: Sql): Source {
     through: (cache) => () =>
       cache.getOrLoad('bench:slow', policy, async () => {
         await pause(SLOW_SOURCE_MS)
-        return await listCountries(sql, 'en')
+        const { rows } = await database.read(TABLE, COLUMNS)
+        return listCountries(parseCountries(rows), 'en')
       }),
   }
 }
 
-function sqlite(sql: Sql): Source {
+function sqlite(database: TableSource): Source {
   return {
     name: 'SQLite, 252 countries',
     key: 'countries:list:en',
     coldRounds: 100,
     warmUpRounds: 100,
     through(cache) {
-      const reference = createReference({ cache, sql, freshMs: HOUR })
+      const table = createReferenceTable({ source: database, copy: undefined, log: silent })
+      const reference = createReference({ cache, table, freshMs: HOUR })
       return () => reference.list('en')
     },
   }

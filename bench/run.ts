@@ -3,11 +3,12 @@ import { availableParallelism, loadavg } from 'node:os'
 import { faults } from './faults.ts'
 import { http } from './http.ts'
 import { load } from './load.ts'
+import { markets } from './markets.ts'
 import { createProcesses, redisVersion } from './processes.ts'
 import { type Benchmark, formatReport } from './report.ts'
 import { store } from './store.ts'
 
-const benchmarks: Record<string, Benchmark> = { load, http, store, faults }
+const benchmarks: Record<string, Benchmark> = { load, http, store, markets, faults }
 const EXIT_USAGE = 64 // EX_USAGE in sysexits.h
 const BUSY_LOAD = 0.7
 

@@ -1,9 +1,9 @@
 // The system, put together: read it top to bottom. What is added to the scope first is closed last.
-import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { alertMigrations } from './features/alerts/alert-records.ts'
 import { createAlertSocket } from './features/alerts/alert-socket.ts'
 import { createAlerts } from './features/alerts/alerts.ts'
+import { alertsHtml } from './features/alerts/alerts-html.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
 import { healthRoutes, type Phase } from './features/health/health-routes.ts'
@@ -18,10 +18,12 @@ import { createMarkets } from './features/markets/markets.ts'
 import { marketsRoutes } from './features/markets/markets-routes.ts'
 import { outagesRoutes } from './features/outages/outages-routes.ts'
 import { pageRoutes } from './features/page/page-routes.ts'
-import { fillCountries } from './features/reference/countries-table.ts'
+import { COLUMNS, fillCountries } from './features/reference/countries-table.ts'
 import { matches } from './features/reference/country.ts'
 import { createReference } from './features/reference/reference.ts'
 import { referenceRoutes } from './features/reference/reference-routes.ts'
+import { createReferenceTable } from './features/reference/reference-table.ts'
+import { refreshRegularly } from './features/reference/refresh-regularly.ts'
 import { createLogIn } from './features/sessions/log-in.ts'
 import { createOwnSessions } from './features/sessions/own-sessions.ts'
 import { createLoginPage } from './features/sessions/pages/login-page.ts'
@@ -50,8 +52,7 @@ import { createOnce } from './infra/once.ts'
 import { openQueue } from './infra/queue/open-queue.ts'
 import { createQueueBoard } from './infra/queue/queue-board.ts'
 import { openRoles } from './infra/roles.ts'
-import { openLocalRecords } from './infra/sql/local-records.ts'
-import { openSnapshot } from './infra/sql/snapshot.ts'
+import { openDatabases } from './infra/sql/open-databases.ts'
 import { createScope } from './lib/scope.ts'
 import type { Log } from './log.ts'
 
@@ -99,12 +100,23 @@ export function createApp(config: Config, log: Log): App {
       log,
     }),
   )
-  // Jobs are worked on from here: queue.work('reports', …), docs/features/jobs.md.
-  const queue = scope.add(openQueue({ ...config, state: roles.state, log }))
-  const countries = scope.add(
-    openSnapshot({ path: join(config.dataDir, 'reference.db'), fill: fillCountries, dataLock, log }),
+  const databases = scope.add(
+    openDatabases({
+      ...config,
+      migrations: [webhookMigrations, alertMigrations],
+      fill: fillCountries,
+      columns: COLUMNS,
+      dataLock,
+      log,
+    }),
   )
-  const reference = createReference({ cache, sql: countries, freshMs: config.cache.referenceTtlMs })
+  const { records } = databases
+  // Jobs are worked on from here: queue.work('reports', …), docs/features/jobs.md. Closed before the databases they write to.
+  const queue = scope.add(openQueue({ ...config, state: roles.state, log }))
+  const freshMs = config.cache.referenceTtlMs
+  const countries = createReferenceTable({ source: databases.reference, copy: databases.copy, log })
+  const reference = createReference({ cache, table: countries, freshMs })
+  scope.add(refreshRegularly({ reference, freshMs }))
 
   const sessionRecords = createSessionRecords({ state: roles.state.state })
   const sessionStore = createSessionStore({ records: sessionRecords })
@@ -130,14 +142,6 @@ export function createApp(config: Config, log: Log): App {
   const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
 
   const once = createOnce({ state: roles.state.state })
-  const records = scope.add(
-    openLocalRecords({
-      path: join(config.dataDir, 'records.db'),
-      migrations: [webhookMigrations, alertMigrations],
-      dataLock,
-      log,
-    }),
-  )
   // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
   const webhooks = createWebhooks({ once, records, log })
 
@@ -223,8 +227,8 @@ export function createApp(config: Config, log: Log): App {
           answerRefusal: loginPage.answerRefusal,
         }),
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
-        referenceRoutes(reference),
-        marketsRoutes(markets),
+        referenceRoutes({ reference, guard: requireAdmin(adminToken) }),
+        marketsRoutes(markets, alertsHtml),
         alerts.routes,
         cacheAdminRoutes({
           cache,

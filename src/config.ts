@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { type IceServer, parseIceServers } from './lib/ice-servers.ts'
+import { type PostgresTarget, parsePostgresUrl } from './lib/postgres-url.ts'
 import { isLoopback, parseRedisUrl, type RedisTarget } from './lib/redis-url.ts'
 import { HOUR, SECOND } from './lib/time.ts'
 import { parseWebhookSources, type WebhookSource } from './lib/webhook-sources.ts'
@@ -43,6 +44,21 @@ const redisUrl = z.string().transform((value, context): RedisTarget => {
   context.issues.push({ code: 'custom', message: target, input: value })
   return z.NEVER
 })
+const postgresUrl = z.string().transform((value, context): PostgresTarget => {
+  const target = parsePostgresUrl(value)
+  if (typeof target !== 'string') return target
+  context.issues.push({ code: 'custom', message: target, input: value })
+  return z.NEVER
+})
+const webAddress = z
+  .string()
+  .refine((value) => URL.canParse(value), 'must be a URL')
+  .transform((value) => new URL(value))
+  .refine(
+    ({ protocol, username, search }) =>
+      (protocol === 'https:' || protocol === 'http:') && username === '' && search === '',
+    'must look like https://name.supabase.co',
+  )
 const secrets = z
   .string()
   .transform((value) => value.split(',').map((secret) => secret.trim()))
@@ -112,7 +128,10 @@ const variables = {
   CACHE_TTL_HOURS: positive.default(24),
   REDIS_TTL: positive.default(300),
   MEMORY_BUDGET_MB: integer(1, 65_536).default(32),
-  ADMIN_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,}$/, 'must have at least 8 characters: letters, digits and signs, no spaces')
+    .optional(),
   SESSION_SECRET: secrets.optional(),
   TELEGRAM_BOT_TOKEN: z
     .string()
@@ -128,6 +147,12 @@ const variables = {
     .regex(/^[\x21-\x7e]{1,500}$/, 'must be the Client Secret that BotFather shows under Web Login')
     .optional(),
   TELEGRAM_ISSUER: serverUrl.default(new URL('https://oauth.telegram.org')),
+  DATABASE_URL: postgresUrl.optional(),
+  SUPABASE_URL: webAddress.optional(),
+  SUPABASE_ANON_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,4000}$/, 'must be the anon (publishable) key that Supabase shows under API Keys')
+    .optional(),
   WEBHOOK_SECRETS: webhookSources.default(new Map()),
   WEBHOOK_CLOSED: names.default([]),
   WEBHOOK_TOLERANCE_SECONDS: integer(1, 3_600).default(300),
@@ -220,6 +245,11 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
       clientId: values.TELEGRAM_CLIENT_ID,
       clientSecret: values.TELEGRAM_CLIENT_SECRET,
     }),
+    /** Where reference data and records are; neither: SQLite in the data directory. */
+    database: Object.freeze({
+      postgres: values.DATABASE_URL,
+      supabase: supabaseOf(values),
+    }),
     webhooks: Object.freeze({
       sources: values.WEBHOOK_SECRETS,
       closed: values.WEBHOOK_CLOSED,
@@ -246,6 +276,16 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
 }
 
 export type Config = ReturnType<typeof readConfig>
+
+function supabaseOf({ SUPABASE_URL: url, SUPABASE_ANON_KEY: anonKey, ...values }: z.infer<typeof schema>) {
+  if ((url === undefined) !== (anonKey === undefined)) {
+    throw new InvalidEnvironment(['SUPABASE_URL and SUPABASE_ANON_KEY belong together: set both or neither'])
+  }
+  if (url && values.DATABASE_URL) {
+    throw new InvalidEnvironment(['DATABASE_URL and SUPABASE_URL are both set: reference data has one place'])
+  }
+  return url && anonKey ? Object.freeze({ url, anonKey }) : undefined
+}
 
 function targetFromParts(values: z.infer<typeof schema>): RedisTarget {
   return {

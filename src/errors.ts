@@ -138,6 +138,14 @@ export const sourceFailed = (options?: ErrorOptions) =>
     { 'Retry-After': '1' },
     options,
   )
+export const refreshFailed = (options?: ErrorOptions) =>
+  new AppError(
+    'source_failed',
+    503,
+    'The database of reference data cannot be read, the log says why; the last good copy is kept.',
+    { 'Retry-After': '5' },
+    options,
+  )
 export const pricesUnavailable = (retryAfterMs: number, options?: ErrorOptions) =>
   new AppError(
     'prices_unavailable',

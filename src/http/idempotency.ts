@@ -102,6 +102,16 @@ function decodeAnswer(bytes: Buffer): Answer {
 
 /** What was asked: the same key with anything else is a mistake of the caller. */
 function fingerprintOf({ method, originalUrl, body }: Request): string {
-  const bytes = Buffer.isBuffer(body) ? body : (JSON.stringify(body) ?? '')
+  const bytes = Buffer.isBuffer(body) ? body : textOf(body)
   return createHash('sha256').update(`${method} ${originalUrl}\n`).update(bytes).digest('hex')
+}
+
+function textOf(body: unknown): string {
+  try {
+    return JSON.stringify(body) ?? ''
+  } catch (error) {
+    // JSON is parsed at any depth, but written by recursion.
+    if (error instanceof RangeError) throw invalidInput('The body is nested too deeply.')
+    throw error
+  }
 }

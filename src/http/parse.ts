@@ -3,13 +3,15 @@ import type { IRouter, RequestHandler } from 'express'
 import type { z } from 'zod'
 import { invalidInput, methodNotAllowed, notJson } from '../errors.ts'
 
-/** The value as the schema makes it, or 400 with everything that is wrong with it. */
+const MOST_PROBLEMS = 10
+
+/** The value as the schema makes it, or 400 with what is wrong with it: the first ten things. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const problems = parsed.error.issues.map(({ path, message }) =>
-    [path.join('.'), message].filter(Boolean).join(': '),
-  )
+  const problems = parsed.error.issues
+    .slice(0, MOST_PROBLEMS)
+    .map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': '))
   throw invalidInput(problems.join('; '))
 }
 

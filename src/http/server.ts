@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import { onlyJson } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
+import { pathOf } from './request-target.ts'
 import { sameSite, securityHeaders } from './security.ts'
 import { createUpgrades, type UpgradeRoute } from './upgrades.ts'
 
@@ -57,6 +58,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
       latest.set(req.socket, res)
       if (stopping) res.setHeader('Connection', 'close')
+      const path = pathOf(req.url ?? '')
+      if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end() // as Node refuses what is no HTTP
+      req.url = path
       app(req, res)
     },
   )

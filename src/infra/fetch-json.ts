@@ -149,6 +149,6 @@ function asFailure(error: unknown, signal: AbortSignal): unknown {
   if (error instanceof FetchFailed) return error
   const code = codeOf(error)
   if (signal.aborted || TIMEOUTS.includes(code)) return new FetchFailed('timeout', { cause: error })
-  if (code.startsWith('HPE_')) return new FetchFailed('malformed', { cause: error })
+  if ((error as Error).name === 'HTTPParserError') return new FetchFailed('malformed', { cause: error })
   return code === '' || BUGS.includes(code) ? error : new FetchFailed('refused', { cause: error })
 }

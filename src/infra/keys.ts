@@ -36,14 +36,18 @@ export const keys = {
   queue: 'queue',
   /** State role: when the last requests under a policy were made, and by whom. */
   limit: (policy: string, who: string) => `limit:${policy}:${who}`,
+  /** State role: how often a server of others may be asked, as it has taught us. */
+  upstream: (name: string) => `upstream:${name}`,
   /** Channel layer, beside the state role's keys: epoch and offset of a channel. Braces keep a channel on one node of a cluster. */
   busHead: (channel: string) => `{${channel}}:head`,
   /** Channel layer: the last messages of a channel, a stream. */
   busLog: (channel: string) => `{${channel}}:log`,
+  /** Channel layer: ids of messages that may still arrive, and must not be taken again. */
+  busMerged: (channel: string) => `{${channel}}:merged`,
+  /** Channel layer: which of its lives Redis is in. */
+  busLife: 'life',
   /** Channel layer: who is in a channel. */
   busHere: (channel: string) => `{${channel}}:here`,
-  /** State role: how often a server of others may be asked, as it has taught us. */
-  upstream: (name: string) => `upstream:${name}`,
 } as const
 
 /** The kind of a key of the state role, by its first word (state-value.ts). What is not here is merged by its owner. */

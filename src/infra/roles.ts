@@ -4,7 +4,7 @@ import type { RedisTarget } from '../lib/redis-url.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import type { Bus } from './bus/bus.ts'
-import { openBus } from './bus/open-bus.ts'
+import { type BusParts, openBus } from './bus/open-bus.ts'
 import { type ClearNumbers, createClearNumbers } from './clear-numbers.ts'
 import type { DataLock } from './data-lock.ts'
 import { statePrefix } from './keys.ts'
@@ -23,7 +23,7 @@ export interface Roles {
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
-  /** Reads what is on disk and begins to look for Redis. `others` are kept beside the state, in Redis and on disk. */
+  /** Reads what is on disk and begins to look for Redis. `others` keep something of their own there and in Redis. */
   start(others?: readonly (StateGuest & OnDisk)[]): void
   close(): Promise<void>
 }
@@ -46,6 +46,7 @@ export interface RolesOptions {
   dataLock: DataLock
   log: Log
   stateParts?: StateParts
+  busParts?: BusParts
 }
 
 export function openRoles({
@@ -57,6 +58,7 @@ export function openRoles({
   dataLock,
   log,
   stateParts,
+  busParts,
 }: RolesOptions): Roles {
   const scope = createScope()
   const isRented = mode === 'external'
@@ -101,6 +103,7 @@ export function openRoles({
       prefix: `${prefix}bus:`,
       isRented,
       log,
+      ...(busParts && { parts: busParts }),
     }),
   )
 

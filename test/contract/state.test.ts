@@ -1,6 +1,6 @@
 // One suite for the state role, wherever its keys are: in Redis, or in memory while Redis is away or switched off.
 import { randomUUID } from 'node:crypto'
-import { kindOf } from '../../src/infra/keys.ts'
+import { keys, kindOf } from '../../src/infra/keys.ts'
 import type { Hit } from '../../src/infra/state/sliding-log.ts'
 import { pause } from '../../src/lib/time.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -211,11 +211,26 @@ test('every key of the state role has a kind', () => {
     'revoked:x',
     'webhook:a:b',
     'limit:a:b',
+    keys.job('a', 'b'),
+    keys.scheduled('a'),
+    `${keys.queue}:a:wait`,
     'generations',
     'epoch',
     'probe:x',
   ]
-  const kinds = ['record', 'members', 'mark', 'claim', 'log', undefined, undefined, undefined]
+  const kinds = [
+    'record',
+    'members',
+    'mark',
+    'claim',
+    'log',
+    'claim',
+    'mark',
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]
   expect(names.map(kindOf)).toEqual(kinds)
 })
 

@@ -23,7 +23,7 @@ gmx joe stargate-finance hashflow perpetual-protocol dodo venus benqi alpha-fina
 stepn gods-unchained illuvium star-atlas yield-guild-games alien-worlds myneighboralice big-time portal-2 pixels
 mog-coin popcat dogwifcoin book-of-meme brett turbo memecoin-2 baby-doge-coin cat-in-a-dogs-world dogelon-mars
 orbs syscoin vulcan-forged ergo verge komodo steem hive wax stratis
-safepal energy-web-token constellation-labs velas zencash nano beldex toncoin-bridge telcoin arkham
+safepal energy-web-token constellation-labs velas zencash nano beldex telcoin arkham
 ethereum-name-service manta-network dymension altlayer jito-governance-token wormhole tensor aevo-exchange metis-token aerodrome-finance
 coredaoorg mantra-dao virtual-protocol grass
 `

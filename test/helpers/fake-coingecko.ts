@@ -11,6 +11,22 @@ const HOUR = 60 * MINUTE
 const BIG_BYTES = 10 * 1024 * 1024
 const RATES: Readonly<Record<string, number>> = { usd: 1, eur: 0.85, rub: 81.5 }
 
+const SYMBOLS = [
+  'btc',
+  'eth',
+  'usdt',
+  'xrp',
+  'bnb',
+  'sol',
+  'usdc',
+  'doge',
+  'ada',
+  'steth',
+  'trx',
+  'wbtc',
+  'link',
+]
+
 /** A status, or: never answers, answers what is no JSON, what is no CoinGecko's JSON, nothing at all, 10 MB; hangs up. */
 export type FakeFault = number | 'hangs' | 'garbage' | 'wrong shape' | 'empty' | 'too large' | 'hangs up'
 
@@ -121,7 +137,7 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
       price * (1 + 0.06 * Math.sin((hours + place * 7) / 11) * Math.cos(hours / (5 + (place % 9))))
     return {
       id,
-      symbol: id.slice(0, 4),
+      symbol: SYMBOLS[place] ?? id.slice(0, 4),
       name: id.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase().replace('-', ' ')),
       image: `https://coin-images.coingecko.com/coins/images/${place + 1}/large/${id}.png`,
       current_price: price,

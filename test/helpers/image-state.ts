@@ -1,5 +1,5 @@
-// The state role in a running image: what a test puts there, does to it, and finds afterwards. No route writes sessions
-// yet, so they are written into redis-state as the app writes them, and the app is made to read all that is there.
+// The state role in a running image: what a test puts there, does to it, and finds afterwards. Where only their number
+// matters, sessions are written into redis-state as the app writes them, and the app is made to read all that is there.
 import { type Samovar, until } from './image.ts'
 
 const CLI = 'redis-cli -s /run/samovar/redis-state.sock'
@@ -51,6 +51,24 @@ export async function sessionsOf(samovar: Samovar) {
 }
 
 export const evaluate = (samovar: Samovar, lua: string) => samovar.exec(`${CLI} EVAL "${lua}" 0`)
+
+/** So that what was written is in the base of the append-only file. */
+export async function rewrite(samovar: Samovar): Promise<void> {
+  const rewrites = () => samovar.exec(`${CLI} INFO persistence | grep ^aof_rewrites:`)
+  const before = await rewrites()
+  await samovar.exec(`${CLI} BGREWRITEAOF`)
+  await until('the append-only file is rewritten', 10_000, async () => {
+    const isOver = (await samovar.exec(`${CLI} INFO persistence`)).includes('aof_rewrite_in_progress:0')
+    return isOver && (await rewrites()) !== before
+  })
+}
+
+/** Overwrites some bytes in the middle of a file of redis-state's append-only directory. */
+export const damage = (samovar: Samovar, file: 'base.rdb' | 'incr.aof') =>
+  samovar.exec(
+    `f=$(ls /data/state/appendonlydir/*.${file}) &&
+     dd if=/dev/urandom of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) count=200 conv=notrunc`,
+  )
 
 /** The clears that redis-state counts in the last minute or so. */
 export const clearsCounted = async (samovar: Samovar) => Number(await samovar.exec(`${CLI} ZCARD ${CLEARS}`))

@@ -52,6 +52,9 @@ class ImageContainer extends GenericContainer {
   }
 }
 
+// An address that nobody has: that of a container which has ended may be somebody else's by now.
+const NOWHERE = 'http://ended.invalid'
+
 const closers: (() => Promise<unknown>)[] = []
 
 /** Runs the round again and again until stopped, at the latest by removeAll. Resolves when the last round has ended. */
@@ -167,7 +170,13 @@ export async function boot(options: Options = {}) {
     async stop(graceS = 10) {
       const began = performance.now()
       await raw.stop({ t: graceS })
+      origin = NOWHERE
       return { code: await exitCode(1000), tookMs: performance.now() - began }
+    },
+    /** Without a warning to anybody inside. */
+    async kill() {
+      await raw.kill()
+      origin = NOWHERE
     },
     async start() {
       startedAtMs = Date.now()

@@ -1,7 +1,16 @@
 // A real PostgreSQL that belongs to the test: it can be stopped, frozen, and started again on the same port and files.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -17,6 +26,9 @@ export interface TestPostgres {
   createDatabase(): Promise<string>
   /** Statements as psql would send them; the rows of the last one. */
   query(database: string, statements: string): Promise<Record<string, unknown>[]>
+  /** Restarts it with TLS, by a certificate that nobody else has signed. */
+  speakTls(): Promise<void>
+  /** Nothing happens when it runs. */
   start(): Promise<void>
   /** As an administrator stops it: transactions under way are rolled back, connections closed. */
   stop(): Promise<void>
@@ -35,9 +47,12 @@ function owner(): { uid?: number; gid?: number } {
 
 function programs(): string {
   const versions = '/usr/lib/postgresql'
-  const newest = existsSync(versions) && readdirSync(versions).sort((a, b) => Number(b) - Number(a))[0]
-  if (!newest) throw new Error('no PostgreSQL below /usr/lib/postgresql: install the package postgresql')
-  return join(versions, newest, 'bin')
+  const bins = (existsSync(versions) ? readdirSync(versions) : [])
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(versions, version, 'bin'))
+  const newest = bins.find((bin) => existsSync(join(bin, 'initdb')))
+  if (!newest) throw new Error(`no PostgreSQL below ${versions}: install the package postgresql`)
+  return newest
 }
 
 export async function startPostgres(): Promise<TestPostgres> {
@@ -71,7 +86,10 @@ export async function startPostgres(): Promise<TestPostgres> {
     }
   }
 
+  const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null
+
   async function start(): Promise<void> {
+    if (isRunning()) return
     const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${dir}`]
     const words = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
     child = spawn(join(bin, 'postgres'), words, { ...as, cwd: dir, stdio: 'ignore' })
@@ -80,7 +98,7 @@ export async function startPostgres(): Promise<TestPostgres> {
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     thaw()
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (!child || !isRunning()) return
     const gone = once(child, 'exit')
     child.kill(signal)
     await gone
@@ -107,6 +125,15 @@ export async function startPostgres(): Promise<TestPostgres> {
       return name
     },
     query,
+    async speakTls() {
+      const [key, certificate] = [join(data, 'server.key'), join(data, 'server.crt')]
+      const words = ['req', '-new', '-x509', '-days', '2', '-nodes', '-subj', '/CN=localhost']
+      execFileSync('openssl', [...words, '-out', certificate, '-keyout', key], { ...as, stdio: 'ignore' })
+      chmodSync(key, 0o600)
+      await query('postgres', 'ALTER SYSTEM SET ssl = on')
+      await end('SIGINT')
+      await start()
+    },
     start,
     stop: () => end('SIGINT'),
     freeze,

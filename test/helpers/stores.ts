@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { BusParts } from '../../src/infra/bus/open-bus.ts'
 import { createCache } from '../../src/infra/cache.ts'
 import { createDataLock } from '../../src/infra/data-lock.ts'
-import { openRoles } from '../../src/infra/roles.ts'
+import { openRoles, type Roles } from '../../src/infra/roles.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
+import type { Log } from '../../src/log.ts'
 import { eventually } from './eventually.ts'
 import { recordLog } from './log.ts'
 
@@ -19,6 +21,9 @@ export interface TestProcessOptions {
   workers?: number
   /** Kept when given, else made and removed. */
   dataDir?: string
+  busParts?: BusParts
+  /** What is kept beside the state. */
+  beside?: (roles: Roles, log: Log) => Parameters<Roles['start']>[0]
 }
 
 export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: TestProcessOptions) {
@@ -40,10 +45,11 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     dataLock: createDataLock(undefined),
     log,
+    ...(rest.busParts && { busParts: rest.busParts }),
   })
   const { cache: cacheRole, state: stateRole, clears } = roles
   const cache = createCache({ store: cacheRole.store, clears, enabled: true, defaultFreshMs: 60_000, log })
-  roles.start()
+  roles.start(rest.beside?.(roles, log))
   const statuses = () => [cacheRole.status().status, stateRole.status().status]
   return {
     cache,

@@ -8,12 +8,13 @@ export interface Visitor {
   readonly setCookies: ReadonlyMap<string, string>
   get(path: string, headers?: Record<string, string>): Promise<Response>
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+  delete(path: string): Promise<Response>
   /** Whoever the app says is asking. */
   userId(): Promise<string | undefined>
 }
 
 /** With `https` as a proxy in front of the app would have it; from an address of its own, as visitors come. */
-export function visit(app: TestApp, { https = false } = {}): Visitor {
+export function visit(app: Pick<TestApp, 'get'>, { https = false } = {}): Visitor {
   const address = `198.51.${randomInt(256)}.${randomInt(256)}`
   const cookies = new Map<string, string>()
   const setCookies = new Map<string, string>()
@@ -48,6 +49,7 @@ export function visit(app: TestApp, { https = false } = {}): Visitor {
         ...(body !== undefined && { body: JSON.stringify(body) }),
         headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
       }),
+    delete: (path) => send(path, { method: 'DELETE', headers: {} }),
     async userId() {
       const response = await send('/api/me', { headers: {} })
       return response.ok ? ((await response.json()) as { user: { id: string } }).user.id : undefined

@@ -7,11 +7,13 @@ import {
   cached,
   clear,
   clearsCounted,
+  damage,
   evaluate,
   onDisk,
   outages,
   plantSessions,
   recovered,
+  rewrite,
   sessionsOf,
   signalBoth,
   takeServersAway,
@@ -161,8 +163,8 @@ test('the app is killed in the merge: the next one ends it, and nothing is missi
 
 // What is overwritten, and what run-redis says of it. A damaged increment is cut off; a damaged base cannot be.
 test.each([
-  ['incr.aof', /redis-state: ALERT .* cut to its sound part/],
-  ['base.rdb', /redis-state: ALERT .* damaged beyond repair .* set aside in \/data\/quarantine\//],
+  ['incr.aof' as const, /redis-state: ALERT .* cut to its sound part/],
+  ['base.rdb' as const, /redis-state: ALERT .* damaged beyond repair .* set aside in \/data\/quarantine\//],
 ])(
   'a damaged append-only file (%s), also met by a new start of the container: no session is missing',
   async (file, words) => {
@@ -170,11 +172,8 @@ test.each([
     await plantSessions(samovar, 1000)
     if (file === 'base.rdb') await rewrite(samovar)
     const before = await sessionsOf(samovar)
-    await samovar.exec(
-      `f=$(ls /data/state/appendonlydir/*.${file}) &&
-     dd if=/dev/urandom of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) count=200 conv=notrunc`,
-    )
-    await samovar.raw.kill()
+    await damage(samovar, file)
+    await samovar.kill()
     await samovar.start()
     await recovered(samovar, 30_000)
     expect(await samovar.text()).toMatch(words)
@@ -249,11 +248,3 @@ test('the volume is full: served from memory; with space again all is in Redis, 
   expect(pendingWrites).toBeGreaterThan(0)
   expect((await onDisk(samovar)).journal).toBe(pendingWrites)
 }, 90_000)
-
-/** So that what was written is in the base of the append-only file. */
-async function rewrite(samovar: Samovar): Promise<void> {
-  const cli = 'redis-cli -s /run/samovar/redis-state.sock'
-  await samovar.exec(
-    `${cli} BGREWRITEAOF; sleep 0.5; until ${cli} INFO persistence | grep -q rewrite_in_progress:0; do sleep 0.1; done`,
-  )
-}

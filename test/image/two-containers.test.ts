@@ -67,7 +67,7 @@ test('the holder hands over within 10 s and nothing that redis-state acknowledge
 test('a newcomer whose holder is killed has the data at once', async () => {
   const volume = await createVolume()
   const old = await bootReady({ volume })
-  await old.raw.kill()
+  await old.kill()
   const young = await bootReady({ volume })
   expect(await word(young)).toBe('held')
 }, 60_000)

@@ -125,6 +125,32 @@ test('a stale value is answered while the source fails', async () => {
   expect(source.asked).toBe(2) // the failure is remembered for a second
 })
 
+test('a value that is too old to be given unwaited is for failures only', async () => {
+  const [key, source] = [newKey(), createSource(50)]
+  const brief = { ...policy, freshMs: 20, unwaitedMs: 0 }
+  await one.cache.getOrLoad(key, brief, source.load)
+  await pause(40)
+  source.value = 'second'
+  const waited = await one.cache.getOrLoad(key, brief, source.load)
+  expect([waited.outcome, waited.value]).toEqual(['miss', 'second'])
+  await pause(40)
+  source.fails = true
+  const old = await one.cache.getOrLoad(key, brief, source.load)
+  expect([old.outcome, old.value]).toEqual(['stale', 'second'])
+})
+
+test('how long a value is fresh may depend on it', async () => {
+  const source = createSource()
+  const byValue = { ...policy, freshMs: (value: string) => (value === 'first' ? 60_000 : 0) }
+  const key = newKey()
+  await one.cache.getOrLoad(key, byValue, source.load)
+  expect((await one.cache.getOrLoad(key, byValue, source.load)).outcome).toBe('hit')
+  const other = newKey()
+  source.value = 'second'
+  await one.cache.getOrLoad(other, byValue, source.load)
+  expect((await one.cache.getOrLoad(other, byValue, source.load)).outcome).toBe('stale')
+})
+
 test('"there is none" is remembered, for its own time', async () => {
   const [key, source] = [newKey(), createSource()]
   source.value = undefined

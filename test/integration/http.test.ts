@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { startApp, type TestApp } from '../helpers/app.ts'
+import { sendRaw } from '../helpers/raw-request.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
 let redis: TestRedis
@@ -127,6 +128,22 @@ describe('bad input is answered 4xx, and nothing else happens', () => {
     expect([response.status, problem]).toEqual([status, expect.objectContaining({ status, code })])
     expect(problem.requestId).toBe(response.headers.get('x-request-id'))
     expect((await app.get('/api/countries')).headers.get('cache-status')).toContain('hit')
+  })
+
+  // As proxies may send it, and fetch does not.
+  test.each([
+    ['http://samovar.example/livez', 200],
+    ['http://samovar.example:99999/livez', 400],
+    ['http://256.256.256.256/api/auth/telegram?id=1', 400],
+    ['http://[/api/countries', 400],
+    ['http://[::1/api/countries', 400],
+  ])('a whole URL as the target: %s', async (target, status) => {
+    const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: samovar.example\r\nConnection: close\r\n\r\n`)
+    const answer = await sendRaw(Number(new URL(app.url).port), { bytes, isCut: false })
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      status,
+      status === 200 ? 'application/json; charset=utf-8' : undefined,
+    ])
   })
 
   test('405 says what is allowed', async () => {

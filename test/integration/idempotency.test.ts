@@ -129,6 +129,12 @@ test.each([undefined, '', 'a b', 'clé', 'a'.repeat(256)])('the key %j is refuse
   expect([response.status, await codeOf(response), runs]).toEqual([400, 'invalid_input', 0])
 })
 
+test('a body nested deeper than it can be written again is refused', async () => {
+  const body = '['.repeat(45_000) + ']'.repeat(45_000)
+  const response = await post({ key: randomUUID(), body })
+  expect([response.status, await codeOf(response), runs]).toEqual([400, 'invalid_input', 0])
+})
+
 test('a refusal is kept, a failure is not', async () => {
   const [refused, failed] = [randomUUID(), randomUUID()]
   route = async () => {

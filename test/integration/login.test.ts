@@ -217,6 +217,11 @@ describe('refused with one code, whatever the reason', () => {
     await expectRefused(await visit(app).get(`/api/auth/telegram?${query}`))
   })
 
+  test('a widget login with a field that parsers like to lose', async () => {
+    const body = JSON.stringify(await widget()).replace('{', '{"__proto__":"x",')
+    await expectRefused(await visit(app).post('/api/auth/telegram', JSON.parse(body)))
+  })
+
   test.each<BadToken>(['wrong nonce', 'wrong audience', 'expired', 'forged'])(
     'an ID token that is bad (%s)',
     async (bad) => {

@@ -68,6 +68,40 @@ describe('which Redis', () => {
   })
 })
 
+describe('CoinGecko', () => {
+  test('the public API unless said otherwise, and the other address for pro keys', () => {
+    expect(readConfig({}, false).coinGecko).toEqual({
+      url: 'https://api.coingecko.com/api/v3',
+      apiKey: undefined,
+      plan: 'demo',
+      callsPerMinute: 10,
+      ttlMs: 60_000,
+    })
+    const pro = { COINGECKO_API_KEY: 'CG-x', COINGECKO_PLAN: 'pro' }
+    expect(readConfig(pro, false).coinGecko.url).toBe('https://pro-api.coingecko.com/api/v3')
+    const own = { COINGECKO_URL: 'https://prices.example/api/' }
+    expect(readConfig({ ...pro, ...own }, false).coinGecko.url).toBe('https://prices.example/api')
+  })
+
+  test.each([
+    [{ COINGECKO_PLAN: 'pro' }, 'COINGECKO_PLAN can only be pro with a key in COINGECKO_API_KEY'],
+    [{ COINGECKO_PLAN: 'free' }, 'COINGECKO_PLAN must be demo or pro'],
+    [
+      { COINGECKO_URL: 'http://prices.example' },
+      'COINGECKO_URL must be https://, or http:// on this machine',
+    ],
+    [{ COINGECKO_URL: 'https://prices.example/?a=b' }, 'COINGECKO_URL must have no ? and no #'],
+    [
+      { COINGECKO_API_KEY: 'with space' },
+      'COINGECKO_API_KEY must be the key that CoinGecko shows, such as CG-…',
+    ],
+    [{ COINGECKO_CALLS_PER_MINUTE: '0' }, 'COINGECKO_CALLS_PER_MINUTE must be from 1 to 1000'],
+    [{ COINGECKO_TTL: '0' }, 'COINGECKO_TTL must be more than 0'],
+  ])('%j is refused', (env, problem) => {
+    expect(problemsOf(env)).toEqual([problem])
+  })
+})
+
 test('every problem is named at once, without the value: it may be a secret', () => {
   const problems = problemsOf({
     PORT: '80a',
@@ -118,6 +152,15 @@ test('a near-miss of one of our names is a warning, other names are none of our 
     'admin_token is not a variable of Samovar; did you mean ADMIN_TOKEN?',
   ])
 })
+
+test.each(['short', 'with a space in it', 'пароль-администратора'])(
+  'the admin token %s is refused: nobody could send it',
+  (token) => {
+    expect(problemsOf({ ADMIN_TOKEN: token })).toEqual([
+      expect.stringMatching(/^ADMIN_TOKEN must have at least 8 characters/),
+    ])
+  },
+)
 
 describe('the secrets of sessions', () => {
   test('none, one, or several of which the first signs', () => {
@@ -225,5 +268,72 @@ describe('webhook sources', () => {
     expect(readConfig(env, false).warnings).toEqual([
       'without Redis (REDIS_URL=off) the sources in WEBHOOK_CLOSED accept nothing',
     ])
+  })
+})
+
+describe('databases', () => {
+  const databaseOf = (env: Record<string, string>) => readConfig(env, false).database
+
+  test('none is SQLite; a URL of PostgreSQL; or Supabase', () => {
+    expect(databaseOf({})).toEqual({ postgres: undefined, supabase: undefined })
+    expect(
+      databaseOf({ DATABASE_URL: 'postgresql://us%65r:p%40ss@db.example:6543/app?sslmode=require' }),
+    ).toEqual({
+      postgres: {
+        host: 'db.example',
+        port: 6543,
+        user: 'user',
+        password: 'p@ss',
+        database: 'app',
+        tls: 'encrypted',
+      },
+      supabase: undefined,
+    })
+    const supabase = { SUPABASE_URL: 'https://abc.supabase.co', SUPABASE_ANON_KEY: 'sb_publishable_x' }
+    expect(databaseOf(supabase).supabase).toEqual({
+      url: new URL('https://abc.supabase.co'),
+      anonKey: 'sb_publishable_x',
+    })
+  })
+
+  test.each([
+    ['', 'off'],
+    ['?sslmode=disable', 'off'],
+    ['?sslmode=verify-ca', 'verified-authority'],
+    ['?sslmode=verify-full&application_name=x', 'verified'],
+  ])('%s: TLS is %s', (query, tls) => {
+    const { postgres } = databaseOf({ DATABASE_URL: `postgres://u@[::1]/app${query}` })
+    expect(postgres).toEqual({ host: '::1', port: 5432, user: 'u', database: 'app', tls })
+  })
+
+  test.each<[Record<string, string>, string]>([
+    [{ DATABASE_URL: 'mysql://u:sentinel@h/app' }, 'DATABASE_URL must look like postgres://'],
+    [{ DATABASE_URL: 'postgres://u:sentinel@h' }, 'DATABASE_URL must look like postgres://'],
+    [{ DATABASE_URL: 'postgres://h/app' }, 'DATABASE_URL must look like postgres://'],
+    [
+      { DATABASE_URL: 'postgres://u:sentinel%@h/app' },
+      'DATABASE_URL has a user, password or database with a stray %',
+    ],
+    [
+      { DATABASE_URL: 'postgres://u:sentinel@h/app?sslmode=prefer' },
+      'DATABASE_URL has an sslmode that is not one of',
+    ],
+    [{ SUPABASE_URL: 'abc.supabase.co', SUPABASE_ANON_KEY: 'sentinel' }, 'SUPABASE_URL must be a URL'],
+    [{ SUPABASE_URL: 'https://u:sentinel@h' }, 'SUPABASE_URL must look like'],
+    [{ SUPABASE_ANON_KEY: 'sentinel with spaces' }, 'SUPABASE_ANON_KEY must be the anon'],
+    [{ SUPABASE_URL: 'https://abc.supabase.co' }, 'SUPABASE_URL and SUPABASE_ANON_KEY belong together'],
+    [{ SUPABASE_ANON_KEY: 'sentinel' }, 'SUPABASE_URL and SUPABASE_ANON_KEY belong together'],
+    [
+      {
+        SUPABASE_URL: 'https://h',
+        SUPABASE_ANON_KEY: 'sentinel',
+        DATABASE_URL: 'postgres://u:sentinel@h/app',
+      },
+      'DATABASE_URL and SUPABASE_URL are both set',
+    ],
+  ])('%j is one problem, which repeats no secret', (env, sentence) => {
+    const problems = problemsOf(env)
+    expect(problems).toEqual([expect.stringContaining(sentence)])
+    expect(problems.join()).not.toContain('sentinel')
   })
 })

@@ -1,3 +1,6 @@
+import { z } from 'zod'
+import { parse } from '../../src/http/parse.ts'
+import { pathOf } from '../../src/http/request-target.ts'
 import { hasToken } from '../../src/http/security.ts'
 import { combineStatus } from '../../src/infra/status.ts'
 import type { Status } from '../../src/infra/store/failover.ts'
@@ -18,6 +21,35 @@ describe('the admin token', () => {
   ])('%s → %s', (authorization, expected) => {
     expect(hasToken(authorization, 'right-token')).toBe(expected)
   })
+})
+
+test.each([
+  ['/a?b#c', '/a?b#c'],
+  ['//host/a', '//host/a'],
+  ['*', '*'],
+  ['http://host:81/a/b?c=%20', '/a/b?c=%20'],
+  ['https://host', '/'],
+  ['http://host:99999/a', undefined],
+  ['http://[/a', undefined],
+  ['mailto:a', undefined],
+  ['a', undefined],
+  ['', undefined],
+])('the path of the target %s is %s', (target, path) => {
+  expect(pathOf(target)).toBe(path)
+})
+
+test('what is wrong with an input is told, but no more of it than somebody reads', () => {
+  const schema = z.record(z.string(), z.string())
+  const detail = (count: number) => {
+    try {
+      parse(schema, Object.fromEntries(Array.from({ length: count }, (_, i) => [`field${i}`, 1])))
+      return ''
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  expect(detail(2)).toMatch(/^field0: .*; field1: /)
+  expect(detail(10_000).match(/field\d+/g)).toHaveLength(10)
 })
 
 describe('one status of two roles', () => {

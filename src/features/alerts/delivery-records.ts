@@ -50,7 +50,7 @@ export interface DeliveryRecords {
   end(claimed: ClaimedDelivery, outcome: string, options: { blocks: boolean }): Promise<void>
   putOff(claimed: ClaimedDelivery, untilMs: number): Promise<void>
   /** The user's last 50 crossings, newest first, with what has become of their deliveries. */
-  lastOf(userId: string): Promise<unknown[]>
+  lastOf(userId: string): Promise<Shown[]>
   /** Ends what is too old to be told, and forgets what is too old to be shown. */
   tidy(): Promise<void>
 }
@@ -126,7 +126,7 @@ export function createDeliveryRecords({
       ]),
 
     async lastOf(userId) {
-      const query = `SELECT c.id, c.language, c.payload, d.way, d.outcome FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
+      const query = `SELECT c.language, c.payload, d.way, d.outcome FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
         WHERE c.id IN (SELECT id FROM alert_crossings WHERE user_id = ? ORDER BY decided_at DESC, id LIMIT ${SHOWN_CROSSINGS})
         ORDER BY c.decided_at DESC, c.id, d.way`
       return asShown(await records.all(query, userId))
@@ -167,15 +167,24 @@ function asClaimed(row: Row, names: Pick<ClaimedDelivery, 'crossingId' | 'way' |
   }
 }
 
+interface Shown extends Crossing {
+  readonly text: string
+  /** Of each way what has become of it: an outcome, or `waiting`. */
+  readonly deliveries: Record<string, SqlValue>
+}
+
 /** One of each crossing, from rows of one for each of its deliveries. */
-function asShown(rows: readonly Row[]): unknown[] {
-  const shown = new Map<SqlValue | undefined, object & { deliveries: Record<string, SqlValue> }>()
-  for (const { id, language, payload, way, outcome } of rows) {
+function asShown(rows: readonly Row[]): Shown[] {
+  const shown = new Map<string, Shown>()
+  for (const { language, payload, way, outcome } of rows) {
     const told = JSON.parse(String(payload)) as Crossing
-    const text = messageText(told, language as Language)
-    const crossing = shown.get(id) ?? { ...told, text, deliveries: {} }
-    shown.set(id, crossing)
-    if (way) crossing.deliveries[String(way)] = outcome ?? 'waiting'
+    const one = shown.get(told.id) ?? {
+      ...told,
+      text: messageText(told, language as Language),
+      deliveries: {},
+    }
+    shown.set(told.id, one)
+    if (way) one.deliveries[String(way)] = outcome ?? 'waiting'
   }
   return [...shown.values()]
 }

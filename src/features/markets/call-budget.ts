@@ -33,9 +33,12 @@ export interface BudgetReport {
   readonly lastError: string | null
 }
 
+/** `more`: whatever is no price, and has to leave some calls to prices. */
+export type Purpose = 'prices' | 'more'
+
 export interface CallBudget {
   /** Makes the call, or rejects with `prices_unavailable`: when it may not be made, and when it fails. */
-  spend<T>(purpose: 'prices' | 'more', call: () => Promise<T>): Promise<T>
+  spend<T>(purpose: Purpose, call: () => Promise<T>): Promise<T>
   /** Whether less than half of the budget was left after the last call. */
   isShort(): boolean
   report(): Promise<BudgetReport>
@@ -82,7 +85,7 @@ export function createCallBudget({
     }
   }
 
-  async function take(purpose: 'prices' | 'more', limit: number): Promise<void> {
+  async function take(purpose: Purpose, limit: number): Promise<void> {
     const all = { policy: { name: NAME, limit, windowMs: MINUTE }, who: 'all' }
     const share = Math.max(1, Math.floor(limit * (1 - KEPT_FOR_PRICES)))
     const some = { policy: { name: `${NAME}-more`, limit: share, windowMs: MINUTE }, who: 'all' }

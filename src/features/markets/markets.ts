@@ -1,11 +1,12 @@
 // Coins and their prices through the cache: fresh for a minute, then old ones at once while new ones are fetched, and
 // for a day when CoinGecko does not answer. A coin is one entry whoever asks for it, alone or in a list.
 import { z } from 'zod'
-import { AppError, pricesUnavailable } from '../../errors.ts'
+import { AppError } from '../../errors.ts'
 import type { Cache } from '../../infra/cache.ts'
 import type { Cached, CachePolicy } from '../../infra/cached.ts'
+import { FetchFailed } from '../../infra/fetch-json.ts'
 import { DAY, HOUR, MINUTE, type Now, type StartTimer, startTimer } from '../../lib/time.ts'
-import type { BudgetReport, CallBudget } from './call-budget.ts'
+import type { BudgetReport, CallBudget, Purpose } from './call-budget.ts'
 import {
   type Coin,
   type Currency,
@@ -77,21 +78,31 @@ export function createMarkets(parts: MarketsParts): Markets {
     Currency,
     ReturnType<typeof createPriceBatch>
   >
-  const begun = new Set<Currency>()
+  const begun = new Map<Currency, Promise<unknown>>()
   let answered = 0
 
   function createBatch(vs: Currency) {
-    const ask = (ids: readonly string[]) => budget.spend('prices', () => coinGecko.coins(vs, ids))
+    const ask = (ids: readonly string[], isAnyKnown: boolean) =>
+      call(() => coinGecko.coins(vs, ids), isAnyKnown)
     return createPriceBatch({ ask, isShort: budget.isShort, freshMs, now, startTimer: timer })
+  }
+
+  /** Coins by one call of the budget. None where there must be some is a failure: believed, it would make prices 404. */
+  function call(ask: () => Promise<Coin[]>, mustFind: boolean, purpose: Purpose = 'prices'): Promise<Coin[]> {
+    return budget.spend(purpose, async () => {
+      const coins = await ask()
+      if (mustFind && coins.length === 0) throw new FetchFailed('malformed')
+      return coins
+    })
   }
 
   /** Ids in the order of market capitalisation; the coins that came with them are kept for who asks next. */
   async function order(vs: Currency, page: number): Promise<readonly string[]> {
+    const isFirst = page === FIRST_PAGE
     const { value = [] } = await cache.getOrLoad(`coins:largest:${vs}:${page}`, orderPolicy, async () => {
-      const purpose = page === FIRST_PAGE ? 'prices' : 'more'
-      const coins = await budget.spend(purpose, () => coinGecko.largest(vs, page))
-      if (page === FIRST_PAGE && coins.length === 0) throw pricesUnavailable(freshMs)
+      const coins = await call(() => coinGecko.largest(vs, page), isFirst, isFirst ? 'prices' : 'more')
       batches[vs].learn(coins)
+      if (isFirst) begun.set(vs, Promise.resolve())
       return coins.map(({ id }) => id)
     })
     return value
@@ -99,11 +110,12 @@ export function createMarkets(parts: MarketsParts): Markets {
 
   // From cold, one call brings the coins that most readers ask for; only the others are asked for by name.
   async function begin(vs: Currency): Promise<void> {
-    if (begun.has(vs)) return
+    const beginning = begun.get(vs) ?? order(vs, FIRST_PAGE)
+    begun.set(vs, beginning)
     try {
-      await order(vs, FIRST_PAGE)
-      begun.add(vs)
+      await beginning
     } catch (error) {
+      if (begun.get(vs) === beginning) begun.delete(vs)
       if (!(error instanceof AppError)) throw error
     }
   }

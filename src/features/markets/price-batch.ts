@@ -1,6 +1,5 @@
 // Coins in one currency, many to a call: ids asked for within a moment travel together, one call at a time, and what
 // room is left in it is filled with other coins that are in use, so that all are renewed by one call and not one by one.
-import { pricesUnavailable } from '../../errors.ts'
 import type { Now, StartTimer } from '../../lib/time.ts'
 import type { Coin } from './coin.ts'
 import { COINS_A_CALL } from './coingecko.ts'
@@ -18,8 +17,8 @@ export interface PriceBatch {
 }
 
 export interface PriceBatchParts {
-  /** Asks for these ids in one call. */
-  ask(ids: readonly string[]): Promise<Coin[]>
+  /** Asks for these ids in one call; `isAnyKnown` when one of them existed before. */
+  ask(ids: readonly string[], isAnyKnown: boolean): Promise<Coin[]>
   isShort(): boolean
   freshMs: number
   now: Now
@@ -80,9 +79,10 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
       waiting.delete(id)
     }
     try {
-      const coins = await ask(ids)
-      // All of them gone at once is CoinGecko's failure: believed, it would make the old prices 404.
-      if (coins.length === 0 && ids.some((id) => known.has(id))) throw pricesUnavailable(freshMs)
+      const coins = await ask(
+        ids,
+        ids.some((id) => known.has(id)),
+      )
       const found = new Map(coins.map((coin) => [coin.id, coin]))
       learn(coins)
       for (const [id, one] of batch) {
@@ -97,8 +97,10 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
 
   /** What fits into one call: coins known to exist, then those that may, then known ones that nobody waits for. */
   function fill(wanted: readonly string[]): string[] {
-    const sinceMs = now() - 2 * freshMs
-    const inUse = [...known].filter(([, { wantedAtMs }]) => wantedAtMs > sinceMs).map(([id]) => id)
+    const nowMs = now()
+    const inUse = [...known].flatMap(([id, { wantedAtMs, atMs }]) =>
+      wantedAtMs > nowMs - 2 * freshMs && atMs < nowMs - freshMs / 10 ? id : [],
+    )
     const inOrder = new Set([
       ...wanted.filter((id) => known.has(id)),
       ...wanted.filter((id) => !known.has(id)),

@@ -14,9 +14,9 @@ const en = {
   columns: { rank: '#', coin: 'Coin', price: 'Price', day: '24 h', week: '7 days', cap: 'Market cap' },
   noPrice: 'no price',
   weekChart: 'Price over seven days:',
-  stale: 'Some prices are outdated: CoinGecko has not answered yet. The oldest is of',
-  outdated: 'outdated, of',
-  asOf: 'Prices of',
+  stale: 'Some prices are outdated: CoinGecko has not answered yet. The oldest one is from',
+  outdated: 'outdated, from',
+  asOf: 'Prices from',
   unavailable:
     'There are no prices at the moment: CoinGecko does not answer, and nothing is cached. Please try again in a minute.',
   previous: 'Previous',

@@ -1,9 +1,11 @@
-// The table of countries: how it is made from `countries-list`, and how a row becomes a Country.
-import { countries } from 'countries-list'
-import type { Row, Sql } from '../../infra/sql/sql.ts'
+// The table of countries: how it is made from `countries-list`, and how its rows become countries.
+import { countries as listed } from 'countries-list'
+import type { Row } from '../../infra/sql/sql.ts'
 import type { Country, Language } from './country.ts'
 
-const COLUMNS = [
+export const TABLE = 'countries'
+/** The first one names the row. */
+export const COLUMNS = [
   'code',
   'name_en',
   'name_ru',
@@ -13,50 +15,104 @@ const COLUMNS = [
   'currencies',
   'languages',
   'phones',
-]
+] as const
 
-/** Fills an empty database. The package has no Russian names: those are the CLDR's, which Node carries. */
-export function fillCountries(run: (statement: string, ...parameters: string[]) => void): void {
-  run(`CREATE TABLE countries (
+/** The countries that come with the image. The package has no Russian names: those are the CLDR's, which Node carries. */
+export function imageRows(): Row[] {
+  const russian = new Intl.DisplayNames('ru', { type: 'region' })
+  return Object.entries(listed).map(
+    ([code, { name, native, continent, capital, currency, languages, phone }]) => ({
+      code,
+      name_en: name,
+      name_ru: russian.of(code) ?? name,
+      native,
+      continent,
+      capital,
+      currencies: JSON.stringify(currency),
+      languages: JSON.stringify(languages),
+      phones: JSON.stringify(phone.map(String)),
+    }),
+  )
+}
+
+/** Fills an empty SQLite database. */
+export function fillCountries(run: (statement: string, ...parameters: Row[string][]) => void): void {
+  run(`CREATE TABLE ${TABLE} (
     code TEXT PRIMARY KEY, name_en TEXT NOT NULL, name_ru TEXT NOT NULL, native TEXT NOT NULL, continent TEXT NOT NULL,
     capital TEXT NOT NULL, currencies TEXT NOT NULL, languages TEXT NOT NULL, phones TEXT NOT NULL
   ) STRICT`)
-  const russian = new Intl.DisplayNames('ru', { type: 'region' })
-  const insert = `INSERT INTO countries (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})`
-  for (const [code, { name, native, continent, capital, currency, languages, phone }] of Object.entries(
-    countries,
-  )) {
-    const lists = [currency, languages, phone.map(String)].map((list) => JSON.stringify(list))
-    run(insert, code, name, russian.of(code) ?? name, native, continent, capital, ...lists)
+  const insert = `INSERT INTO ${TABLE} (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})`
+  for (const row of imageRows()) run(insert, ...COLUMNS.map((column) => row[column] ?? null))
+}
+
+export type CountryRow = Omit<Country, 'name' | 'names'> & {
+  readonly name_en: string
+  readonly name_ru: string
+}
+
+/** The rows as countries. Throws a sentence that says what is wrong with the table. */
+export function parseCountries(rows: readonly Row[]): CountryRow[] {
+  // Supabase says nothing else about a table that its policies let nobody read.
+  if (rows.length === 0) throw new Error(`the table ${TABLE} has no rows that this user may read`)
+  return rows.map(parseRow)
+}
+
+// By hand: this is all that a miss of the cache costs, and a schema would make it ten times as much.
+function parseRow(row: Row): CountryRow {
+  const refuse = (column: string, message: string): never => {
+    throw new Error(`the table ${TABLE}, row ${row.code}, column ${column}: ${message}`)
   }
-}
-
-/** All countries, sorted by their name in the language. */
-export async function listCountries(sql: Sql, language: Language): Promise<Country[]> {
-  const rows = await sql.all(`SELECT ${COLUMNS.join(', ')} FROM countries`)
-  const { compare } = new Intl.Collator(language)
-  return rows.map((row) => asCountry(row, language)).sort((a, b) => compare(a.name, b.name))
-}
-
-/** The country of that code, which is upper case; undefined when there is none. */
-export async function findCountry(sql: Sql, code: string, language: Language): Promise<Country | undefined> {
-  const [row] = await sql.all(`SELECT ${COLUMNS.join(', ')} FROM countries WHERE code = ?`, code)
-  return row && asCountry(row, language)
-}
-
-function asCountry(row: Row, language: Language): Country {
-  const text = (column: string) => String(row[column])
-  const list = (column: string) => JSON.parse(text(column)) as string[]
-  const names = { en: text('name_en'), ru: text('name_ru') }
+  function text(column: (typeof COLUMNS)[number]): string {
+    const value = row[column]
+    return typeof value === 'string' ? value : refuse(column, 'must be text')
+  }
+  function list(column: (typeof COLUMNS)[number]): string[] {
+    const value = parseJson(text(column))
+    const isList = Array.isArray(value) && value.every((item) => typeof item === 'string')
+    return isList ? value : refuse(column, 'must be a list of texts')
+  }
+  const code = text('code')
+  if (!/^[A-Z]{2}$/.test(code)) refuse('code', 'must be two capital letters')
   return {
-    code: text('code'),
-    name: names[language],
-    names,
+    code,
+    name_en: text('name_en'),
+    name_ru: text('name_ru'),
     native: text('native'),
     continent: text('continent'),
     capital: text('capital'),
     currencies: list('currencies'),
     languages: list('languages'),
     phones: list('phones'),
+  }
+}
+
+/** All countries, sorted by their name in the language. */
+export function listCountries(rows: readonly CountryRow[], language: Language): Country[] {
+  const { compare } = new Intl.Collator(language)
+  return rows.map((row) => asCountry(row, language)).sort((a, b) => compare(a.name, b.name))
+}
+
+/** The country of that code, which is upper case; undefined when there is none. */
+export function findCountry(
+  rows: readonly CountryRow[],
+  code: string,
+  language: Language,
+): Country | undefined {
+  const row = rows.find((candidate) => candidate.code === code)
+  return row && asCountry(row, language)
+}
+
+function asCountry({ name_en, name_ru, ...rest }: CountryRow, language: Language): Country {
+  const { code, ...others } = rest
+  const names = { en: name_en, ru: name_ru }
+  return { code, name: names[language], names, ...others }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }

@@ -1,5 +1,5 @@
-// GET /api/countries and GET /api/countries/:code.
-import { Router } from 'express'
+// GET /api/countries, GET /api/countries/:code, and POST /api/reference/refresh.
+import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { notFound } from '../../errors.ts'
 import { sendCached } from '../../http/cached-response.ts'
@@ -19,7 +19,13 @@ const code = z
   .regex(/^[A-Za-z]{2}$/, 'a country code has two letters, such as DE')
   .transform((given) => given.toUpperCase())
 
-export function referenceRoutes(reference: Reference): Router {
+export interface ReferenceRoutesParts {
+  reference: Reference
+  /** Refuses whoever is not the admin. */
+  guard: RequestHandler
+}
+
+export function referenceRoutes({ reference, guard }: ReferenceRoutesParts): Router {
   const router = Router()
   endpoint(router, '/api/countries', {
     async get(req, res) {
@@ -27,7 +33,7 @@ export function referenceRoutes(reference: Reference): Router {
       const list = await reference.list(lang)
       if (!q) return sendCached(req, res, list)
       const countries = (list.value?.countries ?? []).filter((country) => matches(country, q))
-      const body = Buffer.from(JSON.stringify({ language: lang, total: countries.length, countries }))
+      const body = Buffer.from(JSON.stringify({ ...list.value, total: countries.length, countries }))
       sendCached(req, res, { ...list, body, etag: etagOf(body) })
     },
   })
@@ -39,6 +45,12 @@ export function referenceRoutes(reference: Reference): Router {
       if (!country.value) throw notFound(`A country with the code ${wanted}`)
       sendCached(req, res, country)
     },
+  })
+  endpoint(router, '/api/reference/refresh', {
+    post: [
+      guard,
+      async (_req, res) => void res.set('Cache-Control', 'no-store').json(await reference.refresh()),
+    ],
   })
   return router
 }

@@ -1,42 +1,160 @@
-// Reference data through the cache: countries from a SQL database, under keys that an operator can look up.
+// Reference data through the cache: countries from a SQL database, under keys that an operator can look up. Whoever
+// asks is answered, at the latest after PATIENCE_MS: from the cache, the database, or the last good copy of it.
 import { z } from 'zod'
+import { AppError, refreshFailed, sourceFailed } from '../../errors.ts'
 import type { Cache } from '../../infra/cache.ts'
-import type { Cached } from '../../infra/cached.ts'
-import type { Sql } from '../../infra/sql/sql.ts'
-import { DAY } from '../../lib/time.ts'
+import type { Cached, CachePolicy } from '../../infra/cached.ts'
+import { etagOf } from '../../lib/etag.ts'
+import { DAY, type Now } from '../../lib/time.ts'
 import { findCountry, listCountries } from './countries-table.ts'
-import { type Country, countrySchema, type Language } from './country.ts'
+import { countrySchema, type Language, languages } from './country.ts'
+import { type CountryTable, PATIENCE_MS, RETRY_MS, type ReferenceTable } from './reference-table.ts'
 
-const listSchema = z.object({ language: z.string(), total: z.number(), countries: z.array(countrySchema) })
+const origin = {
+  /** The database could not be read when this was due: it is what was last known. */
+  stale: z.boolean(),
+  /** When the database had it (ISO 8601); null: it came with the image. */
+  asOf: z.string().nullable(),
+  source: z.enum(['sqlite', 'postgres', 'supabase', 'image']),
+}
+const answerSchema = countrySchema.extend(origin)
+const listSchema = z.object({
+  language: z.string(),
+  total: z.number(),
+  ...origin,
+  countries: z.array(countrySchema),
+})
+export type CountryAnswer = z.infer<typeof answerSchema>
 export type CountryList = z.infer<typeof listSchema>
+
+const HURRY_MS = 200
+const PREFIX = 'countries:'
+const listKey = (language: Language) => `${PREFIX}list:${language}`
 
 export interface Reference {
   list(language: Language): Promise<Cached<CountryList>>
   /** `value` is undefined when no country has that code. */
-  find(code: string, language: Language): Promise<Cached<Country>>
+  find(code: string, language: Language): Promise<Cached<CountryAnswer>>
+  /** Reads the database now, for all processes. Rejects with `source_failed`, and then nothing has changed. */
+  refresh(): Promise<{ refreshed: number; source: CountryTable['source'] }>
 }
 
 export interface ReferenceParts {
-  cache: Pick<Cache, 'getOrLoad'>
-  sql: Sql
+  cache: Pick<Cache, 'getOrLoad' | 'clear'>
+  table: ReferenceTable
   freshMs: number
+  now?: Now
 }
 
-export function createReference({ cache, sql, freshMs }: ReferenceParts): Reference {
+type Answer = CountryList | CountryAnswer
+
+export function createReference({ cache, table, freshMs, now = Date.now }: ReferenceParts): Reference {
   const lasting = { freshMs, staleMs: 7 * DAY, tags: ['countries'] }
+  const listPolicy = { ...lasting, parse: listSchema.parse }
+  let hurryUntilMs = 0
+  const marked = new WeakMap<Answer, Cached<Answer>>()
+  const ofCopy = new WeakMap<CountryTable, Map<string, Cached<Answer>>>()
+
+  async function answer<T extends Answer>(
+    key: string,
+    policy: CachePolicy<T>,
+    from: (table: CountryTable) => T | undefined,
+  ): Promise<Cached<T>> {
+    const load = async () => from(await table.readIfWell())
+    try {
+      const cached = await patiently(cache.getOrLoad(key, policy, load))
+      return cached.outcome === 'stale' ? markStale(cached) : cached
+    } catch (error) {
+      if (!isSourceFailure(error)) throw error
+      return fromCopy(key, from)
+    }
+  }
+
+  // What is loading goes on, and is cached when it arrives after all. Who comes while it is late waits for it no more, only
+  // as long as a cached value may take: it may be another process that loads.
+  async function patiently<T>(loading: Promise<T>): Promise<T> {
+    loading.catch(() => {}) // where it fails after our answer
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = () => {
+        hurryUntilMs = now() + RETRY_MS
+        reject(sourceFailed())
+      }
+      timer = setTimeout(giveUp, now() < hurryUntilMs ? HURRY_MS : PATIENCE_MS)
+    })
+    try {
+      return await Promise.race([loading, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  // What is cached says that it is not stale, as it was when it was stored; the same object each time, so once for each.
+  function markStale<T extends Answer>(cached: Cached<T>): Cached<T> {
+    if (!cached.value) return cached
+    const before = marked.get(cached.value) as Cached<T> | undefined
+    const made = before ?? { ...cached, ...bodyOf({ ...cached.value, stale: true }) }
+    marked.set(cached.value, made)
+    return made
+  }
+
+  function fromCopy<T extends Answer>(key: string, from: (table: CountryTable) => T | undefined): Cached<T> {
+    const copy = table.lastGood()
+    const made = ofCopy.get(copy) ?? new Map<string, Cached<Answer>>()
+    ofCopy.set(copy, made)
+    const before = made.get(key) as Cached<T> | undefined
+    if (before) return before
+    const value = from(copy)
+    const { asOfMs } = copy
+    const storedAtMs = asOfMs ?? now()
+    const head = {
+      outcome: 'stale',
+      storedAtMs,
+      freshUntilMs: Math.min(storedAtMs + freshMs, now()),
+    } as const
+    const fresh = { ...head, ...bodyOf(value && { ...value, stale: true }) }
+    made.set(key, fresh)
+    return fresh
+  }
+
   return {
-    list(language) {
-      const policy = { ...lasting, parse: listSchema.parse }
-      return cache.getOrLoad(`countries:list:${language}`, policy, async () => {
-        const countries = await listCountries(sql, language)
-        return { language, total: countries.length, countries }
+    list: (language) => answer(listKey(language), listPolicy, (from) => listOf(from, language)),
+    find(code, language) {
+      const policy = { ...lasting, parse: answerSchema.parse }
+      return answer(`${PREFIX}code:${code}:${language}`, policy, (from) => {
+        const country = findCountry(from.rows, code, language)
+        return country && { ...country, ...originOf(from) }
       })
     },
-    find(code, language) {
-      const policy = { ...lasting, parse: countrySchema.parse }
-      return cache.getOrLoad(`countries:code:${code}:${language}`, policy, () =>
-        findCountry(sql, code, language),
+    async refresh() {
+      const read = await table.read().catch((cause) => {
+        throw refreshFailed({ cause })
+      })
+      await cache.clear({ prefix: PREFIX })
+      // What is asked for most is there again before anybody asks.
+      const load = (language: Language) => async () => listOf(read, language)
+      await Promise.all(
+        languages.map((language) => cache.getOrLoad(listKey(language), listPolicy, load(language))),
       )
+      return { refreshed: read.rows.length, source: read.source }
     },
   }
 }
+
+function listOf(table: CountryTable, language: Language): CountryList {
+  const countries = listCountries(table.rows, language)
+  return { language, total: countries.length, ...originOf(table), countries }
+}
+
+const originOf = ({ asOfMs, source }: CountryTable) => ({
+  stale: false,
+  asOf: asOfMs === null ? null : new Date(asOfMs).toISOString(),
+  source,
+})
+
+function bodyOf<T>(value: T | undefined) {
+  const body = value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value))
+  return { value, body, etag: etagOf(body) }
+}
+
+const isSourceFailure = (error: unknown) => error instanceof AppError && error.code === 'source_failed'

@@ -1,4 +1,5 @@
 // Logging in: a new session id, so that nobody who knew the old one is logged in by it.
+import { isIP } from 'node:net'
 import { deviceOf } from './device.ts'
 import type { LogIn, Login } from './session.ts'
 import { regenerateSession, saveSession } from './session-middleware.ts'
@@ -6,6 +7,12 @@ import type { SessionRecords } from './session-records.ts'
 
 // A frame's cookies are another site's: without these two a browser does not keep them there.
 const IN_FRAME = { sameSite: 'none', partitioned: true } as const
+
+/** Undefined for what a proxy calls an address but is none: it is shown to its user. */
+function addressOf(given: string): string | undefined {
+  const address = given.replace(/^::ffff:/, '')
+  return isIP(address) === 0 ? undefined : address
+}
 
 export interface LogInParts {
   records: Pick<SessionRecords, 'loginAtMs'>
@@ -19,7 +26,7 @@ export function createLogIn({ records }: LogInParts): LogIn {
         user,
         loggedInAtMs: await records.loginAtMs(user.id),
         device: deviceOf(req.headers['user-agent']),
-        address: (req.ip ?? '').replace(/^::ffff:/, ''),
+        address: addressOf(req.ip ?? ''),
       }
       Object.assign(req.session, login)
       // Over plain HTTP no browser takes SameSite=None.

@@ -20,12 +20,14 @@ declare module 'express-session' {
     loggedInAtMs?: number
     /** Where it was logged in, in words: `Chrome on Android`. */
     device?: string
-    address?: string
+    address?: string | undefined
   }
 }
 
 /** What a login adds to a session. */
-export type Login = Required<Pick<SessionData, 'user' | 'loggedInAtMs' | 'device' | 'address'>>
+export type Login = Required<Pick<SessionData, 'user' | 'loggedInAtMs' | 'device'>> & {
+  readonly address: string | undefined
+}
 
 /**
  * Logs the user in under a new session id, stored when this resolves. `inFrame`: inside another site's frame, as Mini

@@ -6,6 +6,7 @@ import { AppError, handlerFailed } from '../../errors.ts'
 import { keys } from '../../infra/keys.ts'
 import { type Done, MOST_ANSWER_BYTES, type Once, type Outcome, type Run } from '../../infra/once.ts'
 import type { Records, Transaction } from '../../infra/sql/sql.ts'
+import { originOf } from '../../lib/error-origin.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Delivery, findDone, keepDelivery, markDone } from './webhook-records.ts'
@@ -53,7 +54,7 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
   function failure(error: unknown, { source, id }: Delivery): AppError {
     if (error instanceof AppError) return error
     // Not the message: a parser's quotes what it was given, and bodies stay out of the log.
-    log.error({ source, id, error: nameOf(error), at: framesOf(error) }, 'the handler of a webhook failed')
+    log.error({ source, id, ...originOf(error) }, 'the handler of a webhook failed')
     return handlerFailed()
   }
 
@@ -91,9 +92,3 @@ function encodeReply(reply: unknown): Buffer {
 }
 
 class AnswerTooLarge extends RangeError {}
-
-const nameOf = (error: unknown) => (error as Error)?.constructor?.name ?? typeof error
-const framesOf = (error: unknown) =>
-  String((error as Error)?.stack ?? '')
-    .split('\n')
-    .filter((line) => line.startsWith('    at '))

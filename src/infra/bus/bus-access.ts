@@ -8,6 +8,9 @@ export interface BusAccess {
   /** Asks Redis while it answers, memory while it does not. */
   ask<T>(onRedis: () => Promise<T>, onMemory: () => T | Promise<T>): Promise<T>
   isRedis(): boolean
+  /** Works on Redis while the role merges; rejects with StoreUnavailable, unless it is that we may not. */
+  merge(work: () => Promise<void>): Promise<void>
+  isForbidden(): boolean
   /** Redis is back: its rules may be others now. */
   renew(): void
 }
@@ -36,6 +39,10 @@ export function createBusAccess({ redis, log }: { redis: StateRedis; log: Log })
       const answer = await redis.attempt(() => allowed(onRedis), onMemory)
       return answer === NOT_ALLOWED ? onMemory() : answer
     },
+    async merge(work) {
+      if (!isForbidden) await allowed(work)
+    },
+    isForbidden: () => isForbidden,
     isRedis: () => !isForbidden && redis.isRedis(),
     renew() {
       isForbidden = false

@@ -39,14 +39,17 @@ local function after(from, ttl)
 end
 `
 
-// Appends a message, and tells who listens in other processes. In a cluster PUBLISH would be SPUBLISH.
-//   KEYS[1] head, [2] log    ARGV[1] name for pub/sub, [2] message, [3] an epoch in case one begins, [4] the epoch that is known,
+// Appends a message, and tells who listens in other processes. In a cluster PUBLISH would be SPUBLISH. A message that was merged
+// because nobody knew where it was is not appended when it arrives after all.
+//   KEYS[1] head, [2] log, [3] ids that were merged    ARGV[1] name for pub/sub, [2] message, [3] an epoch in case one begins, [4] the epoch that is known,
 //     or '-' when nothing is to be returned, [5] the offset that was seen in it, [6] the offset to return from,
 //     [7] most messages, [8] their ttl, ms, [9] ttl of the head, ms
 //   returns { epoch, its offset, 1 when Redis had lost the channel else 0, messages: all when the epoch is another one }
 export const APPEND = script(`${HEAD}
 open(ARGV[3], ARGV[4], ARGV[5])
-append(ARGV[1], ARGV[7], ARGV[8], 0, ARGV[2])
+if redis.call('SISMEMBER', KEYS[3], string.match(ARGV[2], '^[^\\n]*')) == 0 then
+  append(ARGV[1], ARGV[7], ARGV[8], 0, ARGV[2])
+end
 close(ARGV[9])
 local found = {}
 if ARGV[4] ~= '-' then found = after(epoch == ARGV[4] and tonumber(ARGV[6]) or 0, ARGV[8]) end
@@ -65,7 +68,7 @@ return { epoch or '', text(offset), isLost and 1 or 0, found }`)
 // Appends what was published while Redis was away, each message once, by id. The epoch ends unless it has since: who listens
 // learns by it that these are older than their place says. A message that Redis may have had, and that would have been dropped
 // from the log since, cannot be told from one that it has not: it is not appended.
-//   KEYS[1] head, [2] log    ARGV[1] name for pub/sub, [2] an epoch in case one begins, [3] the epoch that was known, or '',
+//   KEYS[1] head, [2] log, [3] ids that were merged    ARGV[1] name for pub/sub, [2] an epoch in case one begins, [3] the epoch that was known, or '',
 //     [4] the offset that was seen in it, [5] most messages, [6] their ttl, ms, [7] ttl of the head, ms, and for each message
 //     1 when Redis was asked else 0, its age, ms, its id, and itself
 //   returns how many were appended
@@ -74,17 +77,22 @@ open(ARGV[2], ARGV[3], ARGV[4])
 local there = {}
 local entries = redis.call('XRANGE', KEYS[2], '-', '+')
 for i = 1, #entries do there[string.match(entries[i][2][4], '^[^\\n]*')] = true end
-local first = entries[1] and tonumber(string.match(entries[1][1], '^%d+')) or offset + 1
-local reaches = isLost or first <= tonumber(ARGV[4]) + 1
+local function reaches(ageMs)
+  if isLost or #entries < tonumber(ARGV[5]) then return true end
+  if ARGV[3] == '' then return tonumber(entries[1][2][2]) <= now - ageMs end
+  return tonumber(string.match(entries[1][1], '^%d+')) <= tonumber(ARGV[4]) + 1
+end
 local appended = 0
 for i = 8, #ARGV, 4 do
-  if not there[ARGV[i + 2]] and (reaches or ARGV[i] == '0') then
+  if not there[ARGV[i + 2]] and (ARGV[i] == '0' or reaches(tonumber(ARGV[i + 1]))) then
     if epoch == ARGV[3] then epoch = ARGV[2] end
     append(ARGV[1], ARGV[5], ARGV[6], tonumber(ARGV[i + 1]), ARGV[i + 3])
     there[ARGV[i + 2]] = true
+    redis.call('SADD', KEYS[3], ARGV[i + 2])
     appended = appended + 1
   end
 end
+redis.call('PEXPIRE', KEYS[3], text(ARGV[6] * 5)) -- a network keeps nothing for longer
 close(ARGV[7])
 return appended`)
 
@@ -125,31 +133,42 @@ end
 local members = sweep()
 return { isIn and 1 or 0, members, lost }`)
 
-// Takes members of a node out, and renews the leases of others; who has entered elsewhere since is that node's. What a server
-// lost that came back empty is put back: the caller's own members, and those it knows of others for the rest of their lease.
-//   KEYS[1] here    ARGV[1] node, [2] lease, ms, [3] how many it renews, [4] how many it takes out, then id and info of each,
-//     ids, and for each member of others id, rest of its lease in ms, node and info    returns as ENTER
+// What a node says of its members: who has left, and who is there, whose leases are renewed; who has entered elsewhere since is
+// that node's. When it says who is there in all, its others are taken out. Where nobody is in it, what it knows of other nodes'
+// members is put back for the rest of their leases.
+//   KEYS[1] here    ARGV[1] node, [2] lease, ms, [3] 1 when it says who is there in all else 0, [4] how many are there, [5] how
+//     many have left, then id and info of each, ids, and for each of other nodes id, rest of its lease in ms, node and info
+//   returns as ENTER
 export const RENEW = script(`${HERE}
-local renews, leaves = tonumber(ARGV[3]), tonumber(ARGV[4])
+local there, left = tonumber(ARGV[4]), tonumber(ARGV[5])
 local isEmpty = redis.call('EXISTS', KEYS[1]) == 0
-local function nodeOf(id)
+local function isOurs(id)
   local value = redis.call('HGET', KEYS[1], id)
-  if not value then return ARGV[1] end
+  if not value then return true end
   local untilMs, node = member(value)
-  return tonumber(untilMs) > now and node or ARGV[1]
+  return tonumber(untilMs) <= now or node == ARGV[1]
 end
-local at = 5
-for _ = 1, renews do
-  if nodeOf(ARGV[at]) == ARGV[1] then put(ARGV[at], tonumber(ARGV[2]), ARGV[1], ARGV[at + 1]) end
+local at = 6
+local said = {}
+for _ = 1, there do
+  said[ARGV[at]] = true
+  if isOurs(ARGV[at]) then put(ARGV[at], tonumber(ARGV[2]), ARGV[1], ARGV[at + 1]) end
   at = at + 2
 end
-for _ = 1, leaves do
-  if nodeOf(ARGV[at]) == ARGV[1] then redis.call('HDEL', KEYS[1], ARGV[at]) end
+for _ = 1, left do
+  if isOurs(ARGV[at]) then redis.call('HDEL', KEYS[1], ARGV[at]) end
   at = at + 1
 end
 if isEmpty then
   for i = at, #ARGV, 4 do put(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]) end
 end
-if renews > 0 or isEmpty then redis.call('PEXPIRE', KEYS[1], text(ARGV[2] * 2)) end
+if ARGV[3] == '1' then
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local _, node = member(all[i + 1])
+    if node == ARGV[1] and not said[all[i]] then redis.call('HDEL', KEYS[1], all[i]) end
+  end
+end
+if there > 0 or isEmpty then redis.call('PEXPIRE', KEYS[1], text(ARGV[2] * 2)) end
 local members, lost = sweep()
 return { 1, members, lost }`)

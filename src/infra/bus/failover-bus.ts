@@ -13,7 +13,7 @@ import type { FailoverPresence } from './failover-presence.ts'
 import { createLateMessages } from './late-messages.ts'
 import type { Draft, Line } from './line.ts'
 import type { Lines } from './lines.ts'
-import type { RedisBus, RedisStretch } from './redis-bus.ts'
+import type { Known, RedisBus, RedisStretch } from './redis-bus.ts'
 import type { RedisDeliveries, RedisDeliveriesOptions } from './redis-deliveries.ts'
 
 const BATCH = 50 // messages a script
@@ -34,10 +34,11 @@ interface Link {
   users: number
   /** How far Redis' order was known when it was last followed. */
   seen: Position | undefined
-  /** Messages of ours that are on their way: each reply need not bring them again. */
+  /** Messages of ours on their way, and where they began to be: each reply need not bring them all again. */
   sending: number
-  /** The last question whose answer was taken: an answer to an earlier one is old. */
-  answered: number
+  sent: Position
+  /** Settles when every question so far has its answer, and the answer was taken over. */
+  turn: Promise<unknown>
   catchingUp: Promise<void> | undefined
   isStale: boolean
 }
@@ -52,7 +53,6 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
   const { lines, redis, access, presence, now } = options
   const late = createLateMessages(now)
   const links = new WeakMap<Line, Link>()
-  let asked = 0
 
   const deliveries = options.createDeliveries({
     received(message) {
@@ -70,7 +70,15 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
   function linkOf(line: Line): Link {
     const known = links.get(line)
     if (known) return known
-    const link = { users: 0, seen: undefined, sending: 0, answered: 0, catchingUp: undefined, isStale: false }
+    const link: Link = {
+      users: 0,
+      seen: undefined,
+      sending: 0,
+      sent: line.position(),
+      turn: Promise.resolve(),
+      catchingUp: undefined,
+      isStale: false,
+    }
     links.set(line, link)
     return link
   }
@@ -83,13 +91,25 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     line.beOwn()
   }
 
-  /** Takes an answer of Redis over, unless a later one was. */
-  function take(line: Line, question: number, stretch: RedisStretch): void {
-    const link = linkOf(line)
-    if (question < link.answered || link.users === 0 || !follows(line)) return
-    link.answered = question
+  function take(line: Line, stretch: RedisStretch): void {
+    if (linkOf(line).users === 0 || !follows(line)) return
     if (line.isLinked() && line.position().epoch === stretch.epoch) line.accept(stretch)
     else line.adopt(stretch)
+  }
+
+  /** Answers are taken over in the order of the questions, whichever promise settles first. */
+  async function inTurn(line: Line, answer: Promise<RedisStretch>, use: (stretch: RedisStretch) => void) {
+    const link = linkOf(line)
+    const before = link.turn
+    async function useInTurn() {
+      const stretch = await answer
+      await before
+      use(stretch)
+      return stretch
+    }
+    const used = useInTurn()
+    link.turn = Promise.allSettled([before, used])
+    return used
   }
 
   const known = (line: Line, position = line.position()) =>
@@ -108,10 +128,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
   async function untilFresh(line: Line, link: Link): Promise<void> {
     while (link.isStale && link.users > 0 && follows(line)) {
       link.isStale = false
-      const question = ++asked
       const isAnswered = await access.ask(
         async () => {
-          take(line, question, await redis.read(line.channel, known(line)))
+          await inTurn(line, redis.read(line.channel, known(line)), (stretch) => take(line, stretch))
           return true
         },
         () => false,
@@ -122,31 +141,41 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     }
   }
 
+  /** Each message of ours that is sent takes a place; pub/sub may have brought some of them before their answers came. */
+  function afterSent(line: Line, link: Link): Known | undefined {
+    if (!line.isLinked()) return undefined
+    const at = line.position()
+    if (link.sending === 0 || link.sent.epoch !== at.epoch) link.sent = at
+    const after = Math.max(link.sent.offset, at.offset)
+    link.sent = { epoch: at.epoch, offset: link.sent.offset + 1 }
+    return { seen: at, after }
+  }
+
   async function append(line: Line, draft: Draft): Promise<Position> {
     const link = linkOf(line)
-    const question = ++asked
     const isHeard = link.users > 0
-    const from = known(line)
-    const wanted = from && { ...from, after: from.after + link.sending }
+    let isBehind = false
+    const answer = redis.append(line.channel, draft, isHeard ? afterSent(line, link) : 'nothing')
     link.sending += 1
-    const stretch = await redis.append(line.channel, draft, isHeard ? wanted : 'nothing').finally(() => {
+    const settled = () => {
       link.sending -= 1
-    })
-    const { epoch, offset, messages } = stretch
-    const place = { epoch, offset }
-    if (!isHeard) {
-      link.seen = place
-      line.keep({ ...draft, channel: line.channel, ...place })
-      return place
     }
-    const first = messages[0]
-    if (line.isLinked() && epoch === line.position().epoch && first && !line.fits(first)) await catchUp(line)
-    else take(line, question, stretch)
-    if (line.has(draft.id)) return place
-    // It is in Redis, and its order is not followed here at the moment.
-    if (!line.isLinked()) return line.append(draft)
-    await catchUp(line)
-    return place
+    answer.then(settled, settled)
+    const place = await inTurn(line, answer, (stretch) => {
+      const { epoch, offset, messages } = stretch
+      if (!isHeard) {
+        link.seen = { epoch, offset }
+        return line.keep({ ...draft, channel: line.channel, epoch, offset })
+      }
+      const first = messages[0]
+      const isSameEpoch = line.isLinked() && epoch === line.position().epoch
+      isBehind = isSameEpoch && !(first && line.fits(first))
+      if (!isBehind) take(line, stretch)
+    })
+    if (isBehind) await catchUp(line)
+    const { epoch, offset } = place
+    // Else it is in Redis, and its order is not followed here at the moment.
+    return line.has(draft.id) || line.isLinked() ? { epoch, offset } : line.append(draft)
   }
 
   function inMemory(line: Line, draft: Draft, wasAsked: boolean): Position {
@@ -200,14 +229,13 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       deliveries.add(channel)
       let before: readonly BusMessage[] = []
       if (follows(line) && (since || !line.isLinked())) {
-        const question = ++asked
         await access.ask(
           async () => {
             const from = known(line)
-            const earlier =
-              from && since?.epoch === from.seen.epoch ? Math.min(since.offset, from.after) : from?.after
-            const stretch = await redis.read(channel, from && { ...from, after: earlier ?? from.after })
-            take(line, question, stretch)
+            const isSame = from && since?.epoch === from.seen.epoch
+            const after = isSame ? Math.min(since.offset, from.after) : from?.after
+            const answer = redis.read(channel, from && { ...from, after: after ?? from.after })
+            const stretch = await inTurn(line, answer, (found) => take(line, found))
             before = stretch.messages
           },
           () => {},
@@ -244,11 +272,14 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       for (const line of lines.all()) cut(line)
       deliveries.rest()
     },
-    isPending: () => late.size() > 0 || presence.isPending(),
+    pending: late.size,
+    isPending: () => !access.isForbidden() && (late.size() > 0 || presence.isPending()),
     async synchronize() {
-      if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
-      for (const channel of late.channels()) await mergeLate(channel)
-      await presence.synchronize()
+      await access.merge(async () => {
+        if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
+        for (const channel of late.channels()) await mergeLate(channel)
+        await presence.synchronize()
+      })
       if (access.isRedis()) followAll()
     },
     returned() {

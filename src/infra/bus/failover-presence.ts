@@ -3,10 +3,12 @@
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Bus } from './bus.ts'
 import type { BusAccess } from './bus-access.ts'
-import type { Presence, RedisBus } from './redis-bus.ts'
+import type { Presence, RedisBus, RemoteMember, Report } from './redis-bus.ts'
 import { createRolls, type Roll } from './rolls.ts'
 
 const RENEW_MS = 20 * SECOND // a third of a lease
+
+const NOBODY: Report = { own: new Map(), isWhole: false, left: [], others: [] }
 
 export interface FailoverPresence extends Pick<Bus, 'enter' | 'leave' | 'members' | 'onLost'> {
   /** Whether somebody came or went whom Redis does not know of. */
@@ -30,6 +32,7 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
   const { redis, access, node, listened, now } = options
   const rolls = createRolls({ node, now })
   const listeners: ((channel: string, id: string) => void)[] = []
+  let life: string | undefined // that Redis was in when it was last told everything
   const timer = setInterval(() => void tick(), RENEW_MS).unref()
 
   function learn(channel: string, { members, lost }: Presence): Roll {
@@ -39,13 +42,13 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
     return roll
   }
 
-  async function renew(channel: string, isReturn: boolean): Promise<void> {
+  async function renew(channel: string, others: readonly RemoteMember[]): Promise<void> {
     const roll = rolls.open(channel)
     const left = [...roll.left]
     roll.isDirty = false
     try {
-      const others = isReturn ? roll.others() : []
-      learn(channel, await redis.renew(channel, { own: roll.own, left, others }))
+      const isWhole = roll.entering === 0
+      learn(channel, await redis.renew(channel, { own: roll.own, isWhole, left, others }))
       for (const id of left) roll.left.delete(id)
       rolls.forget(channel)
     } catch (error) {
@@ -59,7 +62,7 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
     for (const channel of channels) {
       if (!access.isRedis()) return
       await access.ask(
-        () => renew(channel, false),
+        () => renew(channel, []),
         () => {},
       )
     }
@@ -69,7 +72,11 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
     enter(channel, member, most) {
       return access.ask(
         async () => {
-          const presence = await redis.enter(channel, member, most)
+          const entered = rolls.open(channel)
+          entered.entering += 1
+          const presence = await redis.enter(channel, member, most).finally(() => {
+            entered.entering -= 1
+          })
           const roll = learn(channel, presence)
           if (!presence.isIn) return undefined
           roll.enter(member)
@@ -88,7 +95,7 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
       rolls.open(channel).leave(id)
       await access.ask(
         async () => {
-          learn(channel, await redis.renew(channel, { own: new Map(), left: [id], others: [] }))
+          learn(channel, await redis.renew(channel, { ...NOBODY, left: [id] }))
           const roll = rolls.open(channel)
           roll.own.delete(id) // an answer to its coming may have been under way
           roll.left.delete(id)
@@ -99,14 +106,16 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
     },
     members: (channel) =>
       access.ask(
-        async () =>
-          learn(channel, await redis.renew(channel, { own: new Map(), left: [], others: [] })).all(),
+        async () => learn(channel, await redis.renew(channel, NOBODY)).all(),
         () => rolls.find(channel)?.all() ?? [],
       ),
     onLost: (listener) => void listeners.push(listener),
     isPending: () => [...rolls.all()].some(([, roll]) => roll.isDirty || roll.left.size > 0),
     async synchronize() {
-      for (const [channel] of [...rolls.all()]) await renew(channel, true)
+      const found = await redis.life()
+      const isLost = life !== undefined && life !== found
+      for (const [channel, roll] of [...rolls.all()]) await renew(channel, isLost ? roll.others() : [])
+      life = found
     },
     close: () => clearInterval(timer),
   }

@@ -1,7 +1,7 @@
 // The channels of this process; those that nobody listens to and that remember nothing are forgotten.
 import { MINUTE, type Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { createLine, type Line } from './line.ts'
+import type { createLine, Line } from './line.ts'
 
 const SWEEP_MS = MINUTE / 2
 
@@ -12,7 +12,13 @@ export interface Lines {
   close(): void
 }
 
-export function createLines({ log, now = Date.now }: { log: Log; now?: Now }): Lines {
+export interface LinesOptions {
+  createLine: typeof createLine
+  log: Log
+  now?: Now
+}
+
+export function createLines({ createLine, log, now = Date.now }: LinesOptions): Lines {
   const lines = new Map<string, Line>()
   const idle = new Set<string>() // for a whole sweep: who opened one may be about to use it
 

@@ -10,6 +10,7 @@ import type { Bus } from './bus.ts'
 import { createBusAccess } from './bus-access.ts'
 import { createFailoverBus } from './failover-bus.ts'
 import { createFailoverPresence, type FailoverPresence } from './failover-presence.ts'
+import { createLine } from './line.ts'
 import { createLines } from './lines.ts'
 import { createMemoryBus } from './memory-bus.ts'
 import { createRedisBus } from './redis-bus.ts'
@@ -33,6 +34,13 @@ export interface BusRoleOptions {
   isRented: boolean
   log: Log
   now?: Now
+  parts?: BusParts
+}
+
+/** What the layer is made of, where it can be broken: the model-based test plants its bugs here. */
+export interface BusParts {
+  readonly createLine: typeof createLine
+  readonly createRedisBus: typeof createRedisBus
 }
 
 const BEAT_MS = { own: 2 * SECOND, rented: 15 * SECOND }
@@ -46,16 +54,17 @@ export function openBus({
   isRented,
   log,
   now = Date.now,
+  parts = { createLine, createRedisBus },
 }: BusRoleOptions): BusRole {
   const scope = createScope()
-  const lines = scope.add(createLines({ log, now }))
+  const lines = scope.add(createLines({ createLine: parts.createLine, log, now }))
   if (!redis || !target) {
     return { bus: createMemoryBus({ lines, now }), guests: [], close: scope.close }
   }
 
   const node = randomUUID()
   const wireName = (channel: string) => `${prefix}${target.database}:{${channel}}`
-  const redisBus = createRedisBus({ call: redis.call, prefix, wireName, node })
+  const redisBus = parts.createRedisBus({ call: redis.call, prefix, wireName, node })
   const access = createBusAccess({ redis, log })
   const presence: FailoverPresence = scope.add(
     createFailoverPresence({ redis: redisBus, access, node, listened: (): string[] => bus.listened(), now }),

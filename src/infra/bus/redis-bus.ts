@@ -49,6 +49,8 @@ export interface Presence {
 /** What a process says of a channel: who of its own is there, who has left, whom it knows of others. */
 export interface Report {
   readonly own: ReadonlyMap<string, Json>
+  /** Whether `own` are all. */
+  readonly isWhole: boolean
   readonly left: readonly string[]
   readonly others: readonly RemoteMember[]
 }
@@ -61,6 +63,8 @@ export interface RedisBus {
   merge(channel: string, messages: readonly Late[], seen: Position | undefined): Promise<void>
   enter(channel: string, member: { id: string; info: Json }, most: number): Promise<Presence>
   renew(channel: string, report: Report): Promise<Presence>
+  /** A name that Redis keeps as long as it keeps its data. */
+  life(): Promise<string>
 }
 
 export interface RedisBusOptions {
@@ -78,6 +82,7 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
       runScript(client, script, { keys: names.map((name) => prefix + name), arguments: args.map(String) }),
     )
   const logOf = (channel: string) => [keys.busHead(channel), keys.busLog(channel)]
+  const withMerged = (channel: string) => [...logOf(channel), keys.busMerged(channel)]
   const seenIn = (seen: Position | undefined) => [seen?.epoch ?? '', seen?.offset ?? 0] as const
 
   async function presence(answer: Promise<unknown>): Promise<Presence> {
@@ -99,7 +104,7 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
       const fixed = [HISTORY_MESSAGES, HISTORY_MS, HEAD_MS]
       const text = encode(draft)
       const after = wanted?.after ?? 0
-      const names = logOf(channel)
+      const names = withMerged(channel)
       return stretch(
         channel,
         await run(APPEND, names, wireName(channel), text, randomUUID(), epoch, seen, after, ...fixed),
@@ -119,11 +124,11 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
         const { wasAsked, ageMs, id } = message
         return [wasAsked ? 1 : 0, Math.max(0, ageMs), id, encode(message)]
       })
-      await run(MERGE, logOf(channel), ...fixed, ...late)
+      await run(MERGE, withMerged(channel), ...fixed, ...late)
     },
     enter: (channel, { id, info }, most) =>
       presence(run(ENTER, [keys.busHere(channel)], id, node, JSON.stringify(info), most, LEASE_MS)),
-    renew(channel, { own, left, others }) {
+    renew(channel, { own, isWhole, left, others }) {
       const held = [...own].flatMap(([id, info]) => [id, JSON.stringify(info)])
       const known = others.flatMap((member) => [
         member.id,
@@ -131,9 +136,18 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
         member.node,
         JSON.stringify(member.info),
       ])
-      const counts = [node, LEASE_MS, own.size, left.length]
+      const counts = [node, LEASE_MS, isWhole ? 1 : 0, own.size, left.length]
       return presence(run(RENEW, [keys.busHere(channel)], ...counts, ...held, ...left, ...known))
     },
+    life: () =>
+      call(async (client) => {
+        const key = prefix + keys.busLife
+        const [, life] = await Promise.all([
+          client.set(key, randomUUID(), { condition: 'NX' }),
+          client.get(key),
+        ])
+        return String(life)
+      }),
   }
 }
 

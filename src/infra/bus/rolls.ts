@@ -7,6 +7,8 @@ export interface Roll {
   readonly own: Map<string, Json>
   /** Members of ours that have left and of which Redis may not know. */
   readonly left: Set<string>
+  /** How many have asked Redis to be let in, and have no answer. */
+  entering: number
   /** Whether Redis may not know what is in it now. */
   isDirty: boolean
   /** The others whose lease has not ended. */
@@ -58,6 +60,7 @@ function createRoll({ node, now }: { node: string; now: Now }): Roll {
   return {
     own,
     left,
+    entering: 0,
     isDirty: false,
     others,
     all: () => [
@@ -80,6 +83,8 @@ function createRoll({ node, now }: { node: string; now: Now }): Roll {
     },
     hasPlace: (id, most) =>
       own.has(id) || own.size + others().filter((other) => other.id !== id).length < most,
-    isEmpty: () => own.size === 0 && left.size === 0 && others().length === 0,
+    isEmpty() {
+      return this.entering === 0 && own.size === 0 && left.size === 0 && others().length === 0
+    },
   }
 }

@@ -23,7 +23,7 @@ export interface BullOptions {
   /** Before every key. */
   prefix: string
   budgetMs: number
-  runs: Pick<JobRuns, 'run'>
+  runs: Pick<JobRuns, 'run' | 'isStopping'>
   /** A worker that took nothing for that long, while one job was due, is replaced. */
   stuckMs: number
   /** Called once: the connections are gone. */
@@ -45,7 +45,7 @@ export interface BullQueue {
   ping(): Promise<void>
   /** BullMQ's own queues, for its board. */
   queues(): readonly Queue[]
-  /** Ends the jobs under way, or leaves them after `graceMs` to be run again. */
+  /** Puts back the jobs under way, which have been told to end; or leaves them after `graceMs`. */
   close(graceMs: number): Promise<void>
   /** At once, without a word to Redis. Jobs under way go on. */
   drop(): void
@@ -60,7 +60,6 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   const deadlines = createDeadlines(budgetMs)
   const queues = new Map<string, Queue>()
   const workers = new Map<string, BullWorker>()
-  const stop = new AbortController()
   const watch = setInterval(() => void look(), stuckMs).unref()
 
   function queueOf(name: string): Queue {
@@ -118,7 +117,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
       }),
     work(name, concurrency) {
       const parts = { queue: queueOf(name), connection, prefix, concurrency, keep: KEEP }
-      const worker = createBullWorker({ ...parts, runs, stop: stop.signal, nameOf, finished, log })
+      const worker = createBullWorker({ ...parts, runs, nameOf, finished, log })
       workers.set(name, worker)
     },
     schedule: (name, { everyMs, data }) =>
@@ -151,7 +150,6 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     ping: () => call(async () => void (await clients.client.ping())),
     queues: () => [...queues.values()],
     async close(graceMs) {
-      stop.abort(new Error('the process stops'))
       const drained = Promise.all([...workers.values()].map((worker) => worker.drain()))
       await Promise.race([drained.catch(() => {}), pause(graceMs)])
       drop()

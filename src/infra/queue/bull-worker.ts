@@ -19,9 +19,7 @@ export interface BullWorkerOptions {
   prefix: string
   concurrency: number
   keep: Pick<WorkerOptions, 'removeOnComplete' | 'removeOnFail'>
-  runs: Pick<JobRuns, 'run'>
-  /** Aborts when the process stops. */
-  stop: AbortSignal
+  runs: Pick<JobRuns, 'run' | 'isStopping'>
   /** The name by which we know it. */
   nameOf: (job: Job) => JobName
   /** Nobody will run it any more. */
@@ -39,7 +37,7 @@ export interface BullWorker {
 }
 
 export function createBullWorker(options: BullWorkerOptions): BullWorker {
-  const { queue, connection, prefix, concurrency, keep, runs, stop, nameOf, finished, log } = options
+  const { queue, connection, prefix, concurrency, keep, runs, nameOf, finished, log } = options
   let active = 0
   let taken = 0
   let takenBefore = 0
@@ -68,8 +66,8 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
     const name = nameOf(job)
     const attempts = job.opts.attempts ?? 1
     const attempt = job.attemptsMade + 1
-    const end = await runs.run({ ...name, data: job.data, attempt, attempts }, stop).catch(async (error) => {
-      if (stop.aborted) return putBack(job, token, 0)
+    const end = await runs.run({ ...name, data: job.data, attempt, attempts }).catch(async (error) => {
+      if (runs.isStopping()) return putBack(job, token, 0)
       if (attempt >= attempts) finished(name)
       throw error
     })
@@ -102,7 +100,7 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
       const isStuck = due !== undefined && due === dueBefore && taken === takenBefore && active === 0
       dueBefore = due
       takenBefore = taken
-      if (!isStuck || stop.aborted) return
+      if (!isStuck || runs.isStopping()) return
       log.warn(
         { queue: queue.name, id: due },
         'a worker has stopped taking jobs: another one takes its place',

@@ -13,15 +13,12 @@ import { StoreUnavailable } from '../store/store.ts'
 import type { BullQueue } from './bull-queue.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { MemoryQueue } from './memory-queue.ts'
-import type { KeptJob, Outbox } from './outbox.ts'
-import { DONE_KEPT_MS, type JobCounts, type Queue } from './queue.ts'
+import type { Moves } from './moves.ts'
+import type { Outbox } from './outbox.ts'
+import type { JobCounts, Queue } from './queue.ts'
 import type { Schedules } from './schedules.ts'
 
 const TICK_MS = SECOND
-const LOOKED_AT = 100 // copies of jobs that are looked up in a tick
-const COPY_MS = 60 * SECOND // a job that is in Redis for so long may have been finished by another process
-const RECENT_MS = 10 * SECOND // what a dying Redis may not have kept
-const AT_ONCE = 20
 const START_GRACE_MS = 5 * SECOND // so long a Redis may take to be found
 const STOP_MS = 2 * SECOND
 
@@ -30,7 +27,8 @@ export interface FailoverQueueOptions {
   open: ((lost: (cause: StoreUnavailable) => void) => Promise<BullQueue>) | undefined
   outbox: Outbox
   memory: MemoryQueue
-  runs: Pick<JobRuns, 'handle'>
+  moves: Moves
+  runs: Pick<JobRuns, 'handle' | 'close'>
   schedules: Schedules
   /** Whether the state role is in Redis. */
   isRedis: () => boolean
@@ -47,13 +45,12 @@ export interface FailoverQueue extends Queue, StateGuest {
 }
 
 export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueue {
-  const { open, outbox, memory, runs, schedules, isRedis, suspect, log, now } = options
+  const { open, outbox, memory, moves, runs, schedules, isRedis, suspect, log, now } = options
   const concurrencies = new Map<string, number>()
   let bull: BullQueue | undefined
   let isWorking = false // whether its workers run
   let isAllOwed = false // whether Redis may have lost everything
   let lastFailure = ''
-  let looked = 0
   let ticking: Promise<void> | undefined
   let isClosed = false
   let hasCaughtUp = false
@@ -76,24 +73,9 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     return bull ?? opened
   }
 
-  /** Adds to Redis what it does not have: all that runs here, and copies of what it may have lost. */
   async function move(to: BullQueue): Promise<void> {
-    const isLost = ({ addedAtMs }: KeptJob) => isAllOwed || addedAtMs > now() - RECENT_MS
-    const owed = outbox
-      .jobs()
-      .filter((job) => (job.place === 'redis' ? !isWorking && isLost(job) : !memory.isActive(job)))
-    for (let i = 0; i < owed.length; i += AT_ONCE) {
-      await Promise.all(owed.slice(i, i + AT_ONCE).map((job) => moveOne(to, job)))
-    }
+    await moves.move(to, isWorking ? 'none' : isAllOwed ? 'all' : 'recent')
     isAllOwed = false
-  }
-
-  async function moveOne(to: BullQueue, job: KeptJob): Promise<void> {
-    await to.add(job)
-    if (outbox.get(job) !== job || job.place === 'redis' || memory.isActive(job)) return
-    if (job.place === 'dead')
-      outbox.delete(job) // its mark makes it a dead letter there
-    else outbox.put({ ...job, place: 'redis' })
   }
 
   async function startWork(on: BullQueue): Promise<void> {
@@ -109,27 +91,15 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     for (const [name] of schedules.all()) await schedules.catchUp(name)
   }
 
-  /** What another process has finished need not be kept here. */
-  async function forgetFinished(on: BullQueue): Promise<void> {
-    const copies = outbox.jobs().filter((job) => job.place === 'redis' && job.addedAtMs < now() - COPY_MS)
-    if (looked >= copies.length) looked = 0
-    for (const job of copies.slice(looked, looked + LOOKED_AT)) {
-      if (await on.isFinished(job)) outbox.delete(job)
-    }
-    looked += LOOKED_AT
-  }
-
   async function tick(): Promise<void> {
-    for (const job of outbox.jobs()) {
-      if (job.place === 'dead' && job.dueAtMs < now() - DONE_KEPT_MS) outbox.delete(job)
-    }
+    moves.forgetDead()
     if (!hasCaughtUp && !isRedis() && now() - startedAtMs > START_GRACE_MS) await explained(catchUp)
     if (!isRedis() || !open) return
     await explained(async () => {
       const on = bull ?? (await openBull())
       await move(on)
       if (!isWorking && bull === on) await startWork(on)
-      await forgetFinished(on)
+      await moves.forgetFinished(on)
     })
   }
 
@@ -182,7 +152,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       const on = bull
       void explained(async () => {
         if (isWorking) await on?.schedule(name, schedule)
-        if (isWorking || !open) await schedules.catchUp(name)
+        if (isWorking || !open || hasCaughtUp) await schedules.catchUp(name)
       })
     },
     async counts() {
@@ -200,9 +170,10 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       void explained(catchUp)
     },
     async synchronize(returned) {
-      isAllOwed ||= returned !== 'kept'
+      isAllOwed ||= returned !== undefined && returned !== 'kept'
       await explained(async () => move(bull ?? (await openBull())))
     },
+    isPending: () => false, // jobs run where they are until they are moved
     returned: () => setImmediate(tickOnce),
     pending: () => outbox.jobs().filter(({ place }) => place === 'here').length,
 
@@ -211,7 +182,8 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       isClosed = true
       clearInterval(timer)
       schedules.close()
-      await Promise.all([memory.close(STOP_MS), bull?.close(STOP_MS)])
+      memory.close()
+      await Promise.all([runs.close(STOP_MS), bull?.close(STOP_MS)])
       drop()
     },
   }

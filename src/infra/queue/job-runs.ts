@@ -1,5 +1,7 @@
 // One run of a job, wherever it was kept: under a lease, so that no other run of it overlaps, and never again once it is
 // done (once.ts). The mark of that is in the state role and goes with it through an outage, in either direction.
+import { originOf } from '../../lib/error-origin.ts'
+import { pause } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
@@ -34,17 +36,22 @@ export interface SlotRules {
 
 export interface JobRuns {
   handle(name: string, handler: JobHandler): void
-  /** Rejects when this attempt has failed; or, when `stop` was aborted, was broken off and does not count. */
-  run(job: JobToRun, stop: AbortSignal): Promise<RunEnd>
+  /** Rejects when this attempt has failed; or, while stopping, was broken off and does not count. */
+  run(job: JobToRun): Promise<RunEnd>
   /** Nobody shall run it again. Never rejects. */
   bury(job: JobName, reason: string): Promise<void>
+  isStopping(): boolean
+  /** Begins no job any more, tells those under way to end, and waits so long for them; the others are run again some day. */
+  close(graceMs: number): Promise<void>
 }
 
 export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log }): JobRuns {
   const { once, slots, log } = options
   const handlers = new Map<string, JobHandler>()
+  const underWay = new Set<Promise<RunEnd>>()
+  const stop = new AbortController()
 
-  async function attempt(job: JobToRun, stop: AbortSignal): Promise<RunEnd> {
+  async function attempt(job: JobToRun): Promise<RunEnd> {
     const { name, id, data, attempt } = job
     const handler = handlers.get(name)
     if (!handler) throw new Error(`nobody works on ${name} here`)
@@ -55,7 +62,8 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
       fingerprint: FINGERPRINT,
       keptMs,
       async work({ signal }) {
-        await handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop]) })
+        stop.signal.throwIfAborted() // its mark could not be kept any more
+        await handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
         return Buffer.alloc(0)
       },
     })
@@ -66,22 +74,33 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     return { kind: 'done' }
   }
 
+  async function during(running: Promise<RunEnd>): Promise<RunEnd> {
+    underWay.add(running)
+    try {
+      return await running
+    } finally {
+      underWay.delete(running)
+    }
+  }
+
   return {
     handle(name, handler) {
       if (handlers.has(name)) throw new Error(`${name} has a handler already`)
       handlers.set(name, handler)
     },
-    async run(job, stop) {
+    async run(job) {
       const line = { job: job.name, id: job.id, attempt: job.attempt }
       try {
-        const end = await attempt(job, stop)
+        const end = await during(attempt(job))
         log.debug({ ...line, outcome: end.kind }, 'job')
         return end
       } catch (error) {
         const isLast = job.attempt >= job.attempts
-        if (stop.aborted) log.info({ ...line, outcome: 'stopped' }, 'a job was broken off and is run again')
-        else if (isLast) log.error({ ...line, outcome: 'dead', err: error }, 'a job failed for the last time')
-        else log.warn({ ...line, outcome: 'failed', err: error }, 'a job failed and is tried again')
+        if (stop.signal.aborted)
+          log.info({ ...line, outcome: 'stopped' }, 'a job was broken off and is run again')
+        else if (isLast)
+          log.error({ ...line, outcome: 'dead', ...originOf(error) }, 'a job failed for the last time')
+        else log.warn({ ...line, outcome: 'failed', ...originOf(error) }, 'a job failed and is tried again')
         throw error
       }
     },
@@ -93,6 +112,11 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
         // Full memory, say. Without the mark it would be run again where it is added again.
         log.warn({ job: name, id, err: error }, 'that a job is dead could not be kept')
       }
+    },
+    isStopping: () => stop.signal.aborted,
+    async close(graceMs) {
+      stop.abort(new Error('the process stops'))
+      if (underWay.size > 0) await Promise.race([Promise.allSettled(underWay), pause(graceMs)])
     },
   }
 }

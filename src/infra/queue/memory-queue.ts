@@ -13,13 +13,13 @@ export interface MemoryQueue {
   work(name: string, concurrency: number): void
   isActive(job: JobName): boolean
   counts(): JobCounts
-  /** Tells the jobs under way to end, and waits so long for them; those that did not are run again some day. */
-  close(graceMs: number): Promise<void>
+  /** Begins no more jobs. */
+  close(): void
 }
 
 export interface MemoryQueueOptions {
   outbox: Outbox
-  runs: Pick<JobRuns, 'run' | 'bury'>
+  runs: Pick<JobRuns, 'run' | 'bury' | 'isStopping'>
   now: Now
   timer: StartTimer
 }
@@ -28,17 +28,16 @@ interface Line {
   concurrency: number
   /** Ordered by when they are due; some may have gone elsewhere or have been changed since. */
   readonly jobs: KeptJob[]
-  readonly active: Map<string, Promise<void>>
+  readonly active: Set<string>
   stopTimer(): void
 }
 
 export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptions): MemoryQueue {
   const lines = new Map<string, Line>()
-  const stop = new AbortController()
   let done = 0
 
   function lineOf(name: string): Line {
-    const line = lines.get(name) ?? { concurrency: 0, jobs: [], active: new Map(), stopTimer: () => {} }
+    const line = lines.get(name) ?? { concurrency: 0, jobs: [], active: new Set(), stopTimer: () => {} }
     lines.set(name, line)
     return line
   }
@@ -50,7 +49,7 @@ export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptio
   })
 
   function pump(line: Line): void {
-    while (line.active.size < line.concurrency && !stop.signal.aborted) {
+    while (line.active.size < line.concurrency && !runs.isStopping()) {
       const [job] = line.jobs
       if (!job) return
       // An older version, or one that is in Redis by now; the same id is never run twice at once here.
@@ -63,12 +62,12 @@ export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptio
       }
       line.jobs.shift()
       if (!isCurrent) continue
-      const running = run(job).then((next) => {
+      line.active.add(job.id)
+      void run(job).then((next) => {
         line.active.delete(job.id)
         if (next) outbox.put(next)
         pump(line)
       })
-      line.active.set(job.id, running)
     }
   }
 
@@ -76,13 +75,13 @@ export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptio
   async function run(job: KeptJob): Promise<KeptJob | undefined> {
     const attempt = job.failed + 1
     try {
-      const end = await runs.run({ ...job, attempt }, stop.signal)
+      const end = await runs.run({ ...job, attempt })
       if (end.kind === 'busy') return { ...job, dueAtMs: now() + end.retryAfterMs }
       done += 1
       outbox.delete(job)
       return undefined
     } catch (error) {
-      if (stop.signal.aborted) return undefined
+      if (runs.isStopping()) return undefined
       const failed = { ...job, failed: attempt }
       if (attempt < job.attempts) return { ...failed, dueAtMs: now() + job.backoffMs * 2 ** (attempt - 1) }
       await runs.bury(job, error instanceof Error ? error.message : String(error))
@@ -108,15 +107,8 @@ export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptio
       }
       return count
     },
-    async close(graceMs) {
-      stop.abort(new Error('the process stops'))
+    close() {
       for (const line of lines.values()) line.stopTimer()
-      const underWay = [...lines.values()].flatMap(({ active }) => [...active.values()])
-      if (underWay.length === 0) return
-      await Promise.race([
-        Promise.allSettled(underWay),
-        new Promise<void>((resolve) => timer(graceMs, resolve)),
-      ])
     },
   }
 }

@@ -11,6 +11,7 @@ import { openBullQueue } from './bull-queue.ts'
 import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
 import { createJobRuns } from './job-runs.ts'
 import { createMemoryQueue } from './memory-queue.ts'
+import { createMoves } from './moves.ts'
 import { createOutbox } from './outbox.ts'
 import { createSchedules } from './schedules.ts'
 
@@ -32,6 +33,7 @@ export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
     add: (name, id, data) => queue.add(name, data, { id }),
     isAlone: () => queue.bull() === undefined,
     isCertain: () => !target || queue.bull() !== undefined,
+    log,
     now,
     timer,
   })
@@ -54,6 +56,7 @@ export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
         })),
     outbox,
     memory,
+    moves: createMoves({ outbox, memory, log, now }),
     runs,
     schedules,
     isRedis: state.numbers.isRedis,

@@ -3,6 +3,7 @@
 // is one run, in whichever process. The number of the last slot that was run is a mark in the state role; it tells after
 // an outage or a stop what was missed, and nothing older than it runs any more.
 import { DAY, HOUR, type Now, type StartTimer } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
 import type { State } from '../state/state.ts'
@@ -29,12 +30,13 @@ export interface SchedulesOptions {
   isAlone: () => boolean
   /** Whether the marks can be trusted to be all there are. */
   isCertain: () => boolean
+  log: Log
   now: Now
   timer: StartTimer
 }
 
 export function createSchedules(options: SchedulesOptions): Schedules {
-  const { state, add, isAlone, isCertain, now, timer } = options
+  const { state, add, isAlone, isCertain, log, now, timer } = options
   const schedules = new Map<string, Schedule>()
   const stops = new Map<string, () => void>()
 
@@ -52,10 +54,18 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     const next = slotAt(schedule, now()) + 1
     const inMs = next * schedule.everyMs - now()
     const due = () => {
-      if (slotAt(schedule, now()) >= next && isAlone()) void add(name, idOf(name, next), schedule.data)
+      if (slotAt(schedule, now()) >= next && isAlone()) void start(name, next, schedule)
       arm(name, schedule)
     }
     stops.set(name, timer(Math.min(inMs, HOUR), due))
+  }
+
+  async function start(name: string, slot: number, { data }: Schedule): Promise<void> {
+    try {
+      await add(name, idOf(name, slot), data)
+    } catch (error) {
+      log.warn({ job: name, slot, err: error }, 'a run of a schedule could not be added') // memory is full: it is missed
+    }
   }
 
   async function catchUp(name: string): Promise<void> {
@@ -65,8 +75,7 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     const last = await state.marked(keys.scheduled(name))
     // Nothing is missed of a schedule that begins now; but what Redis may know must not be overwritten unseen.
     if (last === undefined && isCertain()) await state.mark(keys.scheduled(name), slot, MARK_KEPT_MS)
-    if (last !== undefined && last < slot && schedule.catchUp === 'once')
-      await add(name, idOf(name, slot), schedule.data)
+    if (last !== undefined && last < slot && schedule.catchUp === 'once') await start(name, slot, schedule)
   }
 
   return {

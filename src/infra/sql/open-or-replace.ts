@@ -14,13 +14,19 @@ export function openOrReplace(
     return openLocalDatabase(path, schema, durability)
   } catch (error) {
     if (!(error instanceof DamagedDatabase)) throw error
-    const time = new Date().toISOString().replaceAll(':', '')
-    const aside = join(dirname(path), 'quarantine', `${time}-${basename(path)}`)
-    mkdirSync(dirname(aside), { recursive: true })
-    for (const suffix of ['', '-wal', '-shm']) moveIfThere(path + suffix, aside + suffix)
+    const aside = setAside(path)
     replaced({ err: error, aside })
     return openLocalDatabase(path, schema, durability)
   }
+}
+
+/** Moves it, and what SQLite keeps beside it, into the quarantine; where it is now. */
+export function setAside(path: string): string {
+  const time = new Date().toISOString().replaceAll(':', '')
+  const aside = join(dirname(path), 'quarantine', `${time}-${basename(path)}`)
+  mkdirSync(dirname(aside), { recursive: true })
+  for (const suffix of ['', '-wal', '-shm']) moveIfThere(path + suffix, aside + suffix)
+  return aside
 }
 
 function moveIfThere(from: string, to: string): void {

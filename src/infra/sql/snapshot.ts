@@ -1,10 +1,18 @@
 // A database of reference data that is made once and then only read, under the data lock: who may not write serves a
 // copy in memory until it may.
-
+import { existsSync, statSync } from 'node:fs'
 import type { Log } from '../../log.ts'
 import type { DataLock } from '../data-lock.ts'
-import type { Sql } from './sql.ts'
-import { type Fill, makeDatabase, openDatabase, type SnapshotDatabase } from './sqlite.ts'
+import { setAside } from './open-or-replace.ts'
+import type { Sql, TableSource } from './sql.ts'
+import {
+  DamagedDatabase,
+  type Fill,
+  makeDatabase,
+  openDatabase,
+  openMemoryDatabase,
+  type SnapshotDatabase,
+} from './sqlite.ts'
 
 export interface SnapshotOptions {
   path: string
@@ -14,41 +22,61 @@ export interface SnapshotOptions {
   log: Log
 }
 
-export interface Snapshot extends Sql {
+export interface Snapshot extends Sql, TableSource {
   close(): void
 }
 
 export function openSnapshot({ path, fill, dataLock, log }: SnapshotOptions): Snapshot {
   let database: SnapshotDatabase | undefined
+  let isOnDisk = false
 
   dataLock.onChange(() => {
-    if (!database || !makeIfAllowed()) return
+    if (!database || dataLock.state() !== 'held') return
     database.close()
-    database = openDatabase(path, fill)
+    database = open()
   })
 
   // On first use, so that the app listens before a first start fills the tables.
-  function open(): SnapshotDatabase {
-    if (!database) {
-      makeIfAllowed()
-      database = openDatabase(path, fill)
-    }
+  const opened = () => {
+    database ??= open()
     return database
   }
 
-  function makeIfAllowed(): boolean {
-    if (dataLock.state() !== 'held') return false
+  function open(): SnapshotDatabase {
+    isOnDisk = false
     try {
-      makeDatabase(path, fill)
-      return true
+      const onDisk = openOnDisk()
+      if (onDisk) {
+        isOnDisk = true
+        return onDisk
+      }
     } catch (error) {
-      log.error({ path, err: error }, 'reference data cannot be written: it is served from memory')
-      return false
+      log.error({ path, err: error }, 'reference data cannot be kept on disk: it is served from memory')
+    }
+    return openMemoryDatabase(fill)
+  }
+
+  function openOnDisk(): SnapshotDatabase | undefined {
+    const mayWrite = dataLock.state() === 'held'
+    if (mayWrite && !existsSync(path)) makeDatabase(path, fill)
+    if (!existsSync(path)) return undefined
+    try {
+      return openDatabase(path)
+    } catch (error) {
+      if (!(error instanceof DamagedDatabase) || !mayWrite) throw error
+      log.error({ path, err: error, aside: setAside(path) }, 'reference data was damaged: it is made again')
+      makeDatabase(path, fill)
+      return openDatabase(path)
     }
   }
 
   return {
-    all: (query, ...parameters) => open().all(query, ...parameters),
+    name: 'sqlite',
+    all: async (query, ...parameters) => opened().all(query, ...parameters),
+    async read(table, columns) {
+      const rows = opened().all(`SELECT ${columns.join(', ')} FROM ${table}`)
+      return { rows, asOfMs: isOnDisk ? Math.floor(statSync(path).mtimeMs) : null }
+    },
     close: () => database?.close(),
   }
 }

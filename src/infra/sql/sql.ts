@@ -32,12 +32,23 @@ export interface Migrations {
   readonly steps: readonly string[]
 }
 
+export interface TableRows {
+  readonly rows: readonly Row[]
+  /** When the database had these rows; null when nobody knows. */
+  readonly asOfMs: number | null
+}
+
 /** Where reference data comes from: a database, or a service in front of one. Whole tables, which are only read. */
 export interface TableSource {
   /** Which kind, as answers and logs name it. */
   readonly name: 'sqlite' | 'postgres' | 'supabase'
-  /** Which one, without anything secret: a copy of another one is no copy of it. */
-  readonly place: string
-  /** All rows of the table. Rejects with whatever went wrong, within seconds. */
-  rows(table: string, columns: readonly string[]): Promise<readonly Row[]>
+  /** All rows of the table. Rejects with whatever went wrong, within seconds; no message holds a password or key. */
+  read(table: string, columns: readonly string[]): Promise<TableRows>
+}
+
+/** The last good rows of such a table, kept over restarts as far as the disk allows; it never throws. */
+export interface TableCopy {
+  save(table: TableRows): void
+  /** Undefined when there is none of this source. */
+  read(): TableRows | undefined
 }

@@ -13,19 +13,19 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { Row, Sql } from './sql.ts'
+import type { Row, SqlValue } from './sql.ts'
 
-export type Fill = (run: (statement: string, ...parameters: (string | number | null)[]) => void) => void
+export type Fill = (run: (statement: string, ...parameters: SqlValue[]) => void) => void
 
-export interface SnapshotDatabase extends Sql {
+export interface SnapshotDatabase {
+  all(query: string, ...parameters: SqlValue[]): readonly Row[]
   close(): void
 }
 
-/** Makes the database at `path` if there is none. Rollback journal: reading it writes nothing beside it. */
+/** Makes the database at `path`, whole or not at all. Rollback journal: reading it writes nothing beside it. */
 export function makeDatabase(path: string, fill: Fill): void {
-  if (existsSync(path)) return
   mkdirSync(dirname(path), { recursive: true })
-  const unfinished = `${path}.new`
+  const unfinished = `${path}.${process.pid}.new` // several app processes may make it at once
   rmSync(unfinished, { force: true })
   const database = new DatabaseSync(unfinished)
   try {
@@ -36,16 +36,29 @@ export function makeDatabase(path: string, fill: Fill): void {
   renameSync(unfinished, path)
 }
 
-/** The database at `path`, read-only; or one in memory, filled anew, where there is none and none may be made. */
-export function openDatabase(path: string, fill: Fill): SnapshotDatabase {
-  const onDisk = existsSync(path)
-  const database = onDisk ? new DatabaseSync(path, { readOnly: true }) : new DatabaseSync(':memory:')
-  if (!onDisk) runFill(database, fill)
-  return {
-    all: async (query, ...parameters) => database.prepare(query).all(...parameters) as Row[],
-    close: () => database.close(),
+/** The database at `path`, read-only. Throws DamagedDatabase when it is not a sound one. */
+export function openDatabase(path: string): SnapshotDatabase {
+  const database = new DatabaseSync(path, { readOnly: true })
+  try {
+    checkIntegrity(database)
+  } catch (error) {
+    database.close()
+    throw asDamage(error)
   }
+  return reading(database)
 }
+
+/** One in memory, for where none may be made. */
+export function openMemoryDatabase(fill: Fill): SnapshotDatabase {
+  const database = new DatabaseSync(':memory:')
+  runFill(database, fill)
+  return reading(database)
+}
+
+const reading = (database: DatabaseSync): SnapshotDatabase => ({
+  all: (query, ...parameters) => database.prepare(query).all(...parameters) as Row[],
+  close: () => database.close(),
+})
 
 function runFill(database: DatabaseSync, fill: Fill): void {
   database.exec('BEGIN')
@@ -110,8 +123,7 @@ export function openLocalDatabase(
     database.exec(schema)
   } catch (error) {
     database.close()
-    if (troubleOf(error) === 'damage') throw new DamagedDatabase(String(error), { cause: error })
-    throw error
+    throw asDamage(error)
   }
   return {
     exec: (script) => database.exec(script),
@@ -139,6 +151,9 @@ function checkIntegrity(database: DatabaseSync): void {
   const [{ integrity_check: verdict } = {}] = database.prepare('PRAGMA integrity_check(1)').all()
   if (verdict !== 'ok') throw new DamagedDatabase(String(verdict))
 }
+
+const asDamage = (error: unknown) =>
+  troubleOf(error) === 'damage' ? new DamagedDatabase(String(error), { cause: error }) : error
 
 const COPY_TRIES = 5
 

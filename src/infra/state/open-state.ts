@@ -89,10 +89,10 @@ export function openState(options: StateRoleOptions): StateRole {
     hasHeartbeat,
     events: {
       left() {
-        for (const guest of guests) guest.left()
         journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
         for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
+        for (const guest of guests) guest.left()
       },
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs) {
@@ -145,7 +145,7 @@ export function openState(options: StateRoleOptions): StateRole {
     if (!failover.isRedis()) return
     if (clears?.isPending()) await clears.synchronize()
     await merge.settle()
-    for (const guest of guests) if (guest.isPending?.()) await guest.synchronize()
+    for (const guest of guests) if (guest.isPending()) await guest.synchronize()
     await failover.attempt(merge.tick, () => {})
     await changes.follow()
     if (isFillOwed) await fill()
@@ -168,8 +168,7 @@ export function openState(options: StateRoleOptions): StateRole {
       },
     },
     status: failover.status,
-    pendingWrites: () =>
-      journal.size() + guests.reduce((total, guest) => total + (guest.pending?.() ?? 0), 0),
+    pendingWrites: () => journal.size() + guests.reduce((total, guest) => total + guest.pending(), 0),
     start(given, parts, others) {
       clears = given
       guests = others
@@ -181,8 +180,7 @@ export function openState(options: StateRoleOptions): StateRole {
         else if (isShared || kindOf(key) !== 'log') changes.note(key)
       })
       failover.start({
-        isPending: () =>
-          given.isPending() || merge.isPending() || guests.some((guest) => guest.isPending?.()),
+        isPending: () => given.isPending() || merge.isPending() || guests.some((guest) => guest.isPending()),
         async run(awaySinceMs) {
           await given.synchronize()
           const returned = await merge.run(awaySinceMs)

@@ -54,10 +54,7 @@ export function createStandby({
   let missing = 0
   let isFilled = false
 
-  function kept<V extends StateValue>(key: string): Kept<V> | undefined {
-    const value = memory.get(key) as V | undefined
-    return value && { value, expiresAtMs: memory.expiresAt(key) ?? 0 }
-  }
+  const kept = <V extends StateValue>(key: string) => memory.find(key) as Kept<V> | undefined
 
   /** What is not here is not there either, unless it did not fit: then nobody can say, and `state_full` says so. */
   function unknown(): undefined {

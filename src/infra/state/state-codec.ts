@@ -7,8 +7,13 @@ const DESTROYED = '!'
 /** The bytes of a value that is a string in Redis. */
 export function encodeValue(value: StateRecord | Claim | Mark): Buffer {
   if (value.kind === 'mark') return Buffer.from(String(value.number))
-  const head = value.bytes === undefined ? `${value.stamp}${DESTROYED}\n` : `${value.stamp}\n`
-  return value.bytes === undefined ? Buffer.from(head) : Buffer.concat([Buffer.from(head), value.bytes])
+  const { stamp, bytes } = value
+  if (bytes === undefined) return Buffer.from(`${stamp}${DESTROYED}\n`)
+  const encoded = Buffer.allocUnsafe(stamp.length + 1 + bytes.length)
+  encoded.write(stamp, 'latin1')
+  encoded[stamp.length] = NEWLINE
+  encoded.set(bytes, stamp.length + 1)
+  return encoded
 }
 
 /** The value in these bytes; undefined when they are not one of that kind. */

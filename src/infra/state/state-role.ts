@@ -56,14 +56,14 @@ export interface StateGuest {
   /** Redis is not asked any more. */
   left(): void
   /**
-   * Runs in each merge, after the keys of the role, and while Redis is asked, when something is pending. May reject with
-   * StoreUnavailable, and is run again.
+   * Runs in each merge, after the keys of the role; and while Redis is asked, when something must be in it: then what Redis
+   * turned out to be is not said. May reject with StoreUnavailable, and is run again.
    */
   synchronize(returned?: Return): Promise<void>
-  /** Whether something is left to be synchronized while Redis is asked. */
-  isPending?(): boolean
+  /** Whether something must be in Redis before it counts as returned. */
+  isPending(): boolean
   /** How much Redis does not have yet. */
-  pending?(): number
+  pending(): number
   /** Redis is asked again. */
   returned(): void
 }

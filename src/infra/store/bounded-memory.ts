@@ -9,8 +9,8 @@ const LOOKED_AT = 2 // entries looked at for expiry on each write, in turn, so t
 
 export interface BoundedMemory<V> {
   get(key: string): V | undefined
-  /** When the value ends, ms since the epoch; undefined when there is none. */
-  expiresAt(key: string): number | undefined
+  /** The value, and when it ends, ms since the epoch. */
+  find(key: string): { readonly value: V; readonly expiresAtMs: number } | undefined
   /** Keeps the value until `expiresAtMs`. A full cache evicts; full state throws `state_full` and keeps what it had. */
   set(key: string, value: V, expiresAtMs: number): void
   delete(key: string): void
@@ -71,7 +71,7 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
 
   return {
     get: (key) => held(key)?.value,
-    expiresAt: (key) => held(key)?.expiresAtMs,
+    find: held,
     set(key, value, expiresAtMs) {
       const sizeBytes = OVERHEAD_BYTES + key.length * 2 + sizeOf(value)
       dropExpired()

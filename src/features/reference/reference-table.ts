@@ -1,0 +1,120 @@
+// The table of countries as its database gives it, or, while that cannot be read, as it was last given: to us, to this
+// installation before its last start, or to the image.
+//
+//   answering → failing   a read rejects, or what it gives is no table of countries; logged once
+//   failing → answering   a read succeeds; logged
+// While failing, one read is tried every RETRY_MS; all others are told at once. So are they while a read is late.
+import { sourceFailed } from '../../errors.ts'
+import type { TableCopy, TableRows, TableSource } from '../../infra/sql/sql.ts'
+import { type Now, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { COLUMNS, type CountryRow, imageRows, parseCountries, TABLE } from './countries-table.ts'
+
+/** How long one waits for a database before the last good copy is the answer. */
+export const PATIENCE_MS = SECOND
+/** How long it is left alone after that. */
+export const RETRY_MS = 5 * SECOND
+
+export interface CountryTable {
+  readonly rows: readonly CountryRow[]
+  /** When the database had them; null when nobody knows. */
+  readonly asOfMs: number | null
+  readonly source: TableSource['name'] | 'image'
+}
+
+export interface ReferenceTable {
+  /** Asks the database now. Rejects with `source_failed`. */
+  read(): Promise<CountryTable>
+  /** The same, but rejects at once while the database is failing or late. */
+  readIfWell(): Promise<CountryTable>
+  /** Never fails. */
+  lastGood(): CountryTable
+}
+
+export interface ReferenceTableOptions {
+  source: TableSource
+  copy: TableCopy | undefined
+  log: Log
+  now?: Now
+}
+
+export function createReferenceTable({
+  source,
+  copy,
+  log,
+  now = Date.now,
+}: ReferenceTableOptions): ReferenceTable {
+  let good: CountryTable | undefined
+  let failedAtMs: number | undefined
+  let triedAtMs = 0
+  const underWay = new Set<{ readonly sinceMs: number }>()
+
+  async function read(): Promise<CountryTable> {
+    const reading = { sinceMs: now() }
+    triedAtMs = now()
+    underWay.add(reading)
+    try {
+      const table = await source.read(TABLE, COLUMNS)
+      good = asTable(table, source.name)
+      copy?.save(table)
+      answers()
+      return good
+    } catch (cause) {
+      fails(cause)
+      throw sourceFailed({ cause })
+    } finally {
+      underWay.delete(reading)
+    }
+  }
+
+  function answers(): void {
+    if (failedAtMs === undefined) return
+    const awayMs = now() - failedAtMs
+    failedAtMs = undefined
+    log.info({ source: source.name, awayMs }, 'the database of reference data answers again')
+  }
+
+  function fails(cause: unknown): void {
+    if (failedAtMs === undefined) {
+      log.warn(
+        { source: source.name, reason: (cause as Error).message },
+        'the database of reference data cannot be read: the last good copy is the answer',
+      )
+    }
+    failedAtMs ??= now()
+  }
+
+  function isLate(): boolean {
+    const [oldest] = underWay
+    return oldest !== undefined && now() - oldest.sinceMs > PATIENCE_MS
+  }
+
+  function copied(): CountryTable | undefined {
+    const table = copy?.read()
+    try {
+      return table && asTable(table, source.name)
+    } catch (error) {
+      log.warn({ err: error }, 'the copy of the reference data is of another version: it is not used')
+      return undefined
+    }
+  }
+
+  return {
+    read,
+    async readIfWell() {
+      const isResting = failedAtMs !== undefined && now() - triedAtMs < RETRY_MS
+      if (isResting || isLate()) throw sourceFailed()
+      return read()
+    },
+    lastGood() {
+      good ??= copied() ?? { rows: parseCountries(imageRows()), asOfMs: null, source: 'image' }
+      return good
+    },
+  }
+}
+
+const asTable = ({ rows, asOfMs }: TableRows, source: TableSource['name']): CountryTable => ({
+  rows: parseCountries(rows),
+  asOfMs,
+  source,
+})

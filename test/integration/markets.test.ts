@@ -1,0 +1,419 @@
+// Prices over real HTTP, with a real Redis and a CoinGecko of the tests' own that counts its calls and can fail.
+
+import { type Ahead, beginAhead } from '../helpers/ahead.ts'
+import { startApp, type TestApp } from '../helpers/app.ts'
+import { coinIds } from '../helpers/coin-ids.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { type FakeCoinGecko, type FakeFault, priceOf, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
+import { createRandom } from '../helpers/random.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+interface ShownCoin {
+  readonly id: string
+  readonly vs: string
+  readonly price: number
+  readonly stale: boolean
+  readonly asOf: string
+}
+interface ShownList {
+  readonly coins: ShownCoin[]
+  readonly unknown: string[]
+  readonly unavailable: string[]
+  readonly stale: boolean
+  readonly asOf: string | null
+}
+
+let redis: TestRedis
+let time: Ahead
+let fake: FakeCoinGecko
+const apps: TestApp[] = []
+
+beforeAll(async () => {
+  time = beginAhead()
+  redis = await startRedis()
+})
+afterAll(async () => {
+  await redis.stop()
+  time.end()
+})
+beforeEach(async () => {
+  await redis.command('FLUSHALL')
+  fake = await startFakeCoinGecko()
+})
+afterEach(async () => {
+  for (const app of apps.splice(0)) await app.close()
+  await fake.close()
+})
+
+async function start(env: Record<string, string> = {}): Promise<TestApp> {
+  const app = await startApp({ REDIS_URL: redis.url, ...fake.env, ...env })
+  apps.push(app)
+  if (env.REDIS_URL !== 'off') await app.untilStatus('redis')
+  return app
+}
+
+async function read<T>(app: TestApp, path: string): Promise<T> {
+  const response = await app.get(path)
+  expect([path, response.status]).toEqual([path, 200])
+  return (await response.json()) as T
+}
+const idsOf = ({ coins }: ShownList) => coins.map(({ id }) => id)
+const stats = (app: TestApp) =>
+  read<{ answered: number; calls: number; saved: number; perMinute: number; pausedUntil: string | null }>(
+    app,
+    '/api/markets/stats',
+  )
+
+describe('what is answered', () => {
+  test('a coin, from one call, under the key that operators look up', async () => {
+    const app = await start()
+    const first = await app.get('/api/coins/bitcoin')
+    expect([first.status, first.headers.get('cache-status')]).toEqual([200, 'samovar; fwd=miss'])
+    expect(await first.json()).toMatchObject({
+      id: 'bitcoin',
+      name: 'Bitcoin',
+      rank: 1,
+      vs: 'usd',
+      price: priceOf('bitcoin'),
+      asOf: expect.stringMatching(/^\d{4}-.*Z$/),
+      stale: false,
+    })
+    const again = await app.get('/api/coins/bitcoin')
+    expect(again.headers.get('cache-status')).toMatch(/^samovar; hit; ttl=\d+$/)
+    const headers = { 'if-none-match': again.headers.get('etag') ?? '', 'cache-control': 'max-age=0' }
+    expect((await app.get('/api/coins/bitcoin', { headers })).status).toBe(304)
+    expect(await redis.command('GET', 'coin_details:bitcoin')).toContain('"id":"bitcoin"')
+    expect(fake.calls).toHaveLength(1)
+  })
+
+  test('lists by market capitalisation, in pages and in three currencies', async () => {
+    const app = await start()
+    const list = await read<ShownList>(app, '/api/coins')
+    expect(idsOf(list)).toEqual(coinIds.slice(0, 50))
+    expect(list).toMatchObject({
+      vs: 'usd',
+      page: 1,
+      perPage: 50,
+      stale: false,
+      unknown: [],
+      unavailable: [],
+    })
+    expect(idsOf(await read(app, '/api/coins?page=3&perPage=7'))).toEqual(coinIds.slice(14, 21))
+    expect(idsOf(await read(app, '/api/coins?page=2&perPage=200'))).toEqual(coinIds.slice(200))
+    expect(await read(app, '/api/coins?page=20&perPage=250')).toMatchObject({ coins: [], asOf: null })
+    for (const vs of ['rub', 'eur']) {
+      const { coins } = await read<ShownList>(app, `/api/coins?vs=${vs}&perPage=3`)
+      expect(coins.map(({ price }) => price)).toEqual(coinIds.slice(0, 3).map((id) => priceOf(id, vs)))
+    }
+    expect(fake.calls.map(({ query }) => [query.get('vs_currency'), query.get('page')])).toEqual([
+      ['usd', '1'],
+      ['usd', '2'],
+      ['usd', '20'],
+      ['rub', '1'],
+      ['eur', '1'],
+    ])
+  })
+
+  test('coins by id, in the order asked for; what does not exist is named', async () => {
+    const app = await start()
+    const list = await read<ShownList>(app, '/api/coins?ids=solana,no-such-coin,bitcoin,solana&vs=eur')
+    expect(list.coins.map(({ id, vs, price }) => [id, vs, price])).toEqual([
+      ['solana', 'eur', priceOf('solana', 'eur')],
+      ['bitcoin', 'eur', priceOf('bitcoin', 'eur')],
+    ])
+    expect(list.unknown).toEqual(['no-such-coin'])
+    expect(idsOf(await read(app, '/api/coins?ids=a,b,c'))).toEqual([])
+    expect(idsOf(await read(app, '/api/coins?ids=tron,sui,dai&page=2&perPage=2'))).toEqual(['dai'])
+  })
+
+  test('a coin that does not exist is 404, and is believed for a while', async () => {
+    const app = await start()
+    for (const _ of [1, 2, 3]) {
+      const response = await app.get('/api/coins/no-such-coin')
+      expect([response.status, await response.json()]).toMatchObject([404, { code: 'not_found' }])
+      expect((await app.get('/api/coins/no-such-coin/history')).status).toBe(404)
+    }
+    expect(fake.calls).toHaveLength(2) // the first page, and this coin by its name
+  })
+
+  test('a history, kept as long as it is worth', async () => {
+    const app = await start()
+    const history = await read<{ points: [number, number][]; days: number }>(
+      app,
+      '/api/coins/sui/history?days=30',
+    )
+    expect([history.days, history.points.length]).toEqual([30, 720])
+    expect(await read(app, '/api/coins/sui/history')).toMatchObject({ days: 7, vs: 'usd', stale: false })
+    const before = fake.calls.length
+    time.pass(10 * MINUTE)
+    const later = await app.get('/api/coins/sui/history?days=30')
+    expect(later.headers.get('cache-status')).toContain('hit; ttl=')
+    expect(await later.json()).toMatchObject({ stale: false })
+    expect(fake.calls).toHaveLength(before)
+  })
+
+  test.each([
+    '/api/coins?vs=gbp',
+    '/api/coins?ids=',
+    '/api/coins?ids=Bitcoin',
+    '/api/coins?ids=a&ids=b',
+    `/api/coins?ids=${Array.from({ length: 251 }, (_, i) => `c${i}`)}`,
+    '/api/coins?page=0',
+    '/api/coins?perPage=251',
+    '/api/coins?page=5000&perPage=2',
+    '/api/coins/..%2fping',
+    '/api/coins/%D0%B1%D0%B8%D1%82',
+    `/api/coins/${'a'.repeat(101)}`,
+    '/api/coins/bitcoin/history?days=2',
+    '/markets?vs=gbp',
+    '/markets?page=x',
+  ])('bad input %# is refused, and CoinGecko is not asked', async (path) => {
+    const app = await start({ REDIS_URL: 'off' })
+    const response = await app.get(path)
+    expect([response.status, await response.json()]).toMatchObject([400, { code: 'invalid_input' }])
+    expect(fake.calls).toEqual([])
+  })
+
+  test.each([
+    [{}, undefined, undefined],
+    [{ COINGECKO_API_KEY: 'CG-demo' }, 'CG-demo', undefined],
+    [{ COINGECKO_API_KEY: 'CG-pro', COINGECKO_PLAN: 'pro' }, undefined, 'CG-pro'],
+  ])('the key goes in the header of its plan: %j', async (env, demo, pro) => {
+    await read(await start({ REDIS_URL: 'off', ...env }), '/api/coins/bitcoin')
+    const [call] = fake.calls
+    expect([call?.headers['x-cg-demo-api-key'], call?.headers['x-cg-pro-api-key']]).toEqual([demo, pro])
+  })
+})
+
+test('10,000 mixed requests within a minute: no more calls than the budget, 99 % of them answered, each with its coin', async () => {
+  Object.assign(fake, { perMinute: 10, delayMs: 150 })
+  const app = await start({ COINGECKO_CALLS_PER_MINUTE: '10' })
+  const random = createRandom(7)
+  const [requests, callers, steps] = [10_000, 50, 60]
+  const statuses: number[] = []
+  const wrong: string[] = []
+  const check = ({ id, vs, price }: ShownCoin) => void (price === priceOf(id, vs) || wrong.push(id))
+
+  async function one(): Promise<void> {
+    const vs = ['usd', 'rub', 'eur'][random.below(3)] ?? 'usd'
+    const ids = Array.from({ length: 1 + random.below(5) }, () => coinIds[random.below(250)] ?? '')
+    const kind = random.below(10)
+    const path =
+      kind < 7
+        ? `/api/coins/${ids[0]}?vs=${vs}`
+        : kind < 9
+          ? `/api/coins?ids=${ids}&vs=${vs}`
+          : `/api/coins?vs=${vs}&page=${1 + random.below(5)}`
+    const response = await app.get(path)
+    statuses.push(response.status)
+    const body = (await response.json()) as ShownCoin & ShownList
+    if (response.status !== 200) return
+    if (kind < 7) {
+      check(body)
+      if (body.id !== ids[0]) wrong.push(path)
+    } else {
+      body.coins.forEach(check)
+      if (kind < 9 && idsOf(body).join() !== [...new Set(ids)].join()) wrong.push(path)
+    }
+  }
+
+  const startedAtMs = Date.now()
+  for (let step = 1; step <= steps; step += 1) {
+    const each = Math.ceil(requests / steps / callers)
+    await Promise.all(
+      Array.from({ length: callers }, async () => {
+        for (let i = 0; i < each && statuses.length < requests; i += 1) await one()
+      }),
+    )
+    time.pass(Math.max(0, startedAtMs + step * 0.98 * SECOND - Date.now()))
+  }
+  expect(Date.now() - startedAtMs).toBeLessThan(MINUTE)
+  expect(statuses.length).toBeGreaterThanOrEqual(requests)
+  const good = statuses.filter((status) => status === 200).length
+  process.stdout.write(
+    `10,000 mixed requests: ${good} of ${statuses.length} answered 200, ${fake.calls.length} calls\n`,
+  )
+  expect(wrong).toEqual([])
+  expect(good / statuses.length).toBeGreaterThanOrEqual(0.99)
+  expect(fake.calls.length).toBeLessThanOrEqual(10)
+  const { answered, calls, saved } = await stats(app)
+  expect([calls, saved]).toEqual([fake.calls.length, answered - calls])
+}, 120_000)
+
+describe('CoinGecko away', () => {
+  test('for an hour, in every way: all answers 200 and stale, then fresh within one refresh', async () => {
+    const app = await start({ REDIS_URL: 'off' }) // where time goes by as the test says, for leases too
+    const paths = [
+      '/api/coins/bitcoin',
+      '/api/coins?perPage=100',
+      '/api/coins?ids=sui,tron&vs=rub',
+      '/api/coins/sui/history?days=1',
+    ]
+    for (const path of paths) await read(app, path)
+    const faults: FakeFault[] = [429, 500, 'garbage', 'hangs up', 503, 'wrong shape', 'too large', 'empty']
+    time.pass(5 * MINUTE)
+    for (let minute = 0; minute < 60; minute += 1) {
+      fake.fault = minute === 30 ? 'hangs' : faults[minute % faults.length]
+      time.pass(MINUTE)
+      for (const path of paths) {
+        const response = await app.get(path)
+        expect([minute, path, response.status, await response.json()]).toMatchObject([
+          minute,
+          path,
+          200,
+          { stale: true },
+        ])
+        expect(response.headers.get('cache-status')).toMatch(/^samovar; hit; ttl=-\d+$/)
+        expect(Number(response.headers.get('age'))).toBeGreaterThanOrEqual(minute * 60)
+      }
+    }
+    expect(fake.calls.length).toBeGreaterThan(40) // it was asked again and again, within the budget
+    expect(app.lines.filter(({ message }) => message.startsWith('CoinGecko unavailable'))).toHaveLength(1)
+
+    fake.fault = undefined
+    fake.moved.set('bitcoin', 7)
+    time.pass(MINUTE)
+    await app.get('/api/coins/bitcoin')
+    await eventually(async () => {
+      expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ price: 7, stale: false })
+      expect(await read(app, '/api/coins?perPage=100')).toMatchObject({ stale: false })
+    }, 3_000)
+    expect(app.lines.map(({ message }) => message)).toContain('CoinGecko answers again')
+  }, 60_000)
+
+  test('after a day nothing is shown for a price any more', async () => {
+    const app = await start({ REDIS_URL: 'off' })
+    await read(app, '/api/coins/bitcoin')
+    fake.fault = 500
+    time.pass(25 * HOUR)
+    expect((await app.get('/api/coins/bitcoin')).status).toBe(503)
+  })
+
+  test.each<FakeFault>([429, 500, 'hangs', 'garbage', 'too large', 'empty'])(
+    'and nothing cached: 503 that says when to come back (%s)',
+    async (fault) => {
+      fake.fault = fault
+      const app = await start({ REDIS_URL: 'off' })
+      for (const path of [
+        '/api/coins/bitcoin',
+        '/api/coins',
+        '/api/coins?ids=sui,tron',
+        '/api/coins/sui/history',
+      ]) {
+        const response = await app.get(path)
+        expect([path, response.status, await response.json()]).toMatchObject([path, 503, {}])
+        expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
+      }
+      const page = await app.get('/markets?lang=en')
+      expect([page.status, page.headers.get('retry-after')]).toEqual([503, expect.any(String)])
+      expect(await page.text()).toContain('There are no prices at the moment')
+      expect(fake.calls.length).toBeLessThanOrEqual(2)
+    },
+  )
+
+  test('where nobody listens', async () => {
+    const app = await start({ REDIS_URL: 'off', COINGECKO_URL: 'http://127.0.0.1:1' })
+    const response = await app.get('/api/coins/bitcoin')
+    expect([response.status, await response.json()]).toMatchObject([503, { code: 'prices_unavailable' }])
+  })
+
+  test('an old price is not shown while a new one can be had', async () => {
+    const app = await start({ REDIS_URL: 'off' })
+    await read(app, '/api/coins/bitcoin')
+    fake.moved.set('bitcoin', 9)
+    time.pass(2 * MINUTE)
+    expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ price: priceOf('bitcoin'), stale: true })
+    await eventually(async () =>
+      expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ price: 9, stale: false }),
+    )
+    fake.moved.set('bitcoin', 11)
+    time.pass(3 * HOUR)
+    expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ price: 11, stale: false })
+  })
+})
+
+describe('the budget', () => {
+  test('is one for all processes', async () => {
+    const both = [
+      await start({ COINGECKO_CALLS_PER_MINUTE: '10' }),
+      await start({ COINGECKO_CALLS_PER_MINUTE: '10' }),
+    ]
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => both[i % 2]?.get(`/api/coins/${coinIds[i]}/history?days=1`)),
+    )
+    const statuses = answers.map((answer) => answer?.status)
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(0)
+    expect(new Set(statuses)).toEqual(new Set([200, 503]))
+    const refused = answers.find((answer) => answer?.status === 503)
+    expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(fake.calls.length).toBeLessThanOrEqual(10)
+    // Some of it is kept for prices.
+    expect((await both[0]?.get('/api/coins/bitcoin?vs=eur'))?.status).toBe(200)
+    expect(fake.calls.length).toBeLessThanOrEqual(10)
+  })
+
+  test('learns from 429, waits for Retry-After, and comes back slowly', async () => {
+    const app = await start()
+    await read(app, '/api/coins/bitcoin')
+    Object.assign(fake, { fault: 429, retryAfter: '90' })
+    time.pass(MINUTE)
+    await read(app, '/api/coins/bitcoin')
+    await eventually(async () =>
+      expect(await stats(app)).toMatchObject({ perMinute: 7, configuredPerMinute: 10 }),
+    )
+    expect((await stats(app)).pausedUntil).not.toBeNull()
+
+    const other = await start()
+    expect(await stats(other)).toMatchObject({ perMinute: 7, pausedUntil: (await stats(app)).pausedUntil })
+    const before = fake.calls.length
+    fake.fault = undefined
+    time.pass(80 * SECOND)
+    await read(app, '/api/coins/bitcoin')
+    expect((await other.get('/api/coins/bitcoin?vs=rub')).status).toBe(503)
+    expect(fake.calls).toHaveLength(before)
+
+    time.pass(15 * SECOND)
+    await eventually(async () =>
+      expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ stale: false }),
+    )
+    time.pass(10 * MINUTE)
+    expect(await stats(app)).toMatchObject({ perMinute: 9, pausedUntil: null })
+    time.pass(HOUR)
+    expect(await stats(app)).toMatchObject({ perMinute: 10 })
+  })
+
+  test('what it may ask for it also gets: a CoinGecko as strict as the budget never answers 429', async () => {
+    fake.perMinute = 10
+    const app = await start()
+    const paths = coinIds.flatMap((id, i) => [`/api/coins/${id}/history?days=1`, `/api/coins/made-up-${i}`])
+    const [few, many] = [paths.slice(0, 6), paths.slice(6)]
+    for (const path of few) await app.get(path)
+    await Promise.all(many.map((path) => app.get(path)))
+    expect(fake.calls.length).toBeLessThanOrEqual(10)
+    expect(await stats(app)).toMatchObject({ perMinute: 10, failures: 0 })
+  }, 60_000)
+})
+
+test('without Redis prices go on from memory, and the budget holds', async () => {
+  const app = await start()
+  await read(app, '/api/coins/bitcoin')
+  await redis.kill()
+  await app.untilStatus('memory')
+  expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ stale: false })
+  expect(await read(app, '/api/coins?vs=eur')).toMatchObject({ stale: false })
+  await redis.start()
+  await app.untilStatus('redis')
+  expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ price: priceOf('bitcoin') })
+  expect(fake.calls).toHaveLength(2)
+}, 60_000)
+
+test('CACHE_ENABLED=false: prices are still asked for together', async () => {
+  const app = await start({ REDIS_URL: 'off', CACHE_ENABLED: 'false' })
+  const response = await app.get('/api/coins')
+  expect([response.status, response.headers.get('cache-status')]).toEqual([200, 'samovar; fwd=bypass'])
+  expect(fake.calls.length).toBeLessThanOrEqual(2)
+})

@@ -1,0 +1,151 @@
+// Other people's servers at their worst, each as a real server of the test's own.
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import { z } from 'zod'
+import { createJsonFetcher, FetchFailed, type JsonRequest } from '../../src/infra/fetch-json.ts'
+
+const servers: Server[] = []
+const fetcher = createJsonFetcher({ connectMs: 500, totalMs: 300, maxBytes: 1_000, now: () => 1_000_000 })
+afterAll(async () => {
+  await fetcher.close()
+  for (const server of servers) {
+    server.close()
+    if ('closeAllConnections' in server)
+      (server as unknown as { closeAllConnections(): void }).closeAllConnections()
+  }
+})
+
+async function serve(server: Server): Promise<URL> {
+  servers.push(server.listen(0, '127.0.0.1'))
+  await once(server, 'listening')
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+}
+const http = (listener: RequestListener) => serve(createServer(listener))
+
+const schema = z.object({ price: z.number() })
+const ask = (url: URL, more: Partial<JsonRequest<unknown>> = {}) =>
+  fetcher.fetchJson({ url, schema, ...more })
+
+async function failure(url: URL, more: Partial<JsonRequest<unknown>> = {}): Promise<FetchFailed> {
+  const error = await ask(url, more).then(
+    () => new Error('it succeeded'),
+    (thrown: unknown) => thrown,
+  )
+  if (!(error instanceof FetchFailed)) throw error
+  return error
+}
+
+test('an answer that fits the schema, with the headers that were asked for', async () => {
+  const url = await http((req, res) =>
+    res.end(JSON.stringify({ price: Number(req.headers['x-price']), more: 1 })),
+  )
+  expect(await ask(url, { headers: { 'x-price': '7' } })).toEqual({ price: 7 })
+})
+
+test('a body is sent as JSON', async () => {
+  const url = await http(async (req, res) => {
+    let text = ''
+    for await (const part of req) text += part
+    res.end(req.headers['content-type'] === 'application/json' ? text : '')
+  })
+  expect(await ask(url, { method: 'POST', body: { price: 8 } })).toEqual({ price: 8 })
+})
+
+describe('each way to fail has its word', () => {
+  test.each<[string, RequestListener, object]>([
+    ['no answer', () => {}, { reason: 'timeout' }],
+    ['a body that never ends', (_req, res) => void res.write('{'), { reason: 'timeout' }],
+    ['no JSON', (_req, res) => res.end('<html>'), { reason: 'malformed' }],
+    ['other JSON', (_req, res) => res.end('{"price":"7"}'), { reason: 'malformed', status: 200 }],
+    ['a large body', (_req, res) => res.end('0'.repeat(5_000)), { reason: 'too_large' }],
+    [
+      'a large body that does not say so',
+      (_req, res) => {
+        res.write('0'.repeat(900))
+        res.write('0'.repeat(900))
+      },
+      { reason: 'too_large' },
+    ],
+    [
+      '500',
+      (_req, res) => res.writeHead(500).end('no'),
+      { reason: 'status', status: 500, retryAfterMs: undefined },
+    ],
+    [
+      'a redirect',
+      (_req, res) => res.writeHead(302, { location: '/' }).end(),
+      { reason: 'status', status: 302 },
+    ],
+    [
+      '429 with seconds',
+      (_req, res) => res.writeHead(429, { 'retry-after': '17' }).end(),
+      { reason: 'status', status: 429, retryAfterMs: 17_000 },
+    ],
+    [
+      '503 with a date',
+      (_req, res) => res.writeHead(503, { 'retry-after': new Date(1_030_000).toUTCString() }).end(),
+      { reason: 'status', status: 503, retryAfterMs: 30_000 },
+    ],
+    [
+      '429 with an endless body',
+      (_req, res) => res.writeHead(429).write('no'),
+      { reason: 'status', status: 429, retryAfterMs: undefined },
+    ],
+  ])('%s', async (_name, listener, expected) => {
+    expect(await failure(await http(listener))).toMatchObject(expected)
+  })
+
+  test('nobody listens', async () => {
+    const server = createTcpServer()
+    const url = await serve(server)
+    server.close()
+    await once(server, 'close')
+    expect(await failure(url)).toMatchObject({ reason: 'refused' })
+  })
+
+  test('no such host', async () => {
+    expect(await failure(new URL('http://no-such-host.invalid/'))).toMatchObject({
+      reason: expect.stringMatching(/^(refused|timeout)$/),
+    })
+  })
+
+  test('no HTTP', async () => {
+    const url = await serve(
+      createTcpServer((socket) => void socket.on('error', () => {}).end('SSH-2.0\r\n\r\n')),
+    )
+    expect(await failure(url)).toMatchObject({ reason: 'malformed' })
+  })
+})
+
+describe('a connection that is reset', () => {
+  async function resetting(times: number) {
+    const asked = { count: 0 }
+    const url = await http((req, res) => {
+      asked.count += 1
+      if (asked.count <= times) req.socket.destroy()
+      else res.end('{"price":1}')
+    })
+    return { url, asked }
+  }
+
+  test('is tried again once for GET', async () => {
+    const { url, asked } = await resetting(1)
+    expect(await ask(url)).toEqual({ price: 1 })
+    expect(asked.count).toBe(2)
+    const always = await resetting(99)
+    expect(await failure(always.url)).toMatchObject({ reason: 'refused' })
+    expect(always.asked.count).toBe(2)
+  })
+
+  test('is not tried again for what may have been done', async () => {
+    const { url, asked } = await resetting(1)
+    expect(await failure(url, { method: 'POST', body: {} })).toMatchObject({ reason: 'refused' })
+    expect(asked.count).toBe(1)
+  })
+})
+
+test('what is our own mistake is no FetchFailed', async () => {
+  const url = new URL('http://127.0.0.1:1/')
+  await expect(ask(url, { headers: { 'bad header': 'x' } })).rejects.not.toBeInstanceOf(FetchFailed)
+})
