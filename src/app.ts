@@ -228,7 +228,9 @@ export function createApp(config: Config, log: Log): App {
         }),
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes({ reference, guard: requireAdmin(adminToken) }),
-        marketsRoutes(markets, alertsHtml),
+        marketsRoutes(markets, (req, language, vs) =>
+          alertsHtml({ language, vs, isLoggedIn: currentUser(req) !== undefined }),
+        ),
         alerts.routes,
         cacheAdminRoutes({
           cache,

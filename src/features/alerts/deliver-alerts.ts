@@ -59,13 +59,13 @@ class NotYet extends Error {}
 const jobData = z.object({ crossingId: z.string() })
 
 export function createDeliver({ queue, deliveries, senders, now, log }: DeliverParts) {
-  // Named by when it is due, so that a job that has ended never stands in the way of a later try.
-  const add = ({ crossingId, way, notBeforeMs }: OpenDelivery) =>
+  // Named by which try it is and when it is due, so that a job that has ended never stands in the way of a later one.
+  const add = ({ crossingId, way, tries, notBeforeMs }: OpenDelivery) =>
     queue.add(
       JOBS[way].name,
       { crossingId },
       {
-        id: `${crossingId}:${way}:${notBeforeMs}`,
+        id: `${crossingId}:${way}:${tries}:${notBeforeMs}`,
         delayMs: Math.max(0, notBeforeMs - now()),
         attempts: ATTEMPTS,
       },

@@ -25,6 +25,8 @@ const SHOWN_CROSSINGS = 50
 export interface OpenDelivery {
   readonly crossingId: string
   readonly way: Way
+  /** How often it has been tried. */
+  readonly tries: number
   readonly notBeforeMs: number
 }
 
@@ -66,11 +68,12 @@ export function createDeliveryRecords({
 
   return {
     async open() {
-      const query = `SELECT crossing_id, way, not_before, lease_until FROM alert_deliveries WHERE ended_at IS NULL
+      const query = `SELECT crossing_id, way, tries, not_before, lease_until FROM alert_deliveries WHERE ended_at IS NULL
         ORDER BY crossing_id, way`
       return (await records.all(query)).map((row) => ({
         crossingId: String(row.crossing_id),
         way: row.way as Way,
+        tries: Number(row.tries),
         notBeforeMs: Math.max(Number(row.not_before), Number(row.lease_until)),
       }))
     },

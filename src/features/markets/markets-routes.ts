@@ -57,7 +57,7 @@ const pageQuery = z.object({
 /** `alerts` is another feature's part of the page. */
 export function marketsRoutes(
   markets: Markets,
-  alerts: (language: PageLanguage, vs: string) => Html,
+  alerts: (req: Request, language: PageLanguage, vs: string) => Html,
 ): Router {
   const router = Router()
   const files = fileURLToPath(new URL('./static/', import.meta.url))
@@ -109,12 +109,12 @@ export function marketsRoutes(
       const language = lang ?? languageOf(req)
       const shownList = await listFor(vs, q, page)
       const stats = await markets.stats()
-      res.set({ 'Cache-Control': 'no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
+      res.set({ 'Cache-Control': 'private, no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
       if (!Array.isArray(shownList)) res.status(shownList.status).set(shownList.headers)
       const coins = Array.isArray(shownList) ? shownList : undefined
       res
         .type('html')
-        .send(marketsHtml({ language, vs, query: q, page, coins, stats, alerts: alerts(language, vs) }))
+        .send(marketsHtml({ language, vs, query: q, page, coins, stats, alerts: alerts(req, language, vs) }))
     },
   })
 

@@ -1,14 +1,8 @@
 // The user's alerts on the page of prices: set, paused, deleted, and told as they arrive over a WebSocket.
 
-const section = document.querySelector('#alerts')
-const words = JSON.parse(section.dataset.words)
-const find = (id) => section.querySelector(id)
-const [form, list, arrivals, problem] = [
-  '#alert-form',
-  '#alert-list',
-  '#alert-arrivals',
-  '#alert-problem',
-].map(find)
+const ids = ['alert-form', 'alert-list', 'alert-arrivals', 'alert-problem']
+const [form, list, arrivals, problem] = ids.map((id) => document.getElementById(id))
+const words = JSON.parse(form.dataset.words)
 const LONGEST_PAUSE_MS = 30_000
 const seen = new Set()
 
@@ -106,14 +100,9 @@ function suggestCoins() {
   const options = [...document.querySelectorAll('#coins [data-id]')].map(
     ({ dataset }) => new Option('', dataset.id),
   )
-  find('#alert-coins').replaceChildren(...options)
+  document.querySelector('#alert-coins').replaceChildren(...options)
 }
 
-try {
-  await showAlerts()
-  suggestCoins()
-  find('#alerts-own').hidden = false
-  listen()
-} catch (error) {
-  if (error.status === 401) find('#alerts-login').hidden = false
-}
+suggestCoins()
+showAlerts().catch(() => {})
+listen()
