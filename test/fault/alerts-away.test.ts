@@ -5,24 +5,29 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pause } from '../../src/lib/time.ts'
 import { expectedUpTo, idsAt, makeThousand, SERIES, saidBy } from '../helpers/alert-series.ts'
 import { openAlertsApp } from '../helpers/alerts-app.ts'
 import type { AlertsProcessOptions } from '../helpers/alerts-process.ts'
+import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../helpers/webhook-receiver.ts'
 
-const LONG_MS = 60_000
+const MINUTE_MS = 60_000
+const LONG_MS = MINUTE_MS
 const LAST = SERIES.length - 1
 
 let redis: TestRedis
 let bot: FakeBotApi
 let hooks: WebhookReceiver
 let dataDir: string
+let clock: ReturnType<typeof createClock>
 const started: ChildProcess[] = []
 beforeEach(async () => {
   ;[redis, bot, hooks] = await Promise.all([startRedis(), startFakeBotApi(), startWebhookReceiver()])
+  clock = createClock(Date.now())
   dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
 })
 afterEach(async () => {
@@ -47,6 +52,7 @@ async function openApp(beforeTelling: () => Promise<void> = async () => {}) {
     botUrl: bot.url,
     ca: hooks.ca,
     beforeTelling,
+    now: clock.now,
     pricesOf: async (coins) => new Map(coins.map((coin) => [coin, SERIES[step] ?? 0])),
   })
   await eventually(() => expect(app.status()).toBe('redis'))
@@ -94,6 +100,14 @@ test(
     await app.look(3)
     await eventually(() => expect(bot.messages.length).toBeGreaterThan(expectedUpTo(1).length + 50), LONG_MS)
     await redis.kill()
+    // Jobs that are in Redis wait for it, but not for long.
+    await eventually(async () => {
+      const { length } = bot.messages
+      await pause(500)
+      expect(bot.messages.length).toBe(length)
+    }, LONG_MS)
+    clock.turn(6 * MINUTE_MS)
+    await app.check()
     await eventually(() => expectAllOnce(LAST), LONG_MS)
     await redis.start()
     await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)

@@ -66,10 +66,11 @@ function keep(
     if (way === 'telegram' && !(hasTelegram && isTelegramUser(alert.userId))) continue
     tx.run(
       `INSERT INTO alert_deliveries (crossing_id, way, tries, not_before, lease_by, lease_until)
-       SELECT ?, ?, 0, 0, '', 0 FROM alerts JOIN alert_users ON alert_users.user_id = alerts.user_id
+       SELECT ?, ?, 0, ?, '', 0 FROM alerts JOIN alert_users ON alert_users.user_id = alerts.user_id
        WHERE id = ? AND decided_by = ?${way === 'webhook' ? ' AND webhook_url IS NOT NULL' : ''}`,
       crossing.id,
       way,
+      nowMs,
       alert.id,
       by,
     )

@@ -2,7 +2,7 @@
 // (delivery-records.ts), from which jobs are added again, so that a lost queue loses nothing.
 import { z } from 'zod'
 import type { Job, Queue } from '../../infra/queue/queue.ts'
-import { HOUR, type Now, SECOND } from '../../lib/time.ts'
+import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Crossing, type Language, type Way, ways } from './alert.ts'
 import {
@@ -53,23 +53,25 @@ const FIRST_PAUSE_MS = 5 * SECOND
 const LONGEST_PAUSE_MS = HOUR
 
 const ADDED_AT_ONCE = 50
+const OVERDUE_MS = 5 * MINUTE
 
 class NotYet extends Error {}
 
 const jobData = z.object({ crossingId: z.string() })
 
 export function createDeliver({ queue, deliveries, senders, now, log }: DeliverParts) {
-  // Named by which try it is and when it is due, so that a job that has ended never stands in the way of a later one.
-  const add = ({ crossingId, way, tries, notBeforeMs }: OpenDelivery) =>
-    queue.add(
+  // Named by which try it is and when it is due, so that a job that has ended never stands in the way of a later one; and by
+  // how long it is overdue, because a job may be in a Redis that is away. That it is not told twice is the outbox' business.
+  const add = ({ crossingId, way, tries, notBeforeMs }: OpenDelivery) => {
+    const delayMs = notBeforeMs - now()
+    const overdue = Math.max(0, Math.floor(-delayMs / OVERDUE_MS))
+    const id = `${crossingId}:${way}:${tries}:${notBeforeMs}:${overdue}`
+    return queue.add(
       JOBS[way].name,
       { crossingId },
-      {
-        id: `${crossingId}:${way}:${tries}:${notBeforeMs}`,
-        delayMs: Math.max(0, notBeforeMs - now()),
-        attempts: ATTEMPTS,
-      },
+      { id, delayMs: Math.max(0, delayMs), attempts: ATTEMPTS },
     )
+  }
 
   async function deliver(crossingId: string, way: Way, signal: AbortSignal): Promise<void> {
     await senders[way].ready?.(signal)
