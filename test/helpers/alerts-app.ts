@@ -33,7 +33,6 @@ export interface AlertsAppOptions {
   /** What names stand for; this machine unless said. */
   resolve?: Resolve
   isAllowed?: (address: string) => boolean
-  records?: (dataDir: string) => Records & { close(): unknown }
   /** Before what is to be told is read from the outbox. */
   beforeTelling?: () => Promise<void>
   isPaced?: boolean
@@ -69,9 +68,12 @@ export async function openAlertsApp({
     log,
   })
   const queue = openQueue({ redis, state: roles.state, log })
-  const opened =
-    rest.records?.(dataDir) ??
-    openLocalRecords({ path: join(dataDir, 'records.db'), migrations: [alertMigrations], dataLock, log })
+  const opened = openLocalRecords({
+    path: join(dataDir, 'records.db'),
+    migrations: [alertMigrations],
+    dataLock,
+    log,
+  })
   const ended = new Set<string>()
   const records: Records = {
     transaction: opened.transaction,

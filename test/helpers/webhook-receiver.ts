@@ -20,7 +20,7 @@ export interface WebhookReceiver {
   readonly url: string
   /** Its certificate, to be believed. */
   readonly ca: string
-  readonly received: Received[]
+  received: Received[]
   /** What it answers; `hangs` never does. */
   status: number | 'hangs'
   close(): Promise<void>
