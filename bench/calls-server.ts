@@ -23,7 +23,7 @@ const sockets = createSocketServer({
 const server = createHttpServer({
   rawRouters: [],
   routers: [],
-  upgrade: { path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close },
+  upgrades: [{ path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close }],
   trustProxy: 0,
   log: silent,
 })

@@ -1,5 +1,9 @@
 // The system, put together: read it top to bottom. What is added to the scope first is closed last.
 import type { Config } from './config.ts'
+import { alertMigrations } from './features/alerts/alert-records.ts'
+import { createAlertSocket } from './features/alerts/alert-socket.ts'
+import { createAlerts } from './features/alerts/alerts.ts'
+import { alertsHtml } from './features/alerts/alerts-html.ts'
 import { cacheAdminRoutes } from './features/cache-admin/cache-admin-routes.ts'
 import { cacheStats } from './features/cache-admin/cache-stats.ts'
 import { callRoutes } from './features/calls/call-routes.ts'
@@ -12,6 +16,7 @@ import { createLimits } from './features/limits/limit-requests.ts'
 import { policies } from './features/limits/policies.ts'
 import { createSharedAddresses } from './features/limits/shared-address.ts'
 import { createCallBudget } from './features/markets/call-budget.ts'
+import { type Currency, currencies } from './features/markets/coin.ts'
 import { createCoinGecko } from './features/markets/coingecko.ts'
 import { createMarkets } from './features/markets/markets.ts'
 import { marketsRoutes } from './features/markets/markets-routes.ts'
@@ -74,6 +79,9 @@ const SESSION_PATHS = [
   '/account',
   '/call',
   '/ws',
+  '/api/alerts',
+  '/ws/alerts',
+  '/markets',
 ]
 
 export interface App {
@@ -99,12 +107,10 @@ export function createApp(config: Config, log: Log): App {
       log,
     }),
   )
-  // Jobs are worked on from here: queue.work('reports', …), docs/features/jobs.md.
-  const queue = scope.add(openQueue({ ...config, state: roles.state, log }))
   const databases = scope.add(
     openDatabases({
       ...config,
-      migrations: [webhookMigrations],
+      migrations: [webhookMigrations, alertMigrations],
       fill: fillCountries,
       columns: COLUMNS,
       dataLock,
@@ -112,6 +118,8 @@ export function createApp(config: Config, log: Log): App {
     }),
   )
   const { records } = databases
+  // Jobs are worked on from here: queue.work('reports', …), docs/features/jobs.md. Closed before the databases they write to.
+  const queue = scope.add(openQueue({ ...config, state: roles.state, log }))
   const freshMs = config.cache.referenceTtlMs
   const countries = createReferenceTable({ source: databases.reference, copy: databases.copy, log })
   const reference = createReference({ cache, table: countries, freshMs })
@@ -165,6 +173,27 @@ export function createApp(config: Config, log: Log): App {
     log,
   })
 
+  const alerts = createAlerts({
+    records,
+    queue,
+    bus: roles.bus,
+    limiter,
+    async pricesOf(ids, vs) {
+      const { coins } = await markets.coins(ids, vs as Currency)
+      return new Map(coins.flatMap(({ value: coin }) => (coin?.price ? [[coin.id, coin.price]] : [])))
+    },
+    currencies,
+    telegram: config.telegram,
+    currentUser,
+    log,
+  })
+  const alertSocket = createAlertSocket({
+    pages: alerts.pages,
+    userIdOf: (req) => currentUser(req)?.id,
+    hasLoggedOut: createHasLoggedOut(sessionStore),
+    log,
+  })
+
   const stats = () =>
     cacheStats(
       {
@@ -186,12 +215,15 @@ export function createApp(config: Config, log: Log): App {
     createHttpServer({
       trustProxy: config.trustProxy,
       log,
-      upgrade: {
-        path: '/ws',
-        handlers: [sessions, limits.limitBy(policies.sockets)],
-        accept: sockets.accept,
-        close: sockets.close,
-      },
+      upgrades: [
+        {
+          path: '/ws',
+          handlers: [sessions, limits.limitBy(policies.sockets)],
+          accept: sockets.accept,
+          close: sockets.close,
+        },
+        { path: '/ws/alerts', handlers: [sessions, limits.limitBy(policies.sockets)], ...alertSocket },
+      ],
       rawRouters: [
         webhookRoutes({
           webhooks,
@@ -221,7 +253,10 @@ export function createApp(config: Config, log: Log): App {
         }),
         loginPagesRoutes({ loginPage, currentUser, own: createOwnSessions({ records: sessionRecords }) }),
         referenceRoutes({ reference, guard: requireAdmin(adminToken) }),
-        marketsRoutes(markets),
+        marketsRoutes(markets, (req, language, vs) =>
+          alertsHtml({ language, vs, isLoggedIn: currentUser(req) !== undefined }),
+        ),
+        alerts.routes,
         cacheAdminRoutes({
           cache,
           stats,
@@ -260,6 +295,7 @@ export function createApp(config: Config, log: Log): App {
     async listen() {
       const port = await server.listen(config.port)
       roles.start([queue])
+      alerts.start()
       const kept = config.mode === 'memory' ? 'memory' : 'redis'
       log.info(SESSIONS_ARE_KEPT[kept])
       log.info(CHANNEL_LAYER[kept])

@@ -137,6 +137,7 @@ const variables = {
     .string()
     .regex(/^\d{1,16}:[\w-]{1,200}$/, 'must look like 123456789:AAE…, as BotFather gives it')
     .optional(),
+  TELEGRAM_API_URL: serverUrl.default(new URL('https://api.telegram.org')),
   TELEGRAM_CLIENT_ID: z
     .string()
     .regex(/^[\w.-]{1,100}$/, 'must be the Client ID that BotFather shows under Web Login')
@@ -239,6 +240,7 @@ export function readConfig(env: Environment = process.env, isTerminal = process.
     sessionSecrets: values.SESSION_SECRET,
     telegram: Object.freeze({
       botToken: values.TELEGRAM_BOT_TOKEN,
+      apiUrl: values.TELEGRAM_API_URL,
       issuer: values.TELEGRAM_ISSUER,
       clientId: values.TELEGRAM_CLIENT_ID,
       clientSecret: values.TELEGRAM_CLIENT_SECRET,

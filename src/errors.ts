@@ -55,7 +55,9 @@ export const upgradeRequired = () =>
     Upgrade: 'websocket',
   })
 export const tooManySockets = () =>
-  new AppError('too_many_sockets', 503, 'No more calls fit here at the moment.', { 'Retry-After': '10' })
+  new AppError('too_many_sockets', 503, 'No more open connections fit here at the moment.', {
+    'Retry-After': '10',
+  })
 export const tooManySocketsHere = () =>
   new AppError('too_many_sockets_here', 429, 'Too many calls are open from this address.', {
     'Retry-After': '10',
@@ -152,6 +154,14 @@ export const pricesUnavailable = (retryAfterMs: number, options?: ErrorOptions) 
     retryAfter(retryAfterMs),
     options,
   )
+export const tooManyAlerts = (most: number) =>
+  new AppError('too_many_alerts', 409, `You have ${most} alerts, and may not have more: delete one first.`)
+export const alertChanged = () =>
+  new AppError('alert_changed', 409, 'This alert was changed by others at the same moment. Try again.')
+export const unknownCoin = (coin: string, vs: string) =>
+  new AppError('unknown_coin', 422, `CoinGecko has no price of ${coin} in ${vs}.`)
+export const expiresInPast = () => new AppError('expires_in_past', 422, 'expiresAt is in the past.')
+export const unsafeUrl = (reason: string) => new AppError('unsafe_url', 422, `url: ${reason}.`)
 export const stateFull = () =>
   new AppError('state_full', 503, 'The memory for state is used up while Redis is away.', {
     'Retry-After': '5',

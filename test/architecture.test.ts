@@ -44,7 +44,7 @@ const FENCES: Record<string, RegExp> = {
   '@bull-board/api': /^infra\/queue\/queue-board\.ts$/,
   '@bull-board/api/bullMQAdapter': /^infra\/queue\/queue-board\.ts$/,
   '@bull-board/express': /^infra\/queue\/queue-board\.ts$/,
-  ws: /^features\/calls\/(call-socket|socket-server)\.ts$/,
+  ws: /^features\/(calls\/(call-socket|socket-server)|alerts\/alert-socket)\.ts$/,
   'node:sqlite': /^infra\/sql\/sqlite\.ts$/,
   pg: /^infra\/sql\/postgres\.ts$/,
   undici: /^infra\/fetch-json\.ts$/,

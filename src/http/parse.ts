@@ -19,13 +19,19 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
 export function endpoint(
   router: IRouter,
   path: string,
-  methods: Partial<Record<'get' | 'post' | 'delete', RequestHandler | RequestHandler[]>>,
+  methods: Partial<Record<'get' | 'post' | 'patch' | 'delete', RequestHandler | RequestHandler[]>>,
 ): void {
   const route = router.route(path)
   if (methods.get) route.get(methods.get)
   if (methods.post) route.post(methods.post)
+  if (methods.patch) route.patch(methods.patch)
   if (methods.delete) route.delete(methods.delete)
-  const names = [methods.get && 'GET, HEAD', methods.post && 'POST', methods.delete && 'DELETE']
+  const names = [
+    methods.get && 'GET, HEAD',
+    methods.post && 'POST',
+    methods.patch && 'PATCH',
+    methods.delete && 'DELETE',
+  ]
   const allowed = names.filter(Boolean).join(', ')
   route.all(() => {
     throw methodNotAllowed(allowed)

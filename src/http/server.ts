@@ -27,13 +27,13 @@ export interface HttpServerOptions {
   rawRouters: readonly Router[]
   routers: readonly Router[]
   trustProxy: number
-  /** What speaks another protocol; without it nothing does. */
-  upgrade?: UpgradeRoute
+  /** What speaks another protocol. */
+  upgrades?: readonly UpgradeRoute[]
   log: Log
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { rawRouters, routers, trustProxy, upgrade, log } = options
+  const { rawRouters, routers, trustProxy, upgrades: routes = [], log } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -65,8 +65,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
   )
   server.maxConnections = 5_000
-  const upgrades = upgrade && createUpgrades({ route: upgrade, trustProxy, log })
-  if (upgrades) server.on('upgrade', upgrades.upgrade)
+  const upgrades = createUpgrades({ routes, trustProxy, log })
+  if (routes.length > 0) server.on('upgrade', upgrades.upgrade)
 
   return {
     listen: (port) =>
@@ -81,7 +81,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     async close() {
       if (!server.listening) return
       stopping = true
-      const upgradesClosed = upgrades?.close()
+      const upgradesClosed = upgrades.close()
       // Not the HTTP server's own close, which cuts every connection that is between two requests.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
       for (const res of latest.values()) if (!res.headersSent) res.setHeader('Connection', 'close')

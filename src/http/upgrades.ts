@@ -1,4 +1,4 @@
-// Requests to speak another protocol on their connection: the one path that does, the same handlers before it as before
+// Requests to speak another protocol on their connection: the paths that do, the same handlers before them as before
 // any request (sessions, limits), and refusals as problem documents.
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -19,19 +19,19 @@ export interface UpgradeRoute {
 }
 
 export interface UpgradesOptions {
-  readonly route: UpgradeRoute
+  readonly routes: readonly UpgradeRoute[]
   readonly trustProxy: number
   readonly log: Log
 }
 
-export function createUpgrades({ route, trustProxy, log }: UpgradesOptions) {
+export function createUpgrades({ routes, trustProxy, log }: UpgradesOptions) {
   let isStopping = false
   const app = express()
   app.disable('x-powered-by')
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
   app.use(logRequests(log))
-  for (const handler of route.handlers) app.use(handler)
+  for (const { path, handlers } of routes) for (const handler of handlers) app.all(path, handler)
 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // While it is decided nobody else listens, and a reset by the other side would end the process.
@@ -41,7 +41,8 @@ export function createUpgrades({ route, trustProxy, log }: UpgradesOptions) {
       try {
         if (thrown) throw thrown
         if (isStopping) throw stopping()
-        if (expressReq.path !== route.path) throw notFound('That path')
+        const route = routes.find(({ path }) => path === expressReq.path)
+        if (!route) throw notFound('That path')
         await route.accept(expressReq, socket, head)
       } catch (error) {
         const problem = asAppError(error)
@@ -56,9 +57,9 @@ export function createUpgrades({ route, trustProxy, log }: UpgradesOptions) {
 
   return {
     upgrade,
-    close() {
+    async close() {
       isStopping = true
-      return route.close()
+      await Promise.all(routes.map((route) => route.close()))
     },
   }
 }

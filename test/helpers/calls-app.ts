@@ -54,7 +54,7 @@ export async function startCalls({
         limitMade: (_req, _res, next) => next(),
       }),
     ],
-    upgrade: { path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close },
+    upgrades: [{ path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close }],
     trustProxy: 1,
     log,
   })

@@ -16,6 +16,8 @@ export interface MarketsModel {
   /** Undefined when there are no prices at all. */
   coins: readonly ShownCoin[] | undefined
   stats: MarketStats
+  /** Another feature's part of the page. */
+  alerts: Html
 }
 
 export type ShownCoin = Coin & { stale: boolean }
@@ -51,7 +53,7 @@ export function marketsHtml(model: MarketsModel): string {
   ${form(model)}
   ${prices(model)}
 </section>
-${/* Here, between prices and figures, is the place of the form for alerts: another feature's, passed in by app.ts. */ nothing}
+${model.alerts}
 ${saved(language, stats)}
 </main>
 </body>

@@ -7,11 +7,13 @@ import { type CachedBody, sendCached } from '../../http/cached-response.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import type { Cached, CacheOutcome } from '../../infra/cached.ts'
 import { etagOf } from '../../lib/etag.ts'
+import type { Html } from '../../lib/html.ts'
 import { MINUTE } from '../../lib/time.ts'
 import { type Coin, currencies, spans } from './coin.ts'
 import { COINS_A_CALL } from './coingecko.ts'
 import { type CoinList, LISTED_COINS, type Markets } from './markets.ts'
 import { COINS_A_PAGE, marketsHtml } from './markets-html.ts'
+import type { PageLanguage } from './texts.ts'
 
 const DEFAULT_LIST = 50
 const id = z.string().regex(/^[a-z0-9-]{1,100}$/, 'an id has 1 to 100 of a-z, 0-9 and -, such as bitcoin')
@@ -52,7 +54,11 @@ const pageQuery = z.object({
   page: count(LISTED_COINS / COINS_A_PAGE).default(1),
 })
 
-export function marketsRoutes(markets: Markets): Router {
+/** `alerts` is another feature's part of the page. */
+export function marketsRoutes(
+  markets: Markets,
+  alerts: (req: Request, language: PageLanguage, vs: string) => Html,
+): Router {
   const router = Router()
   const files = fileURLToPath(new URL('./static/', import.meta.url))
   router.use('/static/markets', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
@@ -103,10 +109,12 @@ export function marketsRoutes(markets: Markets): Router {
       const language = lang ?? languageOf(req)
       const shownList = await listFor(vs, q, page)
       const stats = await markets.stats()
-      res.set({ 'Cache-Control': 'no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
+      res.set({ 'Cache-Control': 'private, no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
       if (!Array.isArray(shownList)) res.status(shownList.status).set(shownList.headers)
       const coins = Array.isArray(shownList) ? shownList : undefined
-      res.type('html').send(marketsHtml({ language, vs, query: q, page, coins, stats }))
+      res
+        .type('html')
+        .send(marketsHtml({ language, vs, query: q, page, coins, stats, alerts: alerts(req, language, vs) }))
     },
   })
 

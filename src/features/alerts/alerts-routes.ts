@@ -1,0 +1,118 @@
+// /api/alerts: each user's own alerts, their last crossings, and the address of the user's webhook.
+import { fileURLToPath } from 'node:url'
+import { type Request, Router, static as serveStatic } from 'express'
+import { z } from 'zod'
+import { notFound, notLoggedIn, unsafeUrl } from '../../errors.ts'
+import { endpoint, parse } from '../../http/parse.ts'
+import { MINUTE, type Now } from '../../lib/time.ts'
+import { type Alert, alertSchemas, languageOf } from './alert.ts'
+import type { AlertChanges } from './alert-changes.ts'
+import type { AlertRecords } from './alert-records.ts'
+import type { DeliveryRecords } from './delivery-records.ts'
+import { parseSafeUrl } from './safe-url.ts'
+import { createSecret } from './user-webhook.ts'
+import type { WebhookAddressRecords } from './webhook-address-records.ts'
+
+export interface AlertsRoutesParts {
+  alerts: AlertRecords
+  changes: AlertChanges
+  deliveries: Pick<DeliveryRecords, 'lastOf'>
+  webhooks: WebhookAddressRecords
+  currencies: readonly string[]
+  currentUser: (req: Request) => { readonly id: string; readonly language?: string } | undefined
+  now: Now
+}
+
+export function alertsRoutes(parts: AlertsRoutesParts): Router {
+  const { alerts, changes, deliveries, webhooks, currencies, currentUser, now } = parts
+  const { newAlert, patch } = alertSchemas(currencies)
+  const webhook = z.strictObject({ url: z.string() })
+  const idOf = (req: Request) => parse(z.string(), req.params.id)
+
+  const router = Router()
+  const files = fileURLToPath(new URL('./static/', import.meta.url))
+  router.use('/static/alerts', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  router.use('/api/alerts', (_req, res, next) => {
+    res.setHeader('Cache-Control', 'no-store')
+    next()
+  })
+
+  function userOf(req: Request) {
+    const user = currentUser(req)
+    if (!user) throw notLoggedIn()
+    return user
+  }
+
+  endpoint(router, '/api/alerts', {
+    async get(req, res) {
+      const list = await alerts.list(userOf(req).id)
+      res.json({ alerts: list.map((alert) => shown(alert, now())) })
+    },
+    async post(req, res) {
+      const { id, language } = userOf(req)
+      const alert = await changes.make(id, languageOf(language), parse(newAlert, req.body))
+      res.status(201).location(`/api/alerts/${alert.id}`).json(shown(alert, now()))
+    },
+  })
+
+  endpoint(router, '/api/alerts/crossings', {
+    get: async (req, res) => void res.json({ crossings: await deliveries.lastOf(userOf(req).id) }),
+  })
+
+  endpoint(router, '/api/alerts/webhook', {
+    get: async (req, res) => void res.json({ url: (await webhooks.find(userOf(req).id)) ?? null }),
+    async post(req, res) {
+      const { id } = userOf(req)
+      const url = parseSafeUrl(parse(webhook, req.body).url)
+      if (typeof url === 'string') throw unsafeUrl(url)
+      const secret = createSecret()
+      await webhooks.set(id, { url: url.href, secret })
+      res.status(201).json({ url: url.href, secret })
+    },
+    async delete(req, res) {
+      await webhooks.set(userOf(req).id, undefined)
+      res.status(204).end()
+    },
+  })
+
+  endpoint(router, '/api/alerts/:id', {
+    async get(req, res) {
+      const alert = await alerts.find(userOf(req).id, idOf(req))
+      if (!alert) throw notFound('That alert')
+      res.json(shown(alert, now()))
+    },
+    async patch(req, res) {
+      const { id } = userOf(req)
+      const changed = await changes.change(id, idOf(req), parse(patch, req.body))
+      res.json(shown(changed, now()))
+    },
+    async delete(req, res) {
+      if (!(await alerts.remove(userOf(req).id, idOf(req)))) throw notFound('That alert')
+      res.status(204).end()
+    },
+  })
+  return router
+}
+
+function shown(alert: Alert, nowMs: number) {
+  const { id, coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify, status, watch, rings } = alert
+  const isExpired = status === 'open' && expiresAtMs !== undefined && expiresAtMs <= nowMs
+  return {
+    id,
+    coin,
+    vs,
+    when,
+    value,
+    repeat,
+    cooldownMinutes: cooldownMs / MINUTE,
+    expiresAt: isoOrNull(expiresAtMs),
+    notify,
+    status: isExpired ? 'expired' : status,
+    referencePrice: watch.referencePrice ?? null,
+    rings,
+    lastRangAt: isoOrNull(watch.rangAtMs),
+    createdAt: new Date(alert.createdAtMs).toISOString(),
+  }
+}
+
+const isoOrNull = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())

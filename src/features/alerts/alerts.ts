@@ -1,0 +1,84 @@
+// Price alerts, put together: their records, the check on its schedule, and the three ways to tell a crossing.
+import type { Request } from 'express'
+import type { Bus } from '../../infra/bus/bus.ts'
+import type { Limiter } from '../../infra/limiter.ts'
+import type { Queue } from '../../infra/queue/queue.ts'
+import type { Records } from '../../infra/sql/sql.ts'
+import { MINUTE, type Now } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { createAlertChanges } from './alert-changes.ts'
+import { createAlertPages } from './alert-pages.ts'
+import { createAlertRecords } from './alert-records.ts'
+import { alertsRoutes } from './alerts-routes.ts'
+import { createCheck, type PricesOf } from './check-alerts.ts'
+import { createDeliver } from './deliver-alerts.ts'
+import { createDeliveryRecords } from './delivery-records.ts'
+import { resolveName } from './safe-url.ts'
+import { createTelegramSender } from './telegram-message.ts'
+import { createUserWebhookSender, type UserWebhookParts } from './user-webhook.ts'
+import { createWebhookAddressRecords } from './webhook-address-records.ts'
+
+export interface AlertsParts {
+  records: Records
+  queue: Pick<Queue, 'add' | 'work' | 'schedule'>
+  bus: Pick<Bus, 'publish' | 'subscribe'>
+  limiter: Pick<Limiter, 'hit'>
+  pricesOf: PricesOf
+  /** Those that have prices; the first one is meant where none is named. */
+  currencies: readonly string[]
+  telegram: { readonly botToken: string | undefined; readonly apiUrl: URL }
+  currentUser: (req: Request) => { readonly id: string; readonly language?: string } | undefined
+  userWebhooks?: Omit<UserWebhookParts, 'now'>
+  now?: Now
+  log: Log
+}
+
+const CHECK_EVERY_MS = MINUTE
+
+export function createAlerts(parts: AlertsParts) {
+  const { records, queue, bus, limiter, pricesOf, currencies, telegram, currentUser, log } = parts
+  const { userWebhooks = { resolve: resolveName }, now = Date.now } = parts
+  const alerts = createAlertRecords({ records, now })
+  const deliveries = createDeliveryRecords({ records, now })
+  const pages = createAlertPages({ bus })
+  const hasTelegram = telegram.botToken !== undefined
+  const check = createCheck({ records, alerts, pricesOf, hasTelegram, now, log })
+  const deliver = createDeliver({
+    queue,
+    deliveries,
+    senders: {
+      page: pages,
+      telegram: createTelegramSender({ ...telegram, limiter, now, log }),
+      webhook: createUserWebhookSender({ ...userWebhooks, now }),
+    },
+    now,
+    log,
+  })
+
+  return {
+    pages,
+    routes: alertsRoutes({
+      alerts,
+      changes: createAlertChanges({ alerts, pricesOf, now }),
+      deliveries,
+      webhooks: createWebhookAddressRecords({ records, now }),
+      currencies,
+      currentUser,
+      now,
+    }),
+    /** Checks and tells from now on, beginning with what an earlier process has left untold. */
+    start(): void {
+      deliver.work()
+      queue.work('check-alerts', async () => {
+        await check()
+        await deliveries.tidy()
+        await deliver.addOpen()
+      })
+      queue.schedule('check-alerts', { everyMs: CHECK_EVERY_MS, data: null, catchUp: 'once' })
+      deliver.addOpen().catch((error) => {
+        // The records may be another container's at the moment; the check comes back to this every minute.
+        log.warn({ err: error }, 'alerts that were not told yet are told a minute later')
+      })
+    },
+  }
+}

@@ -1,0 +1,58 @@
+// What the part of a page about alerts says, in both languages.
+const en = {
+  title: 'Alerts',
+  intro: 'A message when a price crosses a line: here, from the bot, and to your webhook.',
+  logIn: 'Log in to set alerts',
+  script: 'Alerts need JavaScript on this page.',
+  coin: 'Coin',
+  when: 'When its price',
+  whens: { above: 'rises to', below: 'falls to', changes: 'changes by, %' },
+  value: 'Value',
+  repeat: 'Ring',
+  repeats: { once: 'once', always: 'each time' },
+  cooldown: 'Quiet after a ring, minutes',
+  add: 'Set the alert',
+  own: 'Your alerts',
+  remove: 'Delete',
+  pause: 'Pause',
+  resume: 'Resume',
+  arrivals: 'Arrived',
+  statuses: {
+    open: 'waiting',
+    paused: 'paused',
+    blocked: 'stopped: the bot may not write to you. Start the bot in Telegram, then resume',
+    done: 'done',
+    expired: 'expired',
+  },
+  failed: 'That did not work. Please try again.',
+}
+
+const ru: typeof en = {
+  title: 'Уведомления',
+  intro: 'Сообщение, когда цена пересекает черту: здесь, от бота и на ваш вебхук.',
+  logIn: 'Войдите, чтобы задать уведомления',
+  script: 'Уведомлениям на этой странице нужен JavaScript.',
+  coin: 'Монета',
+  when: 'Когда цена',
+  whens: { above: 'поднимется до', below: 'опустится до', changes: 'изменится на, %' },
+  value: 'Значение',
+  repeat: 'Сообщать',
+  repeats: { once: 'один раз', always: 'каждый раз' },
+  cooldown: 'Тишина после сообщения, минут',
+  add: 'Задать уведомление',
+  own: 'Ваши уведомления',
+  remove: 'Удалить',
+  pause: 'Приостановить',
+  resume: 'Возобновить',
+  arrivals: 'Пришло',
+  statuses: {
+    open: 'ждёт',
+    paused: 'приостановлено',
+    blocked: 'остановлено: боту нельзя вам писать. Запустите бота в Telegram и возобновите',
+    done: 'сработало',
+    expired: 'истекло',
+  },
+  failed: 'Не получилось. Попробуйте ещё раз.',
+}
+
+export const texts = { en, ru }

@@ -1,0 +1,106 @@
+// Alerts on the page at /markets in a real browser: one is made, the price moves, and its arrival is seen, on the page and
+// by the bot. SCREENSHOTS=docs/images keeps what it looks like.
+import { join } from 'node:path'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { startApp, type TestApp } from '../helpers/app.ts'
+import { startBrowser } from '../helpers/browser.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { BOT_TOKEN, type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
+import { type FakeCoinGecko, priceOf, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
+import { type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+
+const CHECK_MS = 90_000 // a check a minute, and the way there and back
+
+let redis: TestRedis
+let fake: FakeCoinGecko
+let telegram: FakeTelegram
+let bot: FakeBotApi
+let app: TestApp
+let browser: Browser
+const problems: string[] = []
+
+beforeAll(async () => {
+  ;[redis, fake, telegram, bot] = await Promise.all([
+    startRedis(),
+    startFakeCoinGecko(),
+    startFakeTelegram(),
+    startFakeBotApi(),
+  ])
+  app = await startApp({
+    REDIS_URL: redis.url,
+    ...fake.env,
+    ...telegram.env,
+    COINGECKO_TTL: '1',
+    COINGECKO_CALLS_PER_MINUTE: '600',
+    TELEGRAM_API_URL: bot.url,
+    TELEGRAM_BOT_TOKEN: BOT_TOKEN,
+  })
+  await app.untilStatus('redis')
+  browser = await startBrowser()
+}, 60_000)
+afterAll(async () => {
+  await browser?.close()
+  await app.close()
+  await Promise.all([redis.stop(), fake.close(), telegram.close(), bot.close()])
+})
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await (await browser.newContext(options)).newPage()
+  page.on('pageerror', (error) => problems.push(String(error)))
+  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
+  await page.goto(app.url + path)
+  return page
+}
+
+async function keepPicture(page: Page, name: string): Promise<void> {
+  const directory = process.env.SCREENSHOTS
+  if (directory) await page.locator('#alerts').screenshot({ path: join(directory, `${name}.png`) })
+}
+
+test('a visitor is shown the way in', async () => {
+  const page = await open('/markets?lang=ru', { javaScriptEnabled: false })
+  await page.getByRole('link', { name: 'Войдите, чтобы задать уведомления' }).click()
+  expect(page.url()).toContain('/login')
+})
+
+test(
+  'an alert is made, waits, arrives and is deleted',
+  async () => {
+    const page = await open('/login?lang=en&return=%2Fmarkets', { locale: 'en-GB' })
+    await page.getByRole('link', { name: 'Log in with Telegram' }).click()
+    await page.waitForURL('**/markets*')
+    expect(await page.locator('#coins tbody tr').count()).toBe(50)
+
+    await page.getByLabel('Coin').fill('no-such-coin')
+    await page.getByLabel('Value').fill('1')
+    await page.getByRole('button', { name: 'Set the alert' }).click()
+    await page.getByText('CoinGecko has no price of no-such-coin').waitFor()
+    problems.length = 0 // that answer, 422, which the browser notes
+
+    await page.getByLabel('Coin').fill('bitcoin')
+    await page.getByLabel('Value').fill(String(priceOf('bitcoin') + 500))
+    await page.getByRole('button', { name: 'Set the alert' }).click()
+    await page.locator('#alert-list li[data-status="open"]').waitFor()
+    expect(await page.locator('#alert-list').textContent()).toContain('bitcoin rises to 10,500 USD · waiting')
+
+    fake.moved.set('bitcoin', 11_000)
+    await page.locator('#alert-arrivals li').waitFor({ timeout: CHECK_MS })
+    expect(await page.locator('#alert-arrivals').textContent()).toContain(
+      'bitcoin is above 10,500 USD: 11,000 USD',
+    )
+    await page.locator('#alert-list li[data-status="done"]').waitFor()
+    await eventually(() =>
+      expect(bot.messages.map(({ text }) => text)).toEqual(['bitcoin is above 10,500 USD: 11,000 USD']),
+    )
+    await keepPicture(page, 'alerts')
+    expect(await page.locator('#alert-arrivals li').count()).toBe(1)
+
+    await page.setViewportSize({ width: 360, height: 640 })
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await eventually(async () => expect(await page.locator('#alert-list li').count()).toBe(0))
+    expect(problems).toEqual([])
+  },
+  2 * CHECK_MS,
+)

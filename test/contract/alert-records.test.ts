@@ -1,0 +1,151 @@
+// What is kept of alerts, in a file of ours and in a real PostgreSQL: two who decide or tell the same do it once.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Alert, Wish } from '../../src/features/alerts/alert.ts'
+import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
+import { commitLooks } from '../../src/features/alerts/commit-looks.ts'
+import { UNSEEN } from '../../src/features/alerts/crossing.ts'
+import { createDeliveryRecords, GIVE_UP_MS, LEASE_MS } from '../../src/features/alerts/delivery-records.ts'
+import { createWebhookAddressRecords } from '../../src/features/alerts/webhook-address-records.ts'
+import { createDataLock } from '../../src/infra/data-lock.ts'
+import { openLocalRecords } from '../../src/infra/sql/local-records.ts'
+import { openPostgres } from '../../src/infra/sql/postgres.ts'
+import { openPostgresRecords } from '../../src/infra/sql/postgres-records.ts'
+import type { Records } from '../../src/infra/sql/sql.ts'
+import { parsePostgresUrl } from '../../src/lib/postgres-url.ts'
+import { createClock } from '../helpers/clock.ts'
+import { recordLog } from '../helpers/log.ts'
+import { startPostgres, type TestPostgres } from '../helpers/postgres-server.ts'
+
+let postgres: TestPostgres
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+afterAll(() => postgres.close())
+
+const migrations = [alertMigrations]
+const places: Record<string, () => Promise<{ records: Records; close(): Promise<void> }>> = {
+  async sqlite() {
+    const dir = mkdtempSync(join(tmpdir(), 'samovar-alerts-'))
+    const { log } = recordLog()
+    const path = join(dir, 'records.db')
+    const records = openLocalRecords({ path, migrations, dataLock: createDataLock(undefined), log })
+    return {
+      records,
+      async close() {
+        records.close()
+        rmSync(dir, { recursive: true })
+      },
+    }
+  },
+  async postgres() {
+    const target = parsePostgresUrl(postgres.url(await postgres.createDatabase()))
+    if (typeof target === 'string') throw new Error(target)
+    const server = openPostgres(target)
+    const records = openPostgresRecords({ postgres: server, migrations, log: recordLog().log })
+    return { records, close: () => server.close() }
+  },
+}
+
+const wish: Wish = {
+  coin: 'bitcoin',
+  vs: 'usd',
+  when: 'above',
+  value: 100.5,
+  repeat: 'always',
+  cooldownMs: 60_000,
+  expiresAtMs: undefined,
+  notify: ['telegram', 'webhook'],
+}
+const userId = 'telegram:42'
+const webhook = { url: 'https://hooks.example.com/', secret: 'whsec_secret' }
+
+describe.each(['sqlite', 'postgres'])('%s', (name) => {
+  let place: Awaited<ReturnType<(typeof places)[string]>>
+  let clock: ReturnType<typeof createClock>
+  let alerts: ReturnType<typeof createAlertRecords>
+  let deliveries: ReturnType<typeof createDeliveryRecords>
+  beforeEach(async () => {
+    place = await (places[name] as (typeof places)[string])()
+    clock = createClock(1_800_000_000_000)
+    const parts = { records: place.records, now: clock.now }
+    alerts = createAlertRecords(parts)
+    deliveries = createDeliveryRecords(parts)
+    await createWebhookAddressRecords(parts).set(userId, webhook)
+  })
+  afterEach(() => place.close())
+
+  const make = () => alerts.create({ userId, language: 'ru', wish, watch: { ...UNSEEN, armed: true } })
+  const ring = (...some: Alert[]) =>
+    commitLooks({
+      records: place.records,
+      decisions: some.map((alert) => ({
+        alert,
+        watch: { armed: false, referencePrice: undefined, rangAtMs: clock.now() },
+        ringsAt: { price: 101.25 },
+      })),
+      hasTelegram: true,
+      nowMs: clock.now(),
+    })
+
+  test('an alert is read as it was made, and changed by one of two at once', async () => {
+    const made = (await make()) as Alert
+    expect(made).toMatchObject({ ...wish, userId, language: 'ru', status: 'open', rings: 0, version: 1 })
+    expect(await alerts.list(userId)).toEqual([made])
+    const change = (value: number) =>
+      alerts.change(made, { wish: { ...wish, value }, status: 'paused', watch: UNSEEN })
+    const changed = await Promise.all([change(1), change(2)])
+    expect(changed.filter(Boolean)).toHaveLength(1)
+    expect(await alerts.open()).toEqual([])
+    expect([await alerts.remove('telegram:7', made.id), await alerts.remove(userId, made.id)]).toEqual([
+      false,
+      true,
+    ])
+  })
+
+  test('a hundred at most, made at once', async () => {
+    const made = await Promise.all(Array.from({ length: 105 }, make))
+    expect(made.filter(Boolean)).toHaveLength(100)
+  })
+
+  test('a crossing is decided once by two who look at the same alerts', async () => {
+    const some = [(await make()) as Alert, (await make()) as Alert]
+    await Promise.all([ring(...some), ring(...some), ring(...some)])
+    const open = await deliveries.open()
+    expect(open.map(({ crossingId, way }) => `${crossingId} ${way}`).sort()).toEqual(
+      some.flatMap(({ id }) => ['page', 'telegram', 'webhook'].map((way) => `alert:${id}:1 ${way}`)).sort(),
+    )
+    expect((await alerts.find(userId, (some[0] as Alert).id))?.rings).toBe(1)
+  })
+
+  test('a delivery has one owner at a time, and one end', async () => {
+    const { id } = (await make()) as Alert
+    await ring((await alerts.find(userId, id)) as Alert)
+    const crossing = `alert:${id}:1`
+    const claims = await Promise.all([1, 2, 3].map(() => deliveries.claim(crossing, 'webhook')))
+    expect(claims.filter((one) => one === 'not yet')).toHaveLength(2)
+    const claimed = claims.find((one) => typeof one === 'object')
+    expect(claimed).toMatchObject({ userId, webhook, tries: 1, crossing: { price: 101.25, value: 100.5 } })
+    clock.turn(LEASE_MS)
+    const again = await deliveries.claim(crossing, 'webhook')
+    if (typeof again !== 'object' || typeof claimed !== 'object') throw new Error('nobody has it')
+    await deliveries.end(claimed, 'by the one whose lease had ended', { blocks: false })
+    await deliveries.putOff(again, clock.now() + 5_000)
+    expect(await deliveries.claim(crossing, 'webhook')).toBe('not yet')
+    clock.turn(5_000)
+    const last = await deliveries.claim(crossing, 'webhook')
+    if (typeof last !== 'object') throw new Error('nobody has it')
+    await deliveries.end(last, 'sent', { blocks: true })
+    expect(await deliveries.claim(crossing, 'webhook')).toBe('ended')
+    expect((await alerts.find(userId, id))?.status).toBe('blocked')
+    clock.turn(GIVE_UP_MS)
+    await deliveries.tidy()
+    expect(await deliveries.open()).toEqual([])
+    expect((await deliveries.lastOf(userId))[0]).toMatchObject({
+      id: crossing,
+      text: 'bitcoin выше 100,5 USD: 101,25 USD',
+      deliveries: { webhook: 'sent', telegram: 'too_late', page: 'too_late' },
+    })
+  })
+})

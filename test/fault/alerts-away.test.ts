@@ -1,0 +1,171 @@
+// A thousand alerts on a series with known crossings: each crossing is told, once, also when Redis is killed between the
+// decision and the telling, or in the middle of it, and when the process is.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pause } from '../../src/lib/time.ts'
+import { expectedUpTo, idsAt, makeThousand, SERIES, saidBy } from '../helpers/alert-series.ts'
+import { openAlertsApp } from '../helpers/alerts-app.ts'
+import type { AlertsProcessOptions } from '../helpers/alerts-process.ts'
+import { createClock } from '../helpers/clock.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { startWebhookReceiver, type WebhookReceiver } from '../helpers/webhook-receiver.ts'
+
+const MINUTE_MS = 60_000
+const LONG_MS = MINUTE_MS
+const LAST = SERIES.length - 1
+
+let redis: TestRedis
+let bot: FakeBotApi
+let hooks: WebhookReceiver
+let dataDir: string
+let clock: ReturnType<typeof createClock>
+const started: ChildProcess[] = []
+beforeEach(async () => {
+  ;[redis, bot, hooks] = await Promise.all([startRedis(), startFakeBotApi(), startWebhookReceiver()])
+  clock = createClock(Date.now())
+  dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
+})
+afterEach(async () => {
+  for (const child of started) child.kill('SIGKILL')
+  await Promise.all([redis.stop(), bot.close(), hooks.close()])
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+/** Every crossing up to the step has come by both ways, and nothing else has. */
+function expectAllOnce(step: number): void {
+  const expected = expectedUpTo(step)
+  expect(saidBy(bot)).toEqual(expected)
+  const ids = idsAt(hooks)
+  expect([ids.length, new Set(ids).size]).toEqual([expected.length, expected.length])
+}
+
+async function openApp(beforeTelling: () => Promise<void> = async () => {}) {
+  let step = 0
+  const app = await openAlertsApp({
+    redisUrl: redis.url,
+    dataDir,
+    botUrl: bot.url,
+    ca: hooks.ca,
+    beforeTelling,
+    now: clock.now,
+    pricesOf: async (coins) => new Map(coins.map((coin) => [coin, SERIES[step] ?? 0])),
+  })
+  await eventually(() => expect(app.status()).toBe('redis'))
+  await makeThousand(app, hooks)
+  return {
+    ...app,
+    async look(at: number) {
+      step = at
+      await app.check()
+    },
+  }
+}
+
+test(
+  'with a Redis that stays',
+  async () => {
+    const app = await openApp()
+    for (const [step] of SERIES.entries()) await app.look(step)
+    await eventually(() => expectAllOnce(LAST), LONG_MS)
+    await app.check()
+    await app.check()
+    expectAllOnce(LAST)
+    await app.close()
+  },
+  2 * LONG_MS,
+)
+
+test(
+  'with a Redis that is killed between decision and telling, and comes back empty in the middle of it',
+  async () => {
+    let isKilled = false
+    const app = await openApp(async () => {
+      if (!isKilled) return
+      isKilled = false
+      await redis.kill()
+    })
+    await app.look(0)
+    isKilled = true
+    await app.look(1)
+    await eventually(() => expect(bot.messages.length).toBeGreaterThan(200), LONG_MS)
+    await redis.start()
+    await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)
+    await eventually(() => expectAllOnce(1), LONG_MS)
+    await app.look(2)
+    await app.look(3)
+    await eventually(() => expect(bot.messages.length).toBeGreaterThan(expectedUpTo(1).length + 50), LONG_MS)
+    await redis.kill()
+    // Jobs that are in Redis wait for it, but not for long.
+    await eventually(async () => {
+      const { length } = bot.messages
+      await pause(500)
+      expect(bot.messages.length).toBe(length)
+    }, LONG_MS)
+    clock.turn(6 * MINUTE_MS)
+    await app.check()
+    await eventually(() => expectAllOnce(LAST), LONG_MS)
+    await redis.start()
+    await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)
+    await app.check()
+    expectAllOnce(LAST)
+    await app.close()
+  },
+  4 * LONG_MS,
+)
+
+function startProcess(options: Partial<AlertsProcessOptions>) {
+  const all = {
+    redisUrl: redis.url,
+    dataDir,
+    botUrl: bot.url,
+    hooks: { url: hooks.url, ca: hooks.ca },
+    makes: false,
+    aheadMs: 0,
+    ...options,
+  }
+  const child = fork(join(import.meta.dirname, '../helpers/alerts-process.ts'), [JSON.stringify(all)], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  started.push(child)
+  return { child, ended: once(child, 'exit') }
+}
+
+test(
+  'with a process that is killed between decision and telling',
+  async () => {
+    const first = startProcess({ makes: true, steps: [0, 1], diesAt: 1 })
+    expect((await first.ended)[1]).toBe('SIGKILL')
+    expect([bot.messages.length, hooks.received.length]).toEqual([0, 0])
+    startProcess({ steps: [2, 3] })
+    await eventually(() => expectAllOnce(LAST), LONG_MS)
+  },
+  2 * LONG_MS,
+)
+
+test(
+  'with a process that is killed while it tells: what was on its way may come again, under the same id',
+  async () => {
+    const first = startProcess({ makes: true, steps: [0, 1] })
+    await eventually(() => expect(bot.messages.length).toBeGreaterThan(300), LONG_MS)
+    first.child.kill('SIGKILL')
+    await first.ended
+    const sent = bot.messages.length
+    expect(sent).toBeLessThan(expectedUpTo(1).length)
+    startProcess({ steps: [2, 3], aheadMs: 31_000 })
+    const expected = expectedUpTo(LAST)
+    await eventually(() => {
+      expect([...new Set(saidBy(bot))]).toEqual(expected)
+      expect(new Set(idsAt(hooks)).size).toBe(expected.length)
+    }, LONG_MS)
+    // As many at most as were under way: the concurrency of each way.
+    expect(bot.messages.length - expected.length).toBeLessThanOrEqual(8)
+    expect(hooks.received.length - expected.length).toBeLessThanOrEqual(16)
+  },
+  3 * LONG_MS,
+)
