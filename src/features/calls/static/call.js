@@ -38,13 +38,14 @@ async function join(name) {
   people.add('own', words.you, { isOwn: true })
   people.show('own', stream)
 
-  function meet({ id, name: theirs, polite }) {
+  function meet({ id, name: theirs, polite }, begins) {
     if (peers.has(id)) return
     const shown = theirs || words.guest
     people.add(id, shown)
     people.state(id, 'connecting')
     const peer = createPeer({
       polite,
+      begins,
       iceServers,
       stream,
       tell: (data, n) => socket.tell({ type: 'signal', to: id, data, ...(n && { n }) }),
@@ -79,12 +80,13 @@ async function join(name) {
     one.isLost = true
   }
 
-  function compare(present) {
+  /** `beginsWith` says with whom of those we did not know we open the first negotiation. */
+  function compare(present, beginsWith) {
     const ids = new Set(present.map(({ id }) => id))
     for (const id of [...peers.keys()]) if (!ids.has(id)) lose(id)
     for (const one of present) {
       if (peers.has(one.id)) peers.get(one.id).isLost = false
-      else meet(one)
+      else meet(one, beginsWith(one))
     }
   }
 
@@ -96,14 +98,14 @@ async function join(name) {
   const showCount = () => showState(peers.size > 0 ? 'joined' : 'alone')
 
   const hear = {
-    'peer-joined': ({ peer }) => compare([...present(), peer]),
+    'peer-joined': ({ peer }) => compare([...present(), peer], () => false),
     'peer-left': ({ id, reason }) => (reason === 'lost' ? lose(id) : part(id)),
     negotiation: (message) => peers.get(message.with)?.peer.number(message.n),
     signal: ({ from, data, n }) => peers.get(from)?.peer.hear(data, n),
     said: ({ from, name: theirs, data }) =>
       chat.say(String(data?.text ?? ''), from === socket.you() ? words.you : theirs || words.guest),
     gap(message) {
-      compare(message.peers)
+      compare(message.peers, ({ polite }) => !polite)
       if (message.of === 'room') chat.event(words.mayBeMissing)
       else restartBroken()
     },
@@ -119,7 +121,7 @@ async function join(name) {
       joined(message) {
         iceServers = message.iceServers
         if (!message.resumed) for (const id of [...peers.keys()]) part(id)
-        compare(message.peers)
+        compare(message.peers, () => !message.resumed)
         for (const { peer } of peers.values()) peer.forgetNumbers()
         if (!message.recovered) {
           restartBroken()

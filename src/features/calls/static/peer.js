@@ -7,8 +7,11 @@ const ANSWER_MS = 4000
 const CONNECT_MS = 6000
 const GATHER_MS = 150 // candidates come one by one and go in one message
 
+// The newcomer begins and the others wait for its offer: two first offers that cross are resolved by politeness, but Chromium
+// sometimes gathers no addresses at all after its very first offer was taken back.
+
 /** `on`: stream(stream), state('connecting' | 'connected' | 'unreachable'). `tell(data, n)` sends a signal. */
-export function createPeer({ polite, iceServers, stream, tell, on }) {
+export function createPeer({ polite, begins, iceServers, stream, tell, on }) {
   const connection = new RTCPeerConnection({ iceServers })
   let isMakingOffer = false
   let unnumbered = 0 // offers of ours whose number has not come yet
@@ -20,10 +23,14 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   let work = Promise.resolve()
   let waitingSince = performance.now() // for an answer, or to be connected
 
-  for (const kind of ['audio', 'video']) {
-    const [track] = stream.getTracks().filter((one) => one.kind === kind)
-    if (track) connection.addTrack(track, stream)
-    else connection.addTransceiver(kind, { direction: 'recvonly' })
+  /** From then on the connection wants to be negotiated. */
+  function addMedia() {
+    if (connection.getTransceivers().length > 0) return
+    for (const kind of ['audio', 'video']) {
+      const [track] = stream.getTracks().filter((one) => one.kind === kind)
+      if (track) connection.addTrack(track, stream)
+      else connection.addTransceiver(kind, { direction: 'recvonly' })
+    }
   }
 
   async function offer(options) {
@@ -47,6 +54,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
       ignored = n
       return
     }
+    addMedia()
     await connection.setRemoteDescription(description) // takes our own offer back, if there is one
     candidates = []
     await connection.setLocalDescription()
@@ -81,6 +89,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   /** Finds the way to the other side anew, and says again what may not have arrived. */
   function restart() {
     if (connection.signalingState === 'have-local-offer') void offer({ iceRestart: true })
+    else if (connection.getTransceivers().length === 0) addMedia()
     else connection.restartIce()
   }
 
@@ -104,6 +113,7 @@ export function createPeer({ polite, iceServers, stream, tell, on }) {
   })
   connection.addEventListener('connectionstatechange', tellState)
   connection.addEventListener('track', ({ streams: [theirs] }) => theirs && on.stream(theirs))
+  if (begins) addMedia()
   const watching = setInterval(watch, WATCH_MS)
 
   return {
