@@ -69,6 +69,7 @@ test('says by itself when Redis is gone', async () => {
   const whole = { javaScriptEnabled: false }
   expect(await page.locator('#status-word').textContent()).toBe('Redis answers')
   expect(await page.locator('#outage-length').textContent()).toBe('none')
+  expect(await page.locator('#outage').isHidden()).toBe(true)
   expect(await (await open('/?lang=ru', whole)).locator('#outage-length').textContent()).toBe('не было')
   await redis.kill()
   await page.getByText('serving from memory').waitFor({ timeout: 12_000 })

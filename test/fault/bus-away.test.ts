@@ -10,7 +10,7 @@ import { recordLog } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess, targetOf } from '../helpers/stores.ts'
 
-const AWAY_MS = 3_000
+const AWAY_MS = 10_000
 
 let redis: TestRedis
 let proxy: FaultProxy
@@ -63,7 +63,7 @@ async function chatFor(ms: number, processes?: readonly TestProcess[]): Promise<
   const untilMs = performance.now() + ms
   while (performance.now() < untilMs) {
     await chat(2, processes)
-    await pause(50)
+    await pause(150) // history holds 200 messages: more would rightly be a gap
   }
 }
 

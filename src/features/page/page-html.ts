@@ -50,6 +50,11 @@ export function pageHtml({ language, query, status, countries }: PageModel): str
   <div><h1>${text.title}</h1><p>${text.tagline}</p></div>
   <a href="/?lang=${other}${queryString}" hreflang="${other}" lang="${other}">${text.otherLanguage}</a>
 </header>
+<nav aria-label="${text.pages}">
+  <a href="/markets?lang=${language}">${text.markets}</a>
+  <a href="/call?lang=${language}">${text.calls}</a>
+  <a href="/account?lang=${language}">${text.account}</a>
+</nav>
 <main>
 ${statusSection(language, status)}
 ${countriesSection(language, query, countries)}

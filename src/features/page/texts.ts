@@ -29,6 +29,10 @@ const en = {
   columns: { code: 'Code', name: 'Name', capital: 'Capital', currency: 'Currency', phone: 'Calling code' },
   otherLanguage: 'Русский',
   api: 'The same as JSON:',
+  pages: 'Pages',
+  markets: 'Prices',
+  calls: 'Calls',
+  account: 'Account',
 }
 
 const ru: typeof en = {
@@ -60,6 +64,10 @@ const ru: typeof en = {
   columns: { code: 'Код', name: 'Название', capital: 'Столица', currency: 'Валюта', phone: 'Телефонный код' },
   otherLanguage: 'English',
   api: 'То же в JSON:',
+  pages: 'Страницы',
+  markets: 'Цены',
+  calls: 'Звонки',
+  account: 'Учётная запись',
 }
 
 export const texts = { en, ru }
