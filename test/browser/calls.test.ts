@@ -44,8 +44,10 @@ async function makeLink(at = app, kind = 'pair'): Promise<string> {
 
 async function open(url: string, options: BrowserContextOptions = {}): Promise<Page> {
   const page = await (await browser.newContext({ locale: 'en-US', ...options })).newPage()
-  page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
+  page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.stack}`))
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`${message.location().url}: ${message.text()}`)
+  })
   await page.goto(url)
   return page
 }
@@ -125,6 +127,20 @@ test('a link is made, two meet by it, see one another, talk, and part', async ()
   await boris.getByText('Anna больше не в звонке').waitFor()
   expect(await boris.locator('video.remote').count()).toBe(0)
 }, 90_000)
+
+test('who is faster than the script of the page joins all the same', async () => {
+  const page = await (await browser.newContext({ locale: 'en-US' })).newPage()
+  await page.route('**/static/calls/*.js', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await route.continue()
+  })
+  await page.goto(`${app.url}/call`, { waitUntil: 'commit' })
+  await page.getByRole('button', { name: 'A call for two' }).click()
+  await page.getByRole('link', { name: 'Open the call' }).press('Enter')
+  await page.locator('#name').fill('Anna')
+  await page.locator('#name').press('Enter')
+  await page.locator('#call[data-state=alone]').waitFor()
+}, 60_000)
 
 test('three see one another in a group, and who closes the page is gone at once', async () => {
   const url = app.url + (await makeLink(app, 'group'))
