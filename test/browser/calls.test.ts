@@ -1,6 +1,6 @@
 // Calls between real browsers, with Chromium's own fake camera and microphone. SCREENSHOTS=docs/images keeps what it looks
 // like.
-import { join } from 'node:path'
+import { join as joinPath } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { startBrowser } from '../helpers/browser.ts'
@@ -54,10 +54,14 @@ async function open(url: string, options: BrowserContextOptions = {}): Promise<P
 
 async function enter(url: string, name: string, options?: BrowserContextOptions): Promise<Page> {
   const page = await open(url, options)
+  await join(page, name)
+  return page
+}
+
+async function join(page: Page, name: string): Promise<void> {
   await page.locator('#name').fill(name)
   await page.locator('#before button').click()
   await page.locator('#call[data-state=joined], #call[data-state=alone]').waitFor()
-  return page
 }
 
 /** How many pictures of each other peer were decoded, in the order of their tiles. */
@@ -72,7 +76,7 @@ interface VideoElement {
 }
 
 /** Until each page sees so many others, and of each more new pictures than a still one would be. */
-async function seeOneAnother(pages: readonly Page[], others: number): Promise<void> {
+async function seeOneAnother(pages: readonly Page[], others: number, withinMs = 30_000): Promise<void> {
   const before = await Promise.all(pages.map(frames))
   await eventually(
     async () => {
@@ -83,14 +87,14 @@ async function seeOneAnother(pages: readonly Page[], others: number): Promise<vo
           expect(count - (before[i]?.[k] ?? 0)).toBeGreaterThan(ENOUGH_FRAMES)
       }
     },
-    30_000,
+    withinMs,
     250,
   )
 }
 
 async function keepPicture(page: Page, name: string): Promise<void> {
   const directory = process.env.SCREENSHOTS
-  if (directory) await page.screenshot({ path: join(directory, `${name}.png`) })
+  if (directory) await page.screenshot({ path: joinPath(directory, `${name}.png`) })
 }
 
 test('a link is made, two meet by it, see one another, talk, and part', async () => {
@@ -141,6 +145,39 @@ test('who is faster than the script of the page joins all the same', async () =>
   await page.locator('#name').press('Enter')
   await page.locator('#call[data-state=alone]').waitFor()
 }, 60_000)
+
+/** What may become of the first connection that a page makes; run in the page, before its scripts. */
+const BROKEN = {
+  'finds no address': `(Real) => class extends Real {
+    constructor(config) { super(made++ === 0 ? { ...config, iceTransportPolicy: 'relay' } : config) }
+  }`,
+  'hears of no address': `(Real) => class extends Real {
+    isFirst = made++ === 0
+    async addIceCandidate(candidate) { if (!this.isFirst) await super.addIceCandidate(candidate) }
+    async setRemoteDescription({ type, sdp }) {
+      await super.setRemoteDescription({ type, sdp: this.isFirst ? sdp.replace(/^a=candidate.*\\r\\n/gm, '') : sdp })
+    }
+  }`,
+}
+
+test.each(Object.entries(BROKEN))(
+  'a connection that %s is given up for another one, on both sides',
+  async (_, broken) => {
+    const url = app.url + (await makeLink())
+    const script = {
+      content: `{ let made = 0; RTCPeerConnection = (${broken})(RTCPeerConnection); globalThis.connectionsMade = () => made }`,
+    }
+    const pages = [await open(url), await open(url)]
+    for (const page of pages) {
+      await page.addInitScript(script)
+      await page.reload()
+      await join(page, page === pages[0] ? 'Anna' : 'Boris')
+    }
+    await seeOneAnother(pages, 1, 60_000)
+    for (const page of pages) expect(await page.evaluate('connectionsMade()')).toBeGreaterThan(1)
+  },
+  120_000,
+)
 
 test('three see one another in a group, and who closes the page is gone at once', async () => {
   const url = app.url + (await makeLink(app, 'group'))
