@@ -179,6 +179,22 @@ test.each(Object.entries(BROKEN))(
   120_000,
 )
 
+test('a server that has no seat to give at the moment is asked again', async () => {
+  const page = await open(app.url + (await makeLink()))
+  let isRefused = false
+  await page.routeWebSocket(/\/ws/, (socket) => {
+    const server = socket.connectToServer()
+    socket.onMessage((message) => {
+      if (isRefused) return server.send(message)
+      isRefused = true
+      socket.send(JSON.stringify({ type: 'error', code: 'unavailable' }))
+    })
+  })
+  await page.reload()
+  await join(page, 'Anna')
+  expect(isRefused).toBe(true)
+}, 60_000)
+
 test('three see one another in a group, and who closes the page is gone at once', async () => {
   const url = app.url + (await makeLink(app, 'group'))
   const pages = [await enter(url, 'Anna'), await enter(url, 'Boris'), await enter(url, 'Vera')]
