@@ -1,6 +1,6 @@
 // Calls between real browsers, with Chromium's own fake camera and microphone. SCREENSHOTS=docs/images keeps what it looks
 // like.
-import { join } from 'node:path'
+import { join as joinPath } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { startBrowser } from '../helpers/browser.ts'
@@ -44,18 +44,24 @@ async function makeLink(at = app, kind = 'pair'): Promise<string> {
 
 async function open(url: string, options: BrowserContextOptions = {}): Promise<Page> {
   const page = await (await browser.newContext({ locale: 'en-US', ...options })).newPage()
-  page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
+  page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.stack}`))
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`${message.location().url}: ${message.text()}`)
+  })
   await page.goto(url)
   return page
 }
 
 async function enter(url: string, name: string, options?: BrowserContextOptions): Promise<Page> {
   const page = await open(url, options)
+  await join(page, name)
+  return page
+}
+
+async function join(page: Page, name: string): Promise<void> {
   await page.locator('#name').fill(name)
   await page.locator('#before button').click()
   await page.locator('#call[data-state=joined], #call[data-state=alone]').waitFor()
-  return page
 }
 
 /** How many pictures of each other peer were decoded, in the order of their tiles. */
@@ -70,7 +76,7 @@ interface VideoElement {
 }
 
 /** Until each page sees so many others, and of each more new pictures than a still one would be. */
-async function seeOneAnother(pages: readonly Page[], others: number): Promise<void> {
+async function seeOneAnother(pages: readonly Page[], others: number, withinMs = 30_000): Promise<void> {
   const before = await Promise.all(pages.map(frames))
   await eventually(
     async () => {
@@ -81,14 +87,14 @@ async function seeOneAnother(pages: readonly Page[], others: number): Promise<vo
           expect(count - (before[i]?.[k] ?? 0)).toBeGreaterThan(ENOUGH_FRAMES)
       }
     },
-    30_000,
+    withinMs,
     250,
   )
 }
 
 async function keepPicture(page: Page, name: string): Promise<void> {
   const directory = process.env.SCREENSHOTS
-  if (directory) await page.screenshot({ path: join(directory, `${name}.png`) })
+  if (directory) await page.screenshot({ path: joinPath(directory, `${name}.png`) })
 }
 
 test('a link is made, two meet by it, see one another, talk, and part', async () => {
@@ -125,6 +131,69 @@ test('a link is made, two meet by it, see one another, talk, and part', async ()
   await boris.getByText('Anna больше не в звонке').waitFor()
   expect(await boris.locator('video.remote').count()).toBe(0)
 }, 90_000)
+
+test('who is faster than the script of the page joins all the same', async () => {
+  const page = await (await browser.newContext({ locale: 'en-US' })).newPage()
+  await page.route('**/static/calls/*.js', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await route.continue()
+  })
+  await page.goto(`${app.url}/call`, { waitUntil: 'commit' })
+  await page.getByRole('button', { name: 'A call for two' }).click()
+  await page.getByRole('link', { name: 'Open the call' }).press('Enter')
+  await page.locator('#name').fill('Anna')
+  await page.locator('#name').press('Enter')
+  await page.locator('#call[data-state=alone]').waitFor()
+}, 60_000)
+
+/** What may become of the first connection that a page makes; run in the page, before its scripts. */
+const BROKEN = {
+  'finds no address': `(Real) => class extends Real {
+    constructor(config) { super(made++ === 0 ? { ...config, iceTransportPolicy: 'relay' } : config) }
+  }`,
+  'hears of no address': `(Real) => class extends Real {
+    isFirst = made++ === 0
+    async addIceCandidate(candidate) { if (!this.isFirst) await super.addIceCandidate(candidate) }
+    async setRemoteDescription({ type, sdp }) {
+      await super.setRemoteDescription({ type, sdp: this.isFirst ? sdp.replace(/^a=candidate.*\\r\\n/gm, '') : sdp })
+    }
+  }`,
+}
+
+test.each(Object.entries(BROKEN))(
+  'a connection that %s is given up for another one, on both sides',
+  async (_, broken) => {
+    const url = app.url + (await makeLink())
+    const script = {
+      content: `{ let made = 0; RTCPeerConnection = (${broken})(RTCPeerConnection); globalThis.connectionsMade = () => made }`,
+    }
+    const pages = [await open(url), await open(url)]
+    for (const page of pages) {
+      await page.addInitScript(script)
+      await page.reload()
+      await join(page, page === pages[0] ? 'Anna' : 'Boris')
+    }
+    await seeOneAnother(pages, 1, 60_000)
+    for (const page of pages) expect(await page.evaluate('connectionsMade()')).toBeGreaterThan(1)
+  },
+  120_000,
+)
+
+test('a server that has no seat to give at the moment is asked again', async () => {
+  const page = await open(app.url + (await makeLink()))
+  let isRefused = false
+  await page.routeWebSocket(/\/ws/, (socket) => {
+    const server = socket.connectToServer()
+    socket.onMessage((message) => {
+      if (isRefused) return server.send(message)
+      isRefused = true
+      socket.send(JSON.stringify({ type: 'error', code: 'unavailable' }))
+    })
+  })
+  await page.reload()
+  await join(page, 'Anna')
+  expect(isRefused).toBe(true)
+}, 60_000)
 
 test('three see one another in a group, and who closes the page is gone at once', async () => {
   const url = app.url + (await makeLink(app, 'group'))

@@ -1,4 +1,5 @@
 // The pages of calls: where a link is made, the call itself, and what a link that opens nothing leads to.
+// What only a script can answer is disabled until it is there: a form that is sent before that leaves the page.
 import { type Html, html } from '../../lib/html.ts'
 import { type PageLanguage, texts } from './texts.ts'
 
@@ -16,8 +17,8 @@ export function startHtml({ language, needsLogin, isRefusal }: StartModel): stri
   const make = needsLogin
     ? html`<p><a class="button" href="/login?lang=${language}&amp;return=/call">${start.logIn}</a></p>`
     : html`<div class="actions" id="make" data-words="${words}">
-  <button type="button" data-kind="pair">${start.pair}</button>
-  <button type="button" data-kind="group">${start.group}</button>
+  <button type="button" data-kind="pair" disabled>${start.pair}</button>
+  <button type="button" data-kind="group" disabled>${start.group}</button>
 </div>
 <section id="made" hidden aria-labelledby="made-title">
   <h2 id="made-title">${start.link}</h2>
@@ -47,14 +48,14 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   const text = texts[language].room
   const named = userName
     ? html`<input type="hidden" id="name" value="${userName}">`
-    : html`<label for="name">${text.name}</label><input id="name" maxlength="40" autocomplete="nickname">`
+    : html`<label for="name">${text.name}</label><input id="name" maxlength="40" autocomplete="nickname" disabled>`
   const main = html`<div id="call" data-room="${room}" data-key="${key}" data-words="${JSON.stringify(text)}">
 <p id="memory" class="notice" role="status" hidden>${text.memory}</p>
 <p id="state" role="status">${text.states.idle}</p>
 <p id="notice" class="notice" role="alert" hidden></p>
 <form id="before">
   <p>${text.before}</p>
-  <div class="actions">${named}<button>${text.join}</button></div>
+  <div class="actions">${named}<button disabled>${text.join}</button></div>
 </form>
 <div id="in-call" hidden>
   <section aria-label="${text.people}"><ul id="people"></ul></section>

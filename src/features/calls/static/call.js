@@ -156,3 +156,4 @@ $('#before').addEventListener('submit', (event) => {
   event.preventDefault()
   join($('#name').value.trim())
 })
+for (const control of $('#before').elements) control.disabled = false

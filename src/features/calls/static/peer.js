@@ -1,136 +1,97 @@
-// The media between us and one other peer, negotiated as in https://www.w3.org/TR/webrtc/#perfect-negotiation-example:
-// either side may offer at any time; when both do, the one that the server called polite gives way. Each negotiation has a
-// number of the server's: an answer or a candidate that belongs to another one than the present is dropped.
+// The media between us and one other peer: a connection that is watched, restarted when it does not come about, and, when
+// that does not help, given up for a new one on both sides.
+//
+// Chromium sometimes gathers no addresses at all after its very first offer was taken back, and then no restart helps. So
+// of two the newcomer begins and the other waits for its offer; and should they cross all the same, there is a second connection.
+
+import { createNegotiation } from './negotiation.js'
 
 const WATCH_MS = 1000
 const ANSWER_MS = 4000
 const CONNECT_MS = 6000
-const GATHER_MS = 150 // candidates come one by one and go in one message
-
-// The newcomer begins and the others wait for its offer: two first offers that cross are resolved by politeness, but Chromium
-// sometimes gathers no addresses at all after its very first offer was taken back.
+const MOST_RESTARTS = 2
 
 /** `on`: stream(stream), state('connecting' | 'connected' | 'unreachable'). `tell(data, n)` sends a signal. */
 export function createPeer({ polite, begins, iceServers, stream, tell, on }) {
-  const connection = new RTCPeerConnection({ iceServers })
-  let isMakingOffer = false
-  let unnumbered = 0 // offers of ours whose number has not come yet
-  let offered // the number of our last offer
-  let present // the number that our local description belongs to, once it is known
-  let ignored // the number of the last offer that we did not give way to
-  let candidates = [] // of ours, that wait for others, or for the number of their negotiation
-  let gathering
-  let work = Promise.resolve()
-  let waitingSince = performance.now() // for an answer, or to be connected
+  let again = 0 // so many connections were given up; in each signal, so that none reaches another connection than it is for
+  let unnumbered = 0 // negotiations of ours whose number has not come yet
+  let restarts
+  let waitingSince // for an answer, or to be connected
+  let media = open(begins)
+  const watching = setInterval(watch, WATCH_MS)
 
-  /** From then on the connection wants to be negotiated. */
-  function addMedia() {
-    if (connection.getTransceivers().length > 0) return
-    for (const kind of ['audio', 'video']) {
-      const [track] = stream.getTracks().filter((one) => one.kind === kind)
-      if (track) connection.addTrack(track, stream)
-      else connection.addTransceiver(kind, { direction: 'recvonly' })
-    }
+  function open(isFirstToOffer) {
+    const own = again
+    restarts = 0
+    waitingSince = performance.now()
+    return createNegotiation({
+      polite,
+      begins: isFirstToOffer,
+      iceServers,
+      stream,
+      tell: (data, n) => say({ ...data, ...(own && { again: own }) }, n),
+      on: { stream: on.stream, state: hearState },
+    })
   }
 
-  async function offer(options) {
-    try {
-      isMakingOffer = true
-      candidates = []
-      await connection.setLocalDescription(options && (await connection.createOffer(options)))
-      if (connection.signalingState !== 'have-local-offer') return
+  function say(data, n) {
+    if (n === undefined) {
       unnumbered += 1
-      present = undefined
       waitingSince = performance.now()
-      tell({ description: connection.localDescription })
-    } finally {
-      isMakingOffer = false
     }
+    tell(data, n)
   }
 
-  async function hearOffer(description, n) {
-    const isCollision = isMakingOffer || connection.signalingState !== 'stable'
-    if (isCollision && !polite) {
-      ignored = n
-      return
-    }
-    addMedia()
-    await connection.setRemoteDescription(description) // takes our own offer back, if there is one
-    candidates = []
-    await connection.setLocalDescription()
-    present = n
-    tell({ description: connection.localDescription }, n)
+  /** The side that does not give way offers first, so that offers do not cross this time. */
+  function openAgain(number) {
+    again = number
+    media.close()
+    media = open(!polite)
+    on.state('connecting')
   }
 
-  function tellCandidates() {
-    if (present === undefined || candidates.length === 0) return
-    tell({ candidates }, present)
-    candidates = []
-  }
-
-  async function hear({ description, candidates: theirs }, n) {
-    if (description?.type === 'offer') await hearOffer(description, n)
-    else if (description?.type === 'answer') {
-      const isOurs = n === offered && unnumbered === 0 && connection.signalingState === 'have-local-offer'
-      if (isOurs) await connection.setRemoteDescription(description)
-    } else if (theirs && n !== ignored) {
-      // One of a negotiation that is over by now fits nothing any more.
-      for (const one of theirs) await connection.addIceCandidate(one).catch(() => {})
-    }
-  }
-
-  function tellState() {
-    const state = connection.connectionState
-    if (state === 'failed') restart()
+  function hearState(state) {
+    if (state === 'failed') retry()
     const isAway = state === 'failed' || state === 'disconnected'
     on.state(isAway ? 'unreachable' : state === 'connected' ? 'connected' : 'connecting')
   }
 
-  /** Finds the way to the other side anew, and says again what may not have arrived. */
-  function restart() {
-    if (connection.signalingState === 'have-local-offer') void offer({ iceRestart: true })
-    else if (connection.getTransceivers().length === 0) addMedia()
-    else connection.restartIce()
+  function retry() {
+    waitingSince = performance.now()
+    if (restarts < MOST_RESTARTS && !isHopeless()) {
+      restarts += 1
+      media.restart()
+    } else {
+      openAgain(again + 1)
+      if (polite) say({ again })
+    }
   }
 
+  /** Once only: where no connection ever finds an address, a new one is no better. */
+  const isHopeless = () => again === 0 && media.isWithoutAddress()
+
   function watch() {
-    if (connection.connectionState === 'connected') {
+    if (media.isConnected()) {
+      restarts = 0
       waitingSince = performance.now()
       return
     }
-    const patienceMs = connection.signalingState === 'have-local-offer' ? ANSWER_MS : CONNECT_MS
-    if (performance.now() - waitingSince < patienceMs) return
-    waitingSince = performance.now()
-    restart()
+    const patienceMs = media.isOffering() || isHopeless() ? ANSWER_MS : CONNECT_MS
+    if (performance.now() - waitingSince >= patienceMs) retry()
   }
 
-  connection.addEventListener('negotiationneeded', () => offer())
-  connection.addEventListener('icecandidate', ({ candidate }) => {
-    if (!candidate) return
-    candidates.push(candidate)
-    clearTimeout(gathering)
-    gathering = setTimeout(tellCandidates, GATHER_MS)
-  })
-  connection.addEventListener('connectionstatechange', tellState)
-  connection.addEventListener('track', ({ streams: [theirs] }) => theirs && on.stream(theirs))
-  if (begins) addMedia()
-  const watching = setInterval(watch, WATCH_MS)
-
   return {
-    restart,
-    isConnected: () => connection.connectionState === 'connected',
+    restart: () => media.restart(),
+    isConnected: () => media.isConnected(),
     hear(data, n) {
-      work = work
-        .then(() => hear(data, n))
-        .catch((error) => console.warn('a signal was of no use:', error.message))
+      const theirs = data?.again ?? 0
+      if (theirs > again) openAgain(theirs)
+      if (theirs === again) media.hear(data, n)
     },
-    /** The number of our oldest offer that had none. */
+    /** The number of our oldest negotiation that had none. */
     number(n) {
-      unnumbered -= 1
-      offered = n
-      if (unnumbered > 0 || connection.signalingState !== 'have-local-offer') return
-      present = n
-      tellCandidates()
+      unnumbered = Math.max(0, unnumbered - 1)
+      if (unnumbered === 0) media.number(n)
     },
     /** Numbers that were asked for before the socket was lost may never come. */
     forgetNumbers() {
@@ -138,8 +99,7 @@ export function createPeer({ polite, begins, iceServers, stream, tell, on }) {
     },
     close() {
       clearInterval(watching)
-      clearTimeout(gathering)
-      connection.close()
+      media.close()
     },
   }
 }

@@ -4,6 +4,7 @@ import ReconnectingWebSocket from './partysocket.js'
 
 const PING_MS = 5000
 const SILENT_MS = 9000 // no pong: the connection is dead, though nobody said so
+const JOIN_AGAIN_MS = 4000 // the server allows 20 joins a minute
 const MOST_WAITING = 500
 const MOST_A_SECOND = 40 // the server allows 50, some of which are pings
 const FINAL = { room_full: 'full', room_closed_to_you: 'closed' }
@@ -46,6 +47,11 @@ export function connect({ room, key, name, on }) {
     if (isJoined && waiting.length > 0) draining = setTimeout(drain, 100)
   }
 
+  function join() {
+    if (isJoined || socket.readyState !== WebSocket.OPEN) return
+    send({ type: 'join', room, ...(name && { name }), ...(resume && { resume, since }) })
+  }
+
   function end(why) {
     if (!socket.shouldReconnect) return
     isJoined = false
@@ -71,6 +77,7 @@ export function connect({ room, key, name, on }) {
     } else if (message.type === 'error' && FINAL[message.code]) end(FINAL[message.code])
     else if (message.type === 'bye' && FINAL_BYES[message.reason]) end(FINAL_BYES[message.reason])
     else {
+      if (message.code === 'unavailable' && !isJoined) setTimeout(join, JOIN_AGAIN_MS)
       const { epoch, offset } = message
       if (message.type === 'signal' || message.of === 'signals') since.signals = { epoch, offset }
       else if (message.type === 'said' || message.of === 'room') since = { ...since, epoch, offset }
@@ -101,7 +108,7 @@ export function connect({ room, key, name, on }) {
   socket.addEventListener('open', () => {
     wasOpen = true
     heardAt = performance.now()
-    send({ type: 'join', room, ...(name && { name }), ...(resume && { resume, since }) })
+    join()
   })
   socket.addEventListener('message', ({ data }) => {
     heardAt = performance.now()

@@ -28,3 +28,4 @@ document.querySelector('#copy')?.addEventListener('click', async () => {
   await navigator.clipboard.writeText(link.value)
   say(words.copied)
 })
+for (const button of make?.children ?? []) button.disabled = false
