@@ -20,10 +20,22 @@ export function createChanges(options: {
   redis: RedisStateStore
   standby: Standby
   journal: Journal
+  /** Which life of Redis we know. */
+  life: () => string | undefined
+  /** Rejects when Redis is not in that life any more: then what is gone from it was lost, not deleted. */
+  expectSameLife: (life: string | undefined) => Promise<void>
 }): Changes {
-  const { redis, standby, journal } = options
+  const { redis, standby, journal, life, expectSameLife } = options
   const noted = new Set<string>()
   const followed = new Set<string>() // being read
+
+  async function readAll(names: readonly string[]) {
+    const epoch = life()
+    const versions = await redis.read(names)
+    if (names.some((key, i) => !versions[i] && standby.kept(key))) await expectSameLife(epoch)
+    return versions
+  }
+
   return {
     note(key) {
       if (kindOf(key) !== undefined) noted.add(key)
@@ -37,7 +49,7 @@ export function createChanges(options: {
           noted.delete(key)
           followed.add(key)
         }
-        const versions = await redis.read(names).catch((error) => {
+        const versions = await readAll(names).catch((error) => {
           followed.clear()
           for (const key of names) noted.add(key)
           throw error

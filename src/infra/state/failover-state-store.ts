@@ -15,8 +15,10 @@ export interface FailoverStateStoreOptions {
   failover: Failover
   /** Whether what the standby has under the key is what Redis has: then Redis need not be asked. */
   isKnown: (key: string) => boolean
-  /** Rejects when Redis is not the one any more that we know: emptied, or an older state of itself. */
-  expectSameLife: () => Promise<void>
+  /** Which life of Redis we know. */
+  life: () => string | undefined
+  /** Rejects when Redis is not in that life any more: emptied, or an older state of itself. */
+  expectSameLife: (life: string | undefined) => Promise<void>
   /** Told of each key that was written to Redis. */
   written: (key: string) => void
   /** Told that a number was raised which Redis does not have, or may not have: it is to be raised anew. */
@@ -24,7 +26,7 @@ export interface FailoverStateStoreOptions {
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, isKnown, expectSameLife, written, raisedAway } = options
+  const { redis, standby, journal, failover, isKnown, life, expectSameLife, written, raisedAway } = options
 
   /** In memory, and in the journal when it changed anything: both before this returns, so that no merge falls between. */
   function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
@@ -46,15 +48,16 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     return failover.attempt(onRedis, () => inMemory(key, call))
   }
 
-  /** In Redis, then `copy` to the standby; or in memory. */
+  /** In Redis, then `copy` to the standby, told which life Redis was in when it was asked; or in memory. */
   function mutate<T>(
     key: string,
     call: (store: StateStore) => Promise<T>,
-    copy: (answer: T) => Promise<void> | undefined | void,
+    copy: (answer: T, epoch: string | undefined) => Promise<void> | undefined | void,
   ) {
     return ask(key, call, async () => {
+      const epoch = life()
       const answer = await call(redis)
-      const copied = copy(answer)
+      const copied = copy(answer, epoch)
       if (copied) await copied // most copies are made at once, and a turn of the queue is not free
       written(key)
       return answer
@@ -71,25 +74,31 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       key,
       (store) => store.find(key),
       async () => {
-        const before = standby.kept(key)?.value
+        const [before, epoch] = [standby.kept(key)?.value, life()]
         const found = await redis.find(key)
         if (found) standby.absorb(key, found)
-        // Gone from Redis, unless it was written here while we asked, or everything is gone.
-        else if (standby.kept(key)?.value === before && !journal.has(key)) {
-          if (before) await expectSameLife()
-          standby.forget(key)
-        }
-        return found
+        const here = standby.kept(key)
+        if (found || !here) return found
+        // Written here while we asked; or Redis has been left meanwhile, and is owed it.
+        if (here.value !== before || journal.has(key)) return here
+        await expectSameLife(epoch)
+        if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
+        return undefined
       },
     )
   }
 
   /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
-  function copyRecord(key: string, version: Kept, won: boolean): Promise<void> | undefined {
+  function copyRecord(
+    key: string,
+    version: Kept,
+    won: boolean,
+    epoch: string | undefined,
+  ): Promise<void> | undefined {
     if (!won) return copyWinner(key)
     standby.absorb(key, version)
     // What beat it here should have beaten it there.
-    return standby.kept(key)?.value === version.value ? undefined : expectSameLife()
+    return standby.kept(key)?.value === version.value ? undefined : expectSameLife(epoch)
   }
 
   async function copyWinner(key: string): Promise<void> {
@@ -103,16 +112,16 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       mutate(
         key,
         (store) => store.putRecord(key, version),
-        (won) => copyRecord(key, version, won),
+        (won, epoch) => copyRecord(key, version, won, epoch),
       ),
     updateRecord: (key, version, expected) => {
       const before = standby.kept(key)
       return mutate(
         key,
         (store) => store.updateRecord(key, version, expected),
-        async (won) => {
-          if (won && before && expected === undefined) await expectSameLife()
-          await copyRecord(key, version, won)
+        async (won, epoch) => {
+          if (won && before && expected === undefined) await expectSameLife(epoch)
+          await copyRecord(key, version, won, epoch)
         },
       )
     },
@@ -121,9 +130,9 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       return mutate(
         key,
         (store) => store.claim(key, claim),
-        async (winner) => {
+        async (winner, epoch) => {
           // A claim does not go before its time.
-          if (before && before.value.stamp < winner.value.stamp) await expectSameLife()
+          if (before && before.value.stamp < winner.value.stamp) await expectSameLife(epoch)
           standby.absorb(key, winner)
         },
       )
@@ -144,12 +153,12 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       mutate(
         key,
         (store) => store.hit(key, hit),
-        async ({ allowed, remaining }) => {
+        async ({ allowed, remaining }, epoch) => {
           if (!allowed) return
           // Redis counts no fewer than we do.
           const hits = standby.kept<HitLog>(key)?.value.hits ?? []
           const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
-          if (counted >= hit.limit - remaining) await expectSameLife()
+          if (counted >= hit.limit - remaining) await expectSameLife(epoch)
           standby.count(key, hit)
         },
       ),

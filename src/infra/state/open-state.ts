@@ -113,7 +113,8 @@ export function openState(options: StateRoleOptions): StateRole {
   const raisedAway = () => {
     hasRaisedAway = true
   }
-  const changes = createChanges({ redis, standby, journal })
+  const { life, expectSameLife } = merge
+  const changes = createChanges({ redis, standby, journal, life, expectSameLife })
   const store = createFailoverStateStore({
     redis,
     standby,
@@ -121,7 +122,8 @@ export function openState(options: StateRoleOptions): StateRole {
     failover,
     // Where nobody else writes as a rule, a read need not ask; and who writes all the same is told of.
     isKnown: (key) => !isShared && connection.isTracked() && standby.isFilled() && !changes.has(key),
-    expectSameLife: merge.expectSameLife,
+    life,
+    expectSameLife,
     written,
     raisedAway,
   })
@@ -147,7 +149,7 @@ export function openState(options: StateRoleOptions): StateRole {
     await merge.settle()
     for (const guest of guests) if (guest.isPending()) await guest.synchronize()
     await failover.attempt(merge.tick, () => {})
-    await changes.follow()
+    await failover.attempt(changes.follow, () => {})
     if (isFillOwed) await fill()
   }
   const timer = setInterval(() => void quietly(tick()), TICK_MS).unref()
@@ -175,7 +177,11 @@ export function openState(options: StateRoleOptions): StateRole {
       openFiles(parts)
       connection.onInvalidate((key) => {
         if (key === keys.generations || key === undefined) void given.refresh()
-        if (key === undefined) void failover.attempt(merge.expectSameLife, () => {})
+        if (key === undefined)
+          void failover.attempt(
+            () => expectSameLife(life()),
+            () => {},
+          )
         // Who shares nothing needs no news of limits, which are never read; our own scripts would be most of it.
         else if (isShared || kindOf(key) !== 'log') changes.note(key)
       })

@@ -45,8 +45,10 @@ export interface StateMerge {
   fill(): Promise<void>
   /** Moves the offset on, if anything was written since. Rejects as expectSameLife does. */
   tick(): Promise<void>
-  /** Rejects with StoreUnavailable when Redis is not the one that we know. */
-  expectSameLife(): Promise<void>
+  /** The life that Redis is known to be in. */
+  life(): string | undefined
+  /** Rejects with StoreUnavailable when Redis is not in that life any more: what it said since may be of an empty one. */
+  expectSameLife(life: string | undefined): Promise<void>
   /** Something was written to Redis. */
   wrote(): void
 }
@@ -179,9 +181,13 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
       if (offset <= Number(facts.get('offset') ?? 0)) throw hasLost()
       facts.set('offset', String(offset))
     },
-    async expectSameLife() {
+    life: () => facts.get('epoch'),
+    async expectSameLife(life) {
       const offset = Number(facts.get('offset') ?? 0)
-      if (compare(await redis.life(), facts.get('epoch'), offset) !== 'kept') throw hasLost()
+      const there = await redis.life()
+      // It may have been seeded anew by now, after it gave its answer.
+      if (facts.get('epoch') !== life) throw new StoreUnavailable('slow', 'Redis was seeded meanwhile')
+      if (compare(there, life, offset) !== 'kept') throw hasLost()
     },
     wrote() {
       hasWritten = true
