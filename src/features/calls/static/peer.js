@@ -8,7 +8,7 @@ import { createNegotiation } from './negotiation.js'
 
 const WATCH_MS = 1000
 const ANSWER_MS = 4000
-const CONNECT_MS = 6000
+const CONNECT_MS = 5000
 const MOST_RESTARTS = 2
 
 /** `on`: stream(stream), state('connecting' | 'connected' | 'unreachable'). `tell(data, n)` sends a signal. */
