@@ -51,6 +51,7 @@ export function createStandby({
     now,
   })
   const numbers = new Map<string, Generations>()
+  const logs = new Set<string>() // keys of limiter logs, of some that have expired too
   let missing = 0
   let isFilled = false
 
@@ -69,13 +70,22 @@ export function createStandby({
       if (!(error instanceof AppError) || value.kind === 'log' || !shedLogs()) throw error
       memory.set(key, value, expiresAtMs)
     }
+    if (value.kind === 'log') noteLog(key)
     changed(key)
   }
 
+  /** Nobody tells when a log expires: those that have are dropped from the list when they are most of it. */
+  function noteLog(key: string): void {
+    logs.add(key)
+    if (logs.size <= 100 + 2 * memory.size().keys) return
+    for (const name of logs) if (!memory.get(name)) logs.delete(name)
+  }
+
   function shedLogs(): boolean {
-    const logs = [...memory.keys()].filter((key) => memory.get(key)?.kind === 'log')
-    for (const key of logs) memory.delete(key)
-    return logs.length > 0
+    const keptLogs = [...logs].filter((key) => memory.get(key))
+    for (const key of keptLogs) memory.delete(key)
+    logs.clear()
+    return keptLogs.length > 0
   }
 
   /** Merges a version into what is kept; true when it, or one equal to it, is kept now. */

@@ -39,6 +39,7 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
   const order = new Map<string, number>() // key → when it expires; oldest write first
   let turn = order.entries()
   let bytes = 0
+  let earliestEndMs = Number.POSITIVE_INFINITY // no entry ends before: what is full and has nothing expired is not searched
 
   function held(key: string): Held<V> | undefined {
     const found = cache.get<Held<V>>(key)
@@ -62,11 +63,24 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
 
   function makeRoom(neededBytes: number, except: string): void {
     if (bytes + neededBytes <= budgetBytes) return
-    for (const [key, expiresAtMs] of order) {
-      if (bytes + neededBytes <= budgetBytes) return
-      if (key !== except && (whenFull === 'evict' || expiresAtMs <= now())) remove(key)
-    }
+    if (whenFull === 'evict') evict(neededBytes, except)
+    else if (earliestEndMs <= now()) dropAllExpired(except)
     if (whenFull === 'refuse' && bytes + neededBytes > budgetBytes) throw stateFull()
+  }
+
+  function evict(neededBytes: number, except: string): void {
+    for (const key of order.keys()) {
+      if (bytes + neededBytes <= budgetBytes) return
+      if (key !== except) remove(key)
+    }
+  }
+
+  function dropAllExpired(except: string): void {
+    earliestEndMs = Number.POSITIVE_INFINITY
+    for (const [key, expiresAtMs] of order) {
+      if (key !== except && expiresAtMs <= now()) remove(key)
+      else earliestEndMs = Math.min(earliestEndMs, expiresAtMs)
+    }
   }
 
   return {
@@ -81,6 +95,7 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
       if (replacedBytes > 0 && whenFull === 'evict') order.delete(key) // written last, evicted last
       cache.set<Held<V>>(key, { value, expiresAtMs, sizeBytes })
       order.set(key, expiresAtMs)
+      earliestEndMs = Math.min(earliestEndMs, expiresAtMs)
       bytes += sizeBytes - replacedBytes
     },
     delete: remove,
