@@ -1,6 +1,6 @@
 // JSON from other people's servers: never later than its time limit, never larger than its size limit, and checked
 // against a schema before anybody sees it. Every way to fail is a FetchFailed; who asks decides what that means.
-import { Agent, type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { z } from 'zod'
 import type { Closable } from '../lib/scope.ts'
 import { type Now, SECOND } from '../lib/time.ts'
@@ -59,9 +59,18 @@ export interface JsonFetcherOptions {
 
 export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher {
   const { connectMs = CONNECT_MS, totalMs = TOTAL_MS, maxBytes = MAX_BYTES, now = Date.now } = options
-  const agent = new Agent({ connections: CONNECTIONS, connect: { timeout: connectMs }, allowH2: false })
+  let loaded: ReturnType<typeof load> | undefined
+
+  /** On the first call: an app that asks nobody does without what it takes. */
+  async function load() {
+    const { Agent, request } = await import('undici')
+    const agent = new Agent({ connections: CONNECTIONS, connect: { timeout: connectMs }, allowH2: false })
+    return { agent, request }
+  }
 
   async function ask<T>({ url, method = 'GET', headers, body, schema }: JsonRequest<T>, signal: AbortSignal) {
+    loaded ??= load()
+    const { agent, request } = await loaded
     const answer = await request(url, {
       dispatcher: agent,
       method,
@@ -101,7 +110,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
       }
     },
     // Nobody waits for what is under way: it would only be for values that will never be read.
-    close: () => agent.destroy(),
+    close: async () => (await loaded)?.agent.destroy(),
   }
 }
 

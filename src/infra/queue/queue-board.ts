@@ -1,8 +1,6 @@
 // bull-board over the queues in Redis: what waits, what failed and why. It can be looked at, and nothing else.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createBullBoard } from '@bull-board/api'
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
-import { ExpressAdapter } from '@bull-board/express'
+import type { createBullBoard } from '@bull-board/api'
 import { jobsUnavailable } from '../../errors.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { BullQueue } from './bull-queue.ts'
@@ -16,10 +14,16 @@ export function createQueueBoard(path: string, bullNow: () => BullQueue | undefi
   const boards = new WeakMap<BullQueue, { readonly size: number; readonly board: Board }>()
 
   /** Anew when a queue has come since. */
-  function boardOf(bull: BullQueue): Board {
+  async function boardOf(bull: BullQueue): Promise<Board> {
     const queues = bull.queues()
     const known = boards.get(bull)
     if (known?.size === queues.length) return known.board
+    // Loaded when somebody looks: 20 MB that most containers never need.
+    const [{ createBullBoard }, { BullMQAdapter }, { ExpressAdapter }] = await Promise.all([
+      import('@bull-board/api'),
+      import('@bull-board/api/bullMQAdapter'),
+      import('@bull-board/express'),
+    ])
     const adapter = new ExpressAdapter()
     adapter.setBasePath(path)
     createBullBoard({
@@ -44,6 +48,7 @@ export function createQueueBoard(path: string, bullNow: () => BullQueue | undefi
     } catch (error) {
       return next(error instanceof StoreUnavailable ? jobsUnavailable() : error)
     }
-    boardOf(bull)(req, res, next)
+    const board = await boardOf(bull)
+    board(req, res, next)
   }
 }
