@@ -1,7 +1,8 @@
 // PostgreSQL through pg. Every way in which a server is away, slow, full or refuses us becomes DatabaseAway, within
 // seconds; what a statement itself does wrong is passed on.
+import { createRequire } from 'node:module'
 import { Socket } from 'node:net'
-import pg from 'pg'
+import type pg from 'pg'
 import type { PostgresTarget, PostgresTls } from '../../lib/postgres-url.ts'
 import { SECOND } from '../../lib/time.ts'
 import { numberParameters } from './dialect.ts'
@@ -11,6 +12,10 @@ const MOST_CONNECTIONS = 5
 const CONNECT_MS = 3 * SECOND
 const STATEMENT_MS = 5 * SECOND // kept by the server
 const ANSWER_MS = STATEMENT_MS + SECOND // kept by us, for a server that keeps nothing: it hangs, or is gone unnoticed
+
+const require = createRequire(import.meta.url)
+/** Loaded by who has a server to ask: whoever has none does without what it takes. */
+const library = () => require('pg') as typeof pg
 
 /** The server cannot be used right now. Its message holds no password. */
 export class DatabaseAway extends Error {}
@@ -29,7 +34,7 @@ export interface Postgres extends Sql {
 
 export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
   const sockets = new Set<Socket>()
-  const pool = new pg.Pool({
+  const pool = new (library().Pool)({
     ...target,
     ssl: TLS[tls],
     application_name: 'samovar',
@@ -101,7 +106,7 @@ const TEXTS = new Set([1009, 1015]) // text[], varchar[]
 function getTypeParser(oid: number) {
   if (NUMBERS.has(oid)) return Number
   if (oid === BOOLEAN) return (text: string) => Number(text === 't')
-  if (TEXTS.has(oid)) return (text: string) => JSON.stringify(pg.types.getTypeParser(oid)(text))
+  if (TEXTS.has(oid)) return (text: string) => JSON.stringify(library().types.getTypeParser(oid)(text))
   return (text: string) => text
 }
 
@@ -121,7 +126,7 @@ async function reach<T>(call: () => Promise<T>): Promise<T> {
 
 /** What is neither the server's word on a statement nor our bug: time-outs, lost connections, DNS, TLS. */
 function isAway(error: unknown): boolean {
-  if (error instanceof pg.DatabaseError) return AWAY.test(String(error.code))
+  if (error instanceof library().DatabaseError) return AWAY.test(String(error.code))
   return (error as Error).name !== 'TypeError'
 }
 

@@ -1,11 +1,14 @@
 // Log In With Telegram, which is OpenID Connect with a code and PKCE: https://core.telegram.org/bots/telegram-login
 // What Telegram's server says is believed only when its key signed it; a server that fails is `telegram_unavailable`.
-import * as openid from 'openid-client'
+import { randomBytes } from 'node:crypto'
+import type * as openid from 'openid-client'
 import { loginRefused, telegramUnavailable } from '../../../errors.ts'
 import type { User } from '../session.ts'
 import { telegramUser } from './telegram-user.ts'
 
 const TIMEOUT_S = 5
+
+type Library = typeof openid
 
 // The library's codes for an ID token that is forged, late, or somebody else's. Everything else is Telegram failing.
 const REFUSALS = [
@@ -35,11 +38,10 @@ export interface OidcOptions {
 }
 
 /** Fresh values for one login. */
-export const newSecrets = (): OidcSecrets => ({
-  state: openid.randomState(),
-  nonce: openid.randomNonce(),
-  verifier: openid.randomPKCECodeVerifier(),
-})
+export const newSecrets = (): OidcSecrets => ({ state: random(), nonce: random(), verifier: random() })
+
+/** 256 bits, in the letters that RFC 7636 allows a verifier. */
+const random = () => randomBytes(32).toString('base64url')
 
 export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oidc {
   // As Telegram's documentation has it. The library's own Basic would write '-' and '_' as %2D and %5F.
@@ -49,7 +51,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
   }
   let known: Promise<openid.Configuration> | undefined
 
-  const discover = () => {
+  const discover = (openid: Library) => {
     // config.ts lets http through for this machine only.
     const insecure = issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : []
     return openid.discovery(issuer, clientId, undefined, basic, {
@@ -59,12 +61,15 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
   }
 
   /** Discovers Telegram's addresses when they are first needed, and again after any failure. */
-  async function ask<T>(question: (server: openid.Configuration) => Promise<T>): Promise<T> {
+  async function ask<T>(
+    question: (server: openid.Configuration, library: Library) => Promise<T>,
+  ): Promise<T> {
+    const library = await import('openid-client') // where it is set up, and somebody logs in
     try {
-      known ??= discover()
-      return await question(await known)
+      known ??= discover(library)
+      return await question(await known, library)
     } catch (cause) {
-      if (isRefusal(cause)) throw loginRefused({ cause })
+      if (isRefusal(cause, library)) throw loginRefused({ cause })
       known = undefined
       throw telegramUnavailable({ cause })
     }
@@ -72,7 +77,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
 
   return {
     startUrl: (secrets, redirectUri) =>
-      ask(async (server) =>
+      ask(async (server, openid) =>
         openid.buildAuthorizationUrl(server, {
           redirect_uri: redirectUri,
           scope: 'openid profile',
@@ -85,7 +90,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
 
     async userOf(code, secrets, redirectUri) {
       const parameters = { code, redirect_uri: redirectUri, code_verifier: secrets.verifier }
-      const claims = await ask(async (server) =>
+      const claims = await ask(async (server, openid) =>
         // Not authorizationCodeGrant, which insists on a nonce in the token: see below.
         (await openid.genericGrantRequest(server, 'authorization_code', parameters)).claims(),
       )
@@ -108,7 +113,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
 const text = (claim: unknown) =>
   typeof claim === 'string' || typeof claim === 'number' ? String(claim) : undefined
 
-function isRefusal(error: unknown): boolean {
+function isRefusal(error: unknown, openid: Library): boolean {
   if (error instanceof openid.ResponseBodyError) return error.error === 'invalid_grant'
   return error instanceof openid.ClientError && REFUSALS.includes(error.code ?? '')
 }
