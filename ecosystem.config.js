@@ -11,7 +11,8 @@ export const apps = [
     instances,
     node_args: [
       `--max-old-space-size=${Math.floor(Number(SAMOVAR_HEAP_MB) / instances)}`,
-      '--max-semi-space-size=2', // MB; the default of 16 is kept once it has been used, and an idle app has no use for it
+      '--max-semi-space-size=1', // MB; the default of 16 is kept once it has been used, and an idle app has no use for it
+      '--optimize-for-size', // together with the line above: 134 MiB idle become fewer than 130
       '--require=/app/image/report-exit.cjs',
     ],
     pid_file: `${SAMOVAR_RUN_DIR}/pm2/app.pid`,
