@@ -113,7 +113,7 @@ test('stopped, hung, restarted, with the cache cleared meanwhile: no 5xx, marked
   )
   await load.end()
 
-  expect(answers.length).toBeGreaterThan(100)
+  expect(answers.length).toBeGreaterThan(300)
   expect(answers.filter(({ status }) => status !== 200)).toEqual([])
   // One second for who asks first; generous to a noisy machine, far from the five that the database may take.
   expect(Math.max(...answers.map(({ tookMs }) => tookMs))).toBeLessThan(3_000)

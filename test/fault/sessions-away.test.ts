@@ -168,7 +168,12 @@ test('Redis is emptied while it runs, under traffic: 0 logged out, and it has ev
   await eventually(async () => {
     // On a busy machine another outage may have come after it, or have been there already.
     const ended = process.stateRole.outages.all().filter(({ role, endedAt }) => role === 'state' && endedAt)
-    expect(ended.map(({ note }) => note)).toContainEqual(expect.stringContaining('seeded'))
+    expect(ended).toContainEqual(
+      expect.objectContaining({
+        cause: expect.stringContaining('lost what it held'),
+        note: expect.stringContaining('seeded'),
+      }),
+    )
     expect(process.roles.pendingWrites()).toBe(0)
   })
   expect(process.stateRole.status().status).toBe('redis')
