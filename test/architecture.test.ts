@@ -18,7 +18,13 @@ const CONTRACTS = [
   'infra/fetch-json.ts',
   'infra/keys.ts',
 ]
-const FOR_FEATURES = ['http/parse.ts', 'http/problem.ts', 'http/cached-response.ts', 'http/idempotency.ts']
+const FOR_FEATURES = [
+  'http/parse.ts',
+  'http/problem.ts',
+  'http/page.ts',
+  'http/cached-response.ts',
+  'http/idempotency.ts',
+]
 
 /** Which layers a layer may import; its own is always among them, but for features, which see only themselves. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

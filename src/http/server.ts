@@ -4,6 +4,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type Router } from 'express'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
+import { serveFiles } from './page.ts'
 import { onlyJson } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
@@ -43,6 +44,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   for (const router of rawRouters) app.use(router)
   app.use(sameSite, onlyJson, express.json({ limit: BODY_LIMIT }))
   for (const router of routers) app.use(router)
+  serveFiles(app, '/static', import.meta.url)
   app.use(answerNotFound, answerProblems(log))
 
   let stopping = false

@@ -1,8 +1,8 @@
 // /api/alerts: each user's own alerts, their last crossings, and the address of the user's webhook.
-import { fileURLToPath } from 'node:url'
-import { type Request, Router, static as serveStatic } from 'express'
+import { type Request, Router } from 'express'
 import { z } from 'zod'
 import { notFound, notLoggedIn, unsafeUrl } from '../../errors.ts'
+import { serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import { type Alert, alertSchemas, languageOf } from './alert.ts'
@@ -30,8 +30,7 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
   const idOf = (req: Request) => parse(z.string(), req.params.id)
 
   const router = Router()
-  const files = fileURLToPath(new URL('./static/', import.meta.url))
-  router.use('/static/alerts', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  serveFiles(router, '/static/alerts', import.meta.url)
   router.use('/api/alerts', (_req, res, next) => {
     res.setHeader('Cache-Control', 'no-store')
     next()

@@ -1,7 +1,8 @@
 // The pages of calls: where a link is made, the call itself, and what a link that opens nothing leads to.
 // What only a script can answer is disabled until it is there: a form that is sent before that leaves the page.
+import { otherLanguageOf, type PageLanguage, pageHtml } from '../../http/page.ts'
 import { type Html, html } from '../../lib/html.ts'
-import { type PageLanguage, texts } from './texts.ts'
+import { texts } from './texts.ts'
 
 export interface StartModel {
   language: PageLanguage
@@ -27,7 +28,7 @@ export function startHtml({ language, needsLogin, isRefusal }: StartModel): stri
   <div class="actions"><a class="button" id="open">${start.open}</a><button type="button" class="quiet" id="copy">${start.copy}</button></div>
 </section>
 <p id="said" role="status"></p>`
-  return documentHtml({
+  return callPageHtml({
     language,
     title: isRefusal ? refused.title : start.title,
     otherPath: '/call',
@@ -72,10 +73,10 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
 </div>
 </div>`
   const otherPath = `/call/${room}?key=${encodeURIComponent(key)}`
-  return documentHtml({ language, title: text.title, otherPath, script: 'call.js', main })
+  return callPageHtml({ language, title: text.title, otherPath, script: 'call.js', main })
 }
 
-interface Document {
+interface CallPage {
   language: PageLanguage
   title: string
   otherPath: string
@@ -83,32 +84,15 @@ interface Document {
   main: Html
 }
 
-function documentHtml({ language, title, otherPath, script, main }: Document): string {
-  const text = texts[language]
-  const other = language === 'en' ? 'ru' : 'en'
-  const otherUrl = `${otherPath}${otherPath.includes('?') ? '&' : '?'}lang=${other}`
-  return html`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title} · ${text.site}</title>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/page.css">
-<link rel="stylesheet" href="/static/calls/calls.css">
-<script type="module" src="/static/calls/${script}"></script>
-</head>
-<body>
-<header>
-  <img src="/static/icon.svg" alt="" width="48" height="48">
-  <div><h1>${title}</h1><p><a href="/?lang=${language}">${text.site}</a></p></div>
-  <a href="${otherUrl}" hreflang="${other}" lang="${other}" id="other-language">${text.otherLanguage}</a>
-</header>
-<main>
-<noscript><p class="notice">${text.script}</p></noscript>
-${main}
-</main>
-</body>
-</html>`.text
+function callPageHtml({ language, title, otherPath, script, main }: CallPage): string {
+  const otherUrl = `${otherPath}${otherPath.includes('?') ? '&' : '?'}lang=${otherLanguageOf(language)}`
+  return pageHtml({
+    language,
+    title,
+    otherUrl,
+    styles: ['calls/calls.css'],
+    scripts: [`calls/${script}`],
+    main: html`<noscript><p class="notice">${texts[language].script}</p></noscript>
+${main}`,
+  })
 }

@@ -4,15 +4,14 @@
 // and whoever has its link.
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type Request, type RequestHandler, type Response, Router, static as serveStatic } from 'express'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
 import { notLoggedIn, upgradeRequired } from '../../errors.ts'
+import { languageOf, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import { roomHtml, startHtml } from './call-html.ts'
 import { GUEST_LINK_MS, guestKey, roomOfKey } from './guest-link.ts'
-import { languageOf } from './page-language.ts'
 import { isRoomName, makeRoomName } from './room-name.ts'
 
 const madeBody = z.object({
@@ -37,8 +36,7 @@ export function callRoutes({
   now = Date.now,
 }: CallRoutesParts): Router {
   const router = Router()
-  const files = fileURLToPath(new URL('./static/', import.meta.url))
-  router.use('/static/calls', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  serveFiles(router, '/static/calls', import.meta.url)
   // The library as it is published: a module without imports.
   const published = dirname(createRequire(import.meta.url).resolve('partysocket/ws'))
   router.get('/static/calls/partysocket.js', (_req, res) => {
@@ -97,11 +95,6 @@ export function callRoutes({
 const pathOf = (room: string, key: string) => `/call/${room}?key=${encodeURIComponent(key)}`
 
 function sendPage(req: Request, res: Response, page: string): void {
-  res.set({
-    'Cache-Control': 'no-store',
-    'Content-Language': languageOf(req),
-    Vary: 'Accept-Language, Cookie',
-    'Permissions-Policy': 'camera=(self), microphone=(self)',
-  })
-  res.type('html').send(page)
+  res.set('Permissions-Policy', 'camera=(self), microphone=(self)')
+  sendOwnPage(res, languageOf(req), page)
 }

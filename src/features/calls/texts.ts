@@ -1,8 +1,6 @@
 // What the pages of calls say, in both languages.
 
 const en = {
-  site: 'Samovar',
-  otherLanguage: 'Русский',
   script: 'Calls need JavaScript.',
   start: {
     title: 'Calls',
@@ -62,8 +60,6 @@ const en = {
 }
 
 const ru: typeof en = {
-  site: 'Самовар',
-  otherLanguage: 'English',
   script: 'Звонкам нужен JavaScript.',
   start: {
     title: 'Звонки',
@@ -123,4 +119,3 @@ const ru: typeof en = {
 }
 
 export const texts = { en, ru }
-export type PageLanguage = keyof typeof texts

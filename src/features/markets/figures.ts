@@ -1,6 +1,6 @@
 // Prices, percentages and times as people of a language write them.
+import type { PageLanguage } from '../../http/page.ts'
 import type { Currency } from './coin.ts'
-import type { PageLanguage } from './texts.ts'
 
 export function formatPrice(price: number, vs: Currency, language: PageLanguage): string {
   // Below one, what matters is the first digits, however far behind the point they are.

@@ -1,10 +1,11 @@
 // The page at /markets, rendered here in full, so that it works without JavaScript; markets.js only keeps it current.
+import { otherLanguageOf, type PageLanguage, pageHtml } from '../../http/page.ts'
 import { Html, html } from '../../lib/html.ts'
 import { type Coin, type Currency, currencies } from './coin.ts'
 import { formatCompact, formatPercent, formatPrice, formatUtc } from './figures.ts'
 import type { MarketStats } from './markets.ts'
 import { sparkline } from './sparkline.ts'
-import { type PageLanguage, texts } from './texts.ts'
+import { texts } from './texts.ts'
 
 export const COINS_A_PAGE = 50
 
@@ -27,37 +28,21 @@ const nothing = new Html('')
 export function marketsHtml(model: MarketsModel): string {
   const { language, stats } = model
   const text = texts[language]
-  const other = language === 'en' ? 'ru' : 'en'
-  return html`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="description" content="${text.description}">
-<title>${text.title} · ${text.site}</title>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/page.css">
-<link rel="stylesheet" href="/static/markets/markets.css">
-<script type="module" src="/static/markets/markets.js"></script>
-</head>
-<body>
-<header>
-  <img src="/static/icon.svg" alt="" width="48" height="48">
-  <div><h1>${text.title}</h1><p><a href="/?lang=${language}">${text.site}</a></p></div>
-  <a href="${addressOf({ ...model, language: other })}" hreflang="${other}" lang="${other}">${text.otherLanguage}</a>
-</header>
-<main>
-<section aria-labelledby="prices-title">
+  return pageHtml({
+    language,
+    title: text.title,
+    description: text.description,
+    otherUrl: addressOf({ ...model, language: otherLanguageOf(language) }),
+    styles: ['markets/markets.css'],
+    scripts: ['markets/markets.js'],
+    main: html`<section aria-labelledby="prices-title">
   <h2 id="prices-title">${text.pricesTitle}</h2>
   ${form(model)}
   ${prices(model)}
 </section>
 ${model.alerts}
-${saved(language, stats)}
-</main>
-</body>
-</html>`.text
+${saved(language, stats)}`,
+  })
 }
 
 function form({ language, vs, query }: MarketsModel): Html {

@@ -1,19 +1,17 @@
 // GET /api/coins, /api/coins/:id and its history, GET /api/markets/stats, and the page at /markets.
-import { fileURLToPath } from 'node:url'
-import { type Request, Router, static as serveStatic } from 'express'
+import { type Request, Router } from 'express'
 import { z } from 'zod'
 import { AppError, notFound } from '../../errors.ts'
 import { type CachedBody, sendCached } from '../../http/cached-response.ts'
+import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import type { Cached, CacheOutcome } from '../../infra/cached.ts'
 import { etagOf } from '../../lib/etag.ts'
 import type { Html } from '../../lib/html.ts'
-import { MINUTE } from '../../lib/time.ts'
 import { type Coin, currencies, spans } from './coin.ts'
 import { COINS_A_CALL } from './coingecko.ts'
 import { type CoinList, LISTED_COINS, type Markets } from './markets.ts'
 import { COINS_A_PAGE, marketsHtml } from './markets-html.ts'
-import type { PageLanguage } from './texts.ts'
 
 const DEFAULT_LIST = 50
 const id = z.string().regex(/^[a-z0-9-]{1,100}$/, 'an id has 1 to 100 of a-z, 0-9 and -, such as bitcoin')
@@ -48,7 +46,7 @@ const historyQuery = z.object({
     .transform((given) => spans.find((span) => String(span) === given) ?? 7),
 })
 const pageQuery = z.object({
-  lang: z.enum(['en', 'ru'], { error: 'must be en or ru' }).optional(),
+  lang: z.enum(pageLanguages, { error: 'must be en or ru' }).optional(),
   vs,
   q: z.string({ error: 'must be given once' }).max(100, 'may have at most 100 characters').trim().default(''),
   page: count(LISTED_COINS / COINS_A_PAGE).default(1),
@@ -60,8 +58,7 @@ export function marketsRoutes(
   alerts: (req: Request, language: PageLanguage, vs: string) => Html,
 ): Router {
   const router = Router()
-  const files = fileURLToPath(new URL('./static/', import.meta.url))
-  router.use('/static/markets', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  serveFiles(router, '/static/markets', import.meta.url)
 
   endpoint(router, '/api/coins', {
     async get(req, res) {
@@ -132,8 +129,6 @@ export function marketsRoutes(
 
   return router
 }
-
-const languageOf = (req: Request) => (req.acceptsLanguages('en', 'ru') === 'ru' ? 'ru' : 'en')
 
 function matches({ id, name, symbol }: Pick<Coin, 'id' | 'name' | 'symbol'>, text: string): boolean {
   const wanted = text.toLowerCase()

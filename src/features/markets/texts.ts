@@ -1,10 +1,8 @@
 // What the page of prices says, in both languages.
 
 const en = {
-  site: 'Samovar',
   title: 'Markets',
   description: 'Prices of the largest cryptocurrencies, from CoinGecko.',
-  otherLanguage: 'Русский',
   pricesTitle: 'Prices',
   currency: 'Currency',
   search: 'Search the 250 largest by name or symbol',
@@ -33,10 +31,8 @@ const en = {
 }
 
 const ru: typeof en = {
-  site: 'Самовар',
   title: 'Курсы',
   description: 'Цены крупнейших криптовалют, по данным CoinGecko.',
-  otherLanguage: 'English',
   pricesTitle: 'Цены',
   currency: 'Валюта',
   search: 'Поиск среди 250 крупнейших по названию или тикеру',
@@ -64,4 +60,3 @@ const ru: typeof en = {
 }
 
 export const texts = { en, ru }
-export type PageLanguage = keyof typeof texts

@@ -1,7 +1,8 @@
 // The page at /, rendered here in full, so that it works without JavaScript; page.js only keeps it current.
+import { otherLanguageOf, type PageLanguage, pageHtml, siteName } from '../../http/page.ts'
 import { Html, html } from '../../lib/html.ts'
 import type { PageOutage } from './last-outage.ts'
-import { type PageLanguage, texts } from './texts.ts'
+import { texts } from './texts.ts'
 
 export interface PageCountry {
   readonly code: string
@@ -21,46 +22,32 @@ export interface PageStatus {
   readonly lastOutage: PageOutage | null
 }
 
-export interface PageModel {
+export interface HomeModel {
   language: PageLanguage
   query: string
   status: PageStatus
   countries: readonly PageCountry[]
 }
 
-export function pageHtml({ language, query, status, countries }: PageModel): string {
+export function homeHtml({ language, query, status, countries }: HomeModel): string {
   const text = texts[language]
-  const other = language === 'en' ? 'ru' : 'en'
   const queryString = query ? `&q=${encodeURIComponent(query)}` : ''
-  return html`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="description" content="${text.tagline}">
-<title>${text.title}</title>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/page.css">
-<script type="module" src="/static/page.js"></script>
-</head>
-<body>
-<header>
-  <img src="/static/icon.svg" alt="" width="48" height="48">
-  <div><h1>${text.title}</h1><p>${text.tagline}</p></div>
-  <a href="/?lang=${other}${queryString}" hreflang="${other}" lang="${other}">${text.otherLanguage}</a>
-</header>
-<nav aria-label="${text.pages}">
+  return pageHtml({
+    language,
+    title: siteName(language),
+    description: text.tagline,
+    subtitle: text.tagline,
+    otherUrl: `/?lang=${otherLanguageOf(language)}${queryString}`,
+    styles: ['page/page.css'],
+    scripts: ['page/page.js'],
+    nav: html`<nav aria-label="${text.pages}">
   <a href="/markets?lang=${language}">${text.markets}</a>
   <a href="/call?lang=${language}">${text.calls}</a>
   <a href="/account?lang=${language}">${text.account}</a>
-</nav>
-<main>
-${statusSection(language, status)}
-${countriesSection(language, query, countries)}
-</main>
-</body>
-</html>`.text
+</nav>`,
+    main: html`${statusSection(language, status)}
+${countriesSection(language, query, countries)}`,
+  })
 }
 
 function statusSection(

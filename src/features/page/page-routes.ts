@@ -1,15 +1,13 @@
 // GET /, the page; GET /status, what keeps it current; and its static files.
-import { fileURLToPath } from 'node:url'
-import { Router, static as serveStatic } from 'express'
+import { Router } from 'express'
 import { z } from 'zod'
+import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
-import { MINUTE } from '../../lib/time.ts'
 import { lastOutage, type RoleOutage } from './last-outage.ts'
-import { type PageCountry, type PageStatus, pageHtml } from './page-html.ts'
-import type { PageLanguage } from './texts.ts'
+import { homeHtml, type PageCountry, type PageStatus } from './page-html.ts'
 
 const query = z.object({
-  lang: z.enum(['en', 'ru'], { error: 'must be en or ru' }).optional(),
+  lang: z.enum(pageLanguages, { error: 'must be en or ru' }).optional(),
   q: z.string({ error: 'must be given once' }).max(100, 'may have at most 100 characters').trim().default(''),
 })
 
@@ -23,18 +21,17 @@ export interface PageParts {
 export function pageRoutes({ status, outages, searchCountries }: PageParts): Router {
   const router = Router()
   const pageStatus = () => ({ ...status(), lastOutage: lastOutage(outages(), Date.now()) ?? null })
-  const files = fileURLToPath(new URL('./static/', import.meta.url))
-  router.use('/static', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  serveFiles(router, '/static/page', import.meta.url)
   endpoint(router, '/status', {
     get: (_req, res) => void res.set('Cache-Control', 'no-store').json(pageStatus()),
   })
   endpoint(router, '/', {
     async get(req, res) {
       const { lang, q } = parse(query, req.query)
-      const language = lang ?? (req.acceptsLanguages('en', 'ru') === 'ru' ? 'ru' : 'en')
+      const language = lang ?? languageOf(req)
       const countries = await searchCountries(language, q)
       res.set({ 'Cache-Control': 'no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
-      res.type('html').send(pageHtml({ language, query: q, status: pageStatus(), countries }))
+      res.type('html').send(homeHtml({ language, query: q, status: pageStatus(), countries }))
     },
   })
   return router

@@ -1,7 +1,6 @@
 // What the page says, in both languages.
 
 const en = {
-  title: 'Samovar',
   tagline: 'A web app and its Redis in one container. It goes on serving when its Redis does not.',
   statusTitle: 'How it is doing',
   status: 'Status',
@@ -27,7 +26,6 @@ const en = {
   found: 'Found:',
   none: 'No country matches.',
   columns: { code: 'Code', name: 'Name', capital: 'Capital', currency: 'Currency', phone: 'Calling code' },
-  otherLanguage: 'Русский',
   api: 'The same as JSON:',
   pages: 'Pages',
   markets: 'Prices',
@@ -36,7 +34,6 @@ const en = {
 }
 
 const ru: typeof en = {
-  title: 'Самовар',
   tagline: 'Веб-приложение и его Redis в одном контейнере. Работает и тогда, когда Redis не работает.',
   statusTitle: 'Как дела',
   status: 'Состояние',
@@ -62,7 +59,6 @@ const ru: typeof en = {
   found: 'Найдено:',
   none: 'Ничего не нашлось.',
   columns: { code: 'Код', name: 'Название', capital: 'Столица', currency: 'Валюта', phone: 'Телефонный код' },
-  otherLanguage: 'English',
   api: 'То же в JSON:',
   pages: 'Страницы',
   markets: 'Цены',
@@ -72,4 +68,3 @@ const ru: typeof en = {
 
 export const texts = { en, ru }
 export type Texts = typeof en
-export type PageLanguage = keyof typeof texts

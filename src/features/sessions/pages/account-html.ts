@@ -1,9 +1,10 @@
 // The page at /account: where its user is logged in, and out of what they can log out. Forms only, no script.
+import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
 import type { OwnSession } from '../own-sessions.ts'
 import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
-import { type PageLanguage, texts } from './texts.ts'
+import { texts } from './texts.ts'
 
 export interface AccountModel {
   language: PageLanguage

@@ -1,6 +1,6 @@
-// What the pages about logging in have in common: the head, and a header with the other language.
-import { Html, html } from '../../../lib/html.ts'
-import { type PageLanguage, texts } from './texts.ts'
+// What the pages about logging in have in common, beside what every page has.
+import { otherLanguageOf, type PageLanguage, pageHtml, siteName } from '../../../http/page.ts'
+import type { Html } from '../../../lib/html.ts'
 
 export interface Document {
   language: PageLanguage
@@ -15,32 +15,13 @@ export interface Document {
 }
 
 export function documentHtml({ language, title, path, isFramed, script, main }: Document): string {
-  const text = texts[language]
-  const other = language === 'en' ? 'ru' : 'en'
-  const scriptTag = script
-    ? html`<script type="module" src="/static/login/${script}"></script>`
-    : new Html('')
-  return html`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title} · ${text.site}</title>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/page.css">
-<link rel="stylesheet" href="/static/login/login.css">
-${scriptTag}
-</head>
-<body>
-<header>
-  <img src="/static/icon.svg" alt="" width="48" height="48">
-  <div><h1>${title}</h1><p>${isFramed ? text.site : html`<a href="/?lang=${language}">${text.site}</a>`}</p></div>
-  <a href="${path}?lang=${other}" hreflang="${other}" lang="${other}">${text.otherLanguage}</a>
-</header>
-<main>
-${main}
-</main>
-</body>
-</html>`.text
+  return pageHtml({
+    language,
+    title,
+    ...(isFramed && { subtitle: siteName(language) }),
+    otherUrl: `${path}?lang=${otherLanguageOf(language)}`,
+    styles: ['login/login.css'],
+    scripts: script ? [`login/${script}`] : [],
+    main,
+  })
 }

@@ -1,8 +1,9 @@
 // The page at /login: the ways that are set up, or what to set when none is. Works without JavaScript but for the widget.
+import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
 import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
-import { type PageLanguage, texts } from './texts.ts'
+import { texts } from './texts.ts'
 
 /** Why the page is shown instead of what was asked for. */
 export type LoginNotice = 'refused' | 'unavailable' | 'notConfigured'

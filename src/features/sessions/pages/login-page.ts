@@ -1,11 +1,12 @@
 // Shows /login, also in place of a refusal when the one who is refused is a person and not a program.
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import { AppError } from '../../../errors.ts'
+import { languageOf } from '../../../http/page.ts'
 import type { Log } from '../../../log.ts'
 import { localPath } from '../return-path.ts'
 import type { User } from '../session.ts'
 import { type LoginNotice, loginHtml } from './login-html.ts'
-import { languageOf, sendPage } from './page-language.ts'
+import { sendLoginPage } from './send-login-page.ts'
 
 const NOTICES: Readonly<Record<string, LoginNotice>> = {
   login_refused: 'refused',
@@ -54,7 +55,7 @@ export function createLoginPage({ hasOidc, botToken, issuer, currentUser, log }:
       oidcUrl: hasOidc ? oidcUrl(req) : undefined,
       widgetUrl: widgetUrl(req),
     })
-    sendPage(res, language, page)
+    sendLoginPage(res, language, page)
   }
 
   return {

@@ -1,15 +1,14 @@
 // GET /login, /login/webapp and /account, what the forms of /account post, and the static files of all three.
-import { fileURLToPath } from 'node:url'
-import { type Request, type Response, Router, static as serveStatic } from 'express'
+import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
+import { languageOf, serveFiles } from '../../../http/page.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
-import { MINUTE } from '../../../lib/time.ts'
 import type { OwnSessions } from '../own-sessions.ts'
 import type { User } from '../session.ts'
 import { endSession } from '../session-middleware.ts'
 import { accountHtml } from './account-html.ts'
 import type { LoginPage } from './login-page.ts'
-import { languageOf, sendPage } from './page-language.ts'
+import { sendLoginPage } from './send-login-page.ts'
 import { webappHtml } from './webapp-html.ts'
 
 // The rules of every other page (http/security.ts), but for who may show this one in a frame: Telegram's web clients.
@@ -31,15 +30,14 @@ export interface LoginPagesParts {
 
 export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesParts): Router {
   const router = Router()
-  const files = fileURLToPath(new URL('./static/', import.meta.url))
-  router.use('/static/login', serveStatic(files, { index: false, maxAge: MINUTE, etag: true }))
+  serveFiles(router, '/static/login', import.meta.url)
 
   endpoint(router, '/login', { get: (req, res) => loginPage.show(req, res) })
 
   endpoint(router, '/login/webapp', {
     get(req, res) {
       res.set('Content-Security-Policy', IN_TELEGRAM).removeHeader('X-Frame-Options')
-      sendPage(res, languageOf(req), webappHtml(languageOf(req)))
+      sendLoginPage(res, languageOf(req), webappHtml(languageOf(req)))
     },
   })
 
@@ -48,7 +46,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
       const language = languageOf(req)
       const user = currentUser(req)
       if (!user) return res.set('Cache-Control', 'no-store').redirect(303, `/login?lang=${language}`)
-      sendPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
+      sendLoginPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
     },
   })
 

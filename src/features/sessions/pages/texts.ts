@@ -1,8 +1,6 @@
 // What the pages about logging in say, in both languages.
 
 const en = {
-  site: 'Samovar',
-  otherLanguage: 'Русский',
   login: {
     title: 'Log in',
     intro: 'With your Telegram account. Samovar learns your name, not your phone number.',
@@ -41,8 +39,6 @@ const en = {
 }
 
 const ru: typeof en = {
-  site: 'Самовар',
-  otherLanguage: 'English',
   login: {
     title: 'Вход',
     intro: 'Через ваш Telegram. Самовар узнает ваше имя, но не номер телефона.',
@@ -81,4 +77,3 @@ const ru: typeof en = {
 }
 
 export const texts = { en, ru }
-export type PageLanguage = keyof typeof texts

@@ -1,7 +1,8 @@
 // The page of the Mini App, which Telegram opens in a frame: it hands over initData by itself and says who is logged in.
+import type { PageLanguage } from '../../../http/page.ts'
 import { html } from '../../../lib/html.ts'
 import { documentHtml } from './document-html.ts'
-import { type PageLanguage, texts } from './texts.ts'
+import { texts } from './texts.ts'
 
 export function webappHtml(language: PageLanguage): string {
   const { login, webapp } = texts[language]
