@@ -1,0 +1,55 @@
+// The app as a process of its own, as Node runs it in development, with nothing of our own environment but the path.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from './eventually.ts'
+import { freePort } from './redis-server.ts'
+
+export interface SpawnedProcess {
+  readonly child: ChildProcess
+  /** What it has written so far. */
+  readonly said: { out: string; err: string }
+  /** Its exit code; null when a signal ended it. */
+  readonly ended: Promise<number | null>
+}
+
+const started: { child: ChildProcess; dataDir: string }[] = []
+
+/** Runs src/<file>, in a data directory of its own, with Redis switched off unless said. */
+export function spawnSource(file: string, env: Record<string, string>): SpawnedProcess {
+  const dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
+  const child = spawn(process.execPath, [join('src', file)], {
+    env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', ...env },
+  })
+  started.push({ child, dataDir })
+  const said = { out: '', err: '' }
+  child.stdout.on('data', (chunk) => {
+    said.out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    said.err += chunk
+  })
+  return { child, said, ended: once(child, 'close').then(([code]) => code as number | null) }
+}
+
+/** The app, listening. */
+export async function spawnApp(env: Record<string, string> = {}) {
+  const port = await freePort()
+  const app = spawnSource('main.ts', { PORT: String(port), ...env })
+  await eventually(() => expect(app.said.out).toContain('listening'), 20_000)
+  return { ...app, port, url: `http://127.0.0.1:${port}` }
+}
+
+/** Kills what still runs, and removes what all of them kept. */
+export async function removeProcesses(): Promise<void> {
+  for (const { child, dataDir } of started.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) {
+      const closed = once(child, 'close')
+      child.kill('SIGKILL')
+      await closed
+    }
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
