@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { startBrowser } from '../helpers/browser.ts'
+import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { BOT_TOKEN, type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
 import { type FakeCoinGecko, priceOf, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
@@ -18,7 +18,7 @@ let telegram: FakeTelegram
 let bot: FakeBotApi
 let app: TestApp
 let browser: Browser
-const problems: string[] = []
+let pages: Pages
 
 beforeAll(async () => {
   ;[redis, fake, telegram, bot] = await Promise.all([
@@ -38,6 +38,7 @@ beforeAll(async () => {
   })
   await app.untilStatus('redis')
   browser = await startBrowser()
+  pages = createPages(browser)
 }, 60_000)
 afterAll(async () => {
   await browser?.close()
@@ -45,13 +46,7 @@ afterAll(async () => {
   await Promise.all([redis.stop(), fake.close(), telegram.close(), bot.close()])
 })
 
-async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const page = await (await browser.newContext(options)).newPage()
-  page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
-  await page.goto(app.url + path)
-  return page
-}
+const open = (path: string, options?: BrowserContextOptions) => pages.open(app.url + path, options)
 
 async function keepPicture(page: Page, name: string): Promise<void> {
   const directory = process.env.SCREENSHOTS
@@ -76,7 +71,7 @@ test(
     await page.getByLabel('Value').fill('1')
     await page.getByRole('button', { name: 'Set the alert' }).click()
     await page.getByText('CoinGecko has no price of no-such-coin').waitFor()
-    problems.length = 0 // that answer, 422, which the browser notes
+    pages.problems.length = 0 // that answer, 422, which the browser notes
 
     await page.getByLabel('Coin').fill('bitcoin')
     await page.getByLabel('Value').fill(String(priceOf('bitcoin') + 500))
@@ -100,7 +95,7 @@ test(
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
     await page.getByRole('button', { name: 'Delete' }).click()
     await eventually(async () => expect(await page.locator('#alert-list li').count()).toBe(0))
-    expect(problems).toEqual([])
+    expect(pages.problems).toEqual([])
   },
   2 * CHECK_MS,
 )

@@ -3,7 +3,7 @@
 import { join as joinPath } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { startBrowser } from '../helpers/browser.ts'
+import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { freePort, startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
@@ -16,13 +16,14 @@ const PATIENCE = { REDIS_BUDGET_MS: '5000' }
 let browser: Browser
 let redis: TestRedis
 let app: TestApp
-const problems: string[] = []
+let pages: Pages
 
 beforeAll(async () => {
   redis = await startRedis()
   app = await startApp({ REDIS_URL: redis.url, ...PATIENCE })
   await app.untilStatus('redis')
   browser = await startBrowser({ hasFakeMedia: true })
+  pages = createPages(browser)
 }, 60_000)
 afterEach(async () => {
   for (const context of browser.contexts()) await context.close()
@@ -44,15 +45,8 @@ async function makeLink(at = app, kind = 'pair'): Promise<string> {
   return ((await response.json()) as { path: string }).path
 }
 
-async function open(url: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const page = await (await browser.newContext({ locale: 'en-US', ...options })).newPage()
-  page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.stack}`))
-  page.on('console', (message) => {
-    if (message.type() === 'error') problems.push(`${message.location().url}: ${message.text()}`)
-  })
-  await page.goto(url)
-  return page
-}
+const open = (url: string, options?: BrowserContextOptions) =>
+  pages.open(url, { locale: 'en-US', ...options })
 
 async function enter(url: string, name: string, options?: BrowserContextOptions): Promise<Page> {
   const page = await open(url, options)
@@ -297,7 +291,7 @@ test('a link that opens nothing says so, and an expired one at the socket as wel
 })
 
 test('nothing went wrong on any of these pages', () => {
-  const unexpected = problems.filter(
+  const unexpected = pages.problems.filter(
     (problem) => !/ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket/.test(problem),
   )
   expect(unexpected).toEqual([])

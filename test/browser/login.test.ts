@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { startBrowser } from '../helpers/browser.ts'
+import { startBrowser, watchPage } from '../helpers/browser.ts'
 import { BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
 import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
 
@@ -37,8 +37,7 @@ async function open(path: string, options: BrowserContextOptions = {}): Promise<
 
 async function openIn(context: BrowserContext, path: string): Promise<Page> {
   const page = await context.newPage()
-  page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
+  watchPage(page, problems)
   await page.goto(path.startsWith('http') ? path : app.url + path)
   return page
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { startBrowser } from '../helpers/browser.ts'
+import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FakeCoinGecko, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
 
@@ -12,13 +12,14 @@ let time: Ahead
 let fake: FakeCoinGecko
 let app: TestApp
 let browser: Browser
-const problems: string[] = []
+let pages: Pages
 
 beforeAll(async () => {
   time = beginAhead()
   fake = await startFakeCoinGecko()
   app = await startApp({ REDIS_URL: 'off', ...fake.env })
   browser = await startBrowser()
+  pages = createPages(browser)
 }, 60_000)
 afterAll(async () => {
   await browser?.close()
@@ -27,13 +28,7 @@ afterAll(async () => {
   time.end()
 })
 
-async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const page = await (await browser.newContext(options)).newPage()
-  page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
-  await page.goto(app.url + path)
-  return page
-}
+const open = (path: string, options?: BrowserContextOptions) => pages.open(app.url + path, options)
 
 async function keepPicture(page: Page, name: string): Promise<void> {
   const directory = process.env.SCREENSHOTS
@@ -127,5 +122,5 @@ test('old prices are seen to be old, also where they are drawn', async () => {
 })
 
 test('nothing went wrong on any of these pages', () => {
-  expect(problems).toEqual([])
+  expect(pages.problems).toEqual([])
 })

@@ -1,20 +1,21 @@
 // The page at / in a real browser: both languages, with and without JavaScript, while Redis is there and while not.
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { startBrowser } from '../helpers/browser.ts'
+import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
 let redis: TestRedis
 let app: TestApp
 let browser: Browser
-const problems: string[] = []
+let pages: Pages
 
 beforeAll(async () => {
   redis = await startRedis()
   app = await startApp({ REDIS_URL: redis.url })
   await app.untilStatus('redis')
   browser = await startBrowser()
+  pages = createPages(browser)
 }, 60_000)
 afterAll(async () => {
   await browser?.close()
@@ -22,13 +23,7 @@ afterAll(async () => {
   await redis.stop()
 })
 
-async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const page = await (await browser.newContext(options)).newPage()
-  page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => void (message.type() === 'error' && problems.push(message.text())))
-  await page.goto(app.url + path)
-  return page
-}
+const open = (path: string, options?: BrowserContextOptions) => pages.open(app.url + path, options)
 
 test('in the language of the browser, with a link to the other', async () => {
   const page = await open('/', { locale: 'ru-RU' })
@@ -83,5 +78,5 @@ test('says by itself when Redis is gone', async () => {
 }, 60_000)
 
 test('nothing went wrong on any of these pages', () => {
-  expect(problems).toEqual([])
+  expect(pages.problems).toEqual([])
 })

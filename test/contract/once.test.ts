@@ -4,29 +4,14 @@ import { keys } from '../../src/infra/keys.ts'
 import { createOnce, LEASE_MS, MOST_ANSWER_BYTES, type Run, WORK_MS } from '../../src/infra/once.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
-import { openProcess, type TestProcess } from '../helpers/stores.ts'
+import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
+import type { TestProcess } from '../helpers/stores.ts'
 
-let redis: TestRedis
-let up: TestProcess
-let alone: TestProcess
-let away: TestProcess
-const processes = () => ({ shared: up, alone, away })
-
+let opened: Everywhere<TestProcess>
 beforeAll(async () => {
-  redis = await startRedis()
-  up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-  alone = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
-  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
-  await up.untilStatus('redis')
-  await alone.untilStatus('redis')
+  opened = await openEverywhere(openReady)
 })
-afterAll(async () => {
-  await up.close()
-  await alone.close()
-  await away.close()
-  await redis.stop()
-})
+afterAll(() => opened.close())
 
 /** A timer that a test lets ring. */
 function createBell() {
@@ -51,8 +36,8 @@ const later = () => {
   return { promise, resolve }
 }
 
-describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
-  const state = () => processes()[where].state
+describe.each(places)('Redis %s', (where) => {
+  const state = () => opened.processes[where].state
   const open = () => {
     const clock = createClock(Date.now())
     const bell = createBell()
@@ -189,9 +174,13 @@ describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
 
 test('what is done is known for four days', async () => {
   const key = keys.webhook('test', randomUUID())
-  await createOnce({ state: up.state }).run({ key, fingerprint: 'a', work: async () => Buffer.from('x') })
-  const names = (await redis.command('KEYS', `*${key}`)).split('\r\n')
+  await createOnce({ state: opened.processes.shared.state }).run({
+    key,
+    fingerprint: 'a',
+    work: async () => Buffer.from('x'),
+  })
+  const names = (await opened.redis.command('KEYS', `*${key}`)).split('\r\n')
   const name = names.find((one) => one.endsWith(key) && !one.includes('running')) ?? ''
-  const ttlMs = Number((await redis.command('PTTL', name)).slice(1))
+  const ttlMs = Number((await opened.redis.command('PTTL', name)).slice(1))
   expect(ttlMs).toBeGreaterThan(4 * 86_400_000 - 60_000)
 })

@@ -4,32 +4,23 @@ import { keys } from '../../src/infra/keys.ts'
 import type { Job } from '../../src/infra/queue/queue.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
+import { type Everywhere, openEverywhere, places } from '../helpers/everywhere.ts'
 import { openJobs, type TestJobs } from '../helpers/jobs.ts'
-import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
-let redis: TestRedis
-let up: TestJobs
-let alone: TestJobs
-let away: TestJobs
-const processes = () => ({ shared: up, alone, away })
-
+let opened: Everywhere<TestJobs>
 beforeAll(async () => {
-  redis = await startRedis()
-  up = await openJobs({ cacheUrl: redis.url, budgetMs: 2_000 })
-  alone = await openJobs({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
-  away = await openJobs({ cacheUrl: 'redis://127.0.0.1:1/0' })
-  for (const { queue } of [up, alone]) await eventually(() => expect(queue.bull()).toBeDefined())
+  opened = await openEverywhere(async (options) => {
+    const jobs = await openJobs(options)
+    if (!options.cacheUrl.includes('127.0.0.1:1/'))
+      await eventually(() => expect(jobs.queue.bull()).toBeDefined())
+    return jobs
+  })
 })
-afterAll(async () => {
-  await up.close()
-  await alone.close()
-  await away.close()
-  await redis.stop()
-})
+afterAll(() => opened.close())
 
-describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
-  const queue = () => processes()[where].queue
-  const state = () => processes()[where].state
+describe.each(places)('Redis %s', (where) => {
+  const queue = () => opened.processes[where].queue
+  const state = () => opened.processes[where].state
   const name = () => `work-${randomUUID()}`
   const recorded = () => {
     const ran: Job[] = []

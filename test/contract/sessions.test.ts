@@ -6,45 +6,33 @@ import { createSessionRecords } from '../../src/features/sessions/session-record
 import { createSessionStore } from '../../src/features/sessions/session-store.ts'
 import { DAY, HOUR, MINUTE } from '../../src/lib/time.ts'
 import { createClock } from '../helpers/clock.ts'
+import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
 import { createRandom } from '../helpers/random.ts'
-import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { createVisitor, type SessionsApp, startSessions, type Visitor } from '../helpers/sessions-app.ts'
-import { openProcess, type TestProcess } from '../helpers/stores.ts'
+import type { TestProcess } from '../helpers/stores.ts'
 
 const OVER_HTTPS = { 'x-forwarded-proto': 'https' }
-let redis: TestRedis
-let up: TestProcess
-let second: TestProcess
-let alone: TestProcess
-let away: TestProcess
+let opened: Everywhere<TestProcess>
+let second: TestProcess // on the Redis of the others
 
 beforeAll(async () => {
-  redis = await startRedis()
-  up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-  second = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-  alone = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
-  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
-  await up.untilStatus('redis')
-  await second.untilStatus('redis')
-  await alone.untilStatus('redis')
+  opened = await openEverywhere(openReady)
+  second = await openReady({ cacheUrl: opened.redis.url, budgetMs: 2_000 })
 })
 afterAll(async () => {
-  await up.close()
   await second.close()
-  await alone.close()
-  await away.close()
-  await redis.stop()
+  await opened.close()
 })
 
-const opened: SessionsApp[] = []
+const apps: SessionsApp[] = []
 /** Closed after the test, however it ends. */
 async function openSessions(options: Parameters<typeof startSessions>[0]): Promise<SessionsApp> {
   const app = await startSessions(options)
-  opened.push(app)
+  apps.push(app)
   return app
 }
 afterEach(async () => {
-  for (const app of opened.splice(0)) await app.close()
+  for (const app of apps.splice(0)) await app.close()
 })
 
 const newUser = () => `test:${randomUUID()}`
@@ -52,8 +40,8 @@ const meOf = async (visitor: Visitor) => (await visitor.get('/api/me')).status
 const fieldsOf = async (visitor: Visitor) =>
   ((await (await visitor.get('/test/fields')).json()) as { fields: Record<string, unknown> }).fields
 
-describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
-  const state = () => ({ shared: up, alone, away })[where].state
+describe.each(places)('Redis %s', (where) => {
+  const state = () => opened.processes[where].state
   let app: SessionsApp
   beforeAll(async () => {
     app = await startSessions({ state: state() })
@@ -430,7 +418,7 @@ describe('cookies', () => {
   const cookieOf = (response: Response) => response.headers.getSetCookie()[0] ?? ''
   let app: SessionsApp
   beforeAll(async () => {
-    app = await startSessions({ state: away.state })
+    app = await startSessions({ state: opened.processes.away.state })
   })
   afterAll(() => app.close())
 
@@ -481,7 +469,9 @@ describe('cookies', () => {
   test('secrets rotate: the old one is believed, the new one signs, one that is gone is not believed', async () => {
     const [old, next] = ['an old secret of 24 ch', 'a new secret of 24 ch.']
     const [before, during, after] = await Promise.all(
-      [[old], [next, old], [next]].map((secrets) => openSessions({ state: away.state, secrets })),
+      [[old], [next, old], [next]].map((secrets) =>
+        openSessions({ state: opened.processes.away.state, secrets }),
+      ),
     )
     if (!before || !during || !after) throw new Error('unreachable')
     const visitor = createVisitor(before.url)
@@ -496,7 +486,10 @@ describe('cookies', () => {
 })
 
 test('two processes: what one ends, the other refuses', async () => {
-  const [here, there] = [await openSessions({ state: up.state }), await openSessions({ state: second.state })]
+  const [here, there] = [
+    await openSessions({ state: opened.processes.shared.state }),
+    await openSessions({ state: second.state }),
+  ]
   const id = newUser()
   const [one, two] = [createVisitor(here.url), createVisitor(there.url)]
   await one.logIn(id)

@@ -3,33 +3,18 @@ import { randomUUID } from 'node:crypto'
 import { keys, kindOf } from '../../src/infra/keys.ts'
 import type { Hit } from '../../src/infra/state/sliding-log.ts'
 import { pause } from '../../src/lib/time.ts'
-import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
-import { openProcess, type TestProcess } from '../helpers/stores.ts'
+import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
+import type { TestProcess } from '../helpers/stores.ts'
 
-let redis: TestRedis
-let up: TestProcess
-let alone: TestProcess
-let away: TestProcess
-const processes = () => ({ shared: up, alone, away })
-
+let opened: Everywhere<TestProcess>
 beforeAll(async () => {
-  redis = await startRedis()
-  up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-  alone = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, workers: 1 })
-  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
-  await up.untilStatus('redis')
-  await alone.untilStatus('redis')
+  opened = await openEverywhere(openReady)
 })
-afterAll(async () => {
-  await up.close()
-  await alone.close()
-  await away.close()
-  await redis.stop()
-})
+afterAll(() => opened.close())
 
-describe.each(['shared', 'alone', 'away'] as const)('Redis %s', (where) => {
-  const state = () => processes()[where].state
-  const numbers = () => processes()[where].stateRole.numbers.store
+describe.each(places)('Redis %s', (where) => {
+  const state = () => opened.processes[where].state
+  const numbers = () => opened.processes[where].stateRole.numbers.store
   const key = (kind: string) => `${kind}:${randomUUID()}`
   const bytes = (text: string) => Buffer.from(text)
   const text = async (name: string) => (await state().read(name))?.bytes.toString()
@@ -235,9 +220,9 @@ test('every key of the state role has a kind', () => {
 })
 
 test('scripts come back after SCRIPT FLUSH', async () => {
-  await redis.command('SCRIPT', 'FLUSH')
+  await opened.redis.command('SCRIPT', 'FLUSH')
   const name = `session:${randomUUID()}`
-  expect(await up.state.write(name, Buffer.from('x'), 60_000)).toBe(true)
-  expect((await up.state.read(name))?.bytes.toString()).toBe('x')
-  expect(up.stateRole.status().status).toBe('redis')
+  expect(await opened.processes.shared.state.write(name, Buffer.from('x'), 60_000)).toBe(true)
+  expect((await opened.processes.shared.state.read(name))?.bytes.toString()).toBe('x')
+  expect(opened.processes.shared.stateRole.status().status).toBe('redis')
 })

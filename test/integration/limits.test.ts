@@ -13,30 +13,17 @@ import { type LoggedHit, slide } from '../../src/infra/state/sliding-log.ts'
 import { MINUTE, SECOND } from '../../src/lib/time.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { createClock } from '../helpers/clock.ts'
+import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
 import { recordLog } from '../helpers/log.ts'
 import { createRandom } from '../helpers/random.ts'
-import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { startRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess, targetOf } from '../helpers/stores.ts'
 
-let redis: TestRedis
-let up: TestProcess
-let alone: TestProcess
-let away: TestProcess
+let opened: Everywhere<TestProcess>
 beforeAll(async () => {
-  redis = await startRedis()
-  up = await openProcess({ cacheUrl: redis.url, budgetMs: 5_000 })
-  alone = await openProcess({ cacheUrl: redis.url, budgetMs: 5_000, workers: 1 })
-  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
-  await up.untilStatus('redis')
-  await alone.untilStatus('redis')
+  opened = await openEverywhere(openReady, { budgetMs: 5_000 })
 })
-afterAll(async () => {
-  await up.close()
-  await alone.close()
-  await away.close()
-  await redis.stop()
-})
-const processes = () => ({ 'over Redis': up, 'over Redis alone': alone, 'in memory': away })
+afterAll(() => opened.close())
 
 const newRule = (rule: Partial<Rule> = {}) =>
   ({
@@ -48,10 +35,10 @@ const newRule = (rule: Partial<Rule> = {}) =>
     ...rule,
   }) as Rule
 
-describe.each(['over Redis', 'over Redis alone', 'in memory'] as const)('the limiter %s', (where) => {
+describe.each(places)('the limiter, Redis %s', (where) => {
   const open = (startMs = Date.now()) => {
     const clock = createClock(startMs)
-    return { clock, limiter: createLimiter({ state: processes()[where].state, now: clock.now }) }
+    return { clock, limiter: createLimiter({ state: opened.processes[where].state, now: clock.now }) }
   }
   const newPolicy = (limit: number, windowMs = MINUTE): Policy => ({ name: randomUUID(), limit, windowMs })
 
@@ -115,7 +102,7 @@ describe.each(['over Redis', 'over Redis alone', 'in memory'] as const)('the lim
 
 test('the script HIT answers as slide() does, whatever is asked', async () => {
   const connection = connectRedis({
-    target: targetOf(redis.url),
+    target: targetOf(opened.redis.url),
     ca: undefined,
     budgetMs: 5_000,
     trackPrefix: undefined,
@@ -201,7 +188,7 @@ describe('over HTTP', () => {
   test('the headers say what is left, and 429 is a problem document with Retry-After', async () => {
     const rule = newRule({ limit: 2 })
     const wide = newRule({ limit: 9, windowMs: 60 * MINUTE })
-    const site = await serve(up, rule, { more: [wide] })
+    const site = await serve(opened.processes.shared, rule, { more: [wide] })
     try {
       const first = await site.post()
       expect(first.status).toBe(200)
@@ -226,7 +213,7 @@ describe('over HTTP', () => {
   })
 
   test('200 at once pass exactly as many as the limit', async () => {
-    const site = await serve(up, newRule({ limit: 20 }))
+    const site = await serve(opened.processes.shared, newRule({ limit: 20 }))
     try {
       const answers = await Promise.all(Array.from({ length: 200 }, () => site.post()))
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(20)
@@ -237,7 +224,7 @@ describe('over HTTP', () => {
   })
 
   test('each user and each session has a limit, wherever they are', async () => {
-    const site = await serve(up, newRule({ limit: 1 }))
+    const site = await serve(opened.processes.shared, newRule({ limit: 1 }))
     const from = (identity: Identity, address: string) =>
       site.post({ 'x-identity': JSON.stringify(identity), 'x-forwarded-for': address })
     try {
@@ -258,7 +245,7 @@ describe('over HTTP', () => {
   })
 
   test('an IPv6 network is one client', async () => {
-    const site = await serve(up, newRule({ limit: 1 }))
+    const site = await serve(opened.processes.shared, newRule({ limit: 1 }))
     const from = async (address: string) => (await site.post({ 'x-forwarded-for': address })).status
     try {
       expect(await from('2001:db8:0:1::1')).toBe(200)
@@ -277,7 +264,7 @@ describe('over HTTP', () => {
     [1, (forged: string) => `${forged}, 203.0.113.5`],
     [2, (forged: string) => `${forged}, 203.0.113.5, 10.0.0.7`],
   ])('TRUST_PROXY=%i: a forged X-Forwarded-For buys nothing', async (trustProxy, arriving) => {
-    const site = await serve(up, newRule({ limit: 3 }), { trustProxy })
+    const site = await serve(opened.processes.shared, newRule({ limit: 3 }), { trustProxy })
     try {
       const statuses = []
       for (let i = 0; i < 6; i += 1)
@@ -289,7 +276,7 @@ describe('over HTTP', () => {
   })
 
   test('addresses that are none come under that of the connection, and nothing fails', async () => {
-    const site = await serve(up, newRule({ limit: 3 }), { trustProxy: 1 })
+    const site = await serve(opened.processes.shared, newRule({ limit: 3 }), { trustProxy: 1 })
     const odd = ['', ',', ' , ', 'unknown', '999.1.1.1', '::::', '[', '%00', '1.2.3.4.5', '\u00ff', 'a, b, c']
     try {
       const statuses = []
@@ -307,7 +294,7 @@ describe('one private address for everybody', () => {
 
   test('those without a session are not locked out together, nor are those with one', async () => {
     const rule = newRule({ limit: 10, sharedLimit: 40 })
-    const site = await serve(up, rule)
+    const site = await serve(opened.processes.shared, rule)
     const visitor = (i: number) => site.post({ ...hidden, 'user-agent': `browser ${i}` })
     const session = (name: string) =>
       site.post({ ...hidden, 'x-identity': JSON.stringify({ session: name }) })
@@ -330,7 +317,7 @@ describe('one private address for everybody', () => {
 
   test('a login is not locked before it is noticed: those who are refused are seen, too', async () => {
     const login = policies.login[0]
-    const site = await serve(up, { ...login, name: randomUUID() })
+    const site = await serve(opened.processes.shared, { ...login, name: randomUUID() })
     try {
       for (let i = 0; i < login.limit; i += 1) expect((await site.post(hidden)).status).toBe(200)
       expect((await site.post(hidden)).status).toBe(429)
@@ -342,7 +329,7 @@ describe('one private address for everybody', () => {
   })
 
   test('a public address stays one client, however many visitors it has', async () => {
-    const site = await serve(up, newRule({ limit: 10 }))
+    const site = await serve(opened.processes.shared, newRule({ limit: 10 }))
     try {
       const statuses = []
       for (let i = 0; i < 20; i += 1)
@@ -358,7 +345,7 @@ describe('the app', () => {
   let app: TestApp
   let locked: TestApp
   beforeAll(async () => {
-    app = await startApp({ REDIS_URL: redis.url, REDIS_PREFIX: `${randomUUID()}:` })
+    app = await startApp({ REDIS_URL: opened.redis.url, REDIS_PREFIX: `${randomUUID()}:` })
     locked = await startApp({ REDIS_URL: 'off', ADMIN_TOKEN: 'a-long-token' })
     await app.untilStatus('redis')
   })
