@@ -5,7 +5,8 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { freePort, startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { freePort } from '../helpers/free-port.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 }

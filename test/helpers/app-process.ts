@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from './eventually.ts'
-import { freePort } from './redis-server.ts'
+import { freePort } from './free-port.ts'
 
 export interface SpawnedProcess {
   readonly child: ChildProcess

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { createApp } from '../../src/app.ts'
 import { type Environment, readConfig } from '../../src/config.ts'
 import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
 import { recordLog } from './log.ts'
-import { freePort } from './redis-server.ts'
 
 export interface TestApp {
   readonly url: string

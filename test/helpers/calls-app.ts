@@ -7,8 +7,8 @@ import { createHttpServer } from '../../src/http/server.ts'
 import type { Bus } from '../../src/infra/bus/bus.ts'
 import type { Now, StartTimer } from '../../src/lib/time.ts'
 import { createCallBus } from './call-bus.ts'
+import { freePort } from './free-port.ts'
 import { recordLog } from './log.ts'
-import { freePort } from './redis-server.ts'
 
 export const CALL_SECRETS = ['a secret of the tests of calls']
 

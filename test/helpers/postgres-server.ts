@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { eventually } from './eventually.ts'
-import { freePort } from './redis-server.ts'
+import { freePort } from './free-port.ts'
 
 const PASSWORD = 'sentinel-password'
 

@@ -11,8 +11,8 @@ import { createSessionStore } from '../../src/features/sessions/session-store.ts
 import { createHttpServer } from '../../src/http/server.ts'
 import type { State } from '../../src/infra/state/state.ts'
 import type { Now } from '../../src/lib/time.ts'
+import { freePort } from './free-port.ts'
 import { recordLog } from './log.ts'
-import { freePort } from './redis-server.ts'
 
 type Loose = SessionData & Record<string, unknown>
 
