@@ -46,7 +46,7 @@ export const bugs: Record<string, { parts: BusParts; foundIn: RegExp }> = {
     parts: inLine((line) => ({
       adopt: (stretch) => line.adopt({ ...stretch, messages: stretch.messages.map(renamed) }),
     })),
-    foundIn: /came twice/,
+    foundIn: /came twice|twice in history/, // also when it was written back to a Redis that had lost it
   },
   'what Redis has already is appended again': {
     parts: inRedis((redis) => ({
