@@ -55,6 +55,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       requestTimeout: 30 * SECOND,
       keepAliveTimeout: 75 * SECOND, // above the 60 s of common proxies, so that they close first
       connectionsCheckingInterval: 2 * SECOND,
+      // What else is offered (h2c, as curl --http2 does) is declined by answering the request (RFC 9110, 7.8).
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
     (req, res) => {
       if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))

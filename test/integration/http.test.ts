@@ -159,6 +159,25 @@ describe('bad input is answered 4xx, and nothing else happens', () => {
   })
 })
 
+test.each(['h2c', 'TLS/1.2', 'websocket/14, h2c'])(
+  'an upgrade to %s is declined by answering the request',
+  async (upgrade) => {
+    const lines = [
+      'GET /livez HTTP/1.1',
+      'Host: x',
+      `Upgrade: ${upgrade}`,
+      'Connection: Upgrade, close',
+      '',
+      '',
+    ]
+    const answer = await sendRaw(Number(new URL(app.url).port), {
+      bytes: Buffer.from(lines.join('\r\n')),
+      isCut: false,
+    })
+    expect([answer.status, answer.body]).toEqual([200, '{"status":"pass"}'])
+  },
+)
+
 test('every answer carries the security headers', async () => {
   const { headers } = await app.get('/api/nothing')
   expect(headers.get('content-security-policy')).toContain("default-src 'self'")
