@@ -10,6 +10,7 @@ const TOTAL_MS = 6 * SECOND
 const MAX_BYTES = 2 * 1024 * 1024
 const DISCARDED_BYTES = 64 * 1024 // of an error's body, so that its connection can be used again
 const CONNECTIONS = 4 // to each server
+const USER_AGENT = 'Samovar (Node.js)' // CoinGecko for one answers 403 to who does not say
 
 /** `refused`: no connection, or it was lost; `malformed`: not HTTP, not JSON, or not what the schema says. */
 export type FetchFailure = 'timeout' | 'refused' | 'status' | 'too_large' | 'malformed'
@@ -42,6 +43,8 @@ export interface JsonRequest<T> {
   /** Sent as JSON. */
   readonly body?: unknown
   readonly schema: z.ZodType<T>
+  /** Not asked again, whatever happens: each attempt counts somewhere. */
+  readonly once?: true
 }
 
 export interface JsonFetcher extends Closable {
@@ -77,6 +80,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
       signal,
       headers: {
         accept: 'application/json',
+        'user-agent': USER_AGENT,
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
@@ -101,7 +105,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
         return await ask(asked, signal)
       } catch (error) {
         // A kept connection that the server has just closed. Only what changes nothing is safe to ask again.
-        if (!isReset(error) || (asked.method ?? 'GET') !== 'GET') throw asFailure(error, signal)
+        if (!isReset(error) || asked.once || (asked.method ?? 'GET') !== 'GET') throw asFailure(error, signal)
       }
       try {
         return await ask(asked, signal)

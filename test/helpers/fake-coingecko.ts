@@ -27,8 +27,20 @@ const SYMBOLS = [
   'link',
 ]
 
-/** A status, or: never answers, answers what is no JSON, what is no CoinGecko's JSON, nothing at all, 10 MB; hangs up. */
-export type FakeFault = number | 'hangs' | 'garbage' | 'wrong shape' | 'empty' | 'too large' | 'hangs up'
+/**
+ * A status, or: never answers, answers what is no JSON, what is no CoinGecko's JSON, nothing at all, 10 MB; hangs up;
+ * charts with nulls in them; histories without points.
+ */
+export type FakeFault =
+  | number
+  | 'hangs'
+  | 'garbage'
+  | 'wrong shape'
+  | 'empty'
+  | 'too large'
+  | 'hangs up'
+  | 'holes in a chart'
+  | 'empty histories'
 
 export interface FakeCall {
   readonly path: string
@@ -86,9 +98,15 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
     if (fake.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, fake.delayMs))
     const fault = fake.fault ?? (overLimit() ? 429 : undefined)
     if (fault === 'hangs') return
+    if (!req.headers['user-agent']) {
+      res.statusCode = 403
+      return void res.end('Please add a descriptive User-Agent to your request')
+    }
     if (fault === 'hangs up') return void res.destroy()
     res.setHeader('Content-Type', 'application/json; charset=utf-8')
-    if (fault === undefined) return reply(res, path, query)
+    if (fault === 'empty histories' && path.endsWith('market_chart')) return void res.end('{"prices":[]}')
+    if (fault === undefined || fault === 'empty histories' || fault === 'holes in a chart')
+      return reply(res, path, query)
     if (fault === 'too large') return void res.end(`[${'0,'.repeat(BIG_BYTES / 2)}0]`)
     if (fault === 'garbage') return void res.end('<html>Just a moment…</html>')
     if (fault === 'wrong shape') return void res.end('[{"id":7}]')
@@ -158,7 +176,11 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
       ath_date: '2024-03-14T07:10:36.635Z',
       roi: null,
       last_updated: new Date(now()).toISOString(),
-      sparkline_in_7d: { price: Array.from({ length: 168 }, (_, hour) => wave(hour)) },
+      sparkline_in_7d: {
+        price: Array.from({ length: 168 }, (_, hour) =>
+          fake.fault === 'holes in a chart' && (hour + place) % 3 === 0 ? null : wave(hour),
+        ),
+      },
     }
   }
 

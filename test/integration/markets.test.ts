@@ -315,6 +315,30 @@ describe('CoinGecko away', () => {
     },
   )
 
+  test('a chart with holes is a chart, and the coins beside it have their prices', async () => {
+    fake.fault = 'holes in a chart'
+    const app = await start()
+    const { coins } = await read<{ coins: { week: number[] }[] }>(app, '/api/coins')
+    expect(coins).toHaveLength(50)
+    expect(coins.every(({ week }) => week.every((price) => price > 0))).toBe(true)
+  })
+
+  test('an empty history is not believed of a coin that has a price', async () => {
+    const app = await start()
+    const path = '/api/coins/bitcoin/history?days=365'
+    const { points } = await read<{ points: unknown[] }>(app, path)
+    time.pass(13 * HOUR)
+    await read(app, '/api/coins/bitcoin')
+    fake.fault = 'empty histories'
+    for (let i = 0; i < 3; i += 1) {
+      expect(await read(app, path)).toMatchObject({ points: { length: points.length }, stale: true })
+      time.pass(MINUTE)
+    }
+    const asked = () => fake.calls.filter(({ path }) => path.endsWith('market_chart')).length
+    await eventually(() => expect(asked()).toBeGreaterThan(1))
+    expect(await read(app, path)).toMatchObject({ points: { length: points.length }, stale: true })
+  })
+
   test('where nobody listens', async () => {
     const app = await start({ REDIS_URL: 'off', COINGECKO_URL: 'http://127.0.0.1:1' })
     const response = await app.get('/api/coins/bitcoin')
@@ -354,6 +378,39 @@ describe('the budget', () => {
     // Some of it is kept for prices.
     expect((await both[0]?.get('/api/coins/bitcoin?vs=eur'))?.status).toBe(200)
     expect(fake.calls.length).toBeLessThanOrEqual(10)
+  })
+
+  test('is not exceeded by calls whose connection is lost', async () => {
+    fake.fault = 'hangs up'
+    const app = await start({ COINGECKO_CALLS_PER_MINUTE: '3' })
+    for (const id of coinIds.slice(0, 8)) {
+      await app.get(`/api/coins/${id}`)
+      time.pass(2.5 * SECOND)
+    }
+    expect((await stats(app)).calls).toBe(3)
+    expect(fake.calls).toHaveLength(3)
+  })
+
+  test('made-up names leave some of it to prices', async () => {
+    const app = await start({ COINGECKO_CALLS_PER_MINUTE: '10' })
+    await read(app, '/api/coins/bitcoin')
+    for (let i = 0; i < 12; i += 1) await app.get(`/api/coins/made-up-${i}`)
+    expect(fake.calls.length).toBeLessThanOrEqual(8)
+    for (const vs of ['eur', 'rub']) await read(app, `/api/coins?vs=${vs}`)
+    expect(fake.calls.length).toBeLessThanOrEqual(10)
+  }, 60_000)
+
+  test('a pause is not waited for: old prices are answered at once', async () => {
+    const app = await start({ COINGECKO_CALLS_PER_MINUTE: '10' })
+    await read(app, '/api/coins')
+    for (const id of coinIds.slice(0, 6)) await read(app, `/api/coins/${id}/history?days=1`)
+    Object.assign(fake, { fault: 429, retryAfter: '3600' })
+    await app.get('/api/coins/made-up')
+    time.pass(20 * MINUTE)
+    const startedAt = performance.now()
+    for (const id of coinIds.slice(0, 4))
+      expect(await read(app, `/api/coins/${id}`)).toMatchObject({ id, stale: true })
+    expect(performance.now() - startedAt).toBeLessThan(2_000) // each would wait that long for a fuller call
   })
 
   test('learns from 429, waits for Retry-After, and comes back slowly', async () => {

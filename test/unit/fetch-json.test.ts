@@ -138,6 +138,12 @@ describe('a connection that is reset', () => {
     expect(always.asked.count).toBe(2)
   })
 
+  test('is not tried again when each attempt counts', async () => {
+    const { url, asked } = await resetting(1)
+    expect(await failure(url, { once: true })).toMatchObject({ reason: 'refused' })
+    expect(asked.count).toBe(1)
+  })
+
   test('is not tried again for what may have been done', async () => {
     const { url, asked } = await resetting(1)
     expect(await failure(url, { method: 'POST', body: {} })).toMatchObject({ reason: 'refused' })

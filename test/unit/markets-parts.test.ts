@@ -1,7 +1,7 @@
 // The parts of the markets alone: batches on a clock of the test's own, charts and figures.
 import type { Coin } from '../../src/features/markets/coin.ts'
 import { formatCompact, formatPercent, formatPrice } from '../../src/features/markets/figures.ts'
-import { createPriceBatch } from '../../src/features/markets/price-batch.ts'
+import { createPriceBatch, type Existing } from '../../src/features/markets/price-batch.ts'
 import { sparkline } from '../../src/features/markets/sparkline.ts'
 import { createClock } from '../helpers/clock.ts'
 
@@ -13,11 +13,11 @@ function createBatch() {
   const asked: string[][] = []
   const timers: { ms: number; call: () => void }[] = []
   const source = { isShort: false, fails: undefined as Error | undefined }
-  const expected: boolean[] = []
+  const expected: Existing[] = []
   const batch = createPriceBatch({
-    async ask(ids, isAnyKnown) {
+    async ask(ids, existing) {
       asked.push([...ids])
-      expected.push(isAnyKnown)
+      expected.push(existing)
       if (source.fails) throw source.fails
       return ids.filter((id) => !id.startsWith('none-')).map(coin)
     },
@@ -127,6 +127,18 @@ describe('a batch', () => {
     expect(asked).toHaveLength(2)
   })
 
+  test('says so when all that is waited for may be made up, also when known coins ride along', async () => {
+    const { batch, clock, asked, expected, runTimers } = createBatch()
+    const loading = batch.load('a')
+    await runTimers()
+    await loading
+    clock.turn(30_000)
+    void batch.load('none-such')
+    await runTimers()
+    expect(asked.at(-1)).toEqual(['none-such', 'a'])
+    expect(expected.at(-1)).toEqual({ isAnyKnown: true, isKnownWanted: false })
+  })
+
   test('says whether any coin of the call was known', async () => {
     const { batch, clock, expected, runTimers } = createBatch()
     for (const ids of [['none-such'], ['a'], ['a', 'b']]) {
@@ -135,7 +147,11 @@ describe('a batch', () => {
       await loading
       clock.turn(60_000)
     }
-    expect(expected).toEqual([false, false, true])
+    expect(expected).toEqual([
+      { isAnyKnown: false, isKnownWanted: false },
+      { isAnyKnown: false, isKnownWanted: false },
+      { isAnyKnown: true, isKnownWanted: true },
+    ])
   })
 })
 

@@ -39,7 +39,7 @@ export type Purpose = 'prices' | 'more'
 export interface CallBudget {
   /** Makes the call, or rejects with `prices_unavailable`: when it may not be made, and when it fails. */
   spend<T>(purpose: Purpose, call: () => Promise<T>): Promise<T>
-  /** Whether less than half of the budget was left after the last call. */
+  /** Whether less than half of the budget was left after the last call, and calls are made at all. */
   isShort(): boolean
   report(): Promise<BudgetReport>
 }
@@ -73,16 +73,15 @@ export function createCallBudget({
   let pausedHereUntilMs = 0
   let lastError: string | undefined
   let short = false
+  let pausedUntilSeenMs = 0 // of all processes, as far as this one has seen
 
   /** What holds now: calls a minute, and until when there are none. */
   async function terms() {
     const found = await state.read(key)
     const learned = found && (JSON.parse(found.bytes.toString()) as Learned)
     const recovered = learned && learned.perMinute + Math.floor((now() - learned.atMs) / RECOVERY_MS)
-    return {
-      limit: Math.min(perMinute, recovered ?? perMinute),
-      pausedUntilMs: Math.max(pausedHereUntilMs, learned?.pausedUntilMs ?? 0),
-    }
+    pausedUntilSeenMs = Math.max(pausedHereUntilMs, learned?.pausedUntilMs ?? 0)
+    return { limit: Math.min(perMinute, recovered ?? perMinute), pausedUntilMs: pausedUntilSeenMs }
   }
 
   async function take(purpose: Purpose, limit: number): Promise<void> {
@@ -136,7 +135,7 @@ export function createCallBudget({
         throw await failed(error, limit)
       }
     },
-    isShort: () => short,
+    isShort: () => short && pausedUntilSeenMs <= now(),
     async report() {
       const { limit, pausedUntilMs } = await terms()
       return {

@@ -26,14 +26,15 @@ export interface CoinGeckoOptions {
   now?: Now
 }
 
-const number = z.number().nullish()
-const text = z.string().nullish()
+// What is only shown beside a price is done without when it is not as it should be.
+const number = z.number().nullish().catch(null)
+const text = z.string().nullish().catch(null)
 const rowSchema = z.object({
   id: z.string(),
   symbol: z.string(),
   name: z.string(),
   image: text,
-  current_price: number,
+  current_price: z.number().nullish(),
   market_cap: number,
   market_cap_rank: number,
   total_volume: number,
@@ -47,7 +48,10 @@ const rowSchema = z.object({
   ath: number,
   ath_date: text,
   last_updated: text,
-  sparkline_in_7d: z.object({ price: z.array(z.number()) }).nullish(),
+  sparkline_in_7d: z
+    .object({ price: z.array(z.number().nullable()) })
+    .nullish()
+    .catch(null),
 })
 type Row = z.infer<typeof rowSchema>
 const rowsSchema = z.array(rowSchema)
@@ -65,7 +69,7 @@ export function createCoinGecko({
   async function get<T>(path: string, query: Record<string, string>, schema: z.ZodType<T>): Promise<T> {
     const address = new URL(`${url}${path}`)
     address.search = new URLSearchParams(query).toString()
-    return fetchJson({ url: address, headers, schema })
+    return fetchJson({ url: address, headers, schema, once: true })
   }
 
   async function markets(vs: Currency, query: Record<string, string>): Promise<Coin[]> {
@@ -136,7 +140,9 @@ function asCoin(row: Row, vs: Currency, fetchedAt: string): Coin {
 }
 
 /** Fewer points, the newest one among them, with as many digits as a chart can show. */
-function weekOf(hourly: readonly number[]): number[] {
+function weekOf(hourly: readonly (number | null)[]): number[] {
   const newest = hourly.length - 1
-  return hourly.filter((_, i) => (newest - i) % WEEK_STEP === 0).map((price) => Number(price.toPrecision(5)))
+  return hourly
+    .filter((price, i): price is number => price !== null && (newest - i) % WEEK_STEP === 0)
+    .map((price) => Number(price.toPrecision(5)))
 }

@@ -1,7 +1,7 @@
 // Coins and their prices through the cache: fresh for a minute, then old ones at once while new ones are fetched, and
 // for a day when CoinGecko does not answer. A coin is one entry whoever asks for it, alone or in a list.
 import { z } from 'zod'
-import { AppError } from '../../errors.ts'
+import { AppError, pricesUnavailable } from '../../errors.ts'
 import type { Cache } from '../../infra/cache.ts'
 import type { Cached, CachePolicy } from '../../infra/cached.ts'
 import { FetchFailed } from '../../infra/fetch-json.ts'
@@ -17,7 +17,7 @@ import {
   type Span,
 } from './coin.ts'
 import { COINS_A_CALL, type CoinGecko } from './coingecko.ts'
-import { createPriceBatch } from './price-batch.ts'
+import { createPriceBatch, type PriceBatchParts } from './price-batch.ts'
 
 /** How many of the largest coins the lists reach. */
 export const LISTED_COINS = 5_000
@@ -82,13 +82,14 @@ export function createMarkets(parts: MarketsParts): Markets {
   let answered = 0
 
   function createBatch(vs: Currency) {
-    const ask = (ids: readonly string[], isAnyKnown: boolean) =>
-      call(() => coinGecko.coins(vs, ids), isAnyKnown)
+    // Names that nobody knows to exist leave some of the budget to prices.
+    const ask: PriceBatchParts['ask'] = (ids, { isAnyKnown, isKnownWanted }) =>
+      call(() => coinGecko.coins(vs, ids), isAnyKnown, isKnownWanted ? 'prices' : 'more')
     return createPriceBatch({ ask, isShort: budget.isShort, freshMs, now, startTimer: timer })
   }
 
   /** Coins by one call of the budget. None where there must be some is a failure: believed, it would make prices 404. */
-  function call(ask: () => Promise<Coin[]>, mustFind: boolean, purpose: Purpose = 'prices'): Promise<Coin[]> {
+  function call(ask: () => Promise<Coin[]>, mustFind: boolean, purpose: Purpose): Promise<Coin[]> {
     return budget.spend(purpose, async () => {
       const coins = await ask()
       if (mustFind && coins.length === 0) throw new FetchFailed('malformed')
@@ -173,7 +174,11 @@ export function createMarkets(parts: MarketsParts): Markets {
     return cache.getOrLoad(`coin_history:${id}:${vs}:${days}`, policy, async () => {
       // That there is no such coin costs a place in a batch, and not a call for each made-up id.
       const { value } = await read(id, vs)
-      return value && budget.spend('more', () => coinGecko.history(id, vs, days))
+      if (!value) return undefined
+      const found = await budget.spend('more', () => coinGecko.history(id, vs, days))
+      // An empty one of a coin that has a price would take the place of a good one.
+      if (found?.points.length === 0 && value.price !== null) throw pricesUnavailable(MINUTE)
+      return found
     })
   }
 

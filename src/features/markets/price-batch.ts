@@ -17,12 +17,19 @@ export interface PriceBatch {
 }
 
 export interface PriceBatchParts {
-  /** Asks for these ids in one call; `isAnyKnown` when one of them existed before. */
-  ask(ids: readonly string[], isAnyKnown: boolean): Promise<Coin[]>
+  /** Asks for these ids in one call. */
+  ask(ids: readonly string[], existing: Existing): Promise<Coin[]>
   isShort(): boolean
   freshMs: number
   now: Now
   startTimer: StartTimer
+}
+
+export interface Existing {
+  /** Whether one of the ids is known to exist: then there must be an answer. */
+  readonly isAnyKnown: boolean
+  /** Whether somebody waits for one that is; else all that are waited for may be made up. */
+  readonly isKnownWanted: boolean
 }
 
 interface Waiting {
@@ -79,10 +86,11 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
       waiting.delete(id)
     }
     try {
-      const coins = await ask(
-        ids,
-        ids.some((id) => known.has(id)),
-      )
+      const isKnown = (id: string) => known.has(id)
+      const coins = await ask(ids, {
+        isAnyKnown: ids.some(isKnown),
+        isKnownWanted: [...batch.keys()].some(isKnown),
+      })
       const found = new Map(coins.map((coin) => [coin.id, coin]))
       learn(coins)
       for (const [id, one] of batch) {
