@@ -384,6 +384,8 @@ test('a page that is loaded again after it was cut off takes its own seat, thoug
     await boris.goto(address)
     await join(boris, 'Boris')
     await boris.getByText('Anna: Where are you?').waitFor()
+    // Before either would have tried by itself.
+    await boris.locator('#people [data-state=connected]').waitFor({ timeout: 4_500 })
     await seeOneAnother([anna, boris], 1)
     expect(await anna.locator('#said .event').allTextContents()).toEqual(['Boris joined'])
 
