@@ -119,10 +119,6 @@ test('a link is made, two meet by it, see one another, talk, and part', async ()
   await camera.press('Space')
   expect(await camera.getAttribute('aria-pressed')).toBe('false')
 
-  const third = await open(link)
-  await third.locator('#before button').click()
-  await third.getByText('This call is full.').waitFor()
-
   await anna.getByRole('button', { name: 'Leave' }).click()
   await anna.getByText('You have left the call.').waitFor()
   await boris.getByText('Anna больше не в звонке').waitFor()
@@ -141,6 +137,135 @@ test('who is faster than the script of the page joins all the same', async () =>
   await page.locator('#name').fill('Anna')
   await page.locator('#name').press('Enter')
   await page.locator('#call[data-state=alone]').waitFor()
+}, 60_000)
+
+/** Media are only had when the page is told `allow()`; `given` are the streams that it got. */
+const ASKS_FOR_MEDIA = `{
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices)
+  const allowed = new Promise((resolve) => { globalThis.allow = resolve })
+  globalThis.given = []
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    await allowed
+    given.push(await real(constraints))
+    return given.at(-1)
+  }
+}`
+
+test('while the browser asks for the camera one can leave, and nothing leads off the page', async () => {
+  const page = await open(app.url + (await makeLink()))
+  await page.addInitScript({ content: ASKS_FOR_MEDIA })
+  await page.reload()
+  await page.locator('#name').fill('Anna')
+  await page.locator('#name').press('Enter')
+  await page.getByText('Connecting…').waitFor()
+  const { href } = new URL(page.url())
+  await page.evaluate(`document.querySelector('#text').focus()`)
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Leave' }).click({ timeout: 5_000 })
+  await page.getByText('You have left the call.').waitFor({ timeout: 5_000 })
+  expect(page.url()).toBe(href)
+
+  await page.evaluate('allow()')
+  const states = 'given.map((stream) => stream.getTracks().map(({ readyState }) => readyState))'
+  await eventually(async () => expect(await page.evaluate(states)).toEqual([['ended', 'ended']]))
+  expect(await page.locator('#call').getAttribute('data-state')).toBe('left')
+  await join(page, 'Anna')
+  await page.locator('#text').fill('Anybody here?')
+  await page.locator('#text').press('Enter')
+  await page.getByText('You: Anybody here?').waitFor()
+}, 60_000)
+
+test('who comes to a full call waits for a seat, gets the next one, or gives up', async () => {
+  const url = app.url + (await makeLink())
+  const [anna, boris] = [await enter(url, 'Anna'), await enter(url, 'Boris')]
+  const [vera, gleb] = [await open(url), await open(`${url}&lang=ru`, PHONE)]
+  for (const page of [vera, gleb]) {
+    await page.locator('#name').fill(page === vera ? 'Vera' : 'Глеб')
+    await page.locator('#before button').click()
+  }
+  await gleb.getByText('В этом звонке нет мест. Ждём, пока освободится…').waitFor()
+  await gleb.getByRole('button', { name: 'Выйти' }).click()
+  await gleb.getByText('Вы вышли из звонка.').waitFor()
+
+  await vera.getByText('This call is full. Waiting for a seat…').waitFor()
+  await anna.getByRole('button', { name: 'Leave' }).click()
+  await vera.locator('#call[data-state=joined]').waitFor({ timeout: 15_000 })
+  await boris.getByText('Vera joined').waitFor()
+  await seeOneAnother([boris, vera], 1)
+}, 90_000)
+
+test('who has waited for a seat for a minute is told that the call is full', async () => {
+  const url = app.url + (await makeLink())
+  for (const name of ['Anna', 'Boris']) await enter(url, name)
+  const page = await open(url)
+  await page.clock.install()
+  await page.reload()
+  await page.locator('#before button').click()
+  await page.getByText('Waiting for a seat…').waitFor()
+  await page.clock.fastForward('01:01')
+  await page.getByText('This call is full.', { exact: true }).waitFor()
+  expect(await page.locator('#before').isVisible()).toBe(true)
+}, 60_000)
+
+const GOODBYES = {
+  refused: {
+    en: 'The server has ended this call for you: too much came from this page. You can join again in a minute.',
+    ru: 'Сервер прервал этот звонок для вас: от страницы пришло слишком много. Войти снова можно через минуту.',
+  },
+  logged_out: {
+    en: 'You were logged out, and so the call has ended for you. Log in to join again.',
+    ru: 'Вы вышли из системы, и звонок для вас закончился. Чтобы продолжить, войдите в неё снова.',
+  },
+}
+
+test.each(Object.entries(GOODBYES))(
+  'a goodbye of %s is told in both languages, and the page does not come back by itself',
+  async (reason, sentences) => {
+    for (const [language, sentence] of Object.entries(sentences)) {
+      const page = await open(`${app.url + (await makeLink())}&lang=${language}`, PHONE)
+      let sockets = 0
+      let end = async () => {}
+      await page.routeWebSocket(/\/ws/, (socket) => {
+        sockets += 1
+        socket.connectToServer()
+        end = async () => {
+          socket.send(JSON.stringify({ type: 'bye', reason }))
+          await socket.close({ code: 1008 })
+        }
+      })
+      await page.clock.install()
+      await page.reload()
+      await join(page, 'Anna')
+      await end()
+      await page.getByText(sentence, { exact: true }).waitFor()
+      await page.clock.fastForward('01:00')
+      expect(await page.locator('#state').textContent()).toBe(sentence)
+      expect(sockets).toBe(1)
+      // Whoever was logged out gets another page first: that of a guest, or of a new login.
+      if (reason === 'logged_out') {
+        const reloaded = page.waitForEvent('load')
+        await page.locator('#before button').click()
+        await reloaded
+      }
+      await join(page, 'Anna')
+    }
+  },
+  60_000,
+)
+
+test('a page that has much to say says it at the pace that the server allows', async () => {
+  const url = app.url + (await makeLink())
+  const [anna, boris] = [await enter(url, 'Anna'), await enter(url, 'Boris')]
+  const lines = 200
+  await anna.evaluate(`{
+    const text = document.querySelector('#text')
+    for (let i = 1; i <= ${lines}; i += 1) {
+      text.value = i + ' ' + '\u044f'.repeat(900)
+      text.form.requestSubmit()
+    }
+  }`)
+  await boris.getByText(`Anna: ${lines} `).waitFor({ timeout: 30_000 })
+  expect(await anna.locator('#call').getAttribute('data-state')).toBe('joined')
 }, 60_000)
 
 /** What may become of the first connection that a page makes; run in the page, before its scripts. */
@@ -236,6 +361,38 @@ test('a page whose network is cut for 5 s comes back to the same call', async ()
     // The same peer, on the same connection: nobody came or went.
     expect(await anna.locator('#said .event').allTextContents()).toEqual(['Boris joined'])
     expect(await boris.locator('#said .event').allTextContents()).toEqual(['Anna joined'])
+  } finally {
+    await proxy.close()
+  }
+}, 90_000)
+
+test('a page that is loaded again after it was cut off takes its own seat, though the server still waits for the old one', async () => {
+  const proxy = await startTcpProxy(Number(new URL(app.url).port))
+  try {
+    const path = await makeLink()
+    const anna = await enter(app.url + path, 'Anna')
+    const boris = await enter(`http://${new URL(proxy.url).host}${path}`, 'Boris')
+    await seeOneAnother([anna, boris], 1)
+    const address = boris.url()
+
+    proxy.set({ timeout: true }) // no goodbye arrives
+    await boris.getByText('The connection was lost').waitFor({ timeout: 20_000 })
+    await boris.goto('about:blank')
+    await anna.locator('#text').fill('Where are you?')
+    await anna.locator('#text').press('Enter')
+    proxy.set({})
+    await boris.goto(address)
+    await join(boris, 'Boris')
+    await boris.getByText('Anna: Where are you?').waitFor()
+    // Before either would have tried by itself.
+    await boris.locator('#people [data-state=connected]').waitFor({ timeout: 4_500 })
+    await seeOneAnother([anna, boris], 1)
+    expect(await anna.locator('#said .event').allTextContents()).toEqual(['Boris joined'])
+
+    // Who leaves gives the seat away.
+    await boris.getByRole('button', { name: 'Leave' }).click()
+    await anna.getByText('Boris left').waitFor()
+    expect(await boris.evaluate('sessionStorage.length')).toBe(0)
   } finally {
     await proxy.close()
   }

@@ -58,7 +58,7 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   <p>${text.before}</p>
   <div class="actions">${named}<button disabled>${text.join}</button></div>
 </form>
-<div id="in-call" hidden>
+<div id="in-call" tabindex="-1" hidden>
   <section aria-label="${text.people}"><ul id="people"></ul></section>
   <div class="actions" role="toolbar" aria-label="${text.title}">
     <button type="button" id="microphone" aria-pressed="true">${text.muteMicrophone}</button>
@@ -68,7 +68,7 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   <section aria-labelledby="chat-title">
     <h2 id="chat-title">${text.chat}</h2>
     <ol id="said" role="log" aria-labelledby="chat-title" tabindex="0"></ol>
-    <form id="say"><input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}"><button>${text.send}</button></form>
+    <form id="say"><input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}" disabled><button disabled>${text.send}</button></form>
   </section>
 </div>
 </div>`

@@ -40,9 +40,13 @@ const en = {
       joined: 'You are in the call',
       alone: 'You are in the call. Nobody else is here yet.',
       lost: 'The connection was lost. Trying again…',
+      waiting: 'This call is full. Waiting for a seat…',
       full: 'This call is full.',
       closed: 'This link does not open this call any more.',
       taken: 'You went on with this call in another window.',
+      refused:
+        'The server has ended this call for you: too much came from this page. You can join again in a minute.',
+      loggedOut: 'You were logged out, and so the call has ended for you. Log in to join again.',
       left: 'You have left the call.',
     },
     peerStates: {
@@ -99,9 +103,13 @@ const ru: typeof en = {
       joined: 'Вы в звонке',
       alone: 'Вы в звонке. Больше пока никого нет.',
       lost: 'Связь прервалась. Пробуем снова…',
+      waiting: 'В этом звонке нет мест. Ждём, пока освободится…',
       full: 'В этом звонке нет мест.',
       closed: 'Эта ссылка больше не открывает этот звонок.',
       taken: 'Вы продолжили этот звонок в другом окне.',
+      refused:
+        'Сервер прервал этот звонок для вас: от страницы пришло слишком много. Войти снова можно через минуту.',
+      loggedOut: 'Вы вышли из системы, и звонок для вас закончился. Чтобы продолжить, войдите в неё снова.',
       left: 'Вы вышли из звонка.',
     },
     peerStates: {

@@ -1,6 +1,6 @@
 // The call: media first, then the socket, then a connection to each peer that it tells of.
 import { createChat } from './chat.js'
-import { createSwitch, openMedia } from './media.js'
+import { closeMedia, createSwitch, openMedia } from './media.js'
 import './memory.js'
 import { createPeer } from './peer.js'
 import { createPeople } from './people.js'
@@ -20,20 +20,46 @@ function showNotice(word) {
   $('#notice').textContent = word ? words[word] : ''
 }
 
+function showCall(isInCall) {
+  $('#before').hidden = isInCall
+  $('#in-call').hidden = !isInCall
+  $('#other-language').hidden = isInCall // another page would end the call
+}
+
+function showEnd(why) {
+  showCall(false)
+  $('#before button').focus()
+  showState(why)
+}
+
+/** The browser may ask for as long as it likes: who leaves meanwhile is not in the call when the answer comes. */
 async function join(name) {
-  $('#before').hidden = true
-  $('#in-call').hidden = false
-  $('#other-language').hidden = true // another page would end the call
+  const left = new AbortController()
+  showCall(true)
   showState('connecting')
-  $('#microphone').focus()
-  const { stream, missing } = await openMedia()
+  $('#in-call').focus()
+  useMedia(new MediaStream())
+  $('#leave').onclick = () => {
+    left.abort()
+    showEnd('left')
+  }
+  const { stream, missing } = await openMedia(left.signal)
+  if (left.signal.aborted) return
   showNotice(missing)
+  useMedia(stream)
+  call(name, stream)
+}
+
+function useMedia(stream) {
   createSwitch($('#microphone'), stream.getAudioTracks())
   createSwitch($('#camera'), stream.getVideoTracks())
+}
 
+function call(name, stream) {
   const people = createPeople(words.peerStates)
   const peers = new Map()
   let iceServers = []
+  let wasIn = false // this page, not one before it
   const chat = createChat({ send: (data) => socket.tell({ type: 'say', data }) })
   people.add('own', words.you, { isOwn: true })
   people.show('own', stream)
@@ -122,7 +148,12 @@ async function join(name) {
         iceServers = message.iceServers
         if (!message.resumed) for (const id of [...peers.keys()]) part(id)
         compare(message.peers, () => !message.resumed)
-        for (const { peer } of peers.values()) peer.forgetNumbers()
+        for (const { peer } of peers.values()) {
+          peer.forgetNumbers()
+          if (message.resumed && !wasIn) peer.askAnew()
+        }
+        wasIn = true
+        chat.open()
         if (!message.recovered) {
           restartBroken()
           chat.event(words.mayBeMissing)
@@ -131,29 +162,28 @@ async function join(name) {
       },
       message: (message) => hear[message.type]?.(message),
       lost: () => showState('lost'),
+      full: () => showState('waiting'),
       ended,
     },
   })
 
   function ended(why) {
     for (const id of [...peers.keys()]) part(id)
-    for (const track of stream.getTracks()) track.stop()
+    closeMedia(stream)
     people.remove('own')
-    chat.clear()
-    removeEventListener('pagehide', socket.leave)
-    $('#in-call').hidden = true
-    $('#before').hidden = false
-    $('#other-language').hidden = false
-    $('#before button').focus()
-    showState(why)
+    chat.close()
+    removeEventListener('pagehide', socket.goAway)
+    showEnd(why)
   }
 
   $('#leave').onclick = () => socket.leave()
-  addEventListener('pagehide', socket.leave)
+  addEventListener('pagehide', socket.goAway)
 }
 
 $('#before').addEventListener('submit', (event) => {
   event.preventDefault()
+  // The page is that of a login that has ended.
+  if ($('#call').dataset.state === 'loggedOut') return location.reload()
   join($('#name').value.trim())
 })
 for (const control of $('#before').elements) control.disabled = false

@@ -22,5 +22,16 @@ export function createChat({ send }) {
     if (text) send({ text })
     input.value = ''
   }
-  return { say: add, event: (text) => add(text), clear: () => log.replaceChildren() }
+  function open(isOpen) {
+    for (const control of form.elements) control.disabled = !isOpen
+  }
+  return {
+    say: add,
+    event: (text) => add(text),
+    open: () => open(true),
+    close() {
+      open(false)
+      log.replaceChildren()
+    },
+  }
 }

@@ -61,10 +61,12 @@ export function createPeer({ polite, begins, iceServers, stream, tell, on }) {
     if (restarts < MOST_RESTARTS && !isHopeless()) {
       restarts += 1
       media.restart()
-    } else {
-      openAgain(again + 1)
-      if (polite) say({ again })
-    }
+    } else giveUp()
+  }
+
+  function giveUp() {
+    openAgain(again + 1)
+    if (polite) say({ again })
   }
 
   /** Once only: where no connection ever finds an address, a new one is no better. */
@@ -83,7 +85,10 @@ export function createPeer({ polite, begins, iceServers, stream, tell, on }) {
   return {
     restart: () => media.restart(),
     isConnected: () => media.isConnected(),
+    /** What the other side still has was with a page of ours that is gone. */
+    askAnew: () => say({ anew: true }),
     hear(data, n) {
+      if (data?.anew) return giveUp()
       const theirs = data?.again ?? 0
       if (theirs > again) openAgain(theirs)
       if (theirs === again) media.hear(data, n)
