@@ -169,6 +169,33 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     expect(slow.wrongs).toEqual([])
   })
 
+  test('a gap that is not settled holds up what comes after it', async () => {
+    const channel = name()
+    const told: unknown[] = []
+    const releases: (() => void)[] = []
+    const wait = () => new Promise<void>((resolve) => releases.push(resolve))
+    await bus().subscribe(channel, {
+      capacity: 1,
+      message({ data }) {
+        told.push(data)
+        return data === 1 ? wait() : undefined
+      },
+      gap({ reason }) {
+        told.push(reason)
+        return wait()
+      },
+    })
+    const quick = await listen(bus(), channel)
+    await publishAll(bus(), channel, [1, 2, 3])
+    releases[0]?.()
+    await eventually(() => expect(told).toEqual([1, 2, 'behind']))
+    await bus().publish(channel, 4)
+    expect(quick.data()).toEqual([1, 2, 3, 4])
+    expect(told).toEqual([1, 2, 'behind'])
+    releases[1]?.()
+    await eventually(() => expect(told).toEqual([1, 2, 'behind', 4]))
+  })
+
   test('a subscriber that throws is not the others’ trouble', async () => {
     const channel = name()
     await bus().subscribe(channel, {

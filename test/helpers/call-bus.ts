@@ -1,5 +1,5 @@
 // The channel layer of one process, where a test says who is lost and when there is a gap.
-import type { Bus, Subscriber } from '../../src/infra/bus/bus.ts'
+import type { Bus, Gap, Subscriber } from '../../src/infra/bus/bus.ts'
 import { createLine } from '../../src/infra/bus/line.ts'
 import { createLines } from '../../src/infra/bus/lines.ts'
 import { createMemoryBus } from '../../src/infra/bus/memory-bus.ts'
@@ -31,9 +31,8 @@ export function createCallBus(): CallBus {
     async gap(channel) {
       const { position, close } = await bus.subscribe(channel, { message() {}, gap() {} })
       close()
-      for (const subscriber of subscribers.get(channel) ?? []) {
-        subscriber.gap({ channel, reason: 'behind', to: position })
-      }
+      const gap: Gap = { channel, reason: 'behind', to: position }
+      await Promise.all([...(subscribers.get(channel) ?? [])].map((subscriber) => subscriber.gap(gap)))
     },
   }
 }

@@ -84,6 +84,7 @@ export async function openCall(
 
 /** As when the network is gone: no goodbye. */
 export async function cut({ socket }: CallClient): Promise<void> {
+  if (socket.readyState === socket.CLOSED) return
   socket.terminate()
   await once(socket, 'close').catch(() => {})
 }

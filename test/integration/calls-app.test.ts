@@ -53,8 +53,28 @@ describe('where people log in', () => {
       'camera=(self), microphone=(self)',
     ])
     expect((await visit(app).get(`/call/${room}`)).status).toBe(403)
-    expect((await anna.get(`/call/${room}`)).status).toBe(200)
+    expect(await page.text()).toContain(`data-key="${key}"`)
+    // The socket of whoever is logged in opens by the login, and by nothing that would outlive it.
+    for (const way of [path, `/call/${room}`]) {
+      const own = await anna.get(way)
+      expect(own.status).toBe(200)
+      expect(await own.text()).toContain('data-key=""')
+    }
     for (const client of [host, guest]) await cut(client)
+  })
+
+  test('a page of a login opens its socket without a key, and nothing after the logout', async () => {
+    const anna = await logIn(app)
+    const { room } = (await (await anna.post('/api/calls', {})).json()) as Made
+    const cookie = cookieOf(anna)
+    const ofPage = () => fetch(`${app.url}/call/${room}`, { headers: { cookie } })
+    const key = /data-key="([^"]*)"/.exec(await (await ofPage()).text())?.[1]
+    const host = await openCall(app.url, { headers: { cookie }, key: key ?? 'no page' })
+    await host.join(room)
+    await anna.post('/api/logout')
+    await cut(host)
+    expect((await ofPage()).status).toBe(403)
+    await expect(openCall(app.url, { headers: { cookie }, key: key ?? '' })).rejects.toThrow('refused: 401')
   })
 
   test('whoever has none is led to the login', async () => {

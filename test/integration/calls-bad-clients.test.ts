@@ -118,6 +118,18 @@ test.each<[string, (socket: WebSocket) => void, number]>([
   expect(await client.closed).toBe(code)
 })
 
+test('bytes: the seat is free at once', async () => {
+  const room = makeRoomName('pair')
+  const [other, client] = [await open(user('Vera')), await open(user('Eve'))]
+  await other.join(room)
+  const { you } = await client.join(room)
+  client.socket.send(Buffer.from([1, 2, 3]))
+  expect(await client.closed).toBe(1003)
+  expect(await other.next('peer-left')).toEqual({ type: 'peer-left', id: you.id, reason: 'left' })
+  other.send({ type: 'leave' })
+  await other.settle()
+})
+
 const deep = (depth: number) => `{"type":"say","data":${'['.repeat(depth)}${']'.repeat(depth)}}`
 
 test.each<[string, string]>([

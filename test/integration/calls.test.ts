@@ -146,6 +146,15 @@ test('a page that is closed leaves at once', async () => {
   expect(await anna.next('peer-left')).toMatchObject({ reason: 'left' })
 })
 
+test('a token of somebody who was logged in is of no use to the guest of a link', async () => {
+  const { room, boris, borisJoined } = await talk(await start(), makeRoomName('group'))
+  await cut(boris)
+  const guest = await call(apps[0]!, undefined, guestKey(room, Date.now(), CALL_SECRETS))
+  const { you, resumed } = await guest.join(room, { resume: borisJoined.you.resume })
+  expect(resumed).toBe(false)
+  expect(you.id).not.toBe(borisJoined.you.id)
+})
+
 test('a second socket of the same peer takes over from the first', async () => {
   const app = await start()
   const { room, boris, borisJoined } = await talk(app)
@@ -217,6 +226,20 @@ describe('the heartbeat', () => {
     expect(idle.messages.at(-1)).toEqual({ type: 'bye', reason: 'idle' })
     expect(await boris.closed).toBe(1008)
     expect(boris.messages.at(-1)).toEqual({ type: 'bye', reason: 'logged_out' })
+  })
+
+  test('whoever has logged out has no seat from then on, and a link does not give it back', async () => {
+    const { app, beat } = await beating()
+    const { room, anna, borisJoined } = await talk(app)
+    app.loggedOut.add('Boris')
+    beat()
+    const gone = { type: 'peer-left', id: borisJoined.you.id, reason: 'left' }
+    expect(await anna.next('peer-left')).toEqual(gone)
+    expect(app.rooms.seats()).toBe(1)
+    const guest = await call(app, undefined, guestKey(room, Date.now(), CALL_SECRETS))
+    const { you, resumed } = await guest.join(room, { resume: borisJoined.you.resume })
+    expect(resumed).toBe(false)
+    expect(you.id).not.toBe(borisJoined.you.id)
   })
 })
 

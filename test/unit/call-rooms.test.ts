@@ -1,65 +1,14 @@
 // Seats in rooms, without sockets: who is told what, who is the same one again, and who is gone.
 import type { ServerMessage } from '../../src/features/calls/protocol.ts'
 import { RESUME_MS } from '../../src/features/calls/resume-token.ts'
-import { createRooms, type Entry, type Welcome } from '../../src/features/calls/room.ts'
-import { capacityOf } from '../../src/features/calls/room-name.ts'
-import type { Seat } from '../../src/features/calls/seat.ts'
-import type { StartTimer } from '../../src/lib/time.ts'
+import type { Bus } from '../../src/infra/bus/bus.ts'
 import { createCallBus } from '../helpers/call-bus.ts'
+import { openRooms } from '../helpers/call-rooms.ts'
 
 const PAIR = 'pair-0123456789'
 const GROUP = 'group-0123456789'
 
-/** Timers that a test lets run out. */
-function createTimers() {
-  const timers = new Set<{ ms: number; call: () => void }>()
-  const startTimer: StartTimer = (ms, call) => {
-    const timer = { ms, call }
-    timers.add(timer)
-    return () => void timers.delete(timer)
-  }
-  return {
-    startTimer,
-    pending: () => [...timers].map(({ ms }) => ms),
-    runOut() {
-      for (const timer of [...timers]) {
-        timers.delete(timer)
-        timer.call()
-      }
-    },
-  }
-}
-
-function open(bus = createCallBus()) {
-  const timers = createTimers()
-  const rooms = createRooms({ bus, capacityOf, startTimer: timers.startTimer })
-  async function enter(room: string, name: string, again: Partial<Pick<Entry, 'returning' | 'since'>> = {}) {
-    const told: ServerMessage[] = []
-    let wasTaken = false
-    let welcome: Welcome | undefined
-    const listener = {
-      tell: (message: ServerMessage) => void told.push(message),
-      taken: () => {
-        wasTaken = true
-      },
-      failed(error: unknown) {
-        throw error
-      },
-    }
-    const entry = { room, name, returning: undefined, since: undefined, ...again, listener }
-    const seat = await rooms.join(entry, (_seat, given) => {
-      welcome = given
-    })
-    return {
-      seat: seat as Seat,
-      told,
-      welcome: welcome as unknown as Welcome,
-      wasTaken: () => wasTaken,
-      types: () => told.map(({ type }) => type),
-    }
-  }
-  return { bus, timers, rooms, enter }
-}
+const open = (bus = createCallBus()) => openRooms(bus)
 
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -100,8 +49,11 @@ test('a negotiation is numbered, and two that are opened at once have two number
     expect.objectContaining({ type: 'signal', from: anna.seat.id, n: number(anna.told).n, data: 'offer A' }),
   )
   await anna.seat.signal(boris.seat.id, 'offer again')
-  const numbers = anna.told.flatMap((message) => (message.type === 'negotiation' ? [message.n] : []))
-  expect(numbers[1]).toBeGreaterThan(Math.max(number(boris.told).n, number(anna.told).n))
+  const again = await enter(PAIR, 'Anna', { returning: anna.seat.id })
+  await again.seat.signal(boris.seat.id, 'offer after the return')
+  const numbers = boris.told.flatMap((message) => (message.type === 'signal' ? [message.n] : []))
+  expect(numbers).toHaveLength(3)
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
 })
 
 test('who is in another room cannot be signalled', async () => {
@@ -192,4 +144,134 @@ test('a gap tells who is there', async () => {
   await bus.gap(`room:${GROUP}`)
   await settle()
   expect(anna.told.at(-1)).toMatchObject({ type: 'gap', of: 'room', peers: [{ id: boris.seat.id }] })
+})
+
+describe.each([PAIR, GROUP])('two that return as one peer at once, in %s', (room) => {
+  test('one of them has the seat, the other is told so, and nobody stays when it leaves', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const bus = createCallBus()
+      const [here, there] = [open(bus), open(bus)]
+      const anna = await here.enter(room, 'Anna')
+      const boris = await here.enter(room, 'Boris')
+      if (round % 2 === 0) boris.seat.letGo()
+      const returning = boris.seat.id
+      const both = await Promise.all(
+        [here, there, here].map(({ enter }) => enter(room, 'Boris', { returning })),
+      )
+      await settle()
+      const stays = both.filter(({ wasTaken }) => !wasTaken())
+      expect(stays.map(({ seat }) => seat?.id)).toEqual([returning])
+      expect(await bus.members(`room:${room}`)).toHaveLength(2)
+      expect(anna.types()).toEqual(['peer-joined'])
+      await anna.seat.signal(returning, round)
+      expect(stays[0]?.told.at(-1)).toMatchObject({ data: round })
+      await stays[0]?.seat.leave()
+      here.timers.runOut()
+      there.timers.runOut()
+      await settle()
+      expect(anna.types()).toEqual(['peer-joined', 'negotiation', 'peer-left'])
+      expect(await bus.members(`room:${room}`)).toHaveLength(1)
+      expect((await there.enter(room, 'Vera')).seat).toBeDefined()
+    }
+  })
+})
+
+/** A channel layer that does as it is told only when it is let. */
+function createSlowBus() {
+  const bus = createCallBus()
+  const waiting: (() => void)[] = []
+  let slow: (keyof Bus)[] = []
+  const held = (call: keyof Bus) =>
+    slow.includes(call) ? new Promise<void>((resolve) => waiting.push(resolve)) : undefined
+  return {
+    ...bus,
+    async members(...args: Parameters<typeof bus.members>) {
+      await held('members')
+      return bus.members(...args)
+    },
+    async enter(...args: Parameters<typeof bus.enter>) {
+      await held('enter')
+      return bus.enter(...args)
+    },
+    async leave(...args: Parameters<typeof bus.leave>) {
+      await held('leave')
+      return bus.leave(...args)
+    },
+    hold(...calls: (keyof Bus)[]) {
+      slow = calls
+    },
+    release() {
+      slow = []
+      for (const go of waiting.splice(0)) go()
+    },
+  }
+}
+
+test('a seat that is being changed is not in the way of a newcomer, nor does it make place for one', async () => {
+  const bus = createSlowBus()
+  const { enter } = open(bus)
+  const peers = []
+  for (let i = 0; i < 7; i += 1) peers.push(await enter(GROUP, `Peer ${i}`))
+  bus.hold('leave')
+  const changing = enter(GROUP, 'Peer 0', { returning: peers[0]?.seat.id as string })
+  await settle()
+  expect(await bus.members(`room:${GROUP}`)).toHaveLength(8)
+  const newcomers = Promise.all([enter(GROUP, 'Vera'), enter(GROUP, 'Zoya')])
+  await settle()
+  bus.release()
+  expect((await changing).seat).toBeDefined()
+  expect((await newcomers).filter(({ seat }) => seat)).toHaveLength(1)
+  await settle()
+  expect(await bus.members(`room:${GROUP}`)).toHaveLength(8)
+})
+
+const places = (told: readonly ServerMessage[]) =>
+  told.flatMap((message) =>
+    message.type === 'said' || message.type === 'gap' ? [[message.type, message.offset]] : [],
+  )
+
+test('a gap is told in its place, and what follows it after it', async () => {
+  const bus = createSlowBus()
+  const { enter } = open(bus)
+  const anna = await enter(GROUP, 'Anna')
+  await anna.seat.say('before') // the second message of the room
+  bus.hold('members')
+  const gap = bus.gap(`room:${GROUP}`)
+  await settle()
+  await anna.seat.say('after')
+  await settle()
+  expect(places(anna.told)).toEqual([['said', 2]])
+  expect(anna.seat.position().offset).toBe(2)
+  bus.release()
+  await gap
+  await settle()
+  expect(places(anna.told)).toEqual([
+    ['said', 2],
+    ['gap', 2],
+    ['said', 3],
+  ])
+  expect(anna.seat.position().offset).toBe(3)
+})
+
+test('a gap before the welcome has its place, too', async () => {
+  const bus = createSlowBus()
+  const { enter } = open(bus)
+  const anna = await enter(GROUP, 'Anna')
+  bus.hold('enter', 'members')
+  const entering = enter(GROUP, 'Boris')
+  await settle()
+  await anna.seat.say('first')
+  const gap = bus.gap(`room:${GROUP}`)
+  await settle()
+  await anna.seat.say('second')
+  await settle()
+  bus.release()
+  const boris = await entering
+  await gap
+  await settle()
+  expect(places(boris.told)).toEqual([
+    ['said', 2],
+    ['gap', 2],
+    ['said', 3],
+  ])
 })

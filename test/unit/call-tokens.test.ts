@@ -4,6 +4,7 @@ import { GUEST_LINK_MS, guestKey, roomOfKey } from '../../src/features/calls/gue
 import { createNumbers, isPolite } from '../../src/features/calls/politeness.ts'
 import { clientMessage, parseClientMessage, serverMessage } from '../../src/features/calls/protocol.ts'
 import { PING_MS, peerOfToken, RESUME_MS, resumeToken } from '../../src/features/calls/resume-token.ts'
+import { connAfter, sinceOf } from '../../src/features/calls/room-events.ts'
 import { capacityOf, isRoomName, makeRoomName } from '../../src/features/calls/room-name.ts'
 import { readSigned, signText } from '../../src/features/calls/signed-text.ts'
 
@@ -36,7 +37,7 @@ describe('the key of a guest', () => {
     ['a day later', key, NOW + GUEST_LINK_MS],
     ['a secret that is no longer one', key, NOW, ['another secret']],
     ['no secrets', key, NOW, []],
-    ['a token of a peer', resumeToken({ room: ROOM, peer: 'p' }, NOW, SECRETS)],
+    ['a token of a peer', resumeToken({ room: ROOM, isGuest: true, peer: 'p' }, NOW, SECRETS)],
     ['signed without a time', signText('call guest', ROOM, SECRETS)],
     ['signed for a room with no such name', signText('call guest', 'lobby 9999999999999', SECRETS)],
   ])('%s opens nothing', (_name, given, nowMs = NOW, secrets = SECRETS) => {
@@ -45,11 +46,20 @@ describe('the key of a guest', () => {
 })
 
 describe('the token of a peer', () => {
-  const token = resumeToken({ room: ROOM, peer: 'peer-1' }, NOW, SECRETS)
+  const guest = { room: ROOM, isGuest: true }
+  const token = resumeToken({ ...guest, peer: 'peer-1' }, NOW, SECRETS)
 
   test('names the peer until 30 s after the last ping that was due', () => {
-    expect(peerOfToken(token, ROOM, NOW, SECRETS)).toBe('peer-1')
-    expect(peerOfToken(token, ROOM, NOW + PING_MS + RESUME_MS - 1, SECRETS)).toBe('peer-1')
+    expect(peerOfToken(token, guest, NOW, SECRETS)).toBe('peer-1')
+    expect(peerOfToken(token, guest, NOW + PING_MS + RESUME_MS - 1, SECRETS)).toBe('peer-1')
+  })
+
+  test('of a user names nobody to a guest; a guest may log in meanwhile', () => {
+    const user = { room: ROOM, isGuest: false }
+    const ofUser = resumeToken({ ...user, peer: 'peer-2' }, NOW, SECRETS)
+    expect(peerOfToken(ofUser, user, NOW, SECRETS)).toBe('peer-2')
+    expect(peerOfToken(ofUser, guest, NOW, SECRETS)).toBeUndefined()
+    expect(peerOfToken(token, user, NOW, SECRETS)).toBe('peer-1')
   })
 
   test.each<[string, string, string?, number?]>([
@@ -59,7 +69,7 @@ describe('the token of a peer', () => {
     ['a key of a guest', guestKey(ROOM, NOW, SECRETS)],
     ['anything', 'x'],
   ])('%s it names nobody', (_name, given, room = ROOM, nowMs = NOW) => {
-    expect(peerOfToken(given, room, nowMs, SECRETS)).toBeUndefined()
+    expect(peerOfToken(given, { room, isGuest: true }, nowMs, SECRETS)).toBeUndefined()
   })
 })
 
@@ -90,17 +100,22 @@ test('rooms are made with names that say how many fit, and others are refused', 
 
 test('of two exactly one gives way, and both never use one number', () => {
   expect(isPolite('a', 'b')).not.toBe(isPolite('b', 'a'))
-  const [a, b] = [createNumbers('a'), createNumbers('b')]
-  const used = new Set<number>()
-  for (let round = 0; round < 20; round += 1) {
-    const [fromA, fromB] = [a.next('b'), b.next('a')]
-    for (const n of [fromA, fromB]) {
-      expect(used.has(n)).toBe(false)
-      used.add(n)
-    }
-    if (round % 3 === 0) a.saw('b', fromB)
-    if (round % 5 === 0) b.saw('a', fromA)
-  }
+  const [a, b] = [createNumbers('a', NOW), createNumbers('b', NOW)]
+  const numbers = Array.from({ length: 500 }, () => [a('b'), b('a')]).flat()
+  expect(new Set(numbers).size).toBe(1_000)
+  const later = createNumbers('a', NOW + 1) // the next seat, after a thousand negotiations in one ms
+  expect(later('b')).toBeGreaterThan(Math.max(...numbers))
+  const inFarFuture = createNumbers('a', Date.UTC(2100))
+  expect(Number.isSafeInteger(inFarFuture('b'))).toBe(true)
+})
+
+test('a later seat has a greater name, whatever the clock says', () => {
+  const first = connAfter([], NOW)
+  const second = connAfter([first], NOW - 60_000) // of a process whose clock is late
+  const third = connAfter([second, first], NOW)
+  expect([third, first, second].toSorted()).toEqual([first, second, third])
+  expect(sinceOf(third)).toBe(NOW + 2)
+  expect(connAfter([], NOW)).not.toBe(first)
 })
 
 test('what a message does not define is left out, and a name is trimmed', () => {

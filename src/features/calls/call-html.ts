@@ -40,7 +40,8 @@ export function startHtml({ language, needsLogin, isRefusal }: StartModel): stri
 export interface RoomModel {
   language: PageLanguage
   room: string
-  key: string
+  /** Of the link that the page was opened by. */
+  key: string | undefined
   /** Of the login; undefined for a guest, who is asked. */
   userName: string | undefined
 }
@@ -50,7 +51,9 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   const named = userName
     ? html`<input type="hidden" id="name" value="${userName}">`
     : html`<label for="name">${text.name}</label><input id="name" maxlength="40" autocomplete="nickname" disabled>`
-  const main = html`<div id="call" data-room="${room}" data-key="${key}" data-words="${JSON.stringify(text)}">
+  // The socket of whoever is logged in opens by the login, and does not outlive it.
+  const socketKey = userName === undefined ? key : undefined
+  const main = html`<div id="call" data-room="${room}" data-key="${socketKey ?? ''}" data-words="${JSON.stringify(text)}">
 <p id="memory" class="notice" role="status" hidden>${text.memory}</p>
 <p id="state" role="status">${text.states.idle}</p>
 <p id="notice" class="notice" role="alert" hidden></p>
@@ -72,7 +75,7 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   </section>
 </div>
 </div>`
-  const otherPath = `/call/${room}?key=${encodeURIComponent(key)}`
+  const otherPath = `/call/${room}${key === undefined ? '' : `?key=${encodeURIComponent(key)}`}`
   return callPageHtml({ language, title: text.title, otherPath, script: 'call.js', main })
 }
 

@@ -68,15 +68,14 @@ export function callRoutes({
   endpoint(router, '/call/:room', {
     get(req, res) {
       const room = String(req.params.room)
-      const { key } = req.query
+      const { key: given } = req.query
       const name = userName(req)
-      const isOpenByKey = typeof key === 'string' && roomOfKey(key, now(), secrets) === room
-      if (!isRoomName(room) || (!isOpenByKey && name === undefined)) {
+      const isKey = typeof given === 'string' && roomOfKey(given, now(), secrets) === room
+      const key = isKey ? given : undefined
+      if (!isRoomName(room) || (key === undefined && name === undefined)) {
         return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
       }
-      const own = isOpenByKey ? key : guestKey(room, now(), secrets)
-      const language = languageOf(req)
-      sendPage(req, res, roomHtml({ language, room, key: own, userName: name }))
+      sendPage(req, res, roomHtml({ language: languageOf(req), room, key, userName: name }))
     },
   })
 

@@ -29,6 +29,8 @@ const MOST_UNSENT_BYTES = 1024 * 1024
 const MOST_WAITING = 32
 const CLOSING_MS = SECOND
 const GOODBYES: readonly number[] = [1000, 1001] // the page was closed, not the network lost
+/** Whom we send away does not keep the seat. */
+const SENT_AWAY: readonly ByeReason[] = ['refused', 'logged_out']
 
 /** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 and the registry of IANA after it; 4000 and more are ours. */
 export const CLOSE = {
@@ -78,6 +80,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
   const hitMessages = createOwnLimit(messagePolicy, now)
   const hitVolume = createOwnLimit(volumePolicy, now)
   const hitJoins = createOwnLimit(joinPolicy, now)
+  const isGuest = caller.name === undefined
   let seat: Seat | undefined
   let room = ''
   let isClosing = false
@@ -102,19 +105,19 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
   }
 
   function close(code: number, reason: ByeReason): void {
+    isUnwanted ||= SENT_AWAY.includes(reason)
     tell({ type: 'bye', reason })
     end(code)
   }
 
   function refuseAndClose(code: ErrorCode): void {
     refuse(code)
-    isUnwanted = true
     close(CLOSE.refused, 'refused')
   }
 
   const failed = (error: unknown) => log.error({ err: error }, 'a call failed where nobody waits for it')
 
-  const freshToken = (peer: string) => resumeToken({ room, peer }, now(), secrets)
+  const freshToken = (peer: string) => resumeToken({ room, isGuest, peer }, now(), secrets)
 
   async function join(message: Extract<ClientMessage, { type: 'join' }>): Promise<void> {
     if (seat) return refuse('already_joined')
@@ -133,7 +136,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
     const entry = {
       room,
       name: caller.name ?? name,
-      returning: resume === undefined ? undefined : peerOfToken(resume, room, now(), secrets),
+      returning: resume === undefined ? undefined : peerOfToken(resume, { room, isGuest }, now(), secrets),
       since,
       listener,
     }

@@ -4,26 +4,13 @@
 /** Whether the first gives way to the second: of two, exactly one does. */
 export const isPolite = (own: string, other: string) => own < other
 
-export interface Numbers {
-  /** The number of the negotiation that we open with this peer now. */
-  next(peer: string): number
-  /** The peer, or we, used this one. */
-  saw(peer: string, n: number): void
-  forget(peer: string): void
-}
+const NUMBERS_A_MS = 1_000 // far more than anybody opens: a seat begins above all that its peer's seats before it have used
 
-/** Each number is higher than any seen with that peer; the polite side takes odd ones, so that both never take the same. */
-export function createNumbers(own: string): Numbers {
-  const highest = new Map<string, number>()
-  const saw = (peer: string, n: number) => void highest.set(peer, Math.max(highest.get(peer) ?? 0, n))
-  return {
-    saw,
-    next(peer) {
-      const pairs = Math.floor((highest.get(peer) ?? 0) / 2) + 1
-      const n = pairs * 2 + (isPolite(own, peer) ? 1 : 0)
-      saw(peer, n)
-      return n
-    },
-    forget: (peer) => void highest.delete(peer),
+/** The number of the next negotiation with a peer. They grow; the polite side takes odd ones, so that both never take the same. */
+export function createNumbers(own: string, seatSinceMs: number): (peer: string) => number {
+  let last = seatSinceMs * NUMBERS_A_MS
+  return (peer) => {
+    last += 1
+    return last * 2 + (isPolite(own, peer) ? 1 : 0)
   }
 }

@@ -1,4 +1,5 @@
-// What lets a peer be the same one again after its socket was lost: signed, and good for one room.
+// What lets a peer be the same one again after its socket was lost: signed, and good for one room. What somebody who was logged
+// in has got is of no use without a login.
 import { SECOND } from '../../lib/time.ts'
 import { readSigned, signText } from './signed-text.ts'
 
@@ -8,22 +9,29 @@ export const RESUME_MS = 30 * SECOND
 export const PING_MS = 15 * SECOND
 const PURPOSE = 'call resume'
 
-export interface Resumable {
+/** Where a token holds, and whether it is of, or given by, a guest. */
+export interface Holder {
   readonly room: string
-  readonly peer: string
+  readonly isGuest: boolean
 }
 
-export function resumeToken({ room, peer }: Resumable, nowMs: number, secrets: readonly string[]): string {
-  return signText(PURPOSE, `${room} ${peer} ${nowMs + PING_MS + RESUME_MS}`, secrets)
+export function resumeToken(
+  { room, isGuest, peer }: Holder & { readonly peer: string },
+  nowMs: number,
+  secrets: readonly string[],
+): string {
+  const endsAtMs = nowMs + PING_MS + RESUME_MS
+  return signText(PURPOSE, `${room} ${peer} ${endsAtMs} ${isGuest ? 'guest' : 'user'}`, secrets)
 }
 
-/** The peer that the token names in this room; undefined when it is forged, too old, or of another room. */
+/** The peer that the token names; undefined when it is forged, too old, of another room, or a user's that a guest gives. */
 export function peerOfToken(
   token: string,
-  room: string,
+  { room, isGuest }: Holder,
   nowMs: number,
   secrets: readonly string[],
 ): string | undefined {
-  const [named, peer, endsAtMs] = readSigned(PURPOSE, token, secrets)?.split(' ') ?? []
-  return named === room && nowMs < Number(endsAtMs) ? peer : undefined
+  const [named, peer, endsAtMs, of] = readSigned(PURPOSE, token, secrets)?.split(' ') ?? []
+  const isTheirs = named === room && (of === 'guest' || !isGuest)
+  return isTheirs && nowMs < Number(endsAtMs) ? peer : undefined
 }

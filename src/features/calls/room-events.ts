@@ -1,8 +1,9 @@
 // What processes tell one another about a room: who is a member of its channel, and what is published there.
+import { randomBytes } from 'node:crypto'
 import type { BusMessage, Json, Member } from '../../infra/bus/bus.ts'
 import type { ServerMessage } from './protocol.ts'
 
-/** What is published in a room. `conn` tells the seats of one peer apart. */
+/** What is published in a room. `conn` tells the seats of one peer apart: a later one is greater. */
 export type RoomEvent =
   | { readonly type: 'here'; readonly id: string; readonly conn: string; readonly name: string }
   | { readonly type: 'left'; readonly id: string; readonly conn: string }
@@ -11,6 +12,7 @@ export type RoomEvent =
 /** What is published to a single peer. */
 export type PeerEvent =
   | { readonly type: 'signal'; readonly from: string; readonly n: number; readonly data: Json }
+  /** The peer has this seat now; those before it end. */
   | { readonly type: 'taken'; readonly conn: string }
 
 export interface Occupant {
@@ -27,6 +29,15 @@ export function occupantOf({ id: memberId, info }: Member): Occupant {
   const [id = '', conn = ''] = memberId.split('~')
   return { id, conn, name: String((info as { name?: Json } | null)?.name ?? '') }
 }
+
+/** For a seat that is taken now, after those `before`, whatever clocks they were taken by. */
+export function connAfter(before: readonly string[], nowMs: number): string {
+  const sinceMs = Math.max(nowMs, ...before.map((conn) => sinceOf(conn) + 1))
+  return `${sinceMs}-${randomBytes(6).toString('base64url')}`
+}
+
+/** When that seat was taken, ms. */
+export const sinceOf = (conn: string) => Number.parseInt(conn, 10)
 
 const said = new WeakMap<BusMessage, ServerMessage>()
 

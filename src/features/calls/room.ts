@@ -2,9 +2,17 @@
 // that the peers of a room may be served by different processes.
 import { randomBytes } from 'node:crypto'
 import type { Bus, Position, Subscription } from '../../infra/bus/bus.ts'
-import { type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
+import { type Now, type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
 import type { ServerMessage, Since } from './protocol.ts'
-import { memberOf, occupantOf, peerChannel, type RoomEvent, roomChannel } from './room-events.ts'
+import {
+  connAfter,
+  memberOf,
+  type Occupant,
+  occupantOf,
+  peerChannel,
+  type RoomEvent,
+  roomChannel,
+} from './room-events.ts'
 import { createSeat, type Listener, type NewSeat, type Seat } from './seat.ts'
 
 export interface Entry {
@@ -19,7 +27,10 @@ export interface Entry {
 export type Welcome = Omit<Extract<ServerMessage, { type: 'joined' }>, 'type' | 'you' | 'iceServers'>
 
 export interface Rooms {
-  /** Takes a seat; undefined when the room is full. `welcome` is called before anything else is told. */
+  /**
+   * Takes a seat; undefined when the room is full of others, or when the peer has taken a later seat meanwhile, of which the
+   * listener is told. `welcome` is called before anything else is told.
+   */
   join(entry: Entry, welcome: (seat: Seat, welcome: Welcome) => void): Promise<Seat | undefined>
   /** Seats that are taken here, those of lost sockets included. */
   seats(): number
@@ -30,10 +41,16 @@ export interface Rooms {
 export interface RoomsParts {
   bus: Bus
   capacityOf: (room: string) => number
+  now?: Now
   startTimer?: StartTimer
 }
 
-export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: RoomsParts): Rooms {
+export function createRooms({
+  bus,
+  capacityOf,
+  now = Date.now,
+  startTimer = startRealTimer,
+}: RoomsParts): Rooms {
   const seats = new Map<string, Set<NewSeat>>()
 
   bus.onLost((channel, memberId) => {
@@ -52,15 +69,31 @@ export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: Ro
     if (there?.size === 0) seats.delete(channel)
   }
 
-  /** The seats that this peer has already; undefined when it has none and may not be the same one again. */
+  /** The seats that this peer has, or had last; undefined when it may not be the same one again. */
   async function seatsOf(channel: string, id: string): Promise<readonly string[] | undefined> {
-    const own = (await bus.members(channel)).map(({ id: memberId }) => memberId)
-    const there = own.filter((memberId) => memberId.startsWith(`${id}~`))
-    if (there.length > 0) return there
+    const there = (await bus.members(channel)).map(occupantOf).filter((one) => one.id === id)
+    if (there.length > 0) return there.map(({ conn }) => conn)
     // Gone with the process that served it, and so still expected; unless it has left, or was waited for in vain.
     const events = (await bus.history(channel)).map(({ data }) => data as unknown as RoomEvent)
-    const last = events.findLast((event) => event.type !== 'said' && event.id === id)
-    return last?.type === 'left' ? undefined : []
+    const last = events.filter((event) => event.type !== 'said').findLast((event) => event.id === id)
+    if (last?.type === 'left') return undefined
+    return last ? [last.conn] : []
+  }
+
+  /** Who is there then; undefined when as many others are. They are counted by peer: one that changes seats has two at a time. */
+  async function enter(
+    channel: string,
+    own: Occupant,
+    { most, seatsBefore }: { most: number; seatsBefore: number },
+  ): Promise<readonly Occupant[] | undefined> {
+    for (let mostSeats = most + seatsBefore; ; ) {
+      const entered = await bus.enter(channel, memberOf(own), mostSeats)
+      const there = (entered ?? (await bus.members(channel))).map(occupantOf)
+      const others = new Set(there.map(({ id }) => id).filter((id) => id !== own.id)).size
+      if (others >= most) return undefined
+      if (entered) return there
+      mostSeats = most + there.length - others
+    }
   }
 
   return {
@@ -70,7 +103,7 @@ export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: Ro
       const isSame = returning !== undefined && before !== undefined
       const own = {
         id: isSame ? returning : randomBytes(12).toString('base64url'),
-        conn: randomBytes(6).toString('base64url'),
+        conn: connAfter(before ?? [], now()),
         name,
       }
       const made: NewSeat = createSeat({
@@ -83,19 +116,32 @@ export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: Ro
       })
       const { seat } = made
       keep(channel, made)
+
+      /** False when it has ended: by a later seat of its peer, which it finds there or has heard of. */
+      async function takeOver(there: readonly Occupant[]): Promise<boolean> {
+        const seats = there.filter(({ id, conn }) => id === own.id && conn !== own.conn)
+        if (seats.some(({ conn }) => conn > own.conn)) made.take()
+        // Who enters after this finds us there; who has entered before hears of us, or is gone.
+        if (made.hasEnded()) return false
+        await bus.publish(peerChannel(own.id), { type: 'taken', conn: own.conn })
+        for (const one of seats) await bus.leave(channel, memberOf(one).id)
+        return !made.hasEnded()
+      }
+
+      async function giveUp(): Promise<undefined> {
+        seat.drop()
+        await bus.leave(channel, memberOf(own).id)
+      }
+
       try {
         const signals = await made.listen('signals', isSame ? since?.signals : undefined)
         const events = await made.listen('room', since)
-        // The seat that is taken over does not count against the one that takes it.
-        const most = capacityOf(room) + (before?.length ?? 0)
-        const members = await bus.enter(channel, memberOf(own), most)
-        if (!members) {
-          seat.drop()
-          return undefined
-        }
-        if (isSame) await bus.publish(peerChannel(own.id), { type: 'taken', conn: own.conn })
-        for (const memberId of before ?? []) await bus.leave(channel, memberId)
-        made.know(members)
+        const there = await enter(channel, own, {
+          most: capacityOf(room),
+          seatsBefore: before?.length ?? 0,
+        })
+        if (!there || (isSame && !(await takeOver(there)))) return await giveUp()
+        made.know(there)
         await bus.publish(channel, { type: 'here', ...own })
         welcome(seat, {
           peers: made.peers(),
@@ -107,7 +153,7 @@ export function createRooms({ bus, capacityOf, startTimer = startRealTimer }: Ro
         await made.open([...events.missed, ...signals.missed])
         return seat
       } catch (error) {
-        seat.drop()
+        await giveUp()
         throw error
       }
     },

@@ -6,7 +6,7 @@
 //            else as left.
 //   taken    by a newer seat of the same peer, here or in another process: nobody else notices.
 //   dropped  when the app stops: nobody is told, so that the peer finds itself still there when it returns.
-import type { Bus, BusMessage, Gap, Json, Member, Position, Subscription } from '../../infra/bus/bus.ts'
+import type { Bus, BusMessage, Gap, Json, Position, Subscription } from '../../infra/bus/bus.ts'
 import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
@@ -20,6 +20,7 @@ import {
   type RoomEvent,
   roomChannel,
   saidOf,
+  sinceOf,
 } from './room-events.ts'
 
 export interface Listener {
@@ -56,81 +57,99 @@ export interface SeatParts {
 /** A seat that is being taken: hears everything from the beginning, and passes it on from `open`. */
 export function createSeat({ bus, startTimer, room, own, listener, ended }: SeatParts) {
   const channel = roomChannel(room)
-  const known = new Map<string, Occupant>()
-  const numbers = createNumbers(own.id)
+  const known = new Map<string, Occupant>() // the others
+  const nextNumber = createNumbers(own.id, sinceOf(own.conn))
   const subscriptions: Subscription[] = []
-  const early: BusMessage[] = [] // heard before `open`, as the gaps
-  const earlyGaps = new Map<'room' | 'signals', Gap>()
   const nowhere: Position = { epoch: '', offset: 0 }
-  const at = { room: nowhere, signals: nowhere }
+  const at = { room: nowhere, signals: nowhere } // as far as the peer was told
+  let busy: Promise<void> | undefined
   let isOpen = false
   let hasEnded = false
   let stopWaiting = () => {}
+  let begin = () => {}
+  void inTurn(
+    () =>
+      new Promise((resolve) => {
+        begin = resolve
+      }),
+  )
 
   const asPeer = ({ id, name }: Occupant): Peer => ({ id, name, polite: isPolite(own.id, id) })
   const peers = () => [...known.values()].map(asPeer)
 
+  // What is heard of both channels is told one after another: while one waits to learn who is there, later ones do, too, and so
+  // does the bus. Until the seat is open the bus does not, so that news of a later seat is heard.
+  function inTurn(tellIt: () => Promise<void> | undefined): Promise<void> | undefined {
+    const told = busy ? busy.then(() => (hasEnded ? undefined : tellIt())) : tellIt()
+    if (!told) return undefined
+    const turn: Promise<void> = told.catch(listener.failed).then(() => {
+      if (busy === turn) busy = undefined
+    })
+    busy = turn
+    return isOpen ? turn : undefined
+  }
+
   function hear(message: BusMessage): Promise<void> | undefined {
     if (hasEnded) return undefined
     const event = message.data as unknown as RoomEvent | PeerEvent
-    // A seat that was taken over ends at once, before it is open as well.
-    if (event.type === 'taken') {
-      if (event.conn !== own.conn) take()
-      return undefined
-    }
-    if (isOpen) return pass(message)
-    early.push(message)
+    if (event.type !== 'taken') return inTurn(() => pass(message))
+    if (event.conn > own.conn) take()
     return undefined
   }
 
   function pass(message: BusMessage): Promise<void> | undefined {
     const event = message.data as unknown as RoomEvent | PeerEvent
-    const { epoch, offset } = message
-    at[message.channel === channel ? 'room' : 'signals'] = { epoch, offset }
-    if (event.type === 'signal') return hearSignal(event, { epoch, offset })
-    if (event.type === 'here') appear(event)
-    else if (event.type === 'left') disappear(event, 'left')
-    else if (event.type === 'said') listener.tell(saidOf(message, event))
+    // The two channels have no common order: a signal can be here before the news of who sent it.
+    const isEarly = event.type === 'signal' && !known.has(event.from)
+    if (isEarly) return learn().then(() => tellOf(message, event))
+    tellOf(message, event)
     return undefined
   }
 
-  async function hearSignal({ from, n, data }: PeerEvent & { type: 'signal' }, at: Position): Promise<void> {
-    // The two channels have no common order: a signal can be here before the news of who sent it.
-    if (!known.has(from)) await learn()
-    if (hasEnded || !known.has(from)) return
-    numbers.saw(from, n)
-    listener.tell({ type: 'signal', from, n, data, ...at })
+  function tellOf(message: BusMessage, event: RoomEvent | PeerEvent): void {
+    if (hasEnded) return
+    const { epoch, offset } = message
+    at[message.channel === channel ? 'room' : 'signals'] = { epoch, offset }
+    if (event.type === 'here') appear(event)
+    else if (event.type === 'left') disappear(event, 'left')
+    else if (event.type === 'said') listener.tell(saidOf(message, event))
+    else if (event.type === 'signal' && known.has(event.from)) {
+      const { from, n, data } = event
+      listener.tell({ type: 'signal', from, n, data, epoch, offset })
+    }
   }
 
   function appear(occupant: Occupant): void {
-    if (occupant.id === own.id) return
     const isNew = !known.has(occupant.id)
-    known.set(occupant.id, { id: occupant.id, conn: occupant.conn, name: occupant.name })
-    if (isNew) listener.tell({ type: 'peer-joined', peer: asPeer(occupant) })
+    know(occupant)
+    if (isNew && known.has(occupant.id)) listener.tell({ type: 'peer-joined', peer: asPeer(occupant) })
+  }
+
+  /** Of two seats of one peer the later one. */
+  function know({ id, conn, name }: Occupant): void {
+    if (id !== own.id && conn >= (known.get(id)?.conn ?? '')) known.set(id, { id, conn, name })
   }
 
   function disappear({ id, conn }: Pick<Occupant, 'id' | 'conn'>, reason: 'left' | 'lost'): void {
     if (known.get(id)?.conn !== conn) return
     known.delete(id)
-    numbers.forget(id)
     listener.tell({ type: 'peer-left', id, reason })
   }
 
   async function learn(): Promise<void> {
-    for (const member of await bus.members(channel)) appear(occupantOf(member))
+    for (const member of await bus.members(channel)) if (!hasEnded) appear(occupantOf(member))
   }
 
   /** After a gap only the list itself says who is there; the client compares it with its own. */
-  async function tellGap(of: 'room' | 'signals', { reason, to }: Gap): Promise<void> {
-    if (!isOpen) return void earlyGaps.set(of, { channel, reason, to })
-    at[of] = { epoch: to.epoch, offset: to.offset }
-    const before = new Set(known.keys())
-    const present = (await bus.members(channel)).map(occupantOf).filter(({ id }) => id !== own.id)
+  async function tellGap(of: 'room' | 'signals', { reason, to: { epoch, offset } }: Gap): Promise<void> {
+    const present = (await bus.members(channel)).map(occupantOf)
+    // That it was taken may be what is missing.
+    if (present.some(({ id, conn }) => id === own.id && conn > own.conn)) take()
     if (hasEnded) return
-    // Who was there before and is not in the list is gone; who came while it was asked for may not be in it yet.
-    for (const id of before) known.delete(id)
-    for (const occupant of present) known.set(occupant.id, occupant)
-    listener.tell({ type: 'gap', of, reason, epoch: to.epoch, offset: to.offset, peers: peers() })
+    known.clear()
+    for (const occupant of present) know(occupant)
+    at[of] = { epoch, offset }
+    listener.tell({ type: 'gap', of, reason, epoch, offset, peers: peers() })
   }
 
   function end(): boolean {
@@ -159,7 +178,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
     name: own.name,
     async signal(to, data, given) {
       if (!known.has(to)) return false
-      const n = given ?? numbers.next(to)
+      const n = given ?? nextNumber(to)
       if (given === undefined) listener.tell({ type: 'negotiation', with: to, n })
       await bus.publish(peerChannel(to), { type: 'signal', from: own.id, n, data })
       return true
@@ -179,31 +198,35 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   return {
     seat,
     peers,
-    disappear,
+    take,
+    hasEnded: () => hasEnded,
+    disappear(...gone: Parameters<typeof disappear>): void {
+      void inTurn(() => void disappear(...gone))
+    },
     async listen(of: 'room' | 'signals', since: Position | undefined): Promise<Subscription> {
       const subscriber = {
-        message: (message: BusMessage) => hear(message)?.catch(listener.failed),
-        gap: (gap: Gap) => void tellGap(of, gap).catch(listener.failed),
+        message: hear,
+        gap: (gap: Gap) => (hasEnded ? undefined : inTurn(() => tellGap(of, gap))),
       }
       const heard = await bus.subscribe(of === 'room' ? channel : peerChannel(own.id), subscriber, since)
       subscriptions.push(heard)
+      if (hasEnded) heard.close()
       at[of] = { epoch: heard.position.epoch, offset: heard.position.offset }
       return heard
     },
     /** Who is there; what was missed meanwhile is passed on by `open`. */
-    know(members: readonly Member[]): void {
-      for (const occupant of members.map(occupantOf)) {
-        if (occupant.id !== own.id) known.set(occupant.id, occupant)
-      }
+    know(occupants: readonly Occupant[]): void {
+      for (const occupant of occupants) know(occupant)
     },
     async open(missed: readonly BusMessage[]): Promise<void> {
+      const { room, signals } = at
       // Who came and went meanwhile is in the list of peers already.
       const events = missed.filter(({ data }) => ['said', 'signal'].includes((data as { type: string }).type))
-      early.unshift(...events)
-      // What comes while a signal waits for news of its sender comes after it.
-      for (let next = early.shift(); next && !hasEnded; next = early.shift()) await pass(next)
+      for (const message of events) await pass(message)
+      Object.assign(at, { room, signals })
       isOpen = true
-      for (const [of, gap] of earlyGaps) await tellGap(of, gap)
+      begin()
+      await busy
     },
   }
 }

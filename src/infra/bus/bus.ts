@@ -38,9 +38,10 @@ export interface Gap {
 }
 
 export interface Subscriber {
-  /** The next message; until it settles, later ones wait, `capacity` of them. */
+  /** The next message; until it settles, what comes later waits, `capacity` messages of it. */
   message(message: BusMessage): void | Promise<void>
-  gap(gap: Gap): void
+  /** In its place among the messages; what comes later waits for it as well. */
+  gap(gap: Gap): void | Promise<void>
   /** 100 unless said. */
   readonly capacity?: number
 }

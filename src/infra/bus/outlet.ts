@@ -47,11 +47,8 @@ export function createOutlet(subscriber: Subscriber, log: Log): Outlet {
     isBusy = true
     for (let item = queue.shift(); item && !isClosed; item = queue.shift()) {
       try {
-        if ('gap' in item) subscriber.gap(item.gap)
-        else {
-          const settled = subscriber.message(item.message)
-          if (settled) await settled
-        }
+        const settled = 'gap' in item ? subscriber.gap(item.gap) : subscriber.message(item.message)
+        if (settled) await settled
       } catch (error) {
         // One subscriber's bug is not the others'.
         log.error({ err: error }, 'a subscriber of the channel layer failed')

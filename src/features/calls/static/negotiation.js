@@ -52,6 +52,7 @@ export function createNegotiation({ polite, begins, iceServers, stream, tell, on
     addMedia()
     await connection.setRemoteDescription(description) // takes our own offer back, if there is one
     candidates = []
+    ignored = undefined
     await connection.setLocalDescription()
     present = n
     tell({ description: connection.localDescription }, n)
