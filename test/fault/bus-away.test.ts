@@ -35,7 +35,6 @@ beforeEach(async () => {
   second = await listen(two.bus, channel)
   for (const [i, { bus }] of both().entries())
     await bus.enter(channel, { id: `member ${i + 1}`, info: i }, 10)
-  for (const { bus } of both()) await bus.members(channel)
   await chat(10)
   await eventually(() => expect([first, second].map(({ messages }) => messages.length)).toEqual([10, 10]))
 })
@@ -240,6 +239,7 @@ test('a connection for messages that is half open is noticed', async () => {
     wireName: (name) => name,
     beatMs: 200,
     received() {},
+    noticed() {},
     ready: (channels) => readied.push(...channels),
     log,
   })

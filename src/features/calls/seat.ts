@@ -6,7 +6,16 @@
 //            else as left.
 //   taken    by a newer seat of the same peer, here or in another process: nobody else notices.
 //   dropped  when the app stops: nobody is told, so that the peer finds itself still there when it returns.
-import type { Bus, BusMessage, Gap, Json, Member, Position, Subscription } from '../../infra/bus/bus.ts'
+import type {
+  Bus,
+  BusMessage,
+  Gap,
+  Json,
+  Member,
+  MemberNews,
+  Position,
+  Subscription,
+} from '../../infra/bus/bus.ts'
 import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
@@ -60,6 +69,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   const numbers = createNumbers(own.id)
   const subscriptions: Subscription[] = []
   const early: BusMessage[] = [] // heard before `open`, as the gaps
+  const earlyNews: [MemberNews, Occupant][] = []
   const earlyGaps = new Map<'room' | 'signals', Gap>()
   const nowhere: Position = { epoch: '', offset: 0 }
   const at = { room: nowhere, signals: nowhere }
@@ -114,6 +124,13 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
     known.delete(id)
     numbers.forget(id)
     listener.tell({ type: 'peer-left', id, reason })
+  }
+
+  /** What no event says, as of a process that has ended, or that was cut off for too long. */
+  function learnOf(news: MemberNews, occupant: Occupant): void {
+    if (!isOpen) earlyNews.push([news, occupant])
+    else if (news === 'lost') disappear(occupant, 'lost')
+    else if (!known.has(occupant.id)) appear(occupant)
   }
 
   async function learn(): Promise<void> {
@@ -179,7 +196,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   return {
     seat,
     peers,
-    disappear,
+    learnOf,
     async listen(of: 'room' | 'signals', since: Position | undefined): Promise<Subscription> {
       const subscriber = {
         message: (message: BusMessage) => hear(message)?.catch(listener.failed),
@@ -203,6 +220,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       // What comes while a signal waits for news of its sender comes after it.
       for (let next = early.shift(); next && !hasEnded; next = early.shift()) await pass(next)
       isOpen = true
+      for (const news of earlyNews) learnOf(...news)
       for (const [of, gap] of earlyGaps) await tellGap(of, gap)
     },
   }
