@@ -71,6 +71,8 @@ describe('in Redis', () => {
   let client: Awaited<ReturnType<typeof connect>>
   let up: TestProcess
   let other: TestProcess
+  let watched: TestProcess
+  const { renewed, busParts } = recordRenewals()
 
   beforeAll(async () => {
     redis = await startRedis()
@@ -78,12 +80,11 @@ describe('in Redis', () => {
     jest.useFakeTimers({ doNotFake: [...FOR_REAL] })
     up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
     other = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-    await up.untilStatus('redis')
-    await other.untilStatus('redis')
+    watched = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, busParts })
+    for (const process of [up, other, watched]) await process.untilStatus('redis')
   })
   afterAll(async () => {
-    await up.close()
-    await other.close()
+    for (const process of [up, other, watched]) await process.close()
     jest.useRealTimers()
     client.destroy()
     await redis.stop()
@@ -158,32 +159,39 @@ describe('in Redis', () => {
   })
 
   test('only channels with members of ours, or that somebody listens to with others in them, are renewed', async () => {
-    const { renewed, busParts } = recordRenewals()
-    const process = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, busParts })
-    await process.untilStatus('redis')
     const [empty, own, heard, asked, left] = [name(), name(), name(), name(), name()]
-    for (const channel of [empty, own, heard, left]) await listen(process.bus, channel)
+    for (const channel of [empty, own, heard, left]) await listen(watched.bus, channel)
     for (const channel of [heard, asked]) await up.bus.enter(channel, { id: 'theirs', info: 0 }, 5)
-    for (const channel of [own, left]) await process.bus.enter(channel, { id: 'ours', info: 0 }, 5)
-    await process.bus.leave(left, 'ours')
+    for (const channel of [own, left]) await watched.bus.enter(channel, { id: 'ours', info: 0 }, 5)
+    await watched.bus.leave(left, 'ours')
     for (const channel of [heard, asked])
-      await eventually(async () => expect(await process.bus.members(channel)).toHaveLength(1))
+      await eventually(async () => expect(await watched.bus.members(channel)).toHaveLength(1))
     for (let i = 0; i < 2; i += 1) {
       renewed.length = 0
       jest.advanceTimersByTime(RENEWAL_MS)
       await eventually(() => expect(renewed.toSorted()).toEqual([own, heard].toSorted()))
     }
-    await process.close()
   })
 })
 
 describe('while Redis is away', () => {
-  test('who left longer ago than a lease is forgotten', async () => {
-    const redis = await startRedis()
+  let redis: TestRedis
+  let process: TestProcess
+  const { renewed, busParts } = recordRenewals()
+
+  beforeAll(async () => {
+    redis = await startRedis()
     await redis.kill()
     jest.useFakeTimers({ doNotFake: FOR_REAL.filter((name) => name !== 'Date'), now: Date.now() })
-    const { renewed, busParts } = recordRenewals()
-    const process = await openProcess({ cacheUrl: redis.url, busParts })
+    process = await openProcess({ cacheUrl: redis.url, busParts })
+  })
+  afterAll(async () => {
+    await process.close()
+    jest.useRealTimers()
+    await redis.stop()
+  })
+
+  test('who left longer ago than a lease is forgotten', async () => {
     const [old, recent, stays] = [name(), name(), name()]
     for (const channel of [old, stays, recent]) await process.bus.enter(channel, { id: 'a', info: 0 }, 5)
     await process.bus.leave(old, 'a')
@@ -194,9 +202,6 @@ describe('while Redis is away', () => {
     await redis.start()
     await process.untilStatus('redis')
     expect(new Set(renewed)).toEqual(new Set([recent, stays]))
-    await process.close()
-    jest.useRealTimers()
-    await redis.stop()
   })
 })
 
