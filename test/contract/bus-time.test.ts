@@ -7,7 +7,8 @@ import { HISTORY_MS } from '../../src/infra/bus/bus.ts'
 import { createLine } from '../../src/infra/bus/line.ts'
 import { createLines } from '../../src/infra/bus/lines.ts'
 import { createMemoryBus } from '../../src/infra/bus/memory-bus.ts'
-import { LEASE_MS } from '../../src/infra/bus/redis-bus.ts'
+import type { BusParts } from '../../src/infra/bus/open-bus.ts'
+import { createRedisBus, LEASE_MS } from '../../src/infra/bus/redis-bus.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { listen } from '../helpers/listener.ts'
@@ -70,6 +71,8 @@ describe('in Redis', () => {
   let client: Awaited<ReturnType<typeof connect>>
   let up: TestProcess
   let other: TestProcess
+  let watched: TestProcess
+  const { renewed, busParts } = recordRenewals()
 
   beforeAll(async () => {
     redis = await startRedis()
@@ -77,12 +80,11 @@ describe('in Redis', () => {
     jest.useFakeTimers({ doNotFake: [...FOR_REAL] })
     up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
     other = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
-    await up.untilStatus('redis')
-    await other.untilStatus('redis')
+    watched = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, busParts })
+    for (const process of [up, other, watched]) await process.untilStatus('redis')
   })
   afterAll(async () => {
-    await up.close()
-    await other.close()
+    for (const process of [up, other, watched]) await process.close()
     jest.useRealTimers()
     client.destroy()
     await redis.stop()
@@ -131,11 +133,92 @@ describe('in Redis', () => {
   test('who is in the channel is told of a member whose process ended, without asking', async () => {
     const channel = name()
     const lost: string[] = []
-    other.bus.onLost((where, id) => where === channel && lost.push(id))
+    other.bus.onMember((where, news, { id }) => where === channel && lost.push(`${news} ${id}`))
     await listen(other.bus, channel)
+    await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() + LEASE_MS}\nsome-node\nnull`)
+    expect(await other.bus.members(channel)).toHaveLength(1)
     await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() - 1}\nsome-node\nnull`)
     jest.advanceTimersByTime(RENEWAL_MS)
-    await eventually(() => expect(lost).toEqual(['crashed']))
+    await eventually(() => expect(lost).toEqual(['lost crashed']))
     expect(await client.hExists(keyOf(channel, 'here'), 'crashed')).toBe(0)
   })
+
+  test('what pub/sub missed is told at the next renewal', async () => {
+    const channel = name()
+    const news: string[] = []
+    other.bus.onMember((where, what, { id }) => where === channel && news.push(`${what} ${id}`))
+    await listen(other.bus, channel)
+    await other.bus.enter(channel, { id: 'a', info: 1 }, 5)
+    const key = keyOf(channel, 'here')
+    await client.hSet(key, 'quiet', `${Date.now() + LEASE_MS}\nsome-node\nnull`)
+    jest.advanceTimersByTime(RENEWAL_MS)
+    await eventually(() => expect(news).toEqual(['back quiet']))
+    await client.hDel(key, 'quiet')
+    jest.advanceTimersByTime(RENEWAL_MS)
+    await eventually(() => expect(news).toEqual(['back quiet', 'lost quiet']))
+  })
+
+  test('only channels with members of ours, or that somebody listens to with others in them, are renewed', async () => {
+    const [empty, own, heard, asked, left] = [name(), name(), name(), name(), name()]
+    for (const channel of [empty, own, heard, left]) await listen(watched.bus, channel)
+    for (const channel of [heard, asked]) await up.bus.enter(channel, { id: 'theirs', info: 0 }, 5)
+    for (const channel of [own, left]) await watched.bus.enter(channel, { id: 'ours', info: 0 }, 5)
+    await watched.bus.leave(left, 'ours')
+    for (const channel of [heard, asked])
+      await eventually(async () => expect(await watched.bus.members(channel)).toHaveLength(1))
+    for (let i = 0; i < 2; i += 1) {
+      renewed.length = 0
+      jest.advanceTimersByTime(RENEWAL_MS)
+      await eventually(() => expect(renewed.toSorted()).toEqual([own, heard].toSorted()))
+    }
+  })
 })
+
+describe('while Redis is away', () => {
+  let redis: TestRedis
+  let process: TestProcess
+  const { renewed, busParts } = recordRenewals()
+
+  beforeAll(async () => {
+    redis = await startRedis()
+    await redis.kill()
+    jest.useFakeTimers({ doNotFake: FOR_REAL.filter((name) => name !== 'Date'), now: Date.now() })
+    process = await openProcess({ cacheUrl: redis.url, busParts })
+  })
+  afterAll(async () => {
+    await process.close()
+    jest.useRealTimers()
+    await redis.stop()
+  })
+
+  test('who left longer ago than a lease is forgotten', async () => {
+    const [old, recent, stays] = [name(), name(), name()]
+    for (const channel of [old, stays, recent]) await process.bus.enter(channel, { id: 'a', info: 0 }, 5)
+    await process.bus.leave(old, 'a')
+    jest.advanceTimersByTime(LEASE_MS)
+    await process.bus.leave(recent, 'a')
+    jest.advanceTimersByTime(RENEWAL_MS)
+    renewed.length = 0
+    await redis.start()
+    await process.untilStatus('redis')
+    expect(new Set(renewed)).toEqual(new Set([recent, stays]))
+  })
+})
+
+function recordRenewals() {
+  const renewed: string[] = []
+  const busParts: BusParts = {
+    createLine,
+    createRedisBus(options) {
+      const redis = createRedisBus(options)
+      return {
+        ...redis,
+        renew(channel, report) {
+          renewed.push(channel)
+          return redis.renew(channel, report)
+        },
+      }
+    },
+  }
+  return { renewed, busParts }
+}

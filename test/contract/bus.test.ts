@@ -274,15 +274,74 @@ describe('two processes', () => {
     await other.bus.leave(channel, 'a')
     expect(await up.bus.members(channel)).toEqual([{ id: 'b', info: 2 }])
   })
+})
 
-  test('a member whose process has stopped saying that it is there is told of, once', async () => {
-    const channel = name()
-    const lost: string[] = []
-    for (const { bus } of [up, other]) bus.onLost((where, id) => where === channel && lost.push(id))
-    await up.bus.enter(channel, { id: 'a', info: 1 }, 5)
-    await redis.command('HSET', `samovar:bus:{${channel}}:here`, 'crashed', '1\nsome-node\nnull')
-    expect(await other.bus.members(channel)).toEqual([{ id: 'a', info: 1 }])
-    expect(await up.bus.members(channel)).toEqual([{ id: 'a', info: 1 }])
-    expect(lost).toEqual(['crashed'])
+describe('three processes', () => {
+  let third: TestProcess
+  let channel: string
+  let told: string[]
+
+  beforeAll(() => {
+    for (const [name, { bus }] of Object.entries({ up, other }))
+      bus.onMember((where, news, { id, info }) => {
+        if (where === channel) told.push(`${name}: ${news} ${id} ${info}`)
+      })
+  })
+  beforeEach(async () => {
+    third = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+    await third.untilStatus('redis')
+    channel = name()
+    told = []
+    for (const [i, { bus }] of [up, other].entries()) {
+      await listen(bus, channel)
+      await bus.enter(channel, { id: `member ${i}`, info: i }, 5)
+    }
+  })
+  afterEach(() => third.close())
+
+  const endLease = (id: string) =>
+    redis.command(
+      'EVAL',
+      `local value = redis.call('HGET', KEYS[1], ARGV[1])
+      return redis.call('HSET', KEYS[1], ARGV[1], (string.gsub(value, '^%d+', '1')))`,
+      '1',
+      `samovar:bus:{${channel}}:here`,
+      id,
+    )
+
+  test('a member whose process has ended is told of wherever somebody listens, once', async () => {
+    await third.bus.enter(channel, { id: 'crashed', info: 'x' }, 5)
+    await third.close() // it says nothing of its members, as when it is killed
+    await endLease('crashed')
+    expect(await other.bus.members(channel)).toHaveLength(2)
+    const everywhere = ['other: lost crashed x', 'up: lost crashed x']
+    await eventually(() => expect(told.toSorted()).toEqual(everywhere))
+    expect(await up.bus.members(channel)).toHaveLength(2)
+    expect(await up.bus.enter(channel, { id: 'new', info: 0 }, 5)).toHaveLength(3)
+    expect(told.toSorted()).toEqual(everywhere)
+  })
+
+  test('who was taken for lost and is not is put back, and told of once', async () => {
+    const listener = await listen(third.bus, channel)
+    await up.bus.publish(channel, 'listens')
+    await eventually(() => expect(listener.data()).toEqual(['listens']))
+    await third.bus.enter(channel, { id: 'stuck', info: 'x' }, 5)
+    await endLease('stuck')
+    await up.bus.members(channel)
+    await eventually(() => expect(told).toHaveLength(4))
+    for (const process of ['up', 'other']) {
+      const news = told.filter((line) => line.startsWith(`${process}:`))
+      expect(news).toEqual([`${process}: lost stuck x`, `${process}: back stuck x`])
+    }
+    expect(await other.bus.members(channel)).toContainEqual({ id: 'stuck', info: 'x' })
+  })
+
+  test('who enters and leaves says so itself', async () => {
+    await third.bus.enter(channel, { id: 'guest', info: 1 }, 5)
+    await third.bus.enter(channel, { id: 'guest', info: 2 }, 5)
+    expect(await up.bus.members(channel)).toContainEqual({ id: 'guest', info: 2 })
+    await third.bus.leave(channel, 'guest')
+    expect(await up.bus.members(channel)).toHaveLength(2)
+    expect(told).toEqual([])
   })
 })

@@ -35,7 +35,6 @@ beforeEach(async () => {
   second = await listen(two.bus, channel)
   for (const [i, { bus }] of both().entries())
     await bus.enter(channel, { id: `member ${i + 1}`, info: i }, 10)
-  for (const { bus } of both()) await bus.members(channel)
   await chat(10)
   await eventually(() => expect([first, second].map(({ messages }) => messages.length)).toEqual([10, 10]))
 })
@@ -179,6 +178,19 @@ test('only the connection for messages is lost: what was missed is read, without
   for (const process of both()) expect(process.stateRole.status().status).toBe('redis')
 })
 
+test('what was told of members while it was lost is asked for', async () => {
+  const told: string[] = []
+  one.bus.onMember((_channel, news, { id }) => told.push(`${news} ${id}`))
+  await redis.command(
+    'HSET',
+    `samovar:bus:{${channel}}:here`,
+    'untold',
+    `${Date.now() + 60_000}\nanother\nnull`,
+  )
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await eventually(() => expect(told).toEqual(['back untold']))
+})
+
 test('what was missed and is not in history any more is a gap', async () => {
   await redis.command('HINCRBY', `samovar:bus:{${channel}}:head`, 'offset', '7')
   await chat(1, [one])
@@ -240,6 +252,7 @@ test('a connection for messages that is half open is noticed', async () => {
     wireName: (name) => name,
     beatMs: 200,
     received() {},
+    noticed() {},
     ready: (channels) => readied.push(...channels),
     log,
   })

@@ -26,9 +26,9 @@ async function call(url: string, key: string): Promise<CallClient> {
   return client
 }
 
-test('kill -9 in the middle of a call of three', async () => {
-  const env = { REDIS_URL: redis.url, SESSION_SECRET: 'one secret for both processes' }
-  const [stays, dies] = await Promise.all([spawnApp(env), spawnApp(env)])
+test('kill -9 in the middle of a call of four', async () => {
+  const env = { REDIS_URL: redis.url, SESSION_SECRET: 'one secret for all processes' }
+  const [stays, other, dies] = await Promise.all([spawnApp(env), spawnApp(env), spawnApp(env)])
   const made = await fetch(`${stays.url}/api/calls`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
@@ -38,6 +38,8 @@ test('kill -9 in the middle of a call of three', async () => {
 
   const anna = await call(stays.url, key)
   await anna.join(room, { name: 'Anna' })
+  const gleb = await call(other.url, key)
+  await gleb.join(room, { name: 'Gleb' })
   const boris = await call(dies.url, key)
   const { you } = await boris.join(room, { name: 'Boris' })
   const vera = await call(dies.url, key)
@@ -63,11 +65,13 @@ test('kill -9 in the middle of a call of three', async () => {
   await anna.settle()
   expect(anna.messages.map(({ type }) => type)).not.toContain('peer-left')
 
-  // Vera's process does not renew her lease any more. Its rest is taken away here: a minute is long for a test.
+  // Vera's process does not renew her lease any more. Its rest is taken away here: a minute is long for a test. Whichever
+  // process finds it ended, all tell.
   await endLease(room, veraJoined.you.id)
   const left = await eventually(() => anna.next('peer-left'), RENEWAL_MS + 15_000)
   expect(left).toEqual({ type: 'peer-left', id: veraJoined.you.id, reason: 'lost' })
   expect(await again.next('peer-left')).toEqual(left)
+  expect(await gleb.next('peer-left')).toEqual(left)
 }, 90_000)
 
 async function endLease(room: string, peer: string): Promise<void> {

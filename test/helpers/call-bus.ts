@@ -1,5 +1,5 @@
 // The channel layer of one process, where a test says who is lost and when there is a gap.
-import type { Bus, Gap, Subscriber } from '../../src/infra/bus/bus.ts'
+import type { Bus, Gap, Member, Subscriber } from '../../src/infra/bus/bus.ts'
 import { createLine } from '../../src/infra/bus/line.ts'
 import { createLines } from '../../src/infra/bus/lines.ts'
 import { createMemoryBus } from '../../src/infra/bus/memory-bus.ts'
@@ -7,7 +7,9 @@ import { recordLog } from './log.ts'
 
 export interface CallBus extends Bus {
   /** As when the process that said so is gone. */
-  lose(channel: string, id: string): Promise<void>
+  lose(channel: string, member: Member): Promise<void>
+  /** As when it was only cut off. */
+  putBack(channel: string, member: Member): Promise<void>
   gap(channel: string): Promise<void>
 }
 
@@ -16,17 +18,21 @@ export function createCallBus(): CallBus {
   lines.close() // its sweep is not what is tested
   const bus = createMemoryBus({ lines })
   const subscribers = new Map<string, Set<Subscriber>>()
-  const lostListeners: ((channel: string, id: string) => void)[] = []
+  const listeners: Parameters<Bus['onMember']>[0][] = []
   return {
     ...bus,
     subscribe(channel, subscriber, since) {
       subscribers.set(channel, (subscribers.get(channel) ?? new Set()).add(subscriber))
       return bus.subscribe(channel, subscriber, since)
     },
-    onLost: (listener) => void lostListeners.push(listener),
-    async lose(channel, id) {
-      await bus.leave(channel, id)
-      for (const listener of lostListeners) listener(channel, id)
+    onMember: (listener) => void listeners.push(listener),
+    async lose(channel, member) {
+      await bus.leave(channel, member.id)
+      for (const listener of listeners) listener(channel, 'lost', member)
+    },
+    async putBack(channel, member) {
+      await bus.enter(channel, member, Number.POSITIVE_INFINITY)
+      for (const listener of listeners) listener(channel, 'back', member)
     },
     async gap(channel) {
       const { position, close } = await bus.subscribe(channel, { message() {}, gap() {} })

@@ -1,7 +1,10 @@
 // Seats in rooms, without sockets: who is told what, who is the same one again, and who is gone.
 import type { ServerMessage } from '../../src/features/calls/protocol.ts'
 import { RESUME_MS } from '../../src/features/calls/resume-token.ts'
-import type { Bus } from '../../src/infra/bus/bus.ts'
+import { createRooms } from '../../src/features/calls/room.ts'
+import { capacityOf } from '../../src/features/calls/room-name.ts'
+import type { Seat } from '../../src/features/calls/seat.ts'
+import type { Bus, Member } from '../../src/infra/bus/bus.ts'
 import { createCallBus } from '../helpers/call-bus.ts'
 import { openRooms } from '../helpers/call-rooms.ts'
 
@@ -9,6 +12,10 @@ const PAIR = 'pair-0123456789'
 const GROUP = 'group-0123456789'
 
 const open = (bus = createCallBus()) => openRooms(bus)
+
+async function memberOf(bus: Bus, room: string, { id: peer }: Seat): Promise<Member> {
+  return (await bus.members(`room:${room}`)).find(({ id }) => id.startsWith(peer)) as Member
+}
 
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -116,12 +123,52 @@ test('peers whose process is gone are lost, and may be the same again when it re
   const [anna, boris] = [await here.enter(PAIR, 'Anna'), await there.enter(PAIR, 'Boris')]
   there.rooms.close() // the process ends: nobody says that it left
   expect(anna.types()).toEqual(['peer-joined'])
-  const [member] = (await bus.members(`room:${PAIR}`)).filter(({ id }) => id.startsWith(boris.seat.id))
-  await bus.lose(`room:${PAIR}`, member?.id ?? '')
+  await bus.lose(`room:${PAIR}`, await memberOf(bus, PAIR, boris.seat))
   expect(anna.told.at(-1)).toEqual({ type: 'peer-left', id: boris.seat.id, reason: 'lost' })
   const again = await here.enter(PAIR, 'Boris', { returning: boris.seat.id })
   expect(again.seat.id).toBe(boris.seat.id)
   expect(anna.types().filter((type) => type === 'peer-joined')).toHaveLength(2)
+})
+
+test('a peer that was lost and is back is told of, once', async () => {
+  const { bus, enter } = open()
+  const [anna, boris] = [await enter(PAIR, 'Anna'), await enter(PAIR, 'Boris')]
+  const member = await memberOf(bus, PAIR, boris.seat)
+  await bus.putBack(`room:${PAIR}`, member) // nobody missed it
+  expect(anna.types()).toEqual(['peer-joined'])
+  await bus.lose(`room:${PAIR}`, member)
+  expect(await anna.seat.signal(boris.seat.id, 'to nobody')).toBe(false)
+  await bus.putBack(`room:${PAIR}`, member)
+  await bus.putBack(`room:${PAIR}`, member)
+  expect(anna.types()).toEqual(['peer-joined', 'peer-left', 'peer-joined'])
+  expect(anna.told.at(-1)).toMatchObject({ peer: { id: boris.seat.id, name: 'Boris' } })
+  await anna.seat.signal(boris.seat.id, 'here again')
+  expect(boris.told.at(-1)).toMatchObject({ data: 'here again' })
+  expect(boris.types()).not.toContain('peer-joined')
+})
+
+test('a peer that is lost while somebody enters is told of after the welcome', async () => {
+  const { bus, rooms, enter } = open()
+  const anna = await enter(GROUP, 'Anna')
+  const lost = await memberOf(bus, GROUP, anna.seat)
+  const told: string[] = []
+  const listener = { tell: ({ type }: ServerMessage) => void told.push(type), taken() {}, failed() {} }
+  const others = createRooms({
+    bus: {
+      ...bus,
+      async enter(...args) {
+        const members = await bus.enter(...args)
+        await bus.lose(`room:${GROUP}`, lost)
+        return members
+      },
+    },
+    capacityOf,
+  })
+  const entry = { room: GROUP, name: 'Boris', returning: undefined, since: undefined, listener }
+  await others.join(entry, (_seat, { peers }) => told.push(`welcome ${peers.map(({ name }) => name)}`))
+  expect(told).toEqual(['welcome Anna', 'peer-left'])
+  others.close()
+  rooms.close()
 })
 
 test('a peer of another process takes its seat over, and a call goes on across both', async () => {

@@ -53,9 +53,8 @@ export function createRooms({
 }: RoomsParts): Rooms {
   const seats = new Map<string, Set<NewSeat>>()
 
-  bus.onLost((channel, memberId) => {
-    const lost = occupantOf({ id: memberId, info: null })
-    for (const { disappear } of seats.get(channel) ?? []) disappear(lost, 'lost')
+  bus.onMember((channel, news, member) => {
+    for (const { learnOf } of seats.get(channel) ?? []) learnOf(news, occupantOf(member))
   })
 
   function keep(channel: string, seat: NewSeat): void {

@@ -6,7 +6,7 @@
 //            else as left.
 //   taken    by a newer seat of the same peer, here or in another process: nobody else notices.
 //   dropped  when the app stops: nobody is told, so that the peer finds itself still there when it returns.
-import type { Bus, BusMessage, Gap, Json, Position, Subscription } from '../../infra/bus/bus.ts'
+import type { Bus, BusMessage, Gap, Json, MemberNews, Position, Subscription } from '../../infra/bus/bus.ts'
 import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
@@ -136,6 +136,15 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
     listener.tell({ type: 'peer-left', id, reason })
   }
 
+  /** What no event says, as of a process that has ended, or that was cut off for too long. */
+  function learnOf(news: MemberNews, occupant: Occupant): void {
+    void inTurn(() => {
+      if (news === 'lost') disappear(occupant, 'lost')
+      else if (!known.has(occupant.id)) appear(occupant)
+      return undefined
+    })
+  }
+
   async function learn(): Promise<void> {
     for (const member of await bus.members(channel)) if (!hasEnded) appear(occupantOf(member))
   }
@@ -200,9 +209,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
     peers,
     take,
     hasEnded: () => hasEnded,
-    disappear(...gone: Parameters<typeof disappear>): void {
-      void inTurn(() => void disappear(...gone))
-    },
+    learnOf,
     async listen(of: 'room' | 'signals', since: Position | undefined): Promise<Subscription> {
       const subscriber = {
         message: hear,

@@ -96,79 +96,88 @@ redis.call('PEXPIRE', KEYS[3], text(ARGV[6] * 5)) -- a network keeps nothing for
 close(ARGV[7])
 return appended`)
 
+// A notice tells who listens of a change among the members: an empty line, which no message begins with, its kind, the rest of
+// the lease in ms, node, info and id, one a line.
 const HERE = `
 local function text(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function member(value) return string.match(value, '^(%d+)\\n([^\\n]*)\\n(.*)$') end
-local function put(id, ttl, node, info)
-  redis.call('HSET', KEYS[1], id, text(now + ttl) .. '\\n' .. node .. '\\n' .. info)
+local function member(value) return string.match(value or '', '^(%d+)\\n([^\\n]*)\\n(.*)$') end
+local function held(id) return member(redis.call('HGET', KEYS[1], id)) end
+local function tell(kind, id, restMs, node, info)
+  redis.call('PUBLISH', ARGV[1], table.concat({ '', kind, text(restMs), node, info, id }, '\\n'))
+end
+local function put(kind, id, restMs, node, info)
+  local _, nodeBefore, infoBefore = held(id)
+  redis.call('HSET', KEYS[1], id, text(now + restMs) .. '\\n' .. node .. '\\n' .. info)
+  if node ~= nodeBefore or info ~= infoBefore then tell(kind, id, restMs, node, info) end
+end
+local function remove(kind, id, node, info)
+  redis.call('HDEL', KEYS[1], id)
+  tell(kind, id, 0, node, info)
 end
 local function sweep()
-  local lost, members = {}, {}
+  local members = {}
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
     local untilMs, node, info = member(all[i + 1])
     if tonumber(untilMs) <= now then
-      redis.call('HDEL', KEYS[1], all[i])
-      lost[#lost + 1] = all[i]
+      remove('lost', all[i], node, info)
     else
       for _, part in ipairs({ all[i], text(untilMs - now), node, info }) do members[#members + 1] = part end
     end
   end
-  return members, lost
+  return members
 end
 `
 
 // Puts a member into a channel, or its new info, unless enough others are there.
-//   KEYS[1] here    ARGV[1] id, [2] node, [3] info, [4] how many others are enough, [5] lease, ms
-//   returns { 1 when it is in else 0, members: id, rest of its lease in ms, node and info of each, ids whose lease has ended }
+//   KEYS[1] here    ARGV[1] name for pub/sub, [2] id, [3] node, [4] info, [5] how many others are enough, [6] lease, ms
+//   returns { 1 when it is in else 0, members: id, rest of its lease in ms, node and info of each }    tells in, lost
 export const ENTER = script(`${HERE}
-local _, lost = sweep()
-local isIn = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 or redis.call('HLEN', KEYS[1]) < tonumber(ARGV[4])
+sweep()
+local isIn = redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 or redis.call('HLEN', KEYS[1]) < tonumber(ARGV[5])
 if isIn then
-  put(ARGV[1], tonumber(ARGV[5]), ARGV[2], ARGV[3])
-  redis.call('PEXPIRE', KEYS[1], text(ARGV[5] * 2))
+  put('in', ARGV[2], tonumber(ARGV[6]), ARGV[3], ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], text(ARGV[6] * 2))
 end
-local members = sweep()
-return { isIn and 1 or 0, members, lost }`)
+return { isIn and 1 or 0, sweep() }`)
 
 // What a node says of its members: who has left, and who is there, whose leases are renewed; who has entered elsewhere since is
 // that node's. When it says who is there in all, its others are taken out. Where nobody is in it, what it knows of other nodes'
 // members is put back for the rest of their leases.
-//   KEYS[1] here    ARGV[1] node, [2] lease, ms, [3] 1 when it says who is there in all else 0, [4] how many are there, [5] how
-//     many have left, then id and info of each, ids, and for each of other nodes id, rest of its lease in ms, node and info
-//   returns as ENTER
+//   KEYS[1] here    ARGV[1] name for pub/sub, [2] node, [3] lease, ms, [4] 1 when it says who is there in all else 0, [5] how
+//     many are there, [6] how many have left, then id and info of each, ids, and for each of other nodes id, rest of its lease
+//     in ms, node and info
+//   returns as ENTER    tells back, out, lost
 export const RENEW = script(`${HERE}
-local there, left = tonumber(ARGV[4]), tonumber(ARGV[5])
+local there, left = tonumber(ARGV[5]), tonumber(ARGV[6])
 local isEmpty = redis.call('EXISTS', KEYS[1]) == 0
-local function isOurs(id)
-  local value = redis.call('HGET', KEYS[1], id)
-  if not value then return true end
-  local untilMs, node = member(value)
-  return tonumber(untilMs) <= now or node == ARGV[1]
-end
-local at = 6
+local at = 7
 local said = {}
 for _ = 1, there do
-  said[ARGV[at]] = true
-  if isOurs(ARGV[at]) then put(ARGV[at], tonumber(ARGV[2]), ARGV[1], ARGV[at + 1]) end
+  local id, info = ARGV[at], ARGV[at + 1]
+  local untilMs, node = held(id)
+  said[id] = true
+  if not node or node == ARGV[2] or tonumber(untilMs) <= now then
+    put('back', id, tonumber(ARGV[3]), ARGV[2], info)
+  end
   at = at + 2
 end
 for _ = 1, left do
-  if isOurs(ARGV[at]) then redis.call('HDEL', KEYS[1], ARGV[at]) end
+  local _, node, info = held(ARGV[at])
+  if node == ARGV[2] then remove('out', ARGV[at], node, info) end
   at = at + 1
 end
 if isEmpty then
-  for i = at, #ARGV, 4 do put(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]) end
+  for i = at, #ARGV, 4 do put('back', ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]) end
 end
-if ARGV[3] == '1' then
+if ARGV[4] == '1' then
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
-    local _, node = member(all[i + 1])
-    if node == ARGV[1] and not said[all[i]] then redis.call('HDEL', KEYS[1], all[i]) end
+    local _, node, info = member(all[i + 1])
+    if node == ARGV[2] and not said[all[i]] then remove('out', all[i], node, info) end
   end
 end
-if there > 0 or isEmpty then redis.call('PEXPIRE', KEYS[1], text(ARGV[2] * 2)) end
-local members, lost = sweep()
-return { 1, members, lost }`)
+if there > 0 or isEmpty then redis.call('PEXPIRE', KEYS[1], text(ARGV[3] * 2)) end
+return { 1, sweep() }`)

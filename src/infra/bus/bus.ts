@@ -61,6 +61,9 @@ export interface Member {
   readonly info: Json
 }
 
+/** `lost`: its process has stopped saying that it is there. `back`: it says so again, or is found where nobody announced it. */
+export type MemberNews = 'lost' | 'back'
+
 export interface Bus {
   /** Delivers to every subscriber: here when this resolves, in other processes through Redis. Never waits beyond one budget. */
   publish(channel: string, data: Json): Promise<Position>
@@ -71,8 +74,8 @@ export interface Bus {
   enter(channel: string, member: Member, most: number): Promise<readonly Member[] | undefined>
   leave(channel: string, id: string): Promise<void>
   members(channel: string): Promise<readonly Member[]>
-  /** Called with the id of each member whose process has stopped saying that it is there. */
-  onLost(listener: (channel: string, id: string) => void): void
+  /** Called in every process that listens to the channel, once for each. Who enters or leaves may announce that itself. */
+  onMember(listener: (channel: string, news: MemberNews, member: Member) => void): void
 }
 
 export const HISTORY_MESSAGES = 200

@@ -25,13 +25,15 @@ export interface FailoverBusOptions {
   redis: RedisBus
   access: BusAccess
   presence: FailoverPresence
-  createDeliveries: (events: Pick<RedisDeliveriesOptions, 'received' | 'ready'>) => RedisDeliveries
+  createDeliveries: (
+    events: Pick<RedisDeliveriesOptions, 'received' | 'noticed' | 'ready'>,
+  ) => RedisDeliveries
   now: Now
 }
 
 export interface FailoverBus extends Bus, StateGuest {
-  /** The channels that somebody here listens to. */
-  listened(): string[]
+  /** Whether somebody here listens to it. */
+  isListened(channel: string): boolean
   close(): void
 }
 
@@ -48,8 +50,12 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       if (line.fits(message)) line.accept({ epoch, offset, messages: [message] })
       else void catchUp(line)
     },
+    noticed: presence.hear,
     ready: (channels) => {
-      for (const channel of channels) void catchUp(lines.open(channel))
+      for (const channel of channels) {
+        void catchUp(lines.open(channel))
+        void presence.catchUp(channel)
+      }
     },
   })
 
@@ -211,7 +217,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     enter: presence.enter,
     leave: presence.leave,
     members: presence.members,
-    onLost: presence.onLost,
+    onMember: presence.onMember,
 
     left() {
       for (const line of lines.all()) cut(line)
@@ -232,7 +238,10 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       deliveries.open()
       followAll()
     },
-    listened: () => heard().map(({ channel }) => channel),
+    isListened(channel) {
+      const line = lines.find(channel)
+      return line !== undefined && linkOf(line).users > 0
+    },
     close: deliveries.close,
   }
 }

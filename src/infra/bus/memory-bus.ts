@@ -11,7 +11,7 @@ export interface MemoryBusOptions {
 }
 
 export function createMemoryBus({ lines, now = Date.now }: MemoryBusOptions): Bus {
-  const rolls = createRolls({ node: 'here', now })
+  const rolls = createRolls({ node: 'here', now, tell() {} })
   return {
     async publish(channel, data) {
       const { epoch, offset } = lines.open(channel).append({ id: randomUUID(), data, atMs: now() })
@@ -26,10 +26,11 @@ export function createMemoryBus({ lines, now = Date.now }: MemoryBusOptions): Bu
       return roll.all()
     },
     async leave(channel, id) {
-      rolls.find(channel)?.own.delete(id)
-      rolls.forget(channel)
+      const roll = rolls.open(channel)
+      roll.own.delete(id)
+      if (!roll.isNeeded(true)) rolls.forget(channel)
     },
     members: async (channel) => rolls.find(channel)?.all() ?? [],
-    onLost() {}, // nobody's process can end but this one
+    onMember() {}, // nobody's process can end but this one
   }
 }

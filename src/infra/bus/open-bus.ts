@@ -67,7 +67,13 @@ export function openBus({
   const redisBus = parts.createRedisBus({ call: redis.call, prefix, wireName, node })
   const access = createBusAccess({ redis, log })
   const presence: FailoverPresence = scope.add(
-    createFailoverPresence({ redis: redisBus, access, node, listened: (): string[] => bus.listened(), now }),
+    createFailoverPresence({
+      redis: redisBus,
+      access,
+      node,
+      isListened: (channel): boolean => bus.isListened(channel),
+      now,
+    }),
   )
   const bus = scope.add(
     createFailoverBus({

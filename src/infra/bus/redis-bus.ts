@@ -44,8 +44,12 @@ export interface RemoteMember {
 export interface Presence {
   readonly isIn: boolean
   readonly members: readonly RemoteMember[]
-  /** Whose lease had ended, and who were taken out by this very call. */
-  readonly lost: readonly string[]
+}
+
+/** What Redis tells who listens: `in` and `out` who has entered and left, `back` who is put back, `lost` whose lease has ended. */
+export interface Notice {
+  readonly kind: 'in' | 'back' | 'out' | 'lost'
+  readonly member: RemoteMember
 }
 
 /** What a process says of a channel: who of its own is there, who has left, whom it knows of others. */
@@ -88,7 +92,7 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
   const seenIn = (seen: Position | undefined) => [seen?.epoch ?? '', seen?.offset ?? 0] as const
 
   async function presence(answer: Promise<unknown>): Promise<Presence> {
-    const [isIn, flat, lost] = (await answer) as [number, Buffer[], Buffer[]]
+    const [isIn, flat] = (await answer) as [number, Buffer[]]
     const parts = flat.map(String) as string[]
     const members = parts.flatMap((id, i) => {
       const [, restMs, from, info] = parts.slice(i, i + 4)
@@ -96,7 +100,7 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
         ? [{ id, restMs: Number(restMs), node: from as string, info: JSON.parse(info as string) as Json }]
         : []
     })
-    return { isIn: isIn === 1, members, lost: lost.map(String) }
+    return { isIn: isIn === 1, members }
   }
 
   return {
@@ -128,8 +132,10 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
       })
       await run(MERGE, withMerged(channel), ...fixed, ...late)
     },
-    enter: (channel, { id, info }, most) =>
-      presence(run(ENTER, [keys.busHere(channel)], id, node, JSON.stringify(info), most, LEASE_MS)),
+    enter(channel, { id, info }, most) {
+      const args = [wireName(channel), id, node, JSON.stringify(info), most, LEASE_MS]
+      return presence(run(ENTER, [keys.busHere(channel)], ...args))
+    },
     renew(channel, { own, isWhole, left, others }) {
       const held = [...own].flatMap(([id, info]) => [id, JSON.stringify(info)])
       const known = others.flatMap((member) => [
@@ -138,8 +144,8 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
         member.node,
         JSON.stringify(member.info),
       ])
-      const counts = [node, LEASE_MS, isWhole ? 1 : 0, own.size, left.length]
-      return presence(run(RENEW, [keys.busHere(channel)], ...counts, ...held, ...left, ...known))
+      const fixed = [wireName(channel), node, LEASE_MS, isWhole ? 1 : 0, own.size, left.length]
+      return presence(run(RENEW, [keys.busHere(channel)], ...fixed, ...held, ...left, ...known))
     },
     life: () =>
       call(async (client) => {
@@ -175,4 +181,17 @@ function stretch(channel: string, reply: unknown): RedisStretch {
 export function decodeDelivery(channel: string, text: string): BusMessage {
   const end = text.indexOf('\n')
   return decode(channel, text.slice(0, end), text.slice(end + 1))
+}
+
+/** A notice as pub/sub brings it; undefined when it is a message. */
+export function decodeNotice(text: string): Notice | undefined {
+  if (!text.startsWith('\n')) return undefined
+  const [kind, restMs, node, info, ...id] = text.slice(1).split('\n') as [Notice['kind'], ...string[]]
+  const member = {
+    id: id.join('\n'),
+    info: JSON.parse(info ?? '') as Json,
+    node: node ?? '',
+    restMs: Number(restMs),
+  }
+  return { kind, member }
 }

@@ -6,7 +6,7 @@ import type { Log } from '../../log.ts'
 import type { RedisConnection } from '../redis.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { BusMessage } from './bus.ts'
-import { decodeDelivery } from './redis-bus.ts'
+import { decodeDelivery, decodeNotice, type Notice } from './redis-bus.ts'
 
 export interface RedisDeliveries {
   /** From now on, while it is open, what is published in the channel is delivered. */
@@ -25,6 +25,7 @@ export interface RedisDeliveriesOptions {
   /** How often a connection that brings nothing is asked whether it lives. */
   beatMs: number
   received(message: BusMessage): void
+  noticed(channel: string, notice: Notice): void
   /** From here on nothing is missed in these channels; before it, something may have been. */
   ready(channels: readonly string[]): void
   log: Log
@@ -34,7 +35,7 @@ const RETRY = { firstMs: 50, capMs: SECOND }
 const BATCH = 500 // channels a command
 
 export function createRedisDeliveries(options: RedisDeliveriesOptions): RedisDeliveries {
-  const { connection, wireName, beatMs, received, ready, log } = options
+  const { connection, wireName, beatMs, received, noticed, ready, log } = options
   const channels = new Map<string, (text: string) => void>() // and who hears of each
   const backoff = createBackoff(RETRY)
   const leaving = new Set<string>() // what is being unsubscribed, and must be before it is subscribed again
@@ -132,7 +133,9 @@ export function createRedisDeliveries(options: RedisDeliveriesOptions): RedisDel
       if (channels.has(channel)) return
       channels.set(channel, (text) => {
         heard += 1
-        received(decodeDelivery(channel, text))
+        const notice = decodeNotice(text)
+        if (notice) noticed(channel, notice)
+        else received(decodeDelivery(channel, text))
       })
       if (!isConnected) void connect()
       else if (!leaving.has(channel)) void during(subscribe([channel]))
