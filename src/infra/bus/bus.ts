@@ -25,7 +25,7 @@ export interface BusMessage extends Position {
 }
 
 /**
- * `behind`: the subscriber was too slow and its queue full. `trimmed`: older than what history holds.
+ * `behind`: the subscriber was too slow and its queue full. `trimmed`: more than history holds.
  * `epoch`: another epoch has begun.
  */
 export type GapReason = 'behind' | 'trimmed' | 'epoch'
@@ -64,7 +64,7 @@ export interface Bus {
   /** Delivers to every subscriber: here when this resolves, in other processes through Redis. Never waits beyond one budget. */
   publish(channel: string, data: Json): Promise<Position>
   subscribe(channel: string, subscriber: Subscriber, since?: Position): Promise<Subscription>
-  /** The last 200 messages that are not older than two minutes. */
+  /** The last messages: 200, two minutes or 256 KiB of them, whichever is least; fewer when all channels are too much together. */
   history(channel: string): Promise<readonly BusMessage[]>
   /** Puts the member into the channel, or its new info; undefined when `most` others are there already. */
   enter(channel: string, member: Member, most: number): Promise<readonly Member[] | undefined>
@@ -76,3 +76,6 @@ export interface Bus {
 
 export const HISTORY_MESSAGES = 200
 export const HISTORY_MS = 120_000
+/** The same numbers in this process and in Redis: of one channel, and of all. */
+export const HISTORY_BYTES = 256 * 1024
+export const HISTORY_BYTES_IN_ALL = 8 * 1024 * 1024

@@ -9,6 +9,7 @@ import { type Now, startTimer } from '../../lib/time.ts'
 import type { StateGuest } from '../state/state-role.ts'
 import type { Bus, BusMessage, Position } from './bus.ts'
 import type { BusAccess } from './bus-access.ts'
+import { HEAD_MS } from './bus-scripts.ts'
 import type { FailoverPresence } from './failover-presence.ts'
 import { createLateMessages } from './late-messages.ts'
 import type { Draft, Line } from './line.ts'
@@ -152,6 +153,12 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     for (const line of heard()) void catchUp(line)
   }
 
+  /** A channel that somebody listens to stays in Redis, however quiet it is. */
+  async function refresh(): Promise<void> {
+    for (const line of heard()) await catchUp(line)
+  }
+  const refreshing = setInterval(() => void refresh(), HEAD_MS / 3).unref()
+
   return {
     async publish(channel, data) {
       const line = lines.open(channel)
@@ -233,6 +240,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       followAll()
     },
     listened: () => heard().map(({ channel }) => channel),
-    close: deliveries.close,
+    close() {
+      clearInterval(refreshing)
+      deliveries.close()
+    },
   }
 }
