@@ -15,13 +15,17 @@ export interface Position {
   readonly offset: number
 }
 
-export interface BusMessage extends Position {
-  readonly channel: string
+/** A message that has no place yet. */
+export interface Draft {
   /** The same wherever and however often the message is seen. */
   readonly id: string
   readonly data: Json
   /** When it was published, by the clock of who published it; ms since the epoch. */
   readonly atMs: number
+}
+
+export interface BusMessage extends Position, Draft {
+  readonly channel: string
 }
 
 /**

@@ -1,8 +1,7 @@
 // What is remembered of channels: of each the last messages, bounded in number, in age and in bytes, and of all together in
 // bytes. The oldest goes first; when all are too much, that of the channel which was written to longest ago.
 import type { Now } from '../../lib/time.ts'
-import { HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES, HISTORY_MS } from './bus.ts'
-import type { Draft } from './line.ts'
+import { type Draft, HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES, HISTORY_MS } from './bus.ts'
 import { bytesOf } from './message-size.ts'
 
 export interface Histories<T> {

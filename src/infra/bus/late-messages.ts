@@ -1,8 +1,8 @@
 // The messages that were published while Redis was away, or too slow, until they are in it: as many as history would hold.
 // In memory only: they are two minutes old at most.
 import type { Now } from '../../lib/time.ts'
+import type { Draft } from './bus.ts'
 import { createHistories } from './histories.ts'
-import type { Draft } from './line.ts'
 import type { Late, LateKind } from './redis-bus.ts'
 
 interface Kept extends Draft {

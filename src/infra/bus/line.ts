@@ -9,23 +9,16 @@ import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import {
   type BusMessage,
+  type Draft,
   type GapReason,
   HISTORY_MESSAGES,
   HISTORY_MS,
-  type Json,
   type Position,
   type Subscriber,
   type Subscription,
 } from './bus.ts'
 import type { Histories } from './histories.ts'
 import { createOutlet, type Item } from './outlet.ts'
-
-/** A message that has no place yet. */
-export interface Draft {
-  readonly id: string
-  readonly data: Json
-  readonly atMs: number
-}
 
 /** A channel as Redis has it: its last position, and the messages before it, as far as they were asked for. */
 export interface Stretch extends Position {

@@ -1,6 +1,5 @@
 // How much memory a message takes here, roughly: enough to keep what is remembered within bounds, whatever it is made of.
-import type { Json } from './bus.ts'
-import type { Draft } from './line.ts'
+import type { Draft, Json } from './bus.ts'
 
 const MESSAGE_BYTES = 300 // itself, without its data
 const VALUE_BYTES = 32

@@ -5,9 +5,9 @@ import { keys } from '../keys.ts'
 import type { RedisConnection } from '../redis.ts'
 import { runScript } from '../store/redis-scripts.ts'
 import type { Script } from '../store/scripts.ts'
-import type { BusMessage, Json, Position } from './bus.ts'
+import type { BusMessage, Draft, Json, Position } from './bus.ts'
 import { APPEND, ENTER, MERGE, READ, RENEW } from './bus-scripts.ts'
-import type { Draft, Stretch } from './line.ts'
+import type { Stretch } from './line.ts'
 
 /** How long a member is believed to be there; its process says so again long before. */
 export const LEASE_MS = MINUTE
@@ -155,8 +155,11 @@ function encode({ id, atMs, data }: Draft): string {
 function decode(channel: string, epoch: string, text: string): BusMessage {
   const [offset, id, atMs] = text.split('\n', 3) as [string, string, string]
   const data = JSON.parse(text.slice(offset.length + id.length + atMs.length + 3)) as Json
-  return { channel, epoch, offset: Number(offset), id, atMs: Number(atMs), data }
+  return { channel, epoch, offset: Number(offset), id: ownText(id), atMs: Number(atMs), data }
 }
+
+/** A part of a text keeps the whole text in memory; this is the part alone, without what it was said with. */
+const ownText = (part: string) => Buffer.from(part).toString()
 
 function stretch(channel: string, reply: unknown): RedisStretch {
   const [epoch, offset, isLost, found] = reply as [Buffer, Buffer, number, Buffer[]]
@@ -168,5 +171,5 @@ function stretch(channel: string, reply: unknown): RedisStretch {
 /** A message as pub/sub brings it: its epoch, and the rest. */
 export function decodeDelivery(channel: string, text: string): BusMessage {
   const end = text.indexOf('\n')
-  return decode(channel, text.slice(0, end), text.slice(end + 1))
+  return decode(channel, ownText(text.slice(0, end)), text.slice(end + 1))
 }
