@@ -18,6 +18,7 @@ const sockets = createSocketServer({
   userName: () => 'bench',
   hasLoggedOut: async () => false,
   addressOf: () => undefined,
+  clientOf: () => undefined,
   log: silent,
 })
 const server = createHttpServer({

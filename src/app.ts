@@ -170,6 +170,7 @@ export function createApp(config: Config, log: Log): App {
     userName,
     hasLoggedOut: createHasLoggedOut(sessionStore),
     addressOf: limits.addressOf,
+    clientOf: limits.clientOf,
     log,
   })
 

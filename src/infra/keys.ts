@@ -44,6 +44,8 @@ export const keys = {
   busLog: (channel: string) => `{${channel}}:log`,
   /** Channel layer: ids of messages that may still arrive, and must not be taken again. */
   busMerged: (channel: string) => `{${channel}}:merged`,
+  /** Channel layer: how many bytes all logs hold, by when they end. */
+  busSizes: 'sizes',
   /** Channel layer: which of its lives Redis is in. */
   busLife: 'life',
   /** Channel layer: who is in a channel. */

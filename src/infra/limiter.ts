@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../lib/time.ts'
 import { keys } from './keys.ts'
-import { type HitResult, type LoggedHit, slide } from './state/sliding-log.ts'
+import type { HitResult } from './state/sliding-log.ts'
 import type { State } from './state/state.ts'
 
 /** At most `limit` hits in any window of `windowMs`. A log holds that many entries: keep it to 1,000. */
@@ -67,15 +67,59 @@ export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'h
   }
 }
 
-/**
- * The same log for something that lives and ends in this process, as a socket does: no other process ever counts its hits,
- * so none of them needs the state role.
- */
-export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now) {
-  let log: readonly LoggedHit[] = []
-  return function hit(cost = 1): HitResult {
-    const after = slide(log, { id: '', nowMs: now(), limit, windowMs, cost: Math.min(cost, limit) })
-    log = after.log
-    return after.result
+/** The same for what lives and ends in this process, as a socket does: nobody else ever counts its hits, so none needs the state role. */
+export interface OwnLimit {
+  /** Counts a hit, which may weigh as much as it likes, unless the window is full. True when it was allowed. */
+  hit(weight?: number): boolean
+  /** Whether the window is empty. */
+  isUnused(): boolean
+}
+
+export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now): OwnLimit {
+  const log: { atMs: number; weight: number }[] = []
+  let sum = 0
+
+  function slide(): void {
+    for (let first = log[0]; first && first.atMs <= now() - windowMs; first = log[0]) {
+      sum -= first.weight
+      log.shift()
+    }
+  }
+
+  return {
+    hit(weight = 1) {
+      slide()
+      if (sum + weight > limit) return false
+      log.push({ atMs: now(), weight })
+      sum += weight
+      return true
+    },
+    isUnused() {
+      slide()
+      return log.length === 0
+    },
+  }
+}
+
+/** One such limit for each client, for as long as its window has hits. */
+export function createOwnLimits(policy: Policy, now: Now = Date.now) {
+  const limits = new Map<string, OwnLimit>() // who was heard last is last
+
+  function forgetUnused(): void {
+    for (const [who, limit] of limits) {
+      if (!limit.isUnused()) return
+      limits.delete(who)
+    }
+  }
+
+  return {
+    hit(who: string, weight?: number): boolean {
+      const limit = limits.get(who) ?? createOwnLimit(policy, now)
+      const isAllowed = limit.hit(weight)
+      limits.delete(who)
+      limits.set(who, limit)
+      forgetUnused()
+      return isAllowed
+    },
   }
 }

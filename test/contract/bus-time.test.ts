@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { jest } from '@jest/globals'
 import { createClient } from 'redis'
 import { HISTORY_MS } from '../../src/infra/bus/bus.ts'
+import { HEAD_MS } from '../../src/infra/bus/bus-scripts.ts'
 import { createLine } from '../../src/infra/bus/line.ts'
 import { createLines } from '../../src/infra/bus/lines.ts'
 import { createMemoryBus } from '../../src/infra/bus/memory-bus.ts'
@@ -90,7 +91,7 @@ describe('in Redis', () => {
     await redis.stop()
   })
 
-  const keyOf = (channel: string, part: 'here' | 'log') => `samovar:bus:{${channel}}:${part}`
+  const keyOf = (channel: string, part: 'head' | 'here' | 'log') => `samovar:bus:{${channel}}:${part}`
   const endOf = async (channel: string, id: string) =>
     Number((await client.hGet(keyOf(channel, 'here'), id))?.split('\n')[0])
 
@@ -104,6 +105,26 @@ describe('in Redis', () => {
     const back = await listen(other.bus, channel, { since: before })
     expect([back.subscription.recovered, back.data()]).toEqual([false, ['new']])
     expect(back.wrongs).toEqual([])
+    await up.bus.publish(channel, 'newest')
+    expect(await client.xLen(keyOf(channel, 'log'))).toBe(2)
+    expect(start.wrongs).toEqual([])
+  })
+
+  test('a quiet channel is there for minutes, and as long as somebody listens to it', async () => {
+    const channel = name()
+    const { subscription } = await listen(up.bus, channel)
+    expect(await client.pTTL(keyOf(channel, 'head'))).toBeLessThanOrEqual(HEAD_MS)
+    expect(HEAD_MS).toBeLessThanOrEqual(10 * 60_000)
+    await client.pExpire(keyOf(channel, 'head'), 60_000)
+    jest.advanceTimersByTime(HEAD_MS / 3)
+    await eventually(async () =>
+      expect(await client.pTTL(keyOf(channel, 'head'))).toBeGreaterThan(HEAD_MS - 15_000),
+    )
+    subscription.close()
+    await client.pExpire(keyOf(channel, 'head'), 60_000)
+    jest.advanceTimersByTime(HEAD_MS / 3)
+    await up.bus.publish(name(), 'something')
+    expect(await client.pTTL(keyOf(channel, 'head'))).toBeLessThanOrEqual(60_000)
   })
 
   /** Writes the log of a channel anew, as if its messages had come so long ago. */

@@ -1,6 +1,6 @@
 // One suite for the channel layer, wherever its order comes from: Redis, or memory while it is away or switched off.
 import { randomUUID } from 'node:crypto'
-import { type Bus, HISTORY_MESSAGES } from '../../src/infra/bus/bus.ts'
+import { type Bus, HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES } from '../../src/infra/bus/bus.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { listen } from '../helpers/listener.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -28,6 +28,10 @@ afterAll(async () => {
 
 const name = () => `call:${randomUUID()}`
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => from + i)
+
+const large = (number: number) => `${number} ${'x'.repeat(60_000)}`
+const numbersOf = (messages: readonly { data: unknown }[]) =>
+  messages.map(({ data }) => Number.parseInt(data as string, 10))
 
 async function publishAll(bus: Bus, channel: string, data: readonly number[]): Promise<void> {
   for (const number of data) await bus.publish(channel, number)
@@ -147,6 +151,21 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     expect(history.map(({ offset }) => offset)).toEqual(
       numbers(HISTORY_MESSAGES, (history[0]?.offset ?? 0) as number),
     )
+  })
+
+  test('history is as many bytes as it holds, and who was away for more is told that something is missing', async () => {
+    const channel = name()
+    const a = await listen(bus(), channel)
+    const before = a.position()
+    for (const number of numbers(10)) await bus().publish(channel, large(number))
+    expect(numbersOf(a.messages)).toEqual(numbers(10))
+    expect([a.wrongs, a.gaps]).toEqual([[], []])
+    expect(numbersOf(await bus().history(channel))).toEqual([7, 8, 9, 10])
+    const back = await listen(bus(), channel, { since: before })
+    expect([back.subscription.recovered, numbersOf(back.messages)]).toEqual([false, [7, 8, 9, 10]])
+    await bus().publish(channel, large(11))
+    expect(numbersOf(back.messages)).toEqual([7, 8, 9, 10, 11])
+    expect(back.wrongs).toEqual([])
   })
 
   test('a subscriber that is too slow is told once what it was not given, and goes on', async () => {
@@ -343,5 +362,61 @@ describe('three processes', () => {
     await third.bus.leave(channel, 'guest')
     expect(await up.bus.members(channel)).toHaveLength(2)
     expect(told).toEqual([])
+  })
+})
+
+describe('Redis', () => {
+  const bytesOf = async (key: string) => Number((await redis.command('MEMORY', 'USAGE', key)).slice(1))
+
+  test('holds no more of one channel than history', async () => {
+    const channel = name()
+    for (const number of numbers(20)) await up.bus.publish(channel, large(number))
+    expect(await bytesOf(`samovar:bus:{${channel}}:log`)).toBeLessThan(1.3 * HISTORY_BYTES)
+  })
+
+  test('holds no more of all channels than it may: there is no history then, and nobody misses a message', async () => {
+    const slot = Math.ceil((Date.now() + 60_000) / 10_000)
+    const sizes = (await redis.command('HVALS', 'samovar:bus:sizes')).match(/^\d+/gm) ?? []
+    const free = HISTORY_BYTES_IN_ALL - sizes.reduce((sum, size) => sum + Number(size), 0)
+    await redis.command('HINCRBY', 'samovar:bus:sizes', String(slot), String(free - 100_000))
+    const channel = name()
+    const [a, b] = [await listen(up.bus, channel), await listen(other.bus, channel)]
+    const before = a.position()
+    for (const number of numbers(5)) {
+      await up.bus.publish(channel, large(number))
+      await eventually(() => expect(numbersOf(b.messages)).toContain(number))
+    }
+    expect(numbersOf(await up.bus.history(channel))).toEqual([5])
+    await redis.command('HINCRBY', 'samovar:bus:sizes', String(slot), '100000')
+    await up.bus.publish(channel, large(6))
+    await eventually(() => expect(numbersOf(b.messages)).toEqual(numbers(6)))
+    expect(numbersOf(a.messages)).toEqual(numbers(6))
+    expect([a.wrongs, a.gaps, b.wrongs, b.gaps]).toEqual([[], [], [], []])
+    expect(await up.bus.history(channel)).toEqual([])
+    const back = await listen(other.bus, channel, { since: before })
+    expect(back.subscription.recovered).toBe(false)
+    await redis.command('HINCRBY', 'samovar:bus:sizes', String(slot), String(-free))
+    await up.bus.publish(channel, large(7))
+    expect(numbersOf(await up.bus.history(channel))).toEqual([7])
+  })
+
+  test('that is full is still the channels’ order, and nobody leaves it for them', async () => {
+    const full = await startRedis('--maxmemory', '8mb', '--maxmemory-policy', 'noeviction')
+    const process = await openProcess({ cacheUrl: full.url, budgetMs: 2_000 })
+    await process.untilStatus('redis')
+    const channel = name()
+    const a = await listen(process.bus, channel)
+    let fillers = 0
+    for (const bytes of [100_000, 1_000, 100]) {
+      while (/^\+OK/.test(await full.command('SET', `filler${fillers}`, 'x'.repeat(bytes)))) fillers += 1
+    }
+    for (const number of numbers(6)) await process.bus.publish(channel, large(number))
+    const b = await listen(process.bus, name())
+    expect(await process.bus.enter(channel, { id: 'a', info: null }, 2)).toHaveLength(1)
+    expect([numbersOf(a.messages), a.wrongs, a.gaps, b.wrongs]).toEqual([numbers(6), [], [], []])
+    expect(numbersOf(await process.bus.history(channel))).toEqual([3, 4, 5, 6])
+    expect(process.stateRole.status()).toMatchObject({ status: 'redis', activations: 0 })
+    await process.close()
+    await full.stop()
   })
 })

@@ -41,6 +41,7 @@ export async function startCalls({
     userName,
     hasLoggedOut: async (req) => loggedOut.has(userName(req) ?? ''),
     addressOf: (req) => req.ip,
+    clientOf: (req) => req.ip,
     log,
     ...injected,
   })

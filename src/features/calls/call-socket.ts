@@ -5,9 +5,9 @@
 //   closing → closed          at the latest a moment later: then the seat, if it was not left, is let go
 import type { RawData, WebSocket } from 'ws'
 import { AppError } from '../../errors.ts'
-import { createOwnLimit, type Policy } from '../../infra/limiter.ts'
-import { MINUTE, type Now, pause, SECOND } from '../../lib/time.ts'
+import { type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import type { CallLimits } from './call-limits.ts'
 import {
   type ClientMessage,
   type ErrorCode,
@@ -19,14 +19,15 @@ import { peerOfToken, resumeToken } from './resume-token.ts'
 import type { Rooms } from './room.ts'
 import type { Seat } from './seat.ts'
 
-export const messagePolicy: Policy = { name: 'call-messages', limit: 50, windowMs: SECOND }
-/** Whatever is said is remembered for a while: this is for memory, in KiB. A group of eight needs about 100 to begin. */
-export const volumePolicy: Policy = { name: 'call-kilobytes', limit: 300, windowMs: 10 * SECOND }
-export const joinPolicy: Policy = { name: 'call-joins', limit: 20, windowMs: MINUTE }
 export const MOST_BAD_MESSAGES = 10
 /** A client that has not taken so much of what it was sent will not catch up. */
 const MOST_UNSENT_BYTES = 1024 * 1024
+/** Where all clients together have not taken so much, one that is behind at all is too slow. */
+const MOST_UNSENT_BYTES_IN_ALL = 8 * 1024 * 1024
+const BEHIND_BYTES = 64 * 1024
+/** So many messages of a socket are carried out, or so many bytes of all sockets; then no more are read of it until they are. */
 const MOST_WAITING = 32
+const MOST_WAITING_BYTES_IN_ALL = 4 * 1024 * 1024
 const CLOSING_MS = SECOND
 const GOODBYES: readonly number[] = [1000, 1001] // the page was closed, not the network lost
 /** Whom we send away does not keep the seat. */
@@ -48,11 +49,14 @@ type ByeReason = Extract<ServerMessage, { type: 'bye' }>['reason']
 export interface Caller {
   /** Of the login; undefined for a guest, who may choose. */
   readonly name: string | undefined
+  /** Whose messages are counted together; undefined where nobody can be told apart. */
+  readonly client: string | undefined
   mayJoin(room: string): boolean
 }
 
 export interface CallSocketParts {
   rooms: Rooms
+  limits: CallLimits
   secrets: readonly string[]
   iceServers: Extract<ServerMessage, { type: 'joined' }>['iceServers']
   log: Log
@@ -76,10 +80,9 @@ function textOf(message: ServerMessage): string {
 }
 
 export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSocketParts): CallSocket {
-  const { rooms, secrets, iceServers, log, now } = parts
-  const hitMessages = createOwnLimit(messagePolicy, now)
-  const hitVolume = createOwnLimit(volumePolicy, now)
-  const hitJoins = createOwnLimit(joinPolicy, now)
+  const { rooms, limits, secrets, iceServers, log, now } = parts
+  const { allowsMessage, allowsJoin } = limits.forSocket(caller.client)
+  const { gate, held } = limits
   const isGuest = caller.name === undefined
   let seat: Seat | undefined
   let room = ''
@@ -87,12 +90,24 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
   let isUnwanted = false
   let badMessages = 0
   let waiting = 0
+  let unsentBytes = 0
   let work = Promise.resolve() // one message after another: a signal that follows a join finds its seat
 
   function tell(message: ServerMessage): void {
     if (isClosing || socket.readyState !== socket.OPEN) return
-    socket.send(textOf(message))
-    if (socket.bufferedAmount > MOST_UNSENT_BYTES) end(CLOSE.tooSlow)
+    const text = textOf(message)
+    countUnsent(text.length)
+    socket.send(text, () => countUnsent(-text.length))
+    const isTooSlow =
+      socket.bufferedAmount > MOST_UNSENT_BYTES ||
+      (held.unsentBytes > MOST_UNSENT_BYTES_IN_ALL && socket.bufferedAmount > BEHIND_BYTES)
+    if (isTooSlow) end(CLOSE.tooSlow)
+  }
+
+  function countUnsent(bytes: number): void {
+    if (socket.readyState === socket.CLOSED) return // `letGo` has counted
+    unsentBytes += bytes
+    held.unsentBytes += bytes
   }
 
   const refuse = (code: ErrorCode) => tell({ type: 'error', code })
@@ -121,7 +136,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   async function join(message: Extract<ClientMessage, { type: 'join' }>): Promise<void> {
     if (seat) return refuse('already_joined')
-    if (!hitJoins().allowed) return refuseAndClose('too_many_joins')
+    if (!allowsJoin()) return refuseAndClose('too_many_joins')
     if (!caller.mayJoin(message.room)) return refuse('room_closed_to_you')
     room = message.room
     const { name = '', resume, since } = message
@@ -166,7 +181,8 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
     await left.leave()
   }
 
-  async function carryOutOrRefuse(message: ClientMessage): Promise<void> {
+  async function carryOutOrRefuse(message: ClientMessage, sizeBytes: number): Promise<void> {
+    await gate.enter(sizeBytes)
     try {
       if (!isClosing) await carryOut(message)
     } catch (error) {
@@ -175,6 +191,9 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
         return end(CLOSE.failed)
       }
       refuse('unavailable')
+    } finally {
+      gate.leave(sizeBytes)
+      held.waitingBytes -= sizeBytes
     }
     waiting -= 1
     if (waiting === 0 && socket.isPaused) socket.resume()
@@ -182,17 +201,18 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   function hear(bytes: RawData, isBinary: boolean): void {
     if (isClosing) return
-    const sizeKb = Math.ceil((bytes as Buffer).byteLength / 1024)
-    if (!hitMessages().allowed || !hitVolume(sizeKb).allowed) refuseAndClose('too_many_messages')
+    const sizeBytes = (bytes as Buffer).byteLength
+    if (!allowsMessage(sizeBytes)) refuseAndClose('too_many_messages')
     else if (isBinary) close(CLOSE.unsupported, 'refused')
-    else queue(parseClientMessage(bytes.toString()))
+    else queue(parseClientMessage(bytes.toString()), sizeBytes)
   }
 
-  function queue(message: ClientMessage | undefined): void {
+  function queue(message: ClientMessage | undefined, sizeBytes: number): void {
     if (message) {
       waiting += 1
-      if (waiting === MOST_WAITING) socket.pause()
-      work = work.then(() => carryOutOrRefuse(message))
+      held.waitingBytes += sizeBytes
+      if (waiting >= MOST_WAITING || held.waitingBytes > MOST_WAITING_BYTES_IN_ALL) socket.pause()
+      work = work.then(() => carryOutOrRefuse(message, sizeBytes))
     } else refuseBadMessage()
   }
 
@@ -204,6 +224,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
 
   function letGo(code: number): void {
     isClosing = true
+    held.unsentBytes -= unsentBytes
     work = work
       .then(() => {
         if (seat && (isUnwanted || GOODBYES.includes(code))) return leave(seat)

@@ -5,9 +5,13 @@ import { isRoomName } from './room-name.ts'
 
 export const MESSAGE_BYTES = 64 * 1024
 const MOST_DEPTH = 16
+const MOST_VALUES = 1_000
 
-/** What peers say to one another is theirs: any JSON, but not so deep that whoever walks through it runs out of stack. */
-const data = z.custom<Json>((value) => value !== undefined && isShallow(value, MOST_DEPTH), 'must be JSON')
+/**
+ * What peers say to one another is theirs: any JSON, but not so deep that whoever walks through it runs out of stack, and not of so
+ * many values that it takes far more memory than its text.
+ */
+const data = z.custom<Json>((value) => value !== undefined && isModest(value), 'must be JSON')
 const peerId = z.string().min(1).max(64)
 const position = z.object({ epoch: z.string().min(1).max(128), offset: z.int().min(0) })
 const negotiationNumber = z.int().min(1)
@@ -127,7 +131,13 @@ export function parseClientMessage(text: string): ClientMessage | undefined {
   }
 }
 
-function isShallow(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  return depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1))
+function isModest(data: unknown): boolean {
+  let values = 0
+  function fits(value: unknown, depth: number): boolean {
+    values += 1
+    if (values > MOST_VALUES) return false
+    if (typeof value !== 'object' || value === null) return true
+    return depth > 0 && Object.values(value).every((inner) => fits(inner, depth - 1))
+  }
+  return fits(data, MOST_DEPTH)
 }

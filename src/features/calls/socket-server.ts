@@ -4,6 +4,7 @@ import type { Request } from 'express'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { callKeyRequired, crossSite, tooManySockets, tooManySocketsHere } from '../../errors.ts'
 import { type Now, pause, SECOND, type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
+import { createCallLimits } from './call-limits.ts'
 import { type Caller, type CallSocket, type CallSocketParts, CLOSE, runCallSocket } from './call-socket.ts'
 import { roomOfKey } from './guest-link.ts'
 import { MESSAGE_BYTES } from './protocol.ts'
@@ -12,7 +13,7 @@ export const HEARTBEAT_MS = 25 * SECOND
 const SOCKETS_PER_ADDRESS = 100
 const GOODBYE_MS = 500
 
-export interface SocketServerParts extends Omit<CallSocketParts, 'now'> {
+export interface SocketServerParts extends Omit<CallSocketParts, 'now' | 'limits'> {
   mostSockets: number
   /** The name of whoever is logged in with this request. */
   userName(req: Request): string | undefined
@@ -20,6 +21,8 @@ export interface SocketServerParts extends Omit<CallSocketParts, 'now'> {
   hasLoggedOut(req: Request): Promise<boolean>
   /** Undefined when many clients share the address. */
   addressOf(req: Request): string | undefined
+  /** Whose messages are counted together; undefined where nobody can be told apart. */
+  clientOf(req: Request): string | undefined
   now?: Now
   startTimer?: StartTimer
 }
@@ -42,10 +45,11 @@ export interface SocketServer {
 }
 
 export function createSocketServer(parts: SocketServerParts): SocketServer {
-  const { secrets, mostSockets, userName, hasLoggedOut, addressOf } = parts
+  const { secrets, mostSockets, userName, hasLoggedOut, addressOf, clientOf } = parts
   const { now = Date.now, startTimer = startRealTimer } = parts
   const open = new Set<Open>()
   const byAddress = new Map<string, number>()
+  const limits = createCallLimits(now)
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -59,12 +63,12 @@ export function createSocketServer(parts: SocketServerParts): SocketServer {
     const { origin, host } = req.headers
     // Programs send no Origin; a browser always does, also for a page that would ride on its user's cookie.
     if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host)) throw crossSite()
-    const name = userName(req)
-    if (name !== undefined) return { name, mayJoin: () => true, isGuest: false }
+    const [name, client] = [userName(req), clientOf(req)]
+    if (name !== undefined) return { name, client, mayJoin: () => true, isGuest: false }
     const { key } = req.query
     const only = typeof key === 'string' ? roomOfKey(key, now(), secrets) : undefined
     if (only === undefined) throw callKeyRequired()
-    return { name: undefined, mayJoin: (room) => room === only, isGuest: true }
+    return { name: undefined, client, mayJoin: (room) => room === only, isGuest: true }
   }
 
   function count(address: string | undefined, change: 1 | -1): void {
@@ -100,7 +104,7 @@ export function createSocketServer(parts: SocketServerParts): SocketServer {
         throw tooManySocketsHere()
       }
       server.handleUpgrade(req, connection, head, (socket) => {
-        const call = runCallSocket(socket, caller, { ...parts, now })
+        const call = runCallSocket(socket, caller, { ...parts, limits, now })
         const one: Open = { socket, call, req, isGuest, wasHeard: true, idleBeats: 0 }
         open.add(one)
         count(address, 1)

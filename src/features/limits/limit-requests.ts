@@ -28,6 +28,8 @@ export interface Limits {
   limitBy(rules: readonly Rule[]): RequestHandler
   /** The address that stands for this client alone; undefined where many share it. */
   addressOf(req: Request): string | undefined
+  /** The user, else the address, else the session, which anybody may have many of; undefined where nobody can be told apart. */
+  clientOf(req: Request): string | undefined
   /** Limits every change under /api by `policies.api`, but those below the paths in `except`, which have their own. */
   limitChanges(except: readonly string[]): Router
 }
@@ -35,6 +37,7 @@ export interface Limits {
 interface Client {
   /** The user or the session, when there is one. */
   readonly known: string | undefined
+  readonly isUser: boolean
   /** Undefined when many share it, so that it says nothing about who asks. */
   readonly address: string | undefined
 }
@@ -48,7 +51,7 @@ export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: Li
     const from = clientAddress(req.ip) ?? clientAddress(req.socket.remoteAddress)
     const { text, isPrivate } = from ?? { text: 'unknown', isPrivate: true }
     const isShared = isPrivate && sharedAddresses.isShared(text, known ?? browserOf(req))
-    return { known, address: isShared ? undefined : text }
+    return { known, isUser: user !== undefined, address: isShared ? undefined : text }
   }
 
   async function check(rules: readonly Rule[], req: Request, res: Response): Promise<void> {
@@ -71,6 +74,10 @@ export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: Li
   return {
     check,
     addressOf: (req) => clientOf(req).address,
+    clientOf(req) {
+      const { known, isUser, address } = clientOf(req)
+      return isUser || address === undefined ? known : `address:${address}`
+    },
     limitBy,
     limitChanges(except) {
       const limitByApi = limitBy(policies.api)

@@ -15,8 +15,8 @@ export interface Position {
   readonly offset: number
 }
 
-export interface BusMessage extends Position {
-  readonly channel: string
+/** A message that has no place yet. */
+export interface Draft {
   /** The same wherever and however often the message is seen. */
   readonly id: string
   readonly data: Json
@@ -24,8 +24,12 @@ export interface BusMessage extends Position {
   readonly atMs: number
 }
 
+export interface BusMessage extends Position, Draft {
+  readonly channel: string
+}
+
 /**
- * `behind`: the subscriber was too slow and its queue full. `trimmed`: older than what history holds.
+ * `behind`: the subscriber was too slow and its queue full. `trimmed`: more than history holds.
  * `epoch`: another epoch has begun.
  */
 export type GapReason = 'behind' | 'trimmed' | 'epoch'
@@ -68,7 +72,7 @@ export interface Bus {
   /** Delivers to every subscriber: here when this resolves, in other processes through Redis. Never waits beyond one budget. */
   publish(channel: string, data: Json): Promise<Position>
   subscribe(channel: string, subscriber: Subscriber, since?: Position): Promise<Subscription>
-  /** The last 200 messages that are not older than two minutes. */
+  /** The last messages: 200, two minutes or 256 KiB of them, whichever is least; fewer when all channels are too much together. */
   history(channel: string): Promise<readonly BusMessage[]>
   /** Puts the member into the channel, or its new info; undefined when `most` others are there already. */
   enter(channel: string, member: Member, most: number): Promise<readonly Member[] | undefined>
@@ -80,3 +84,6 @@ export interface Bus {
 
 export const HISTORY_MESSAGES = 200
 export const HISTORY_MS = 120_000
+/** The same numbers in this process and in Redis: of one channel, and of all. */
+export const HISTORY_BYTES = 256 * 1024
+export const HISTORY_BYTES_IN_ALL = 8 * 1024 * 1024

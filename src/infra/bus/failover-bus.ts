@@ -7,11 +7,12 @@
 import { randomUUID } from 'node:crypto'
 import { type Now, startTimer } from '../../lib/time.ts'
 import type { StateGuest } from '../state/state-role.ts'
-import type { Bus, BusMessage, Position } from './bus.ts'
+import type { Bus, BusMessage, Draft, Position } from './bus.ts'
 import type { BusAccess } from './bus-access.ts'
+import { HEAD_MS } from './bus-scripts.ts'
 import type { FailoverPresence } from './failover-presence.ts'
 import { createLateMessages } from './late-messages.ts'
-import type { Draft, Line } from './line.ts'
+import type { Line } from './line.ts'
 import type { Lines } from './lines.ts'
 import { createLink, type Link } from './link.ts'
 import type { LateKind, RedisBus, RedisStretch } from './redis-bus.ts'
@@ -41,6 +42,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
   const { lines, redis, access, presence, now } = options
   const late = createLateMessages(now)
   const links = new WeakMap<Line, Link>()
+  let hasMerged = false // since Redis was left: what comes after that is merged when Redis is asked again, and does not hold it up
 
   const deliveries = options.createDeliveries({
     received(message) {
@@ -158,6 +160,12 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     for (const line of heard()) void catchUp(line)
   }
 
+  /** A channel that somebody listens to stays in Redis, however quiet it is. */
+  async function refresh(): Promise<void> {
+    for (const line of heard()) await catchUp(line)
+  }
+  const refreshing = setInterval(() => void refresh(), HEAD_MS / 3).unref()
+
   return {
     async publish(channel, data) {
       const line = lines.open(channel)
@@ -220,17 +228,22 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     onMember: presence.onMember,
 
     left() {
+      hasMerged = false
       for (const line of lines.all()) cut(line)
       deliveries.rest()
     },
     pending: late.size,
-    isPending: () => !access.isForbidden() && (late.size() > 0 || presence.isPending()),
+    isPending() {
+      const isLate = late.size() > 0 && (access.isRedis() || !hasMerged)
+      return !access.isForbidden() && (isLate || presence.isPending())
+    },
     async synchronize() {
       await access.merge(async () => {
         if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
         for (const channel of late.channels()) await mergeLate(channel)
         await presence.synchronize()
       })
+      hasMerged = true
       if (access.isRedis()) followAll()
     },
     returned() {
@@ -242,6 +255,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       const line = lines.find(channel)
       return line !== undefined && linkOf(line).users > 0
     },
-    close: deliveries.close,
+    close() {
+      clearInterval(refreshing)
+      deliveries.close()
+    },
   }
 }

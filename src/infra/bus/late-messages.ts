@@ -1,8 +1,8 @@
 // The messages that were published while Redis was away, or too slow, until they are in it: as many as history would hold.
 // In memory only: they are two minutes old at most.
 import type { Now } from '../../lib/time.ts'
-import { HISTORY_MESSAGES, HISTORY_MS } from './bus.ts'
-import type { Draft } from './line.ts'
+import type { Draft } from './bus.ts'
+import { createHistories } from './histories.ts'
 import type { Late, LateKind } from './redis-bus.ts'
 
 interface Kept extends Draft {
@@ -22,51 +22,35 @@ export interface LateMessages {
   size(): number
 }
 
-const MOST_IN_ALL = 5_000
-
 export function createLateMessages(now: Now): LateMessages {
-  const byChannel = new Map<string, Kept[]>()
-  let size = 0
-
-  function put(channel: string, kept: Kept[]): void {
-    const fresh = kept.filter(({ atMs }) => atMs > now() - HISTORY_MS).slice(-HISTORY_MESSAGES)
-    size += fresh.length - (byChannel.get(channel)?.length ?? 0)
-    byChannel.delete(channel)
-    if (fresh.length > 0) byChannel.set(channel, fresh) // the channel that was written last is last
-    for (const oldest of byChannel.keys()) {
-      if (size <= MOST_IN_ALL || oldest === channel) break
-      size -= byChannel.get(oldest)?.length ?? 0
-      byChannel.delete(oldest)
-    }
-  }
-
-  const of = (channel: string) => byChannel.get(channel) ?? []
+  const histories = createHistories<Kept>(now)
 
   return {
-    add: (channel, draft, kind) => put(channel, [...of(channel), { ...draft, kind }]),
+    add: (channel, draft, kind) => histories.add(channel, { ...draft, kind }),
     addBefore(channel, drafts) {
-      const later = of(channel)
+      const later = histories.of(channel)
       const ids = new Set(later.map(({ id }) => id))
       const earlier = drafts
         .filter(({ id }) => !ids.has(id))
         .map((draft) => ({ ...draft, kind: 'lost' as const }))
-      put(channel, [...earlier, ...later])
+      histories.set(channel, [...earlier, ...later])
     },
-    has: (channel) => byChannel.has(channel),
-    channels: () => [...byChannel.keys()],
+    has: histories.has,
+    channels: histories.channels,
     first(channel, count) {
-      put(channel, of(channel))
-      return of(channel)
+      histories.forgetOld()
+      return histories
+        .of(channel)
         .slice(0, count)
         .map((kept) => ({ ...kept, ageMs: now() - kept.atMs }))
     },
     remove(channel, messages) {
       const ids = new Set(messages.map(({ id }) => id))
-      put(
+      histories.set(
         channel,
-        of(channel).filter(({ id }) => !ids.has(id)),
+        histories.of(channel).filter(({ id }) => !ids.has(id)),
       )
     },
-    size: () => size,
+    size: histories.count,
   }
 }

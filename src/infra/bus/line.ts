@@ -9,22 +9,16 @@ import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import {
   type BusMessage,
+  type Draft,
   type GapReason,
   HISTORY_MESSAGES,
   HISTORY_MS,
-  type Json,
   type Position,
   type Subscriber,
   type Subscription,
 } from './bus.ts'
+import type { Histories } from './histories.ts'
 import { createOutlet, type Item } from './outlet.ts'
-
-/** A message that has no place yet. */
-export interface Draft {
-  readonly id: string
-  readonly data: Json
-  readonly atMs: number
-}
 
 /** A channel as Redis has it: its last position, and the messages before it, as far as they were asked for. */
 export interface Stretch extends Position {
@@ -52,18 +46,27 @@ export interface Line {
   /** From its position on; `known` may hold what came after `since` and is not remembered here. */
   subscribe(subscriber: Subscriber, since?: Position, known?: readonly BusMessage[]): Subscription
   history(): readonly BusMessage[]
+  /** Forgets the ids of messages that cannot come again. */
+  forgetOld(): void
   /** Whether nothing is lost when it is forgotten. */
   isIdle(): boolean
 }
 
-// Ids of more than history holds: a message may come again as long as it is in history.
-const SEEN_IDS = 2 * HISTORY_MESSAGES
+export interface LineOptions {
+  log: Log
+  now: Now
+  /** What is remembered of all lines. */
+  histories: Histories<BusMessage>
+}
 
-export function createLine(channel: string, { log, now }: { log: Log; now: Now }): Line {
-  const seen = new Set<string>()
+// Ids of more than history holds, and for longer: a message may come again as long as it is in history.
+const SEEN_IDS = 2 * HISTORY_MESSAGES
+const SEEN_MS = 2 * HISTORY_MS
+
+export function createLine(channel: string, { log, now, histories }: LineOptions): Line {
+  const seen = new Map<string, number>() // and when it was
   const outlets = new Map<ReturnType<typeof createOutlet>, number>()
   const pending: Item[] = []
-  let recent: BusMessage[] = []
   let at: Position = { epoch: randomUUID(), offset: 0 }
   let linked = false
   let isEmitting = false
@@ -86,10 +89,9 @@ export function createLine(channel: string, { log, now }: { log: Log; now: Now }
   const gap = (reason: GapReason) => emit({ gap: { channel, reason, to: at } })
 
   function remember(message: BusMessage): void {
-    recent.push(message)
-    if (recent.length > HISTORY_MESSAGES) recent.shift()
-    seen.add(message.id)
-    if (seen.size > SEEN_IDS) seen.delete(seen.values().next().value as string)
+    histories.add(channel, message)
+    seen.set(message.id, now())
+    if (seen.size > SEEN_IDS) seen.delete(seen.keys().next().value as string)
   }
 
   function deliver(message: BusMessage): void {
@@ -121,11 +123,11 @@ export function createLine(channel: string, { log, now }: { log: Log; now: Now }
 
   /** A message that was seen under another position. */
   function replace(message: BusMessage): void {
-    recent = recent.filter(({ id }) => id !== message.id)
-    recent.push(message)
+    const others = histories.of(channel).filter(({ id }) => id !== message.id)
+    histories.set(channel, [...others, message])
   }
 
-  const live = () => recent.filter(({ atMs }) => atMs > now() - HISTORY_MS)
+  const live = () => histories.of(channel)
 
   function missedSince(since: Position, known: readonly BusMessage[]) {
     if (since.epoch !== at.epoch || since.offset > at.offset) return { missed: [], recovered: false }
@@ -175,6 +177,12 @@ export function createLine(channel: string, { log, now }: { log: Log; now: Now }
       }
     },
     history: live,
+    forgetOld() {
+      for (const [id, seenMs] of seen) {
+        if (seenMs > now() - SEEN_MS) return
+        seen.delete(id)
+      }
+    },
     isIdle: () => outlets.size === 0 && live().length === 0,
   }
 }

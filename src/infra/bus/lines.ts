@@ -1,6 +1,8 @@
-// The channels of this process; those that nobody listens to and that remember nothing are forgotten.
+// The channels of this process. What is too old is forgotten, with the channels that nobody listens to and that remember nothing.
 import { MINUTE, type Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import type { BusMessage } from './bus.ts'
+import { createHistories } from './histories.ts'
 import type { createLine, Line } from './line.ts'
 
 const SWEEP_MS = MINUTE / 2
@@ -20,10 +22,13 @@ export interface LinesOptions {
 
 export function createLines({ createLine, log, now = Date.now }: LinesOptions): Lines {
   const lines = new Map<string, Line>()
+  const histories = createHistories<BusMessage>(now)
   const idle = new Set<string>() // for a whole sweep: who opened one may be about to use it
 
   function sweep(): void {
+    histories.forgetOld()
     for (const [channel, line] of lines) {
+      line.forgetOld()
       if (!line.isIdle()) idle.delete(channel)
       else if (!idle.has(channel)) idle.add(channel)
       else {
@@ -40,7 +45,7 @@ export function createLines({ createLine, log, now = Date.now }: LinesOptions): 
       idle.delete(channel)
       const known = lines.get(channel)
       if (known) return known
-      const line = createLine(channel, { log, now })
+      const line = createLine(channel, { log, now, histories })
       lines.set(channel, line)
       return line
     },

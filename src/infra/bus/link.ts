@@ -62,7 +62,8 @@ export function createLink(line: Line): Link {
         return stretch
       }
       const used = useInTurn()
-      turn = Promise.allSettled([before, used])
+      // Without the values: else each turn would hold those of all before it.
+      turn = Promise.allSettled([before, used]).then(() => {})
       return used
     },
   }

@@ -1,7 +1,8 @@
 // One subscriber and the queue before it: in order, one at a time, bounded. A queue that is full drops what comes and says so
 // once, when the subscriber has caught up.
 import type { Log } from '../../log.ts'
-import type { BusMessage, Gap, Subscriber } from './bus.ts'
+import { type BusMessage, type Gap, HISTORY_BYTES, type Subscriber } from './bus.ts'
+import { bytesOf } from './message-size.ts'
 
 export type Item = { readonly message: BusMessage } | { readonly gap: Gap }
 
@@ -16,6 +17,7 @@ const CAPACITY = 100
 export function createOutlet(subscriber: Subscriber, log: Log): Outlet {
   const { capacity = CAPACITY } = subscriber
   const queue: Item[] = []
+  let queuedBytes = 0
   // Busy until who subscribes has its subscription, which says what comes before: one turn for the promise, and then ours.
   let isBusy = true
   let isClosed = false
@@ -39,14 +41,17 @@ export function createOutlet(subscriber: Subscriber, log: Log): Outlet {
     const { channel, epoch, offset } = item.message
     const to = { epoch, offset }
     if (gap?.reason === 'behind') queue[queue.length - 1] = { gap: { ...gap, to } }
-    else if (queue.length < capacity) queue.push(item)
-    else enqueue({ gap: { channel, reason: 'behind', to } })
+    else if (queue.length < capacity && queuedBytes < HISTORY_BYTES) {
+      queue.push(item)
+      queuedBytes += bytesOf(item.message)
+    } else enqueue({ gap: { channel, reason: 'behind', to } })
   }
 
   async function drain(): Promise<void> {
     isBusy = true
     for (let item = queue.shift(); item && !isClosed; item = queue.shift()) {
       try {
+        if ('message' in item) queuedBytes -= bytesOf(item.message)
         const settled = 'gap' in item ? subscriber.gap(item.gap) : subscriber.message(item.message)
         if (settled) await settled
       } catch (error) {

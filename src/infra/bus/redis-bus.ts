@@ -1,18 +1,16 @@
 // The channel layer in Redis: the log and the members of each channel. What to do while it is away, failover-bus.ts decides.
 import { randomUUID } from 'node:crypto'
-import { DAY, MINUTE } from '../../lib/time.ts'
+import { MINUTE } from '../../lib/time.ts'
 import { keys } from '../keys.ts'
 import type { RedisConnection } from '../redis.ts'
 import { runScript } from '../store/redis-scripts.ts'
 import type { Script } from '../store/scripts.ts'
-import { type BusMessage, HISTORY_MESSAGES, HISTORY_MS, type Json, type Position } from './bus.ts'
+import type { BusMessage, Draft, Json, Position } from './bus.ts'
 import { APPEND, ENTER, MERGE, READ, RENEW } from './bus-scripts.ts'
-import type { Draft, Stretch } from './line.ts'
+import type { Stretch } from './line.ts'
 
 /** How long a member is believed to be there; its process says so again long before. */
 export const LEASE_MS = MINUTE
-// A channel that is quiet for longer begins anew, which costs who still listens to it a gap.
-const HEAD_MS = DAY
 
 /** What is known here of a channel: the position that was seen, and the offset after which the rest is wanted. */
 export interface Known {
@@ -88,7 +86,7 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
       runScript(client, script, { keys: names.map((name) => prefix + name), arguments: args.map(String) }),
     )
   const logOf = (channel: string) => [keys.busHead(channel), keys.busLog(channel)]
-  const withMerged = (channel: string) => [...logOf(channel), keys.busMerged(channel)]
+  const forAppending = (channel: string) => [...logOf(channel), keys.busMerged(channel), keys.busSizes]
   const seenIn = (seen: Position | undefined) => [seen?.epoch ?? '', seen?.offset ?? 0] as const
 
   async function presence(answer: Promise<unknown>): Promise<Presence> {
@@ -107,30 +105,26 @@ export function createRedisBus({ call, prefix, wireName, node }: RedisBusOptions
     async append(channel, draft, known) {
       const wanted = known === 'nothing' ? undefined : known
       const [epoch, seen] = known === 'nothing' ? ['-', 0] : seenIn(wanted?.seen)
-      const fixed = [HISTORY_MESSAGES, HISTORY_MS, HEAD_MS]
       const text = encode(draft)
       const after = wanted?.after ?? 0
-      const names = withMerged(channel)
-      return stretch(
-        channel,
-        await run(APPEND, names, wireName(channel), text, randomUUID(), epoch, seen, after, ...fixed),
-      )
+      const args = [wireName(channel), text, randomUUID(), epoch, seen, after]
+      return stretch(channel, await run(APPEND, forAppending(channel), ...args))
     },
     async read(channel, known) {
-      const args = [randomUUID(), ...seenIn(known?.seen), known?.after ?? 0, HISTORY_MS, HEAD_MS]
+      const args = [randomUUID(), ...seenIn(known?.seen), known?.after ?? 0]
       return stretch(channel, await run(READ, logOf(channel), ...args))
     },
     async history(channel) {
-      const found = await run(READ, logOf(channel), '', ...seenIn(undefined), 0, HISTORY_MS, HEAD_MS)
+      const found = await run(READ, logOf(channel), '', ...seenIn(undefined), 0)
       return stretch(channel, found).messages
     },
     async merge(channel, messages, seen) {
-      const fixed = [wireName(channel), randomUUID(), ...seenIn(seen), HISTORY_MESSAGES, HISTORY_MS, HEAD_MS]
+      const fixed = [wireName(channel), randomUUID(), ...seenIn(seen)]
       const late = messages.flatMap((message) => {
         const { kind, ageMs, id } = message
         return [kind, Math.max(0, ageMs), id, encode(message)]
       })
-      await run(MERGE, withMerged(channel), ...fixed, ...late)
+      await run(MERGE, forAppending(channel), ...fixed, ...late)
     },
     enter(channel, { id, info }, most) {
       const args = [wireName(channel), id, node, JSON.stringify(info), most, LEASE_MS]
@@ -167,8 +161,11 @@ function encode({ id, atMs, data }: Draft): string {
 function decode(channel: string, epoch: string, text: string): BusMessage {
   const [offset, id, atMs] = text.split('\n', 3) as [string, string, string]
   const data = JSON.parse(text.slice(offset.length + id.length + atMs.length + 3)) as Json
-  return { channel, epoch, offset: Number(offset), id, atMs: Number(atMs), data }
+  return { channel, epoch, offset: Number(offset), id: ownText(id), atMs: Number(atMs), data }
 }
+
+/** A part of a text keeps the whole text in memory; this is the part alone, without what it was said with. */
+const ownText = (part: string) => Buffer.from(part).toString()
 
 function stretch(channel: string, reply: unknown): RedisStretch {
   const [epoch, offset, isLost, found] = reply as [Buffer, Buffer, number, Buffer[]]
@@ -180,7 +177,7 @@ function stretch(channel: string, reply: unknown): RedisStretch {
 /** A message as pub/sub brings it: its epoch, and the rest. */
 export function decodeDelivery(channel: string, text: string): BusMessage {
   const end = text.indexOf('\n')
-  return decode(channel, text.slice(0, end), text.slice(end + 1))
+  return decode(channel, ownText(text.slice(0, end)), text.slice(end + 1))
 }
 
 /** A notice as pub/sub brings it; undefined when it is a message. */
