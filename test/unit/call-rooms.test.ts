@@ -137,9 +137,11 @@ test('a peer that was lost and is back is told of, once', async () => {
   await bus.putBack(`room:${PAIR}`, member) // nobody missed it
   expect(anna.types()).toEqual(['peer-joined'])
   await bus.lose(`room:${PAIR}`, member)
+  await settle()
   expect(await anna.seat.signal(boris.seat.id, 'to nobody')).toBe(false)
   await bus.putBack(`room:${PAIR}`, member)
   await bus.putBack(`room:${PAIR}`, member)
+  await settle()
   expect(anna.types()).toEqual(['peer-joined', 'peer-left', 'peer-joined'])
   expect(anna.told.at(-1)).toMatchObject({ peer: { id: boris.seat.id, name: 'Boris' } })
   await anna.seat.signal(boris.seat.id, 'here again')

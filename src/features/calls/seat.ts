@@ -138,11 +138,19 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
 
   /** What no event says, as of a process that has ended, or that was cut off for too long. */
   function learnOf(news: MemberNews, occupant: Occupant): void {
-    void inTurn(() => {
-      if (news === 'lost') disappear(occupant, 'lost')
-      else if (!known.has(occupant.id)) appear(occupant)
-      return undefined
+    void inTurn(async () => {
+      if (news === 'lost') return lose(occupant)
+      if (!known.has(occupant.id)) appear(occupant)
     })
+  }
+
+  /** Unless the peer has taken another seat, of which its event tells. */
+  async function lose({ id, conn }: Occupant): Promise<void> {
+    if (known.get(id)?.conn !== conn) return
+    const present = (await bus.members(channel)).map(occupantOf)
+    const later = present.find((one) => one.id === id && one.conn > conn)
+    if (later) know(later)
+    else disappear({ id, conn }, 'lost')
   }
 
   async function learn(): Promise<void> {
