@@ -42,14 +42,15 @@ export interface RedisStateStore extends StateStore {
   /** One page of the keys that hold state. */
   scan(cursor: string): Promise<{ cursor: string; keys: string[] }>
   delete(keys: readonly string[]): Promise<void>
-  life(): Promise<Life>
+  /** `by`: the process whose offset it tells. */
+  life(by: string): Promise<Life>
   /** Begins the life `to`, unless Redis is not in `from` any more, and raises its offset to at least `offset`. The life it is in then. */
-  beginLife(begin: { from: string | undefined; to: string; offset: number }): Promise<Life>
+  beginLife(begin: { from: string | undefined; to: string; by: string; offset: number }): Promise<Life>
   /** Moves the offset on by one. */
-  advance(): Promise<Life>
+  advance(by: string): Promise<Life>
 }
 
-/** Which life Redis is in (undefined: a new one), and how far it has come. */
+/** Which life Redis is in (undefined: a new one), and how far one process has come in it. */
 export interface Life {
   readonly epoch: string | undefined
   readonly offset: number
@@ -104,8 +105,9 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   }
 
   async function dropForeign(client: RedisClient, names: string | readonly string[]): Promise<void> {
-    for (const key of [names].flat()) foreign(key)
-    await runScript(client, DROP_FOREIGN, parts(names, typeOf([names].flat()[0] ?? '')))
+    const all = [names].flat()
+    for (const key of all) foreign(key)
+    await runScript(client, DROP_FOREIGN, parts(all, ...all.map(typeOf)))
   }
 
   /** Writes, in the place of what is of another type. */
@@ -280,22 +282,25 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
         if (names.length > 0) await client.unlink(names.map(own))
       }),
 
-    life: () =>
+    life: (by) =>
       call(async (client) => {
-        const [epoch, offset] = await Promise.all(LIFE.map((key) => reading(key, client.get(own(key)))))
+        const [epoch, offset] = await Promise.all([
+          reading(keys.epoch, client.get(own(keys.epoch))),
+          reading(keys.offsets, client.hGet(own(keys.offsets), by)),
+        ])
         return lifeOf(epoch, offset)
       }),
 
-    beginLife: ({ from = '', to, offset }) =>
+    beginLife: ({ from = '', to, by, offset }) =>
       call(async (client) => {
-        const begun = await run(client, BEGIN_LIFE, LIFE, from, to, offset)
+        const begun = await run(client, BEGIN_LIFE, LIFE, from, to, by, offset)
         return lifeOf(...(begun as [Buffer, Buffer]))
       }),
 
-    advance: () =>
+    advance: (by) =>
       call(async (client) => {
         const [epoch, offset] = await writing(client, LIFE, () =>
-          Promise.all([client.get(own(keys.epoch)), client.incr(own(keys.offset))]),
+          Promise.all([client.get(own(keys.epoch)), client.hIncrBy(own(keys.offsets), by, 1)]),
         )
         return { epoch: epoch?.toString(), offset }
       }),
@@ -304,7 +309,7 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
 
 type Argument = string | number | Buffer
 
-const LIFE = [keys.epoch, keys.offset]
+const LIFE = [keys.epoch, keys.offsets]
 
 const lifeOf = (epoch: Buffer | null | undefined, offset: Buffer | null | undefined): Life => ({
   epoch: epoch?.toString() || undefined,
@@ -315,7 +320,7 @@ const isWrongType = (error: unknown) => error instanceof ErrorReply && error.mes
 
 /** What TYPE says of a key of ours. */
 function typeOf(key: string): string {
-  if (key === keys.generations) return 'hash'
+  if (key === keys.generations || key === keys.offsets) return 'hash'
   const kind = kindOf(key)
   return kind === 'log' || kind === 'members' ? 'zset' : 'string'
 }

@@ -1,7 +1,7 @@
 // Redis is back: what it missed is played into it, and what it holds besides is copied to the standby.
 //
 // Whether it kept its data is told by two keys of its own: an epoch, made once, and an offset that grows while we
-// write. The same epoch and an offset not behind ours: it kept everything. No epoch: it came back empty, and is seeded
+// write, one for each process: another's would hide that ours was lost. The same epoch and an offset not behind ours: it kept everything. No epoch: it came back empty, and is seeded
 // with all that the standby knows. An offset behind ours: it is an older state of itself, seeded too. Both times a new epoch
 // begins, so that every other process seeds it as well: it may have forgotten what only that one knows. Another epoch: a
 // state from before it was empty, or a life that another process began; it is seeded.
@@ -79,8 +79,9 @@ export function createStateMerge({
 
   /** Finds out what Redis is now; everything it may have lost goes into the journal. */
   async function examine(awaySinceMs: number): Promise<Return> {
-    const life = await redis.life()
-    const known = { epoch: facts.get('epoch'), offset: Number(facts.get('offset') ?? 0) }
+    const by = ourName()
+    const known = knownLife()
+    const life = await redis.life(by)
     const returned = compare(life, known)
     const isOlder = returned === 'older' && life.epoch === known.epoch
     if (returned === 'empty' || returned === 'older') {
@@ -93,12 +94,21 @@ export function createStateMerge({
       if (isOlder && !isShared && standby.coverage() === 'full') await removeUnknown(awaySinceMs)
     }
     const to = isOlder || !life.epoch ? randomUUID() : life.epoch
-    const begun = await redis.beginLife({ from: life.epoch, to, offset: known.offset + 1 })
+    const begun = await redis.beginLife({ from: life.epoch, to, by, offset: known.offset + 1 })
     // Another process was faster, with what it knows: ours has still to be put there.
     if (begun.epoch !== to) return worst(returned, await examine(awaySinceMs))
     facts.set('epoch', to)
     facts.set('offset', String(begun.offset))
     return returned
+  }
+
+  const knownLife = (): Life => ({ epoch: facts.get('epoch'), offset: Number(facts.get('offset') ?? 0) })
+
+  /** Of this process and of those that come after it on its disk. */
+  function ourName(): string {
+    const name = facts.get('process') ?? randomUUID()
+    if (!facts.get('process')) facts.set('process', name)
+    return name
   }
 
   const entryOf = (key: string): [string, Kept][] => {
@@ -186,15 +196,15 @@ export function createStateMerge({
       if (!hasWritten) return
       hasWritten = false
       const life = facts.get('epoch')
-      const { epoch, offset } = await redis.advance()
+      const { epoch, offset } = await redis.advance(ourName())
       if (facts.get('epoch') !== life) return // it was seeded meanwhile, after it gave this answer
-      if (epoch !== life || offset <= Number(facts.get('offset') ?? 0)) throw hasLost()
+      if (epoch !== life || offset <= knownLife().offset) throw hasLost()
       facts.set('offset', String(offset))
     },
     life: () => facts.get('epoch'),
     async expectSameLife(life) {
-      const offset = Number(facts.get('offset') ?? 0)
-      const there = await redis.life()
+      const { offset } = knownLife()
+      const there = await redis.life(ourName())
       // It may have been seeded anew by now, after it gave its answer.
       if (facts.get('epoch') !== life) throw new StoreUnavailable('slow', 'Redis was seeded meanwhile')
       if (compare(there, { epoch: life, offset }) !== 'kept') throw hasLost()

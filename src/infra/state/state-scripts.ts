@@ -79,28 +79,28 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[2]))
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('ZCARD', KEYS[1])`)
 
-// Begins a life, unless Redis is not in the one any more that was seen, and raises its offset.
-//   KEYS[1] epoch, [2] offset    ARGV[1] the epoch that was seen, '' for none, [2] the one to begin or go on with, [3] offset
-//   returns { epoch, offset } as they are now
+// Begins a life, unless Redis is not in the one any more that was seen, and raises the offset of one process in it.
+//   KEYS[1] epoch, [2] offsets    ARGV[1] the epoch that was seen, '' for none, [2] the one to begin or go on with, [3] the
+//   process, [4] its offset    returns { epoch, offset } as they are now
 export const BEGIN_LIFE = script(`
 local epoch = redis.call('GET', KEYS[1]) or ''
 if epoch == ARGV[1] and epoch ~= ARGV[2] then
   redis.call('SET', KEYS[1], ARGV[2])
+  redis.call('DEL', KEYS[2])
   epoch = ARGV[2]
 end
-local offset = redis.call('GET', KEYS[2]) or ''
-if epoch == ARGV[2] and (tonumber(offset) or 0) < tonumber(ARGV[3]) then
-  redis.call('SET', KEYS[2], ARGV[3])
-  offset = ARGV[3]
+local offset = redis.call('HGET', KEYS[2], ARGV[3]) or ''
+if epoch == ARGV[2] and (tonumber(offset) or 0) < tonumber(ARGV[4]) then
+  redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
+  offset = ARGV[4]
 end
 return { epoch, offset }`)
 
 // Deletes what is of another type than what we keep under the key.
-//   KEYS[…] keys of one type    ARGV[1] that type
+//   KEYS[…] keys    ARGV[…] the type of each
 export const DROP_FOREIGN = script(`
-for _, key in ipairs(KEYS) do
-  local found = redis.call('TYPE', key).ok
-  if found ~= ARGV[1] then redis.call('DEL', key) end
+for i, key in ipairs(KEYS) do
+  if redis.call('TYPE', key).ok ~= ARGV[i] then redis.call('DEL', key) end
 end`)
 
 // Gives fields the next number above all; past 1,000 fields the oldest is folded into 'all', which clears more, never less.
