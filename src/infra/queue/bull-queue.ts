@@ -35,7 +35,7 @@ export interface BullOptions {
 }
 
 export interface BullQueue {
-  /** Adds it unless its id is known. Rejects with StoreUnavailable, or with a bug. */
+  /** Adds it unless its id is known. Rejects with StoreUnavailable. */
   add(job: KeptJob): Promise<void>
   work(name: string, concurrency: number): void
   schedule(name: string, schedule: Schedule): Promise<void>

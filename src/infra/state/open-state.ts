@@ -198,7 +198,7 @@ export function openState(options: StateRoleOptions): StateRole {
       guests = others
       openFiles(parts)
       connection.onInvalidate((key) => {
-        if (key === keys.generations || key === undefined) void given.refresh()
+        if (key === keys.generations || key === undefined) void quietly(given.refresh(), log)
         // Emptied, or begun anew by another process, which found it older than it should be.
         if (key === undefined || key === keys.epoch) void quietly(expectKnownLife(), log)
         // Who shares nothing needs no news of limits, which are never read; our own scripts would be most of it.
