@@ -103,3 +103,29 @@ test('a process that saw nothing missing, because it never wrote, puts back what
   await comeBack(listener, other)
   await eventually(async () => expect(await inRedis('late')).toBe(SESSIONS))
 }, 60_000)
+
+test.each([
+  [1, false],
+  [2, true],
+])('with %s workers, what an operator has deleted since is there again: %s', async (workers, isThere) => {
+  const app = await openProcess({ cacheUrl: redis.url, workers })
+  ends.push(app.close)
+  await app.untilStatus('redis')
+  await eventually(() => expect(app.stateRole.coverage()).toBe('full'))
+  await app.state.write('session:kept', Buffer.from('x'), LONG_MS)
+  await app.state.write('session:deleted', Buffer.from('x'), LONG_MS)
+  await redis.command('SAVE')
+  await redis.command('DEL', 'samovar:state:session:deleted')
+  await eventually(async () => expect(await app.state.list('session')).toEqual(['session:kept']))
+  await app.state.write('session:kept', Buffer.from('newer'), LONG_MS)
+  await pause(NO_LONGER_RECENT_MS)
+  await redis.kill()
+  await app.untilStatus('memory')
+  await redis.start()
+  await app.untilStatus('redis')
+  expect((await app.state.read('session:kept'))?.bytes.toString()).toBe('newer')
+  expect((await app.state.read('session:deleted')) !== undefined).toBe(isThere)
+  const note = app.stateRole.outages.all().find(({ role }) => role === 'state')?.note
+  const seeded = 'Redis came back in an older state and was seeded from memory'
+  expect(note).toBe(isThere ? seeded : `${seeded}; 1 keys that had been deleted since were deleted again`)
+})
