@@ -11,9 +11,9 @@ import { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import { createClient } from 'redis'
 import { openNaive } from '../../test/helpers/naive-subject.ts'
-import { DAY_MS, LIMIT, type OpenSubject } from '../../test/helpers/subject.ts'
+import { KEPT_MS, LIMIT, type OpenSubject } from '../../test/helpers/subject.ts'
 
-const DAY_S = DAY_MS / 1_000
+const KEPT_S = KEPT_MS / 1_000
 
 export const openObviousStack: OpenSubject = async (options) => {
   const naive = await openNaive(options)
@@ -23,9 +23,9 @@ export const openObviousStack: OpenSubject = async (options) => {
     client.on('error', () => {}) // each call tells of it
     client.connect().catch(() => {})
   }
-  const store = new RedisStore({ client: sessions, ttl: DAY_S })
+  const store = new RedisStore({ client: sessions, ttl: KEPT_S })
 
-  const policy = { points: LIMIT, duration: DAY_S }
+  const policy = { points: LIMIT, duration: KEPT_S }
   const insuranceLimiter = new RateLimiterMemory(policy)
   const limiter = new RateLimiterRedis({
     storeClient: limits,
@@ -63,7 +63,7 @@ export const openObviousStack: OpenSubject = async (options) => {
     },
     mark: naive.mark,
     marked: naive.marked,
-    readCached: (key, load) => bento.getOrSet({ key, factory: load, ttl: DAY_MS }),
+    readCached: (key, load) => bento.getOrSet({ key, factory: load, ttl: KEPT_MS }),
     invalidate: (key) => bento.delete({ key }),
     clear: () => bento.clear(),
     status: naive.status,

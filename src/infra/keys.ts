@@ -11,9 +11,9 @@ export const keys = {
   deletions: 'deletions:count',
   /** State role: the numbers of the cache's clears, one field each for all, a prefix and a tag. */
   generations: 'generations',
-  /** State role: which of its lives Redis is in, and how far it had come. */
+  /** State role: which of its lives Redis is in, and how far each process had come in it. */
   epoch: 'epoch',
-  offset: 'offset',
+  offsets: 'offsets',
   /** State role: a signed-in visitor, by a hash of the session's id. */
   session: (hash: string) => `session:${hash}`,
   /** State role: the sessions of this user, by their hashes. */

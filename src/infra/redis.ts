@@ -7,8 +7,10 @@ import type { RedisTarget } from '../lib/redis-url.ts'
 import { StoreUnavailable } from './store/store.ts'
 
 const CONNECT_MS = 2_000
-const REFUSALS =
-  /^(LOADING|READONLY|MISCONF|OOM|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b|^ERR (The user executing the script can't run|ACL failure in script)/
+/** Tracking alone may be refused so. Anything else (BUSY, LOADING …) says nothing of tracking. */
+const REFUSES_TRACKING = /^(ERR|NOPERM)\b/
+/** It will be refused for as long as this process lives. */
+const KNOWS_NO_TRACKING = /^(NOPERM\b|ERR (unknown|syntax error))/i
 
 /** Strings arrive as bytes: values are passed on, not decoded. */
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const
@@ -56,7 +58,7 @@ export type RedisClient = ReturnType<typeof buildClient>
 export interface RedisConnection {
   /** Connects anew, whatever was there before. Rejects with StoreUnavailable and leaves nothing behind. */
   open(): Promise<void>
-  /** Runs one or more commands of one tick under one budget. Rejects with StoreUnavailable, or with a bug of ours. */
+  /** Runs one or more commands of one tick under one budget. Rejects with StoreUnavailable and nothing else. */
   call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
   /** Closes the present client without a word; calls under way reject. */
   drop(): void
@@ -82,12 +84,33 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   let client: RedisClient | undefined
   let answers = 0 // signs of life on the present connection
   let canTrack = trackPrefix !== undefined
+  let isTracked = false // the present connection is
   let lost: (cause: StoreUnavailable) => void = () => {}
   let invalidated: (key: string | undefined) => void = () => {}
 
   async function open(): Promise<void> {
     drop()
-    const fresh = buildClient({ target, ca, tracked: canTrack })
+    try {
+      await connect(canTrack)
+    } catch (cause) {
+      if (!canTrack || !(cause instanceof ErrorReply) || !REFUSES_TRACKING.test(cause.message))
+        throw unavailable(cause)
+      await openUntracked(cause)
+    }
+  }
+
+  // A server that knows no CLIENT TRACKING (or a user who may not use it) refuses the handshake; so do others, for longer.
+  async function openUntracked(refusal: ErrorReply): Promise<void> {
+    try {
+      await connect(false)
+    } catch (cause) {
+      throw unavailable(cause)
+    }
+    canTrack = !KNOWS_NO_TRACKING.test(refusal.message)
+  }
+
+  async function connect(tracked: boolean): Promise<void> {
+    const fresh = buildClient({ target, ca, tracked })
     fresh.on('error', (cause) => {
       if (client !== fresh) return
       drop()
@@ -101,29 +124,18 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       else invalidated(name.slice(trackPrefix?.length))
     })
     try {
-      await withinConnectTime(connectAndTrack(fresh))
-      client = fresh
+      await withinConnectTime(shakeHands(fresh, tracked))
     } catch (cause) {
       fresh.destroy()
-      if (!canTrack || !(cause instanceof ErrorReply)) throw unavailable(cause)
-      await openUntracked()
-    }
-  }
-
-  // A server without CLIENT TRACKING (or a user who may not use it) refuses the handshake; so do others, for longer.
-  async function openUntracked(): Promise<void> {
-    canTrack = false
-    try {
-      await open()
-    } catch (cause) {
-      canTrack = true
       throw cause
     }
+    client = fresh
+    isTracked = tracked
   }
 
-  async function connectAndTrack(fresh: RedisClient): Promise<void> {
+  async function shakeHands(fresh: RedisClient, tracked: boolean): Promise<void> {
     await fresh.connect()
-    if (!canTrack || trackPrefix === undefined) return
+    if (!tracked || trackPrefix === undefined) return
     // Broadcasting needs no table of what we have read, and leaves our own writes out.
     await fresh.sendCommand(['CLIENT', 'TRACKING', 'OFF'])
     await fresh.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', trackPrefix, 'NOLOOP'])
@@ -147,7 +159,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
         (cause) => {
           if (cause instanceof ErrorReply) answers += 1
           settle()
-          reject(failureOf(cause))
+          reject(unavailable(cause))
         },
       )
     })
@@ -169,7 +181,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     onInvalidate: (listener) => {
       invalidated = listener
     },
-    isTracked: () => client !== undefined && canTrack,
+    isTracked: () => client !== undefined && isTracked,
     close() {
       drop()
       deadlines.clear()
@@ -177,11 +189,10 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   }
 }
 
-/** The failure as StoreUnavailable; or as it is, when it is an answer of Redis that does not mean "away": a bug of ours. */
-export function failureOf(cause: unknown): unknown {
-  return cause instanceof ErrorReply && !REFUSALS.test(cause.message) ? cause : unavailable(cause)
-}
-
+/**
+ * The failure as StoreUnavailable. Whatever Redis replies with an error has refused: a rented one has words of its own, and
+ * where the bug is ours its caller is better served from memory than with an error.
+ */
 export function unavailable(cause: unknown): StoreUnavailable {
   if (cause instanceof StoreUnavailable) return cause
   const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)

@@ -38,7 +38,8 @@ export function createSampler({ connection, everyMs, log }: SamplerOptions): Sam
       last = { ...parseInfo(info.toString()), keys }
     } catch (error) {
       // The store finds out by itself; a sample is never a reason to leave Redis.
-      if (!(error instanceof StoreUnavailable)) log.warn({ err: error }, 'Redis did not tell its figures')
+      if (!(error instanceof StoreUnavailable) || error.reason === 'refused')
+        log.warn({ err: error }, 'Redis did not tell its figures')
     }
   }
 

@@ -226,3 +226,9 @@ test('scripts come back after SCRIPT FLUSH', async () => {
   expect((await opened.processes.shared.state.read(name))?.bytes.toString()).toBe('x')
   expect(opened.processes.shared.stateRole.status().status).toBe('redis')
 })
+
+// Where a script of ours is broken, memory would answer for Redis, and every test above would pass.
+test.each(['shared', 'alone'] as const)('Redis %s has answered all that was asked', (where) => {
+  const { status, activations, lastError } = opened.processes[where].stateRole.status()
+  expect({ status, activations, lastError }).toEqual({ status: 'redis', activations: 0, lastError: null })
+})

@@ -31,6 +31,8 @@ export interface World {
   folderOf(redis: TestRedis): Promise<string>
   /** Ends the app, or kills it, and opens it again on the same data. */
   restartApp(how?: 'kill'): Promise<void>
+  /** Sets the clock of this process, which is the subject's, but not Redis'. */
+  stepClock(ms: number): void
   /** Whatever must be ended after the row. */
   atEnd(end: () => unknown): void
 }
@@ -85,6 +87,7 @@ export async function runFault(
   }
 
   async function run(): Promise<Outcome> {
+    const stepClock = takeClock(ends)
     const settings = ['--appendonly', 'yes', ...(fault.disk ? ['--dir', mountSmallDisk(ends)] : [])]
     const redis = await startRedis(...settings)
     ends.push(() => redis.stop())
@@ -126,6 +129,7 @@ export async function runFault(
         traffic.useSubject(subject)
         traffic.start()
       },
+      stepClock,
       atEnd: (end) => void ends.push(end),
     }
 
@@ -152,6 +156,19 @@ export async function runFault(
       rmSync(strangersDir, { recursive: true, force: true })
     }
     return outcomeOf(fault.name, traffic.ledger, backMs)
+  }
+}
+
+/** In the place of the clock, before the subject takes that. */
+function takeClock(ends: (() => unknown)[]): World['stepClock'] {
+  const now = Date.now
+  let aheadMs = 0
+  Date.now = () => now() + aheadMs
+  ends.push(() => {
+    Date.now = now
+  })
+  return (ms) => {
+    aheadMs += ms
   }
 }
 

@@ -19,6 +19,8 @@ import { eventually } from './eventually.ts'
 import type { Fault, World } from './fault-world.ts'
 import type { TestRedis } from './redis-server.ts'
 
+const HOUR_MS = 3_600_000
+
 const kill = ({ redis }: World) => redis.kill()
 const start = ({ redis }: World) => redis.start()
 
@@ -354,15 +356,8 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'clock stepped back an hour',
-    prepare: async (world) => {
-      const now = Date.now
-      world.atEnd(() => {
-        Date.now = now
-      })
-    },
-    async break({ redis }) {
-      const now = Date.now
-      Date.now = () => now() - 3_600_000
+    async break({ redis, stepClock }) {
+      stepClock(-HOUR_MS)
       await redis.kill()
     },
     heal: start,

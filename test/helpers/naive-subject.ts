@@ -1,9 +1,9 @@
 // What one writes first: try Redis, catch, go on with node-cache. The checker must find fault with it.
 import NodeCache from 'node-cache'
 import { createClient } from 'redis'
-import { DAY_MS, LIMIT, type OpenSubject } from './subject.ts'
+import { KEPT_MS, LIMIT, type OpenSubject } from './subject.ts'
 
-const TTL = { PX: DAY_MS } as const
+const TTL = { PX: KEPT_MS } as const
 
 export const openNaive: OpenSubject = async ({ cacheUrl, stateUrl }) => {
   const memory = new NodeCache({ useClones: false })

@@ -1,23 +1,23 @@
 // Samovar as the fault suite drives it: both roles and the cache, as the app opens them.
 
 import { openProcess } from './stores.ts'
-import { DAY_MS, LIMIT, type OpenSubject } from './subject.ts'
+import { KEPT_MS, LIMIT, type OpenSubject } from './subject.ts'
 
-const policy = { freshMs: DAY_MS, staleMs: 0, parse: String }
+const policy = { freshMs: KEPT_MS, staleMs: 0, parse: String }
 
 export const openSamovar: OpenSubject = async ({ memoryBudgetBytes, ...options }) => {
   const app = await openProcess({ ...options, ...(memoryBudgetBytes && { memoryBudgetBytes }) })
   const { state, cache, roles } = app
   return {
     readSession: async (key) => (await state.read(`session:${key}`))?.bytes.toString(),
-    writeSession: (key, text) => state.write(`session:${key}`, Buffer.from(text), DAY_MS),
-    destroySession: (key) => state.destroy(`session:${key}`, DAY_MS),
-    claim: async (key, who) => (await state.claim(`webhook:${key}`, Buffer.from(who), DAY_MS)).taken,
+    writeSession: (key, text) => state.write(`session:${key}`, Buffer.from(text), KEPT_MS),
+    destroySession: (key) => state.destroy(`session:${key}`, KEPT_MS),
+    claim: async (key, who) => (await state.claim(`webhook:${key}`, Buffer.from(who), KEPT_MS)).taken,
     hit: async (key, id) => {
-      const hit = { id, nowMs: Date.now(), limit: LIMIT, windowMs: DAY_MS }
+      const hit = { id, nowMs: Date.now(), limit: LIMIT, windowMs: KEPT_MS }
       return (await state.hit(`limit:${key}`, hit)).allowed
     },
-    mark: (key, number) => state.mark(`revoked:${key}`, number, DAY_MS),
+    mark: (key, number) => state.mark(`revoked:${key}`, number, KEPT_MS),
     marked: (key) => state.marked(`revoked:${key}`),
     readCached: async (key, load) => String((await cache.getOrLoad(key, policy, load)).value),
     invalidate: (key) => cache.invalidate([key]),

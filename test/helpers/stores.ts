@@ -6,6 +6,7 @@ import type { BusParts } from '../../src/infra/bus/open-bus.ts'
 import { createCache } from '../../src/infra/cache.ts'
 import { createDataLock } from '../../src/infra/data-lock.ts'
 import { openRoles, type Roles } from '../../src/infra/roles.ts'
+import type { StateParts } from '../../src/infra/state/state-role.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
 import type { Log } from '../../src/log.ts'
 import { eventually } from './eventually.ts'
@@ -22,6 +23,7 @@ export interface TestProcessOptions {
   /** Kept when given, else made and removed. */
   dataDir?: string
   busParts?: BusParts
+  stateParts?: StateParts
   /** What is kept beside the state. */
   beside?: (roles: Roles, log: Log) => Parameters<Roles['start']>[0]
 }
@@ -46,6 +48,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataLock: createDataLock(undefined),
     log,
     ...(rest.busParts && { busParts: rest.busParts }),
+    ...(rest.stateParts && { stateParts: rest.stateParts }),
   })
   const { cache: cacheRole, state: stateRole, clears } = roles
   const cache = createCache({ store: cacheRole.store, clears, enabled: true, defaultFreshMs: 60_000, log })

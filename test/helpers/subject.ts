@@ -7,7 +7,7 @@ export interface Subject {
   destroySession(key: string): Promise<unknown>
   /** True for the first `who`. */
   claim(key: string, who: string): Promise<boolean>
-  /** True when the hit is within the limit of `LIMIT` a day. */
+  /** True when the hit is within the limit of `LIMIT` in a window of `KEPT_MS`. */
   hit(key: string, id: string): Promise<boolean>
   mark(key: string, number: number): Promise<unknown>
   marked(key: string): Promise<number | undefined>
@@ -32,7 +32,8 @@ export interface SubjectOptions {
 export type OpenSubject = (options: SubjectOptions) => Promise<Subject>
 
 export const LIMIT = 5
-export const DAY_MS = 24 * 3_600_000
+/** How long everything is kept, and the window of a limit: longer than a row, and shorter than the step of its clock. */
+export const KEPT_MS = 30 * 60_000
 
 /** A call whose caller died with it: nobody was told anything. */
 export class NobodyAnswered extends Error {}

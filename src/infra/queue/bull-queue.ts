@@ -5,7 +5,7 @@ import { createNodeRedisClient, type Job, Queue } from 'bullmq'
 import { createDeadlines } from '../../lib/deadlines.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { failureOf, type Server } from '../redis.ts'
+import { type Server, unavailable } from '../redis.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
@@ -35,7 +35,7 @@ export interface BullOptions {
 }
 
 export interface BullQueue {
-  /** Adds it unless its id is known. Rejects with StoreUnavailable, or with a bug. */
+  /** Adds it unless its id is known. Rejects with StoreUnavailable. */
   add(job: KeptJob): Promise<void>
   work(name: string, concurrency: number): void
   schedule(name: string, schedule: Schedule): Promise<void>
@@ -84,7 +84,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
         },
         (cause) => {
           settle()
-          reject(failureOf(cause))
+          reject(unavailable(cause))
         },
       )
     })

@@ -8,6 +8,8 @@ import type { KeptJob, Outbox } from './outbox.ts'
 import { DONE_KEPT_MS } from './queue.ts'
 
 const AT_ONCE = 20
+/** Replies that say something of what is there under one job's keys, not of what we may. */
+const OF_ONE_JOB = /^(WRONGTYPE|ERR (?!.*(can't run|ACL failure)))/
 const RECENT_MS = 10 * SECOND // what a dying Redis may not have kept
 const LOOK_MS = 60 * SECOND
 const LOOKED_AT = 100
@@ -39,7 +41,7 @@ export function createMoves({ outbox, memory, log, now }: MovesOptions): Moves {
     try {
       await to.add(job)
     } catch (error) {
-      if (error instanceof StoreUnavailable) throw error
+      if (error instanceof StoreUnavailable && !OF_ONE_JOB.test(error.message)) throw error
       // One that BullMQ does not take must not keep the others from it.
       return log.error(
         { job: job.name, id: job.id, err: error },

@@ -61,7 +61,11 @@ export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
     schedules,
     isRedis: state.numbers.isRedis,
     // Any command will do: the state role judges its own connection by it.
-    suspect: () => void quietly(state.numbers.store.generations(keys.generations).then(() => {})),
+    suspect: () =>
+      void quietly(
+        state.numbers.store.generations(keys.generations).then(() => {}),
+        log,
+      ),
     log,
     now,
   })

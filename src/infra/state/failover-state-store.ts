@@ -149,19 +149,24 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         (store) => store.putMembers(key, members),
         () => void standby.absorb(key, members),
       ),
-    hit: (key, hit) =>
-      mutate(
-        key,
-        (store) => store.hit(key, hit),
-        async ({ allowed, remaining }, epoch) => {
-          if (!allowed) return
-          // Redis counts no fewer than we do.
-          const hits = standby.kept<HitLog>(key)?.value.hits ?? []
-          const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
-          if (counted >= hit.limit - remaining) await expectSameLife(epoch)
-          standby.count(key, hit)
-        },
-      ),
+    hit: (key, hit) => {
+      const count = (store: StateStore) => store.hit(key, hit)
+      return ask(key, count, async () => {
+        const epoch = life()
+        const answer = await count(redis)
+        written(key)
+        if (!answer.allowed) return answer
+        // Redis counts no fewer than we do.
+        const hits = standby.kept<HitLog>(key)?.value.hits ?? []
+        const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
+        if (counted >= hit.limit - answer.remaining) await expectSameLife(epoch)
+        // Redis was too slow for another one meanwhile: since then hits are judged here, where this one is missing. If it is one
+        // too many here, Redis has counted one that was refused.
+        if (journal.has(key)) return inMemory(key, count)
+        standby.count(key, hit)
+        return answer
+      })
+    },
     raise: (key, fields, floor) =>
       failover.attempt(
         () => redis.raise(key, fields, floor),

@@ -17,12 +17,13 @@ import { createRedisStateStore } from './redis-state-store.ts'
 import { createStamps } from './stamps.ts'
 import { createStandby, type Standby } from './standby.ts'
 import { type OnDisk, openStateFiles, type StateFiles } from './state-files.ts'
-import { createStateMerge, type Return } from './state-merge.ts'
+import { createStateMerge, type MergeReport } from './state-merge.ts'
 import type { StateClears, StateGuest, StateRole, StateRoleOptions } from './state-role.ts'
 import type { Kept } from './state-value.ts'
 
 const RECENT_MS = 3 * SECOND
 const TICK_MS = SECOND
+const MOST_FOREIGN = 100 // keys of another type that are told of
 
 export function openState(options: StateRoleOptions): StateRole {
   const { target, ca, budgetMs, prefix, hasHeartbeat, isShared, memoryBudgetBytes, log } = options
@@ -78,10 +79,24 @@ export function openState(options: StateRoleOptions): StateRole {
   }
 
   const connection = connectRedis({ target, ca, budgetMs, trackPrefix: prefix })
-  const redis = parts.createRedisStateStore({ connection, prefix, isShared, known: standby.kept })
+  const foreign = new Set<string>()
+  const redis = parts.createRedisStateStore({
+    connection,
+    prefix,
+    isShared,
+    known: standby.kept,
+    foreign(key) {
+      if (foreign.has(key) || foreign.size === MOST_FOREIGN) return
+      foreign.add(key)
+      log.error(
+        { key },
+        'Redis has a value of another type under a key of the state: not ours, and replaced by the next write',
+      )
+    },
+  })
   // By a steady clock: a step of the wall clock must not make these writes old.
   const recent = createRecentWrites(RECENT_MS, () => performance.now())
-  const merge = createStateMerge({ redis, standby, journal, facts, log })
+  const merge = createStateMerge({ redis, standby, journal, isShared, facts, log })
   const failover = createFailover({
     role: 'state',
     connection,
@@ -97,8 +112,8 @@ export function openState(options: StateRoleOptions): StateRole {
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs) {
         const { returned, removed, ...report } = merge.takeReport()
-        const note = noteOf({ returned, removed, coverage: standby.coverage() })
-        void quietly(fill())
+        const note = noteOf({ returned, removed, isShared })
+        void quietly(fill(), log)
         for (const guest of guests) guest.returned()
         return outages.ended('state', { servedCalls, ...report, lost: files?.unreadable() ?? 0, note }, atMs)
       },
@@ -127,6 +142,13 @@ export function openState(options: StateRoleOptions): StateRole {
     written,
     raisedAway,
   })
+  async function expectKnownLife(): Promise<void> {
+    if (failover.isRedis())
+      await failover.attempt(
+        () => expectSameLife(life()),
+        () => {},
+      )
+  }
   let clears: StateClears | undefined
   let guests: readonly StateGuest[] = []
 
@@ -152,7 +174,7 @@ export function openState(options: StateRoleOptions): StateRole {
     await failover.attempt(changes.follow, () => {})
     if (isFillOwed) await fill()
   }
-  const timer = setInterval(() => void quietly(tick()), TICK_MS).unref()
+  const timer = setInterval(() => void quietly(tick(), log), TICK_MS).unref()
 
   return {
     ...shared,
@@ -176,12 +198,9 @@ export function openState(options: StateRoleOptions): StateRole {
       guests = others
       openFiles(parts)
       connection.onInvalidate((key) => {
-        if (key === keys.generations || key === undefined) void given.refresh()
-        if (key === undefined)
-          void failover.attempt(
-            () => expectSameLife(life()),
-            () => {},
-          )
+        if (key === keys.generations || key === undefined) void quietly(given.refresh(), log)
+        // Emptied, or begun anew by another process, which found it older than it should be.
+        if (key === undefined || key === keys.epoch) void quietly(expectKnownLife(), log)
         // Who shares nothing needs no news of limits, which are never read; our own scripts would be most of it.
         else if (isShared || kindOf(key) !== 'log') changes.note(key)
       })
@@ -207,12 +226,14 @@ function entryOf(standby: Standby, key: string): [string, Kept][] {
   return version ? [[key, version]] : []
 }
 
-function noteOf({ returned, removed, coverage }: { returned: Return; removed: number; coverage: string }) {
+function noteOf({
+  returned,
+  removed,
+  isShared,
+}: Pick<MergeReport, 'returned' | 'removed'> & { isShared: boolean }) {
   if (returned === 'empty') return 'Redis came back empty and was seeded from memory'
   if (returned !== 'older') return null
-  const rest =
-    coverage === 'full'
-      ? `${removed} keys that had been deleted since were deleted again`
-      : 'memory was partial, so nothing was removed'
-  return `Redis came back in an older state and was seeded from memory; ${rest}`
+  const note = 'Redis came back in an older state and was seeded from memory'
+  if (removed !== undefined) return `${note}; ${removed} keys that had been deleted since were deleted again`
+  return isShared ? note : `${note}; memory was partial, so nothing was removed`
 }

@@ -1,14 +1,20 @@
 // The state role in Redis: the StateStore contract, and what filling and merging need besides.
-
+// A key under which somebody has put another type of value is that key's trouble, not the server's: it reads as absent,
+// and the next write takes its place.
+import { ErrorReply } from 'redis'
+import type { Now } from '../../lib/time.ts'
 import { createUnderWay } from '../../lib/under-way.ts'
 import { keys, kindOf } from '../keys.ts'
 import type { RedisClient, RedisConnection } from '../redis.ts'
 import { createReads } from '../store/redis-reads.ts'
 import { runScript } from '../store/redis-scripts.ts'
+import type { Script } from '../store/scripts.ts'
 import { hitResult } from './sliding-log.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
 import {
+  BEGIN_LIFE,
   CLAIM,
+  DROP_FOREIGN,
   HIT,
   MERGE_CLAIM,
   MERGE_LOG,
@@ -31,21 +37,29 @@ import {
 export interface RedisStateStore extends StateStore {
   /** The versions under these keys, undefined for what is not there or not readable. One round trip. */
   read(keys: readonly string[]): Promise<(Kept | undefined)[]>
-  /** Merges the versions into what is there. For each claim, the one that was there before. One round trip. */
-  merge(entries: readonly (readonly [string, Kept])[]): Promise<(Claim | undefined)[]>
+  /** Merges the versions into what is there. One round trip. */
+  merge(entries: readonly (readonly [string, Kept])[]): Promise<Before[]>
   /** One page of the keys that hold state. */
   scan(cursor: string): Promise<{ cursor: string; keys: string[] }>
   delete(keys: readonly string[]): Promise<void>
-  /** Which life Redis is in (undefined: a new one), and how far it had come. */
-  life(): Promise<{ epoch: string | undefined; offset: number }>
-  /** Names the life unless it has a name, and raises its offset to at least `offset`. */
-  beginLife(epoch: string, offset: number): Promise<void>
-  /** Moves the offset on by one; where it is then. */
-  advance(): Promise<number>
+  /** `by`: the process whose offset it tells. */
+  life(by: string): Promise<Life>
+  /** Begins the life `to`, unless Redis is not in `from` any more, and raises its offset to at least `offset`. The life it is in then. */
+  beginLife(begin: { from: string | undefined; to: string; by: string; offset: number }): Promise<Life>
+  /** Moves the offset on by one. */
+  advance(by: string): Promise<Life>
 }
 
+/** Which life Redis is in (undefined: a new one), and how far one process has come in it. */
+export interface Life {
+  readonly epoch: string | undefined
+  readonly offset: number
+}
+
+/** What a merge met under the key: the claim that was there, or a value of another type, which is gone now. */
+export type Before = Claim | 'foreign' | undefined
+
 const PAGE = 500
-const FOR_EVER_MS = 4_102_444_800_000 // the year 2100
 
 export interface RedisStateStoreOptions {
   connection: RedisConnection
@@ -54,27 +68,75 @@ export interface RedisStateStoreOptions {
   isShared: boolean
   /** The version of this key that is known here: when Redis has the same one, its end need not be asked for. */
   known?: (key: string) => Kept | undefined
+  /** Told of each key that has a value of another type. */
+  foreign?: (key: string) => void
+  now?: Now
 }
 
 export function createRedisStateStore(options: RedisStateStoreOptions): RedisStateStore {
-  const { connection, prefix, isShared, known = () => undefined } = options
+  const {
+    connection,
+    prefix,
+    isShared,
+    known = () => undefined,
+    foreign = () => {},
+    now = Date.now,
+  } = options
   const readBytes = createReads(connection)
   const underWay = createUnderWay()
   const call = connection.call
   const own = (key: string) => prefix + key
-  const parts = (key: string, ...args: (string | number | Buffer)[]) => ({
-    keys: [own(key)],
+  const parts = (names: string | readonly string[], ...args: Argument[]) => ({
+    keys: [names].flat().map(own),
     arguments: args.map((arg) => (Buffer.isBuffer(arg) ? arg : String(arg))),
   })
+  /** Redis is told how long, not until when: its clock may be another. */
+  const leftMs = (expiresAtMs: number) => Math.max(1, Math.ceil(expiresAtMs - now()))
+
+  /** What is under the keys, absent where it is of another type. */
+  async function reading<T>(names: string | readonly string[], found: Promise<T>): Promise<T | undefined> {
+    try {
+      return await found
+    } catch (error) {
+      if (!isWrongType(error)) throw error
+      for (const key of [names].flat()) foreign(key)
+      return undefined
+    }
+  }
+
+  async function dropForeign(client: RedisClient, names: string | readonly string[]): Promise<void> {
+    const all = [names].flat()
+    for (const key of all) foreign(key)
+    await runScript(client, DROP_FOREIGN, parts(all, ...all.map(typeOf)))
+  }
+
+  /** Writes, in the place of what is of another type. */
+  async function writing<T>(
+    client: RedisClient,
+    names: string | readonly string[],
+    write: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await write()
+    } catch (error) {
+      if (!isWrongType(error)) throw error
+      await dropForeign(client, names)
+      return await write()
+    }
+  }
+
+  const run = (client: RedisClient, script: Script, names: string | readonly string[], ...args: Argument[]) =>
+    writing(client, names, () => runScript(client, script, parts(names, ...args)))
 
   async function fetch(client: RedisClient, key: string): Promise<Kept | undefined> {
     const kind = kindOf(key)
     if (kind === undefined) return undefined
-    const [value, expiresAtMs] = await Promise.all([
-      kind === 'log' || kind === 'members' ? fetchSet(client, key, kind) : fetchString(client, key, kind),
-      client.pExpireTime(own(key)),
+    const isSet = kind === 'log' || kind === 'members'
+    const [value, ttlMs] = await Promise.all([
+      reading(key, isSet ? fetchSet(client, key, kind) : fetchString(client, key, kind)),
+      client.pTTL(own(key)),
     ])
-    return value && expiresAtMs > 0 ? { value, expiresAtMs } : undefined
+    return value && ttlMs > 0 ? { value, expiresAtMs: now() + ttlMs } : undefined
   }
 
   async function fetchString(client: RedisClient, key: string, kind: 'record' | 'claim' | 'mark') {
@@ -106,34 +168,41 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   }
 
   async function setRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
-    await client.set(own(key), encodeValue(value), { expiration: { type: 'PXAT', value: expiresAtMs } })
+    await client.set(own(key), encodeValue(value), { PX: leftMs(expiresAtMs) })
     return true
   }
 
   async function mergeRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
-    return (await runScript(client, MERGE_RECORD, parts(key, encodeValue(value), expiresAtMs))) === 1
+    return (await run(client, MERGE_RECORD, key, encodeValue(value), leftMs(expiresAtMs))) === 1
   }
 
-  async function mergeMembers(client: RedisClient, key: string, { value, expiresAtMs }: Kept<Members>) {
+  function membersOf({ value, expiresAtMs }: Kept<Members>) {
     const members = value.members.flatMap(({ untilMs, id }) => [untilMs, id])
-    await runScript(client, MERGE_MEMBERS, parts(key, expiresAtMs, MOST_MEMBERS, ...members))
+    return [leftMs(expiresAtMs), MOST_MEMBERS, ...members]
   }
 
-  async function mergeOne(client: RedisClient, [key, { value, expiresAtMs }]: readonly [string, Kept]) {
+  function mergeOf(key: string, { value, expiresAtMs }: Kept): [Script, ReturnType<typeof parts>] {
+    if (value.kind === 'members') return [MERGE_MEMBERS, parts(key, ...membersOf({ value, expiresAtMs }))]
     if (value.kind === 'log') {
       const hits = value.hits.flatMap(({ atMs, id }) => [atMs, id])
-      await runScript(client, MERGE_LOG, parts(key, expiresAtMs, ...hits))
-      return undefined
-    }
-    if (value.kind === 'members') {
-      await mergeMembers(client, key, { value, expiresAtMs })
-      return undefined
+      return [MERGE_LOG, parts(key, leftMs(expiresAtMs), ...hits)]
     }
     const script = { record: MERGE_RECORD, claim: MERGE_CLAIM, mark: MERGE_MARK }[value.kind]
-    const before = await runScript(client, script, parts(key, encodeValue(value), expiresAtMs))
-    return value.kind === 'claim' && Buffer.isBuffer(before)
-      ? (decodeValue('claim', before) as Claim)
-      : undefined
+    return [script, parts(key, encodeValue(value), leftMs(expiresAtMs))]
+  }
+
+  async function mergeOne(client: RedisClient, [key, version]: readonly [string, Kept]): Promise<Before> {
+    const merge = mergeOf(key, version)
+    try {
+      const before = await runScript(client, ...merge)
+      if (version.value.kind !== 'claim' || !Buffer.isBuffer(before)) return undefined
+      return decodeValue('claim', before) as Claim | undefined
+    } catch (error) {
+      if (!isWrongType(error)) throw error
+      await dropForeign(client, key)
+      await runScript(client, ...merge)
+      return 'foreign'
+    }
   }
 
   return {
@@ -156,51 +225,45 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
 
     updateRecord: (key, { value, expiresAtMs }, expected = '') =>
       underWay.during(key, () =>
-        call(async (client) => {
-          const args = parts(key, encodeValue(value), expiresAtMs, expected)
-          return (await runScript(client, UPDATE_RECORD, args)) === 1
-        }),
+        call(
+          async (client) =>
+            (await run(client, UPDATE_RECORD, key, encodeValue(value), leftMs(expiresAtMs), expected)) === 1,
+        ),
       ),
 
     claim: (key, claim) =>
       call(async (client) => {
-        const winner = (await runScript(
-          client,
-          CLAIM,
-          parts(key, encodeValue(claim.value), claim.expiresAtMs),
-        )) as Buffer
+        const args = [encodeValue(claim.value), leftMs(claim.expiresAtMs)]
+        const winner = (await run(client, CLAIM, key, ...args)) as Buffer
         const value = decodeValue('claim', winner) as Claim | undefined
         return value && value.stamp !== claim.value.stamp ? { value, expiresAtMs: claim.expiresAtMs } : claim
       }),
 
     putMark: (key, mark) =>
       call(async (client) => {
-        const number = Number(
-          await runScript(client, MERGE_MARK, parts(key, mark.value.number, mark.expiresAtMs)),
-        )
+        const args = [mark.value.number, leftMs(mark.expiresAtMs)]
+        const number = Number(await run(client, MERGE_MARK, key, ...args))
         return number === mark.value.number ? mark : { ...mark, value: { kind: 'mark', number } }
       }),
 
-    putMembers: (key, members) => call((client) => mergeMembers(client, key, members)),
+    putMembers: (key, members) =>
+      call(async (client) => void (await run(client, MERGE_MEMBERS, key, ...membersOf(members)))),
 
     hit: (key, hit) =>
       call(async (client) => {
         const { id, nowMs, limit, windowMs, cost = 1 } = hit
-        const [allowed, count, leaves, grows] = (await runScript(
-          client,
-          HIT,
-          parts(key, nowMs, limit, windowMs, id, cost),
-        )) as [number, number, Buffer, Buffer]
+        const counted = await run(client, HIT, key, nowMs, limit, windowMs, id, cost)
+        const [allowed, count, leaves, grows] = counted as [number, number, Buffer, Buffer]
         const leavesMs = Number(leaves) < 0 ? undefined : Number(leaves)
         return hitResult({ allowed: allowed === 1, count, leavesMs, growsMs: Number(grows) }, hit)
       }),
 
     raise: (key, fields, floor) =>
-      call(async (client) => Number(await runScript(client, RAISE, parts(key, floor, ...fields)))),
+      call(async (client) => Number(await run(client, RAISE, key, floor, ...fields))),
 
     generations: (key) =>
       call(async (client) => {
-        const fields = await client.hGetAll(own(key))
+        const fields = (await reading(key, client.hGetAll(own(key)))) ?? {}
         return new Map(Object.entries(fields).map(([field, number]) => [field, Number(number)]))
       }),
 
@@ -219,22 +282,47 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
         if (names.length > 0) await client.unlink(names.map(own))
       }),
 
-    life: () =>
+    life: (by) =>
       call(async (client) => {
-        const [epoch, offset] = await Promise.all([client.get(own(keys.epoch)), client.get(own(keys.offset))])
-        return { epoch: epoch?.toString(), offset: Number(offset ?? 0) }
-      }),
-
-    beginLife: (epoch, offset) =>
-      call(async (client) => {
-        await Promise.all([
-          client.set(own(keys.epoch), epoch, { condition: 'NX' }),
-          runScript(client, MERGE_MARK, parts(keys.offset, offset, FOR_EVER_MS)),
+        const [epoch, offset] = await Promise.all([
+          reading(keys.epoch, client.get(own(keys.epoch))),
+          reading(keys.offsets, client.hGet(own(keys.offsets), by)),
         ])
+        return lifeOf(epoch, offset)
       }),
 
-    advance: () => call((client) => client.incr(own(keys.offset))),
+    beginLife: ({ from = '', to, by, offset }) =>
+      call(async (client) => {
+        const begun = await run(client, BEGIN_LIFE, LIFE, from, to, by, offset)
+        return lifeOf(...(begun as [Buffer, Buffer]))
+      }),
+
+    advance: (by) =>
+      call(async (client) => {
+        const [epoch, offset] = await writing(client, LIFE, () =>
+          Promise.all([client.get(own(keys.epoch)), client.hIncrBy(own(keys.offsets), by, 1)]),
+        )
+        return { epoch: epoch?.toString(), offset }
+      }),
   }
+}
+
+type Argument = string | number | Buffer
+
+const LIFE = [keys.epoch, keys.offsets]
+
+const lifeOf = (epoch: Buffer | null | undefined, offset: Buffer | null | undefined): Life => ({
+  epoch: epoch?.toString() || undefined,
+  offset: Number(offset ?? 0),
+})
+
+const isWrongType = (error: unknown) => error instanceof ErrorReply && error.message.includes('WRONGTYPE')
+
+/** What TYPE says of a key of ours. */
+function typeOf(key: string): string {
+  if (key === keys.generations || key === keys.offsets) return 'hash'
+  const kind = kindOf(key)
+  return kind === 'log' || kind === 'members' ? 'zset' : 'string'
 }
 
 function isSame(a: StateValue, b: StateValue): boolean {

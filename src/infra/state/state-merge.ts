@@ -1,15 +1,15 @@
 // Redis is back: what it missed is played into it, and what it holds besides is copied to the standby.
 //
 // Whether it kept its data is told by two keys of its own: an epoch, made once, and an offset that grows while we
-// write. The same epoch and an offset not behind ours: it kept everything. No epoch: it came back empty, and is seeded
-// with all that the standby knows. An offset behind ours: it is an older state of itself, seeded too; the standby, where
-// it is complete, is the authority then, and records it does not know, made before the outage, are deleted ones. Another
-// epoch: a state from before it was empty, or one that another process began; it is seeded, and nothing is deleted.
+// write, one for each process: another's would hide that ours was lost. The same epoch and an offset not behind ours: it kept everything. No epoch: it came back empty, and is seeded
+// with all that the standby knows. An offset behind ours: it is an older state of itself, seeded too. Both times a new epoch
+// begins, so that every other process seeds it as well: it may have forgotten what only that one knows. Another epoch: a
+// state from before it was empty, or a life that another process began; it is seeded.
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { Journal } from './journal.ts'
-import type { RedisStateStore } from './redis-state-store.ts'
+import type { Life, RedisStateStore } from './redis-state-store.ts'
 import { stampedAtMs } from './stamps.ts'
 import type { Standby } from './standby.ts'
 import type { Claim, Kept } from './state-value.ts'
@@ -29,8 +29,8 @@ export interface MergeReport {
   readonly accepted: readonly string[]
   /** One sentence each. */
   readonly conflicts: readonly string[]
-  /** Deleted because the standby, which was complete, did not know them. */
-  readonly removed: number
+  /** Deleted because the standby did not know them; undefined where that proves nothing. */
+  readonly removed: number | undefined
 }
 
 export interface StateMerge {
@@ -57,12 +57,21 @@ export interface StateMergeOptions {
   redis: RedisStateStore
   standby: Standby
   journal: Journal
+  /** Whether others write there: what this process does not know may be theirs. */
+  isShared: boolean
   /** Facts that outlive the process: which life of Redis we knew, and how far it had come. */
   facts: { get(name: string): string | undefined; set(name: string, value: string): void }
   log: Log
 }
 
-export function createStateMerge({ redis, standby, journal, facts, log }: StateMergeOptions): StateMerge {
+export function createStateMerge({
+  redis,
+  standby,
+  journal,
+  isShared,
+  facts,
+  log,
+}: StateMergeOptions): StateMerge {
   let report = emptyReport()
   let hasWritten = false
   let filling = 0
@@ -70,9 +79,11 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
 
   /** Finds out what Redis is now; everything it may have lost goes into the journal. */
   async function examine(awaySinceMs: number): Promise<Return> {
-    const life = await redis.life()
-    const [knownEpoch, knownOffset] = [facts.get('epoch'), Number(facts.get('offset') ?? 0)]
-    const returned = compare(life, knownEpoch, knownOffset)
+    const by = ourName()
+    const known = knownLife()
+    const life = await redis.life(by)
+    const returned = compare(life, known)
+    const isOlder = returned === 'older' && life.epoch === known.epoch
     if (returned === 'empty' || returned === 'older') {
       const versions = [...standby.keys()].flatMap((key) => entryOf(key))
       journal.putAll(versions)
@@ -80,19 +91,24 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
         { returned, keys: versions.length },
         `Redis came back ${returned}: it is seeded from the standby`,
       )
-      // In a life that we do not know another process may have written what we cannot know.
-      if (returned === 'older' && life.epoch === knownEpoch && standby.coverage() === 'full')
-        await removeUnknown(awaySinceMs)
+      if (isOlder && !isShared && standby.coverage() === 'full') await removeUnknown(awaySinceMs)
     }
-    const epoch = returned === 'empty' || !life.epoch ? randomUUID() : life.epoch
-    await redis.beginLife(epoch, knownOffset + 1)
-    remember(await redis.life())
+    const to = isOlder || !life.epoch ? randomUUID() : life.epoch
+    const begun = await redis.beginLife({ from: life.epoch, to, by, offset: known.offset + 1 })
+    // Another process was faster, with what it knows: ours has still to be put there.
+    if (begun.epoch !== to) return worst(returned, await examine(awaySinceMs))
+    facts.set('epoch', to)
+    facts.set('offset', String(begun.offset))
     return returned
   }
 
-  function remember({ epoch, offset }: { epoch: string | undefined; offset: number }): void {
-    if (epoch && facts.get('epoch') !== epoch) facts.set('epoch', epoch)
-    facts.set('offset', String(offset))
+  const knownLife = (): Life => ({ epoch: facts.get('epoch'), offset: Number(facts.get('offset') ?? 0) })
+
+  /** Of this process and of those that come after it on its disk. */
+  function ourName(): string {
+    const name = facts.get('process') ?? randomUUID()
+    if (!facts.get('process')) facts.set('process', name)
+    return name
   }
 
   const entryOf = (key: string): [string, Kept][] => {
@@ -101,6 +117,7 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
   }
 
   async function removeUnknown(madeBeforeMs: number): Promise<void> {
+    report.removed ??= 0
     for await (const [key, version] of everything()) {
       if (
         version.value.kind !== 'record' ||
@@ -139,8 +156,9 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     for (const [i, [key, { value }]] of batch.entries()) {
       const word = key.slice(0, key.indexOf(':'))
       report.merged[word] = (report.merged[word] ?? 0) + 1
-      if (value.kind !== 'claim') continue
       const other = before[i]
+      if (other === 'foreign') report.conflicts.push(`${key} was of another type in Redis, and was replaced`)
+      if (value.kind !== 'claim' || other === 'foreign') continue
       if (other && isOther(value, other)) report.conflicts.push(`${key} was processed twice`)
       if (!other && report.accepted.length < MOST_ACCEPTED) report.accepted.push(key)
     }
@@ -177,17 +195,19 @@ export function createStateMerge({ redis, standby, journal, facts, log }: StateM
     async tick() {
       if (!hasWritten) return
       hasWritten = false
-      const offset = await redis.advance()
-      if (offset <= Number(facts.get('offset') ?? 0)) throw hasLost()
+      const life = facts.get('epoch')
+      const { epoch, offset } = await redis.advance(ourName())
+      if (facts.get('epoch') !== life) return // it was seeded meanwhile, after it gave this answer
+      if (epoch !== life || offset <= knownLife().offset) throw hasLost()
       facts.set('offset', String(offset))
     },
     life: () => facts.get('epoch'),
     async expectSameLife(life) {
-      const offset = Number(facts.get('offset') ?? 0)
-      const there = await redis.life()
+      const { offset } = knownLife()
+      const there = await redis.life(ourName())
       // It may have been seeded anew by now, after it gave its answer.
       if (facts.get('epoch') !== life) throw new StoreUnavailable('slow', 'Redis was seeded meanwhile')
-      if (compare(there, life, offset) !== 'kept') throw hasLost()
+      if (compare(there, { epoch: life, offset }) !== 'kept') throw hasLost()
     },
     wrote() {
       hasWritten = true
@@ -202,17 +222,13 @@ function emptyReport(): Writable<MergeReport> & {
   accepted: string[]
   conflicts: string[]
 } {
-  return { returned: 'kept', merged: {}, accepted: [], conflicts: [], removed: 0 }
+  return { returned: 'kept', merged: {}, accepted: [], conflicts: [], removed: undefined }
 }
 
-function compare(
-  life: { epoch: string | undefined; offset: number },
-  epoch: string | undefined,
-  offset: number,
-): Return {
-  if (!epoch) return 'first'
+function compare(life: Life, known: Life): Return {
+  if (!known.epoch) return 'first'
   if (!life.epoch) return 'empty'
-  return life.epoch === epoch && life.offset >= offset ? 'kept' : 'older'
+  return life.epoch === known.epoch && life.offset >= known.offset ? 'kept' : 'older'
 }
 
 /** Run again after it was cut off, a merge sees what its first half has done: the worse finding is the true one. */

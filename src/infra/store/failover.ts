@@ -11,7 +11,7 @@ import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { RedisConnection } from '../redis.ts'
 import { probeRedis } from '../redis-probe.ts'
-import { StoreUnavailable } from './store.ts'
+import { quietly, StoreUnavailable } from './store.ts'
 
 export type Status = 'redis' | 'memory' | 'merging'
 
@@ -99,7 +99,9 @@ export function createFailover({
   const overruns = createOverruns(now)
   const backoff = createBackoff(PROBE)
 
-  const heartbeat = hasHeartbeat ? setInterval(beat, HEARTBEAT_MS).unref() : undefined
+  const heartbeat = hasHeartbeat
+    ? setInterval(() => void quietly(beat(), log), HEARTBEAT_MS).unref()
+    : undefined
 
   connection.onLost(leave)
 
@@ -149,7 +151,8 @@ export function createFailover({
     activations += 1
     servedBefore = servedCalls
     events.outageBegan(`${cause.reason}: ${cause.message}`, awaySinceMs, () => servedCalls - servedBefore)
-    log.warn(
+    // Most refusals wait for an operator: a password, a quota, a full server, or a bug of ours.
+    log[cause.reason === 'refused' ? 'error' : 'warn'](
       { role, reason: cause.reason },
       `Redis unavailable: ${cause.message}. The ${named(role)} goes on in memory`,
     )

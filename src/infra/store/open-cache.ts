@@ -118,7 +118,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     isShared,
   })
   const timer = setInterval(() => {
-    if (failover.isRedis()) void quietly(store.settle())
+    if (failover.isRedis()) void quietly(store.settle(), log)
   }, SECOND).unref()
   const sampler = createSampler({ connection, everyMs: isRented ? MINUTE : 5 * SECOND, log })
 

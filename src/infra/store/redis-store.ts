@@ -1,4 +1,4 @@
-// The Store contract over one Redis. A lost, slow or refusing server is StoreUnavailable; other error replies are bugs.
+// The Store contract over one Redis. A lost, slow or refusing server is StoreUnavailable.
 import { keys } from '../keys.ts'
 import type { RedisConnection } from '../redis.ts'
 import { createReads } from './redis-reads.ts'

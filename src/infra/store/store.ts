@@ -1,6 +1,8 @@
 // The contract of the cache role: values that may be lost, and leases on loading them. (The state role's is
 // state/state.ts.) Implementations: redis-store.ts, memory-store.ts, and tiered-store.ts, which puts one before the other.
 
+import type { Log } from '../../log.ts'
+
 /** How a load ended that another process may be waiting for. */
 export type LeaseEnd = 'done' | 'failed'
 
@@ -31,7 +33,7 @@ export interface Store {
 }
 
 /**
- * `lost`: no connection. `refused`: an answer that means outage. `silent`: over budget on a connection that sent
+ * `lost`: no connection. `refused`: an error reply. `silent`: over budget on a connection that sent
  * nothing since. `slow`: over budget, but the connection is alive.
  */
 export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow'
@@ -49,11 +51,14 @@ export class StoreUnavailable extends Error {
 /** Of each value, what `sweep` shows: enough for a header, not megabytes of body. */
 export const HEAD_BYTES = 1_024
 
-/** Work in the background: that Redis goes away meanwhile is the failover's business, not a failure. */
-export async function quietly(work: Promise<void>): Promise<void> {
+/**
+ * Work in the background, which never rejects: that Redis goes away meanwhile is the failover's business, and a bug must not end
+ * the process.
+ */
+export async function quietly(work: Promise<void>, log: Log): Promise<void> {
   try {
     await work
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error
+    if (!(error instanceof StoreUnavailable)) log.error({ err: error }, 'a bug in work in the background')
   }
 }

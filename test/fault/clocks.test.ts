@@ -1,0 +1,109 @@
+// The app's clock is not Redis': what is limited, claimed and leased for a short while is so by whichever clock counts it.
+import { randomUUID } from 'node:crypto'
+import { createOnce } from '../../src/infra/once.ts'
+import { pause } from '../../src/lib/time.ts'
+import { type Ahead, beginAhead } from '../helpers/ahead.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess } from '../helpers/stores.ts'
+
+const HOUR_MS = 3_600_000
+const BRIEF_MS = 60_000
+
+let clock: Ahead
+let redis: TestRedis
+let app: TestProcess
+async function open(workers: number): Promise<void> {
+  clock = beginAhead()
+  redis = await startRedis('--appendonly', 'yes')
+  app = await openProcess({ cacheUrl: redis.url, workers })
+  await app.untilStatus('redis')
+  await eventually(() => expect(app.stateRole.coverage()).toBe('full'))
+}
+afterEach(async () => {
+  await app.close()
+  clock.end()
+  await redis.stop()
+})
+
+const secondsLeft = async (key: string) =>
+  Math.round(Number((await redis.command('PTTL', `samovar:state:${key}`)).slice(1)) / 1_000)
+
+describe.each([1, 2])('%s workers', (workers) => {
+  describe.each([
+    ['behind', -HOUR_MS],
+    ['ahead of', HOUR_MS],
+  ])("the app's clock an hour %s Redis'", (_name, stepMs) => {
+    beforeEach(async () => {
+      await open(workers)
+      clock.pass(stepMs)
+    })
+
+    test('a limit used up in an outage is used up after it', async () => {
+      const hit = async () => {
+        const asked = { id: randomUUID(), nowMs: Date.now(), limit: 5, windowMs: BRIEF_MS }
+        return (await app.state.hit('limit:p:x', asked)).allowed
+      }
+      const hits = async () => [await hit(), await hit(), await hit(), await hit(), await hit(), await hit()]
+      await redis.kill()
+      await app.untilStatus('memory')
+      expect((await hits()).filter(Boolean)).toHaveLength(5)
+      await redis.start()
+      await app.untilStatus('redis')
+      await pause(50)
+      expect((await hits()).filter(Boolean)).toHaveLength(0)
+      expect(await secondsLeft('limit:p:x')).toBeGreaterThan(BRIEF_MS / 2_000)
+    })
+
+    test('work that is leased runs once', async () => {
+      const once = createOnce({ state: app.state })
+      let runs = 0
+      const task = () =>
+        once.run({
+          key: 'webhook:s:1',
+          fingerprint: 'f',
+          work: async () => {
+            runs += 1
+            await pause(300)
+            return Buffer.from('ok')
+          },
+        })
+      const first = task()
+      await eventually(() => expect(runs).toBe(1))
+      const rest = await Promise.all([task(), task(), first])
+      expect([runs, rest.map(({ kind }) => kind)]).toEqual([1, ['running', 'running', 'done']])
+    })
+
+    test('whatever is kept for a minute is in Redis for a minute, written there or merged', async () => {
+      const { state } = app
+      const write = async (name: string) => {
+        await state.write(`session:${name}`, Buffer.from('x'), BRIEF_MS)
+        await state.update(`running:${name}`, Buffer.from('x'), BRIEF_MS, undefined)
+        await state.destroy(`session:gone-${name}`, BRIEF_MS)
+        await state.claim(`webhook:s:${name}`, Buffer.from('x'), BRIEF_MS)
+        await state.mark(`revoked:${name}`, 1, BRIEF_MS)
+        await state.include(`sessions:${name}`, 'x', BRIEF_MS)
+      }
+      await write('there')
+      await redis.kill()
+      await app.untilStatus('memory')
+      await write('merged')
+      await redis.start()
+      await app.untilStatus('redis')
+      for (const name of ['there', 'merged'])
+        for (const key of [
+          `session:${name}`,
+          `running:${name}`,
+          `session:gone-${name}`,
+          `webhook:s:${name}`,
+          `revoked:${name}`,
+          `sessions:${name}`,
+        ]) {
+          const left = await secondsLeft(key)
+          expect([key, left > 30 && left <= 60 ? 'about a minute' : left]).toEqual([key, 'about a minute'])
+        }
+      expect((await state.read('session:there'))?.bytes.toString()).toBe('x')
+      expect(await state.members('sessions:there')).toEqual(['x'])
+    })
+  })
+})
