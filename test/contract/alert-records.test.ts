@@ -83,7 +83,7 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       decisions: some.map((alert) => ({
         alert,
         watch: { armed: false, referencePrice: undefined, rangAtMs: clock.now() },
-        ringsAt: { price: 101.25 },
+        ringsAt: { price: 101.25, asOf: '2026-11-20T08:00:00.000Z' },
       })),
       hasTelegram: true,
       nowMs: clock.now(),

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pause } from '../../src/lib/time.ts'
 import { expectedUpTo, idsAt, makeThousand, SERIES, saidBy } from '../helpers/alert-series.ts'
-import { openAlertsApp } from '../helpers/alerts-app.ts'
+import { fresh, openAlertsApp } from '../helpers/alerts-app.ts'
 import type { AlertsProcessOptions } from '../helpers/alerts-process.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -53,7 +53,7 @@ async function openApp(beforeTelling: () => Promise<void> = async () => {}) {
     ca: hooks.ca,
     beforeTelling,
     now: clock.now,
-    pricesOf: async (coins) => new Map(coins.map((coin) => [coin, SERIES[step] ?? 0])),
+    pricesOf: async (coins) => new Map(coins.map((coin) => [coin, fresh(SERIES[step] ?? 0)])),
   })
   await eventually(() => expect(app.status()).toBe('redis'))
   await makeThousand(app, hooks)

@@ -23,6 +23,9 @@ import { eventually } from './eventually.ts'
 import { BOT_TOKEN } from './fake-bot-api.ts'
 import { recordLog } from './log.ts'
 
+/** A price as it is now. */
+export const fresh = (price: number) => ({ price, asOf: '2026-11-20T08:00:00.000Z', isStale: false })
+
 export interface AlertsAppOptions {
   redisUrl: string
   botUrl: string

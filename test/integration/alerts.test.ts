@@ -3,7 +3,7 @@
 import { Webhook } from 'standardwebhooks'
 import { WebSocket } from 'ws'
 import { AppError } from '../../src/errors.ts'
-import { type AlertsApp, openAlertsApp } from '../helpers/alerts-app.ts'
+import { type AlertsApp, fresh, openAlertsApp } from '../helpers/alerts-app.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { BOT_TOKEN, type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
@@ -31,7 +31,9 @@ beforeAll(async () => {
     async pricesOf(coins) {
       asked.push(coins)
       if (isAway) throw new AppError('prices_unavailable', 503, 'away')
-      return new Map(coins.flatMap((coin) => (prices.has(coin) ? [[coin, prices.get(coin) ?? 0]] : [])))
+      return new Map(
+        coins.flatMap((coin) => (prices.has(coin) ? [[coin, fresh(prices.get(coin) ?? 0)]] : [])),
+      )
     },
   })
   await eventually(() => expect(app.status()).toBe('redis'))

@@ -51,6 +51,8 @@ export interface Crossing {
   readonly when: Rule['when']
   readonly value: number
   readonly price: number
+  /** When the source last changed that price; ISO. */
+  readonly asOf: string
   /** Of `changes`: the price it is compared with. */
   readonly referencePrice: number | null
   readonly crossedAt: string
