@@ -18,8 +18,7 @@ function send(resolve: Resolve, given: { url?: string; isAllowed?: (address: str
   const { url = hooks.url, ...rest } = given
   const sender = createUserWebhookSender({ resolve, ca: hooks.ca, now: Date.now, ...rest })
   const webhook = { url, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }
-  const { signal } = new AbortController()
-  return sender.send({ userId: 'telegram:1', language: 'en', crossing, webhook, signal })
+  return sender.send({ userId: 'telegram:1', language: 'en', crossing, webhook })
 }
 
 const unsafe = { kind: 'never', reason: 'unsafe_address' }

@@ -34,19 +34,14 @@ export function createUserWebhookSender({
   const lookup = createSafeLookup(resolve, isAllowed)
 
   /** The status of the answer, whose body nobody reads. Rejects after the time limit, connecting and all. */
-  function post(
-    url: URL,
-    headers: Record<string, string>,
-    body: Buffer,
-    signal: AbortSignal,
-  ): Promise<number> {
+  function post(url: URL, headers: Record<string, string>, body: Buffer): Promise<number> {
     const options: RequestOptions = {
       method: 'POST',
       headers: { ...headers, 'Content-Length': body.length },
       // No connection is kept: it would be to an address that was checked at another time.
       agent: false,
       lookup,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]),
+      signal: AbortSignal.timeout(LIMIT_MS),
       ...(ca !== undefined && { ca }),
     }
     return new Promise((answered, failed) => {
@@ -60,7 +55,7 @@ export function createUserWebhookSender({
   }
 
   return {
-    async send({ crossing, webhook, signal }) {
+    async send({ crossing, webhook }) {
       if (!webhook) return never('no_webhook')
       const url = new URL(webhook.url)
       // A host that is an address is not looked up. What was saved under older rules is judged by those of now.
@@ -72,7 +67,7 @@ export function createUserWebhookSender({
       )
       const headers = signedHeaders(crossing.id, body, webhook.secret, now())
       try {
-        return verdict(await post(url, headers, body, signal))
+        return verdict(await post(url, headers, body))
       } catch (error) {
         if (isUnsafe(error)) return never('unsafe_address')
         return { kind: 'later', reason: 'webhook_unreachable' }
