@@ -214,6 +214,21 @@ describe('a crossing', () => {
     ])
   })
 
+  test('leaves nothing in Redis for longer than ten minutes', async () => {
+    const { id } = await made()
+    await cross(101)
+    await outcome('telegram', 'sent')
+    await eventually(async () => {
+      const marks = (await redis.command('KEYS', `*:state:done:alert-*${id}*`)).match(/samovar:\S+/g) ?? []
+      expect(marks).toHaveLength(2)
+      for (const mark of marks) {
+        const leftMs = Number((await redis.command('PTTL', mark)).slice(1))
+        expect(leftMs).toBeGreaterThan(0)
+        expect(leftMs).toBeLessThanOrEqual(600_000)
+      }
+    })
+  })
+
   test('of a paused alert there is none, nor of one that is paused and goes on past the line', async () => {
     const { id } = await made()
     await patch(id, { paused: true })

@@ -59,6 +59,7 @@ export interface Crossing {
 }
 
 export const MOST_ALERTS = 100 // of each user
+export const MOST_RINGS_A_DAY = 500 // of each user, once a check has seen that there are so many
 const MOST_VALUE = 1e15
 const DEFAULT_COOLDOWN_MINUTES = 15
 export const MOST_COOLDOWN_MINUTES = 30 * (DAY / MINUTE)

@@ -56,6 +56,8 @@ const NOTE_PAUSES_MS = [0.2, 0.8, 2, 3, 5, 5, 5].map((seconds) => seconds * SECO
 
 const ADDED_AT_ONCE = 50
 const OVERDUE_MS = 5 * MINUTE
+// So long the same id may be added again. Nothing worse than a look into the outbox comes of a mark that has gone.
+const DONE_KEPT_MS = 2 * OVERDUE_MS
 
 class NotYet extends Error {}
 
@@ -115,7 +117,10 @@ export function createDeliver({ queue, deliveries, senders, now, log }: DeliverP
   return {
     work(): void {
       for (const way of ways) {
-        queue.work(JOBS[way].name, (job) => deliver(way, job), { concurrency: JOBS[way].concurrency })
+        queue.work(JOBS[way].name, (job) => deliver(way, job), {
+          concurrency: JOBS[way].concurrency,
+          keptMs: DONE_KEPT_MS,
+        })
       }
     },
     /** Adds a job for everything in the outbox that is to be told; the queue knows those that it has already. */
