@@ -179,10 +179,7 @@ export function createApp(config: Config, log: Log): App {
     queue,
     bus: roles.bus,
     limiter,
-    async pricesOf(ids, vs) {
-      const { coins } = await markets.coins(ids, vs as Currency)
-      return new Map(coins.flatMap(({ value: coin }) => (coin?.price ? [[coin.id, coin.price]] : [])))
-    },
+    pricesOf: (ids, vs) => markets.freshPrices(ids, vs as Currency),
     currencies,
     telegram: config.telegram,
     currentUser,

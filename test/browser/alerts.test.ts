@@ -10,7 +10,7 @@ import { type FakeCoinGecko, priceOf, startFakeCoinGecko } from '../helpers/fake
 import { type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
-const CHECK_MS = 90_000 // a check a minute, and the way there and back
+const CHECK_MS = 150_000 // a check a minute, by a price that may be a minute old, and the way there and back
 
 let redis: TestRedis
 let fake: FakeCoinGecko
@@ -31,7 +31,6 @@ beforeAll(async () => {
     REDIS_URL: redis.url,
     ...fake.env,
     ...telegram.env,
-    COINGECKO_TTL: '1',
     COINGECKO_CALLS_PER_MINUTE: '600',
     TELEGRAM_API_URL: bot.url,
     TELEGRAM_BOT_TOKEN: BOT_TOKEN,

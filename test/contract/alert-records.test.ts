@@ -83,7 +83,7 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       decisions: some.map((alert) => ({
         alert,
         watch: { armed: false, referencePrice: undefined, rangAtMs: clock.now() },
-        ringsAt: { price: 101.25 },
+        ringsAt: { price: 101.25, asOf: '2026-11-20T08:00:00.000Z' },
       })),
       hasTelegram: true,
       nowMs: clock.now(),
@@ -117,6 +117,54 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       some.flatMap(({ id }) => ['page', 'telegram', 'webhook'].map((way) => `alert:${id}:1 ${way}`)).sort(),
     )
     expect((await alerts.find(userId, (some[0] as Alert).id))?.rings).toBe(1)
+  })
+
+  const crossings = (count: number) =>
+    place.records.transaction(async (tx) => {
+      for (let i = 0; i < count; i += 1) {
+        const told = JSON.stringify({ coin: 'bitcoin', vs: 'usd', when: 'above', value: 1, price: 2 })
+        const insert = "INSERT INTO alert_crossings VALUES (?, 'a', ?, 'en', ?, ?)"
+        tx.run(insert, `alert:a:${i}`, userId, told, clock.now())
+        const deliver = "INSERT INTO alert_deliveries VALUES (?, 'page', 1, ?, '', 0, ?, 'sent')"
+        tx.run(deliver, `alert:a:${i}`, clock.now(), clock.now())
+      }
+    })
+
+  test('who has had 500 rings in a day gets more the day after, but for alerts that ring once', async () => {
+    const always = await make()
+    const once = await alerts.create({
+      userId,
+      language: 'ru',
+      wish: { ...wish, repeat: 'once' },
+      watch: UNSEEN,
+    })
+    const other = await alerts.create({ userId: 'telegram:7', language: 'ru', wish, watch: UNSEEN })
+    const open = async () => (await alerts.open()).map(({ id }) => id)
+    const all = [always, once, other].map((alert) => alert?.id)
+    await crossings(499)
+    expect(new Set(await open())).toEqual(new Set(all))
+    await ring(always as Alert)
+    expect(new Set(await open())).toEqual(new Set(all.slice(1)))
+    clock.turn(24 * 3_600_000)
+    expect(new Set(await open())).toEqual(new Set(all))
+  })
+
+  test('crossings are forgotten after 30 days, a thousand at a time', async () => {
+    const left = async () =>
+      Promise.all(
+        ['alert_crossings', 'alert_deliveries'].map(async (table) =>
+          Number((await place.records.all(`SELECT COUNT(*) AS n FROM ${table}`))[0]?.n),
+        ),
+      )
+    await crossings(1_200)
+    clock.turn(30 * 24 * 3_600_000)
+    await deliveries.tidy()
+    expect(await left()).toEqual([1_200, 1_200])
+    clock.turn(1)
+    await deliveries.tidy()
+    expect(await left()).toEqual([200, 200])
+    await deliveries.tidy()
+    expect(await left()).toEqual([0, 0])
   })
 
   test('a delivery has one owner at a time, and one end', async () => {

@@ -51,6 +51,18 @@ describe.each(places)('Redis %s', (where) => {
     expect(ran.map(({ data }) => data)).toEqual([1, 4])
   })
 
+  test('that a job is done is known for as long as its name says, and for days where it says nothing', async () => {
+    const [short, long] = [name(), name()]
+    const { ran, handler } = recorded()
+    queue().work(short, handler, { keptMs: 300 })
+    queue().work(long, handler)
+    for (const work of [short, long]) await queue().add(work, null, { id: 'x' })
+    await eventually(() => expect(ran).toHaveLength(2))
+    await eventually(async () => expect(await state().claimed(keys.job(long, 'x'))).toBeDefined())
+    await eventually(async () => expect(await state().claimed(keys.job(short, 'x'))).toBeUndefined())
+    expect(await state().claimed(keys.job(long, 'x'))).toBeDefined()
+  })
+
   test('a delay is waited for', async () => {
     const work = name()
     const { ran, handler } = recorded()

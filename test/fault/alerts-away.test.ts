@@ -5,9 +5,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { pause } from '../../src/lib/time.ts'
 import { expectedUpTo, idsAt, makeThousand, SERIES, saidBy } from '../helpers/alert-series.ts'
-import { openAlertsApp } from '../helpers/alerts-app.ts'
+import { fresh, openAlertsApp } from '../helpers/alerts-app.ts'
 import type { AlertsProcessOptions } from '../helpers/alerts-process.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -53,7 +54,7 @@ async function openApp(beforeTelling: () => Promise<void> = async () => {}) {
     ca: hooks.ca,
     beforeTelling,
     now: clock.now,
-    pricesOf: async (coins) => new Map(coins.map((coin) => [coin, SERIES[step] ?? 0])),
+    pricesOf: async (coins) => new Map(coins.map((coin) => [coin, fresh(SERIES[step] ?? 0)])),
   })
   await eventually(() => expect(app.status()).toBe('redis'))
   await makeThousand(app, hooks)
@@ -168,4 +169,81 @@ test(
     expect(hooks.received.length - expected.length).toBeLessThanOrEqual(16)
   },
   3 * LONG_MS,
+)
+
+/** An app with five alerts that wait at 100. */
+async function openFive() {
+  let price = 90
+  const open = () =>
+    openAlertsApp({
+      redisUrl: redis.url,
+      dataDir,
+      botUrl: bot.url,
+      now: clock.now,
+      pricesOf: async (coins) => new Map(coins.map((coin) => [coin, fresh(price)])),
+    })
+  const app = await open()
+  await eventually(() => expect(app.status()).toBe('redis'))
+  for (let i = 0; i < 5; i += 1) {
+    const made = await app.send('POST', '/api/alerts', { coin: `coin-${i}`, when: 'above', value: 100 })
+    expect(made.status).toBe(201)
+  }
+  return {
+    app,
+    open,
+    async cross() {
+      price = 101
+      await app.check()
+    },
+  }
+}
+
+/** Nothing is left to be told, and it has been told once. */
+async function expectFiveOnce(app: Awaited<ReturnType<typeof openAlertsApp>>): Promise<void> {
+  await eventually(async () => {
+    const open = await app.records.all('SELECT way FROM alert_deliveries WHERE ended_at IS NULL')
+    expect(open).toEqual([])
+  }, LONG_MS)
+  const texts = bot.messages.map(({ text }) => text).sort()
+  expect(texts).toEqual([0, 1, 2, 3, 4].map((i) => `coin-${i} is above 100 USD: 101 USD`))
+}
+
+test(
+  'with a stop while messages are under way: what Telegram has is waited for, and not sent again',
+  async () => {
+    const { app, open, cross } = await openFive()
+    bot.delayMs = 1_200
+    await cross()
+    await eventually(() => expect(bot.messages.length).toBe(5))
+    await app.close()
+    clock.turn(MINUTE_MS)
+    const again = await open()
+    await eventually(() => expect(again.status()).toBe('redis'))
+    await again.check()
+    await expectFiveOnce(again)
+    await again.close()
+  },
+  2 * LONG_MS,
+)
+
+test(
+  'with records that cannot be written as the messages arrive: they are noted a little later, and not sent again',
+  async () => {
+    const { app, cross } = await openFive()
+    bot.delayMs = 300
+    const told = cross()
+    await eventually(() => expect(bot.messages.length).toBe(5), LONG_MS, 5)
+    const other = new DatabaseSync(join(dataDir, 'records.db'))
+    other.exec('BEGIN IMMEDIATE')
+    await pause(2_500)
+    other.exec('ROLLBACK')
+    other.close()
+    await told
+    await pause(4_000)
+    clock.turn(MINUTE_MS) // whoever has not noted it by now tells it again
+    await app.check()
+    await expectFiveOnce(app)
+    await app.close()
+  },
+  2 * LONG_MS,
 )

@@ -1,7 +1,8 @@
 // Background jobs through every way in which Redis goes: none is lost, and none takes effect twice.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { appRoutes } from '@bull-board/api/dist/routes.js'
 import { jest } from '@jest/globals'
 import { createNodeRedisClient, Queue, Worker } from 'bullmq'
 import { createClient } from 'redis'
@@ -9,6 +10,7 @@ import { pause } from '../../src/lib/time.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { openJobs, type TestJobs } from '../helpers/jobs.ts'
+import { type JobsApart, openJobsApart } from '../helpers/jobs-apart.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
 const PREFIX = 'samovar:state:queue'
@@ -33,11 +35,6 @@ async function open(options: Partial<Parameters<typeof openJobs>[0]> = {}): Prom
 }
 
 const isThere = ({ queue }: TestJobs) => eventually(() => expect(queue.bull()).toBeDefined(), 15_000)
-
-async function closeNow(jobs: TestJobs): Promise<void> {
-  opened.splice(opened.indexOf(jobs), 1)
-  await jobs.close()
-}
 
 /** BullMQ's own view of a queue. */
 async function rawQueue(name: string): Promise<Queue> {
@@ -66,30 +63,39 @@ function effects() {
   }
 }
 
-test('500 jobs through a kill, a freeze, a restart of the app and an emptied Redis: each ran, each effect once', async () => {
-  const { counts, handler, twice } = effects()
+/** Jobs in a process that can be killed, and the effects of all of them. */
+async function openApart(counts: Map<string, number>): Promise<JobsApart> {
+  const jobs = await openJobsApart({ cacheUrl: redis.url, dataDir }, (id) =>
+    counts.set(id, (counts.get(id) ?? 0) + 1),
+  )
+  opened.push(jobs)
+  return jobs
+}
+
+const UNDER_WAY = 5 // at a time: what a killed process was at may take effect once more
+
+test('500 jobs through a kill of Redis, a freeze, a kill of the app and an emptied Redis: each ran, each effect once', async () => {
+  const counts = new Map<string, number>()
   let slowestMs = 0
   let next = 0
-  async function add({ queue }: TestJobs, count: number, mostDelayMs: number): Promise<void> {
+  async function add(jobs: JobsApart, count: number, mostDelayMs: number): Promise<void> {
     for (const until = next + count; next < until; next += 1) {
-      const addedAtMs = performance.now()
-      await queue.add('effects', { number: next }, { id: `${next}`, delayMs: (next * 37) % mostDelayMs })
-      slowestMs = Math.max(slowestMs, performance.now() - addedAtMs)
+      slowestMs = Math.max(slowestMs, await jobs.add('effects', `${next}`, (next * 37) % mostDelayMs))
     }
   }
-  async function start(): Promise<TestJobs> {
-    const jobs = await open({ dataDir })
-    jobs.queue.work('effects', handler, { concurrency: 5 })
+  async function start(): Promise<JobsApart> {
+    const jobs = await openApart(counts)
+    await jobs.work('effects', UNDER_WAY)
     return jobs
   }
 
   let jobs = await start()
-  await isThere(jobs)
+  await jobs.isThere()
   await add(jobs, 60, 300)
   await redis.kill()
   await add(jobs, 60, 300)
   await redis.start()
-  await isThere(jobs)
+  await jobs.isThere()
 
   await add(jobs, 60, 300)
   redis.freeze()
@@ -97,57 +103,64 @@ test('500 jobs through a kill, a freeze, a restart of the app and an emptied Red
   await pause(1_000)
   redis.thaw()
   await add(jobs, 60, 300)
-  await isThere(jobs)
+  await jobs.isThere()
 
   await redis.kill()
   await add(jobs, 80, 3_000)
-  await closeNow(jobs)
+  await jobs.kill()
   expect(counts.size).toBeLessThan(380)
+  expect([...counts.values()].every((count) => count === 1)).toBe(true)
   jobs = await start()
   await add(jobs, 20, 300)
   await redis.start()
-  await isThere(jobs)
+  await jobs.isThere()
 
   await add(jobs, 60, 2_000)
   await redis.command('FLUSHALL')
   await add(jobs, 40, 300)
   await eventually(() => expect(counts.size).toBe(500), 90_000)
   await pause(500)
-  expect(twice()).toEqual([])
+  const again = [...counts.values()].filter((count) => count !== 1)
+  expect(again.length).toBeLessThanOrEqual(UNDER_WAY)
+  expect(again.every((count) => count === 2)).toBe(true)
   expect(slowestMs).toBeLessThan(1_000)
-  await eventually(() => expect(jobs.roles.pendingWrites()).toBe(0))
+  await eventually(async () => expect(await jobs.pendingWrites()).toBe(0))
 }, 150_000)
 
-test('what is unfinished when Redis is back is in it by id, and another process runs it; what is finished is not', async () => {
-  const first = await open({ dataDir })
-  await isThere(first)
+test('what is unfinished when Redis is back is in it by id, and when its process is killed another one runs it; what is finished is not', async () => {
+  const counts = new Map<string, number>()
+  const first = await openApart(counts)
+  await first.isThere()
   await redis.kill()
-  await eventually(() => expect(first.queue.bull()).toBeUndefined())
-  const { counts, handler } = effects()
-  first.queue.work('mixed', handler)
-  await first.queue.add('mixed', 1, { id: 'finished' })
-  await first.queue.add('mixed', 2, { id: 'later', delayMs: 3_000 })
-  for (let i = 0; i < 20; i += 1) await first.queue.add('elsewhere', i, { id: `e:${i}` })
+  await first.isThere(false)
+  await first.work('mixed')
+  await first.add('mixed', 'finished')
+  await first.add('mixed', 'later', 10_000)
+  for (let i = 0; i < 20; i += 1) await first.add('elsewhere', `e:${i}`)
   await eventually(() => expect([...counts.keys()]).toEqual(['finished']))
-  expect(await first.queue.counts()).toMatchObject({ waiting: 20, delayed: 1, done: 1 })
-  expect(first.roles.pendingWrites()).toBeGreaterThan(20)
+  await eventually(async () =>
+    expect(await first.counts()).toMatchObject({ waiting: 20, delayed: 1, done: 1 }),
+  )
+  expect(await first.pendingWrites()).toBeGreaterThan(20)
 
   await redis.start()
-  await isThere(first)
+  await first.isThere()
   const mixed = await rawQueue('mixed')
   const elsewhere = await rawQueue('elsewhere')
   expect((await mixed.getJobs()).map(({ id }) => id)).toEqual(['later'])
   expect(new Set((await elsewhere.getWaiting()).map(({ id }) => id))).toEqual(
     new Set(Array.from({ length: 20 }, (_, i) => `e%3A${i}`)),
   )
-  await closeNow(first)
+  await first.kill()
+  rmSync(dataDir, { recursive: true })
+  mkdirSync(dataDir) // another machine: it has what is in Redis, and no more
 
-  const second = await open()
-  second.queue.work('mixed', handler)
-  second.queue.work('elsewhere', handler)
-  await isThere(second)
-  await second.queue.add('mixed', 1, { id: 'finished' })
-  await eventually(() => expect(counts.size).toBe(22), 15_000)
+  const second = await openApart(counts)
+  await second.isThere()
+  await second.work('mixed')
+  await second.work('elsewhere')
+  await second.add('mixed', 'finished')
+  await eventually(() => expect(counts.size).toBe(22), 25_000)
   await pause(300)
   expect([...counts].filter(([, count]) => count !== 1)).toEqual([])
 }, 60_000)
@@ -244,7 +257,35 @@ describe('the board', () => {
     expect(text).toContain('ADMIN_TOKEN')
   })
 
-  test('asks for the token; is read-only; says 503 while Redis is away, killed or frozen', async () => {
+  test('changes nothing, whatever it is asked for', async () => {
+    await start({ ADMIN_TOKEN: token })
+    await eventually(async () => expect((await statusOf(bearer))[0]).toBe(200))
+    const queue = await rawQueue('alert-page')
+    await queue.add('alert-page', { crossingId: 'a' }, { jobId: 'kept', delay: 3_600_000 })
+    const given: Record<string, string> = { queueName: 'alert-page', jobId: 'kept', queueStatus: 'delayed' }
+    // What each of them wants to be told.
+    const body = {
+      ...{ name: 'another', data: {}, options: {}, jobData: {}, priority: 1, runAt: Date.now() },
+      ...{ concurrency: 1, max: 1, duration: 1_000, every: 1_000 },
+    }
+    const ways = appRoutes.api.filter(({ method }) => method !== 'get')
+    expect(ways.length).toBeGreaterThan(10)
+    for (const { method, route } of ways) {
+      const path = String(route).replace(/:(\w+)/g, (_, name) => given[name] ?? 'x')
+      const answer = await app.get(`/admin/jobs${path}`, {
+        method: String(method).toUpperCase(),
+        headers: { ...bearer, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+      // What is meant for all queues that can be changed is done, to none.
+      const isForAll = /^\/api\/queues\/(pause|resume)$/.test(path)
+      expect([method, path, answer.status]).toEqual([method, path, isForAll ? 200 : 405])
+    }
+    expect(await queue.isPaused()).toBe(false)
+    expect((await queue.getJobs()).map(({ id, data }) => [id, data])).toEqual([['kept', { crossingId: 'a' }]])
+  })
+
+  test('asks for the token; says 503 while Redis is away, killed or frozen', async () => {
     await start({ ADMIN_TOKEN: token })
     const refused = await app.get('/admin/jobs')
     expect(refused.status).toBe(401)

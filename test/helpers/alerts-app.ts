@@ -1,5 +1,6 @@
 // The alerts part of the app over a real Redis with the real queue and channel layer, real SQLite and real HTTP, with what
 // a test needs to turn: prices, the clock, who is logged in, and what happens between decision and delivery.
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +23,9 @@ import type { Now } from '../../src/lib/time.ts'
 import { eventually } from './eventually.ts'
 import { BOT_TOKEN } from './fake-bot-api.ts'
 import { recordLog } from './log.ts'
+
+/** A price as it is now. */
+export const fresh = (price: number) => ({ price, asOf: '2026-11-20T08:00:00.000Z', isStale: false })
 
 export interface AlertsAppOptions {
   redisUrl: string
@@ -132,7 +136,6 @@ export async function openAlertsApp({
   const port = await server.listen(0)
   roles.start([queue])
   alerts.start()
-  let checks = 0
 
   return {
     url: `http://127.0.0.1:${port}`,
@@ -144,8 +147,7 @@ export async function openAlertsApp({
     status: () => roles.state.status().status,
     /** One check now, by the queue; what it decides is committed when this resolves. */
     async check(): Promise<void> {
-      checks += 1
-      const id = `check of the test ${process.pid} ${checks}`
+      const id = `check of the test ${randomUUID()}`
       await queue.add('check-alerts', null, { id })
       await eventually(() => {
         if (!ended.has(id)) throw new Error('the check has not ended')

@@ -2,7 +2,7 @@
 // and kills itself before it tells of a step, as the kernel kills.
 
 import { makeThousand, SERIES } from './alert-series.ts'
-import { openAlertsApp } from './alerts-app.ts'
+import { fresh, openAlertsApp } from './alerts-app.ts'
 import type { WebhookReceiver } from './webhook-receiver.ts'
 
 export interface AlertsProcessOptions {
@@ -26,7 +26,7 @@ const app = await openAlertsApp({
   ...options,
   ca: options.hooks.ca,
   now: () => Date.now() + options.aheadMs,
-  pricesOf: async (coins) => new Map(coins.map((coin) => [coin, SERIES[step] ?? 0])),
+  pricesOf: async (coins) => new Map(coins.map((coin) => [coin, fresh(SERIES[step] ?? 0)])),
   async beforeTelling() {
     if (!isChecking || step !== options.diesAt) return
     process.kill(process.pid, 'SIGKILL')

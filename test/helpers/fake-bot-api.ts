@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pause } from '../../src/lib/time.ts'
 
 /** 429 says to come back after `retryAfterS`; `hangs` never answers. */
 export type BotFault = 400 | 401 | 403 | 429 | 500 | 'hangs' | 'garbage'
@@ -13,6 +14,8 @@ export interface FakeBotApi {
   asked: number
   fault: BotFault | undefined
   retryAfterS: number
+  /** How long it has a message before it says so. */
+  delayMs: number
   close(): Promise<void>
 }
 
@@ -35,6 +38,7 @@ export async function startFakeBotApi(): Promise<FakeBotApi> {
     asked: 0,
     fault: undefined,
     retryAfterS: 2,
+    delayMs: 0,
     async close() {
       server.closeAllConnections()
       server.close()
@@ -60,6 +64,7 @@ export async function startFakeBotApi(): Promise<FakeBotApi> {
     if (req.url !== `/bot${BOT_TOKEN}/sendMessage`) return void res.writeHead(404).end('{"ok":false}')
     const { chat_id: chatId, text } = JSON.parse(body) as { chat_id: number; text: string }
     bot.messages.push({ chatId, text, atMs: Date.now() })
+    if (bot.delayMs > 0) await pause(bot.delayMs)
     res.end(JSON.stringify({ ok: true, result: { message_id: bot.messages.length } }))
   }
 

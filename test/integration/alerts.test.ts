@@ -3,7 +3,7 @@
 import { Webhook } from 'standardwebhooks'
 import { WebSocket } from 'ws'
 import { AppError } from '../../src/errors.ts'
-import { type AlertsApp, openAlertsApp } from '../helpers/alerts-app.ts'
+import { type AlertsApp, fresh, openAlertsApp } from '../helpers/alerts-app.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { BOT_TOKEN, type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
@@ -31,7 +31,9 @@ beforeAll(async () => {
     async pricesOf(coins) {
       asked.push(coins)
       if (isAway) throw new AppError('prices_unavailable', 503, 'away')
-      return new Map(coins.flatMap((coin) => (prices.has(coin) ? [[coin, prices.get(coin) ?? 0]] : [])))
+      return new Map(
+        coins.flatMap((coin) => (prices.has(coin) ? [[coin, fresh(prices.get(coin) ?? 0)]] : [])),
+      )
     },
   })
   await eventually(() => expect(app.status()).toBe('redis'))
@@ -210,6 +212,21 @@ describe('a crossing', () => {
         deliveries: { page: 'sent', telegram: 'sent' },
       }),
     ])
+  })
+
+  test('leaves nothing in Redis for longer than ten minutes', async () => {
+    const { id } = await made()
+    await cross(101)
+    await outcome('telegram', 'sent')
+    await eventually(async () => {
+      const marks = (await redis.command('KEYS', `*:state:done:alert-*${id}*`)).match(/samovar:\S+/g) ?? []
+      expect(marks).toHaveLength(2)
+      for (const mark of marks) {
+        const leftMs = Number((await redis.command('PTTL', mark)).slice(1))
+        expect(leftMs).toBeGreaterThan(0)
+        expect(leftMs).toBeLessThanOrEqual(600_000)
+      }
+    })
   })
 
   test('of a paused alert there is none, nor of one that is paused and goes on past the line', async () => {

@@ -1,6 +1,14 @@
 // Which addresses a user may make this server call, and each known way around the rule.
+import { lookup } from 'node:dns/promises'
 import { isPublicAddress } from '../../src/features/alerts/public-address.ts'
-import { createSafeLookup, parseSafeUrl, UnsafeAddress } from '../../src/features/alerts/safe-url.ts'
+import {
+  createResolve,
+  createSafeLookup,
+  parseSafeUrl,
+  UnsafeAddress,
+} from '../../src/features/alerts/safe-url.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startNameServer } from '../helpers/name-server.ts'
 
 describe('public addresses', () => {
   test.each([
@@ -98,4 +106,42 @@ describe('the lookup', () => {
       await expect(looked(...addresses)).rejects.toBeInstanceOf(UnsafeAddress)
     },
   )
+})
+
+describe('names', () => {
+  const { signal } = new AbortController()
+
+  test('are asked for in both families; one of them is enough', async () => {
+    const servers = await Promise.all([
+      startNameServer({ 4: [[8, 8, 8, 8]], 6: [[0x2a, 0, ...Array(13).fill(0), 1]] }),
+      startNameServer({ 4: [[8, 8, 4, 4]] }),
+      startNameServer({}),
+    ])
+    const [both, old, none] = servers.map(({ address }) =>
+      createResolve([address])('hooks.example.com', signal),
+    )
+    await expect(both).resolves.toEqual([
+      { address: '8.8.8.8', family: 4 },
+      { address: '2a00::1', family: 6 },
+    ])
+    await expect(old).resolves.toEqual([{ address: '8.8.4.4', family: 4 }])
+    await expect(none).rejects.toMatchObject({ code: 'ENODATA' })
+    for (const { close } of servers) close()
+  })
+
+  test('of a silent name server keep nobody waiting, and end when nobody waits for them', async () => {
+    const silent = await startNameServer(undefined)
+    const over = new AbortController()
+    const resolve = createResolve([silent.address])
+    const asking = Array.from({ length: 16 }, (_, i) => resolve(`hook-${i}.example.com`, over.signal))
+    const ended = Promise.allSettled(asking)
+    await eventually(() => expect(silent.asked()).toBeGreaterThanOrEqual(16))
+    const beganAt = performance.now()
+    await lookup('localhost')
+    over.abort()
+    expect((await ended).every(({ status }) => status === 'rejected')).toBe(true)
+    expect(performance.now() - beganAt).toBeLessThan(1_000)
+    await expect(resolve('hook.example.com', signal)).rejects.toMatchObject({ code: 'ETIMEOUT' })
+    silent.close()
+  })
 })

@@ -1,7 +1,10 @@
 // A webhook to a name that stands for one of our own addresses, now or only at the second look, reaches nobody.
 import type { Crossing } from '../../src/features/alerts/alert.ts'
-import type { Resolve } from '../../src/features/alerts/safe-url.ts'
+import type { Sender, Sent } from '../../src/features/alerts/deliver-alerts.ts'
+import { createResolve, type Resolve } from '../../src/features/alerts/safe-url.ts'
 import { createUserWebhookSender } from '../../src/features/alerts/user-webhook.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startNameServer } from '../helpers/name-server.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../helpers/webhook-receiver.ts'
 
 let hooks: WebhookReceiver
@@ -12,14 +15,19 @@ afterAll(() => hooks.close())
 beforeEach(() => Object.assign(hooks, { status: 204, received: [] }))
 
 const crossing = { id: 'alert:a:1', crossedAt: '2026-11-20T08:00:00.000Z' } as Crossing
-const here: Resolve = async () => [{ address: '127.0.0.1', family: 4 }]
+const here = async () => [{ address: '127.0.0.1', family: 4 }]
+
+const openSender = (resolve: Resolve, given: { isAllowed?: (address: string) => boolean } = {}) =>
+  createUserWebhookSender({ resolve, ca: hooks.ca, now: Date.now, ...given })
 
 function send(resolve: Resolve, given: { url?: string; isAllowed?: (address: string) => boolean } = {}) {
   const { url = hooks.url, ...rest } = given
-  const sender = createUserWebhookSender({ resolve, ca: hooks.ca, now: Date.now, ...rest })
+  return sendBy(openSender(resolve, rest), { url })
+}
+
+function sendBy(sender: Sender, { url = hooks.url, userId = 'telegram:1' } = {}) {
   const webhook = { url, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }
-  const { signal } = new AbortController()
-  return sender.send({ userId: 'telegram:1', language: 'en', crossing, webhook, signal })
+  return sender.send({ userId, language: 'en', crossing, webhook })
 }
 
 const unsafe = { kind: 'never', reason: 'unsafe_address' }
@@ -30,7 +38,7 @@ test('a name that stands for this machine', async () => {
 })
 
 test('a name with one good address and one of ours', async () => {
-  const both: Resolve = async () => [{ address: '8.8.8.8', family: 4 }, ...(await here(''))]
+  const both: Resolve = async () => [{ address: '8.8.8.8', family: 4 }, ...(await here())]
   expect(await send(both)).toEqual(unsafe)
   expect(hooks.received).toEqual([])
 })
@@ -67,3 +75,28 @@ test('a server that never answers is given up after five seconds', async () => {
   })
   expect(performance.now() - beganAt).toBeLessThan(8_000)
 })
+
+test('a server that was silent has one delivery at a time, and takes no place of the others, until it answers in time', async () => {
+  const sender = openSender(here, { isAllowed: () => true })
+  const three = () => Promise.all([1, 2, 3].map(() => sendBy(sender)))
+  const reasons = (sent: Sent[]) => sent.map((one) => ('reason' in one ? one.reason : one.kind)).sort()
+  hooks.status = 'hangs'
+  expect(reasons(await three())).toEqual(Array(3).fill('webhook_unreachable'))
+  const waiting = three()
+  hooks.received.length = 0
+  await eventually(() => expect(hooks.received).toHaveLength(1))
+  hooks.status = 204
+  expect(await sendBy(sender, { userId: 'telegram:2' })).toEqual({ kind: 'sent' })
+  expect(reasons(await waiting)).toEqual(['webhook_slow', 'webhook_slow', 'webhook_unreachable'])
+  expect(await sendBy(sender)).toEqual({ kind: 'sent' })
+  expect(reasons(await three())).toEqual(Array(3).fill('sent'))
+}, 30_000)
+
+test('a name server that is silent is given up with the delivery', async () => {
+  const silent = await startNameServer(undefined)
+  const resolve = createResolve([silent.address])
+  const beganAt = performance.now()
+  expect(await send(resolve)).toEqual({ kind: 'later', reason: 'webhook_unreachable' })
+  expect(performance.now() - beganAt).toBeLessThan(8_000)
+  silent.close()
+}, 20_000)

@@ -21,12 +21,12 @@ export interface AlertChangesParts {
 }
 
 export function createAlertChanges({ alerts, pricesOf, now }: AlertChangesParts): AlertChanges {
-  /** Undefined when prices cannot be had right now: then the coin is believed, and the first look is the check's. */
+  /** Undefined when new prices cannot be had right now: then the coin is believed, and the first look is the check's. */
   async function priceOf({ coin, vs }: Wish): Promise<number | undefined> {
     try {
-      const price = (await pricesOf([coin], vs)).get(coin)
-      if (price === undefined) throw unknownCoin(coin, vs)
-      return price
+      const found = (await pricesOf([coin], vs)).get(coin)
+      if (!found) throw unknownCoin(coin, vs)
+      return found.isStale ? undefined : found.price
     } catch (error) {
       if (error instanceof AppError && error.status === 503) return undefined
       throw error

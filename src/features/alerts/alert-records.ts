@@ -1,8 +1,8 @@
 // The users' alerts in the database of records: made, listed, changed and deleted by them, and read by the check.
 import { randomBytes } from 'node:crypto'
 import type { Migrations, Records, Row, SqlValue } from '../../infra/sql/sql.ts'
-import type { Now } from '../../lib/time.ts'
-import { type Alert, type Language, MOST_ALERTS, type Status, type Wish } from './alert.ts'
+import { DAY, type Now } from '../../lib/time.ts'
+import { type Alert, type Language, MOST_ALERTS, MOST_RINGS_A_DAY, type Status, type Wish } from './alert.ts'
 import { UNSEEN, type Watch } from './crossing.ts'
 import { alerts } from './migrations/001-alerts.ts'
 
@@ -31,7 +31,7 @@ export interface AlertRecords {
   change(alert: Alert, change: Change): Promise<boolean>
   /** With its crossings, told or not. False when there was none. */
   remove(userId: string, id: string): Promise<boolean>
-  /** Those that may ring. */
+  /** Those that may ring: not of a user with too many rings today, except those that ring once. */
   open(): Promise<Alert[]>
 }
 
@@ -121,8 +121,12 @@ export function createAlertRecords({
 
     async open() {
       // In the order of their ids, so that two who change many at once never wait for each other.
-      const query = `SELECT ${COLUMNS} FROM alerts WHERE status = 'open' AND (expires_at IS NULL OR expires_at > ?) ORDER BY id`
-      return (await records.all(query, now())).map(asAlert)
+      const nowMs = now()
+      const query = `SELECT ${COLUMNS} FROM alerts WHERE status = 'open' AND (expires_at IS NULL OR expires_at > ?)
+        AND (repeats = 'once' OR user_id NOT IN (
+          SELECT user_id FROM alert_crossings WHERE decided_at > ? GROUP BY user_id HAVING COUNT(*) >= ${MOST_RINGS_A_DAY}))
+        ORDER BY id`
+      return (await records.all(query, nowMs, nowMs - DAY)).map(asAlert)
     },
   }
 }

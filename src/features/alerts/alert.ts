@@ -51,12 +51,15 @@ export interface Crossing {
   readonly when: Rule['when']
   readonly value: number
   readonly price: number
+  /** When the source last changed that price; ISO. */
+  readonly asOf: string
   /** Of `changes`: the price it is compared with. */
   readonly referencePrice: number | null
   readonly crossedAt: string
 }
 
 export const MOST_ALERTS = 100 // of each user
+export const MOST_RINGS_A_DAY = 500 // of each user, once a check has seen that there are so many
 const MOST_VALUE = 1e15
 const DEFAULT_COOLDOWN_MINUTES = 15
 export const MOST_COOLDOWN_MINUTES = 30 * (DAY / MINUTE)

@@ -13,7 +13,7 @@ import { alertsRoutes } from './alerts-routes.ts'
 import { createCheck, type PricesOf } from './check-alerts.ts'
 import { createDeliver } from './deliver-alerts.ts'
 import { createDeliveryRecords } from './delivery-records.ts'
-import { resolveName } from './safe-url.ts'
+import { createResolve } from './safe-url.ts'
 import { createTelegramSender } from './telegram-message.ts'
 import { createUserWebhookSender, type UserWebhookParts } from './user-webhook.ts'
 import { createWebhookAddressRecords } from './webhook-address-records.ts'
@@ -37,7 +37,7 @@ const CHECK_EVERY_MS = MINUTE
 
 export function createAlerts(parts: AlertsParts) {
   const { records, queue, bus, limiter, pricesOf, currencies, telegram, currentUser, log } = parts
-  const { userWebhooks = { resolve: resolveName }, now = Date.now } = parts
+  const { userWebhooks = { resolve: createResolve() }, now = Date.now } = parts
   const alerts = createAlertRecords({ records, now })
   const deliveries = createDeliveryRecords({ records, now })
   const pages = createAlertPages({ bus })

@@ -10,7 +10,7 @@ export interface Decision {
   readonly alert: Alert
   readonly watch: Watch
   /** What it rings at; undefined when it does not ring. */
-  readonly ringsAt: { readonly price: number } | undefined
+  readonly ringsAt: Pick<Crossing, 'price' | 'asOf'> | undefined
 }
 
 export interface CommitOptions {
@@ -52,7 +52,7 @@ function keep(
     alert.version,
   )
   if (!ringsAt) return
-  const crossing = crossingOf(alert, ringsAt.price, nowMs)
+  const crossing = crossingOf(alert, ringsAt, nowMs)
   tx.run(
     `INSERT INTO alert_crossings (id, alert_id, user_id, language, payload, decided_at)
      SELECT ?, id, user_id, language, ?, ? FROM alerts WHERE id = ? AND decided_by = ?`,
@@ -79,7 +79,11 @@ function keep(
 
 const isTelegramUser = (userId: string) => userId.startsWith('telegram:')
 
-function crossingOf(alert: Alert, price: number, nowMs: number): Crossing {
+function crossingOf(
+  alert: Alert,
+  { price, asOf }: NonNullable<Decision['ringsAt']>,
+  nowMs: number,
+): Crossing {
   const { id, coin, vs, when, value, watch } = alert
   return {
     id: `alert:${id}:${alert.rings + 1}`,
@@ -89,6 +93,7 @@ function crossingOf(alert: Alert, price: number, nowMs: number): Crossing {
     when,
     value,
     price,
+    asOf,
     referencePrice: watch.referencePrice ?? null,
     crossedAt: new Date(nowMs).toISOString(),
   }

@@ -2,7 +2,7 @@
 // (delivery-records.ts), from which jobs are added again, so that a lost queue loses nothing.
 import { z } from 'zod'
 import type { Job, Queue } from '../../infra/queue/queue.ts'
-import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
+import { HOUR, MINUTE, type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Crossing, type Language, type Way, ways } from './alert.ts'
 import {
@@ -24,13 +24,12 @@ export interface Message {
   readonly language: Language
   readonly crossing: Crossing
   readonly webhook: { readonly url: string; readonly secret: string } | undefined
-  readonly signal: AbortSignal
 }
 
 export interface Sender {
   /** Resolves when one more may be sent, where there is a pace to keep. */
   ready?(signal: AbortSignal): Promise<void>
-  /** Within its own time limit, well below a lease. */
+  /** Within its own time limit, well below a lease; a stop does not break it off, because the other side may have it already. */
   send(message: Message): Promise<Sent>
 }
 
@@ -52,8 +51,13 @@ const ATTEMPTS = 16
 const FIRST_PAUSE_MS = 5 * SECOND
 const LONGEST_PAUSE_MS = HOUR
 
+// 21 s in all: with the time that a message may take it is less than the lease of 30 s.
+const NOTE_PAUSES_MS = [0.2, 0.8, 2, 3, 5, 5, 5].map((seconds) => seconds * SECOND)
+
 const ADDED_AT_ONCE = 50
 const OVERDUE_MS = 5 * MINUTE
+// So long the same id may be added again. Nothing worse than a look into the outbox comes of a mark that has gone.
+const DONE_KEPT_MS = 2 * OVERDUE_MS
 
 class NotYet extends Error {}
 
@@ -73,22 +77,34 @@ export function createDeliver({ queue, deliveries, senders, now, log }: DeliverP
     )
   }
 
-  async function deliver(crossingId: string, way: Way, signal: AbortSignal): Promise<void> {
+  async function deliver(way: Way, { data, signal }: Job): Promise<void> {
+    const { crossingId } = jobData.parse(data)
     await senders[way].ready?.(signal)
+    signal.throwIfAborted()
     const claimed = await deliveries.claim(crossingId, way)
     if (claimed === 'ended') return
     if (claimed === 'not yet') throw new NotYet()
     const isTooLate = now() - claimed.decidedAtMs > GIVE_UP_MS
-    const sent: Sent = isTooLate
-      ? { kind: 'never', reason: 'too_late' }
-      : await senders[way].send({ ...claimed, signal })
-    if (sent.kind === 'sent') return deliveries.end(claimed, 'sent', { blocks: false })
+    const sent: Sent = isTooLate ? { kind: 'never', reason: 'too_late' } : await senders[way].send(claimed)
+    if (sent.kind === 'sent') return note(() => deliveries.end(claimed, 'sent', { blocks: false }))
     log.warn(
       { crossing: crossingId, way, reason: sent.reason, try: claimed.tries },
       'an alert is not delivered',
     )
     if (sent.kind === 'later') return putOff(claimed, sent.retryAfterMs)
-    await deliveries.end(claimed, sent.reason, { blocks: sent.blocks === true })
+    await note(() => deliveries.end(claimed, sent.reason, { blocks: sent.blocks === true }))
+  }
+
+  /** Again and again while the lease lasts, whatever the reason (a busy file, a server that restarts): else it is told twice. */
+  async function note(write: () => Promise<void>): Promise<void> {
+    for (const pauseMs of NOTE_PAUSES_MS) {
+      try {
+        return await write()
+      } catch {
+        await pause(pauseMs)
+      }
+    }
+    await write()
   }
 
   async function putOff(claimed: ClaimedDelivery, retryAfterMs: number | undefined): Promise<void> {
@@ -101,8 +117,10 @@ export function createDeliver({ queue, deliveries, senders, now, log }: DeliverP
   return {
     work(): void {
       for (const way of ways) {
-        const handle = ({ data, signal }: Job) => deliver(jobData.parse(data).crossingId, way, signal)
-        queue.work(JOBS[way].name, handle, { concurrency: JOBS[way].concurrency })
+        queue.work(JOBS[way].name, (job) => deliver(way, job), {
+          concurrency: JOBS[way].concurrency,
+          keptMs: DONE_KEPT_MS,
+        })
       }
     },
     /** Adds a job for everything in the outbox that is to be told; the queue knows those that it has already. */

@@ -20,6 +20,8 @@ export const GIVE_UP_MS = 12 * HOUR
 const KEPT_MS = 30 * DAY
 const EARLY_MS = 250 // timers and other machines' clocks are not exact; a little early does no harm
 const SHOWN_CROSSINGS = 50
+// So many at a time that nobody waits long for the database.
+const OLDEST = 'SELECT id FROM alert_crossings WHERE decided_at < ? ORDER BY decided_at, id LIMIT 1000'
 
 /** A delivery that is to be made, and may be tried from that moment on. */
 export interface OpenDelivery {
@@ -53,7 +55,7 @@ export interface DeliveryRecords {
   putOff(claimed: ClaimedDelivery, untilMs: number): Promise<void>
   /** The user's last 50 crossings, newest first, with what has become of their deliveries. */
   lastOf(userId: string): Promise<Shown[]>
-  /** Ends what is too old to be told, and forgets what is too old to be shown. */
+  /** Ends what is too old to be told, and forgets what is too old to be shown, a thousand crossings a call. */
   tidy(): Promise<void>
 }
 
@@ -69,7 +71,7 @@ export function createDeliveryRecords({
   return {
     async open() {
       const query = `SELECT crossing_id, way, tries, not_before, lease_until FROM alert_deliveries WHERE ended_at IS NULL
-        ORDER BY crossing_id, way`
+        ORDER BY not_before, crossing_id, way`
       return (await records.all(query)).map((row) => ({
         crossingId: String(row.crossing_id),
         way: row.way as Way,
@@ -139,17 +141,15 @@ export function createDeliveryRecords({
       const nowMs = now()
       return records.transaction(async (tx) => {
         tx.run(
-          `UPDATE alert_deliveries SET ended_at = ?, outcome = 'too_late' WHERE ended_at IS NULL AND lease_until <= ?
-             AND crossing_id IN (SELECT id FROM alert_crossings WHERE decided_at < ?)`,
+          `UPDATE alert_deliveries SET ended_at = ?, outcome = 'too_late' WHERE ended_at IS NULL AND not_before <= ? AND lease_until <= ?
+             AND (SELECT decided_at FROM alert_crossings WHERE id = crossing_id) < ?`,
+          nowMs,
           nowMs,
           nowMs,
           nowMs - GIVE_UP_MS,
         )
-        tx.run(
-          'DELETE FROM alert_deliveries WHERE crossing_id IN (SELECT id FROM alert_crossings WHERE decided_at < ?)',
-          nowMs - KEPT_MS,
-        )
-        tx.run('DELETE FROM alert_crossings WHERE decided_at < ?', nowMs - KEPT_MS)
+        tx.run(`DELETE FROM alert_deliveries WHERE crossing_id IN (${OLDEST})`, nowMs - KEPT_MS)
+        tx.run(`DELETE FROM alert_crossings WHERE id IN (${OLDEST})`, nowMs - KEPT_MS)
       })
     },
   }

@@ -27,14 +27,14 @@ export interface TelegramParts {
 export function createTelegramSender({ botToken, apiUrl, limiter, now, log }: TelegramParts): Sender {
   let silentUntilMs = 0 // as the last 429 said, for everything that this bot sends
 
-  async function ask(chatId: string, text: string, signal: AbortSignal): Promise<Response | undefined> {
+  async function ask(chatId: string, text: string): Promise<Response | undefined> {
     try {
       return await fetch(new URL(`/bot${botToken}/sendMessage`, apiUrl), {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ chat_id: Number(chatId), text }),
         redirect: 'error',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]),
+        signal: AbortSignal.timeout(LIMIT_MS),
       })
     } catch {
       return undefined // nothing of the error goes anywhere: it may hold the address, which holds the token
@@ -65,11 +65,11 @@ export function createTelegramSender({ botToken, apiUrl, limiter, now, log }: Te
         await pause(retryAfterMs)
       }
     },
-    async send({ userId, language, crossing, signal }) {
+    async send({ userId, language, crossing }) {
       if (botToken === undefined) return { kind: 'never', reason: 'not_configured' }
       const silentMs = silentUntilMs - now()
       if (silentMs > 0) return { kind: 'later', reason: 'telegram_429', retryAfterMs: silentMs }
-      const response = await ask(userId.slice('telegram:'.length), messageText(crossing, language), signal)
+      const response = await ask(userId.slice('telegram:'.length), messageText(crossing, language))
       return response ? verdict(response) : { kind: 'later', reason: 'telegram_unreachable' }
     },
   }

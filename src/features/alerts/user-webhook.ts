@@ -6,6 +6,7 @@ import { isIP } from 'node:net'
 import { type Now, SECOND } from '../../lib/time.ts'
 import { standardKey } from '../../lib/webhook-sources.ts'
 import type { Sender, Sent } from './deliver-alerts.ts'
+import { createPaceUsers } from './pace-users.ts'
 import { isPublicAddress } from './public-address.ts'
 import { createSafeLookup, hostOf, parseSafeUrl, type Resolve, UnsafeAddress } from './safe-url.ts'
 
@@ -31,22 +32,18 @@ export function createUserWebhookSender({
   ca,
   now,
 }: UserWebhookParts): Sender {
-  const lookup = createSafeLookup(resolve, isAllowed)
+  const pace = createPaceUsers()
 
   /** The status of the answer, whose body nobody reads. Rejects after the time limit, connecting and all. */
-  function post(
-    url: URL,
-    headers: Record<string, string>,
-    body: Buffer,
-    signal: AbortSignal,
-  ): Promise<number> {
+  function post(url: URL, headers: Record<string, string>, body: Buffer): Promise<number> {
+    const signal = AbortSignal.timeout(LIMIT_MS)
     const options: RequestOptions = {
       method: 'POST',
       headers: { ...headers, 'Content-Length': body.length },
       // No connection is kept: it would be to an address that was checked at another time.
       agent: false,
-      lookup,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]),
+      lookup: createSafeLookup((name) => resolve(name, signal), isAllowed),
+      signal,
       ...(ca !== undefined && { ca }),
     }
     return new Promise((answered, failed) => {
@@ -60,7 +57,7 @@ export function createUserWebhookSender({
   }
 
   return {
-    async send({ crossing, webhook, signal }) {
+    async send({ userId, crossing, webhook }) {
       if (!webhook) return never('no_webhook')
       const url = new URL(webhook.url)
       // A host that is an address is not looked up. What was saved under older rules is judged by those of now.
@@ -72,7 +69,8 @@ export function createUserWebhookSender({
       )
       const headers = signedHeaders(crossing.id, body, webhook.secret, now())
       try {
-        return verdict(await post(url, headers, body, signal))
+        const status = await pace(userId, () => post(url, headers, body))
+        return status === undefined ? { kind: 'later', reason: 'webhook_slow' } : verdict(status)
       } catch (error) {
         if (isUnsafe(error)) return never('unsafe_address')
         return { kind: 'later', reason: 'webhook_unreachable' }

@@ -39,6 +39,14 @@ export interface CoinList {
   readonly unavailable: readonly string[]
 }
 
+/** A price to decide by. */
+export interface MarketPrice {
+  readonly price: number
+  readonly asOf: string
+  /** It is what was known last: CoinGecko does not answer. */
+  readonly isStale: boolean
+}
+
 export interface MarketStats extends BudgetReport {
   /** Reads of coins, lists and histories that this process has answered since its start. */
   readonly answered: number
@@ -51,6 +59,8 @@ export interface Markets {
   /** `value` is undefined when there is no such coin. */
   coin(id: string, vs: Currency): Promise<Cached<Coin>>
   coins(ids: readonly string[], vs: Currency): Promise<CoinList>
+  /** By coin, no older than they may be: who has no use for old ones waits for new ones. Coins without a price are left out. */
+  freshPrices(ids: readonly string[], vs: Currency): Promise<ReadonlyMap<string, MarketPrice>>
   /** The largest coins by market capitalisation, `from` counted from 0. */
   largest(vs: Currency, from: number, count: number): Promise<CoinList>
   history(id: string, vs: Currency, days: Span): Promise<Cached<History>>
@@ -121,16 +131,16 @@ export function createMarkets(parts: MarketsParts): Markets {
     }
   }
 
-  function read(id: string, vs: Currency): Promise<Cached<Coin>> {
+  function read(id: string, vs: Currency, policy = coinPolicy): Promise<Cached<Coin>> {
     const key = vs === 'usd' ? `coin_details:${id}` : `coin_details:${id}:${vs}`
-    return cache.getOrLoad(key, coinPolicy, async () => {
+    return cache.getOrLoad(key, policy, async () => {
       await begin(vs)
       return batches[vs].load(id)
     })
   }
 
-  async function readAll(ids: readonly string[], vs: Currency): Promise<CoinList> {
-    const results = await Promise.allSettled(ids.map((id) => read(id, vs)))
+  async function readAll(ids: readonly string[], vs: Currency, policy = coinPolicy): Promise<CoinList> {
+    const results = await Promise.allSettled(ids.map((id) => read(id, vs, policy)))
     const list = { coins: [] as Cached<Coin>[], unknown: [] as string[], unavailable: [] as string[] }
     let failure: unknown
     for (const [i, id] of ids.entries()) {
@@ -146,6 +156,17 @@ export function createMarkets(parts: MarketsParts): Markets {
     }
     if (failure && list.coins.length === 0) throw failure
     return list
+  }
+
+  async function freshPrices(ids: readonly string[], vs: Currency) {
+    const { coins } = await readAll(ids, vs, { ...coinPolicy, unwaitedMs: 0 })
+    return new Map(
+      coins.flatMap(({ value, outcome }): [string, MarketPrice][] =>
+        value?.price
+          ? [[value.id, { price: value.price, asOf: value.asOf, isStale: outcome === 'stale' }]]
+          : [],
+      ),
+    )
   }
 
   async function counted<T>(answer: Promise<T>): Promise<T> {
@@ -185,6 +206,7 @@ export function createMarkets(parts: MarketsParts): Markets {
   return {
     coin: (id, vs) => counted(read(id, vs)),
     coins: (ids, vs) => counted(readAll(ids, vs)),
+    freshPrices: (ids, vs) => counted(freshPrices(ids, vs)),
     largest: (vs, from, count) => counted(largest(vs, from, count)),
     history: (id, vs, days) => counted(history(id, vs, days)),
     async stats() {

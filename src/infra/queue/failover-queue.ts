@@ -15,7 +15,7 @@ import type { JobRuns } from './job-runs.ts'
 import type { MemoryQueue } from './memory-queue.ts'
 import type { Moves } from './moves.ts'
 import type { Outbox } from './outbox.ts'
-import type { JobCounts, Queue } from './queue.ts'
+import { DONE_KEPT_MS, type JobCounts, type Queue } from './queue.ts'
 import type { Schedules } from './schedules.ts'
 
 const TICK_MS = SECOND
@@ -141,8 +141,8 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
         if (outbox.get(job) === copy) outbox.put({ ...job, place: 'here' })
       }
     },
-    work(name, handler, { concurrency = 1 } = {}) {
-      runs.handle(name, handler)
+    work(name, handler, { concurrency = 1, keptMs = DONE_KEPT_MS } = {}) {
+      runs.handle(name, handler, keptMs)
       concurrencies.set(name, concurrency)
       memory.work(name, concurrency)
       if (isWorking) bull?.work(name, concurrency)

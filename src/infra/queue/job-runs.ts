@@ -7,7 +7,7 @@ import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
 import type { Once } from '../once.ts'
 import type { JobName } from './outbox.ts'
-import { DONE_KEPT_MS, type JobHandler } from './queue.ts'
+import type { JobHandler } from './queue.ts'
 
 const FINGERPRINT = 'job' // one id is one job, whatever its data
 const DEAD = 'dead '
@@ -35,7 +35,8 @@ export interface SlotRules {
 }
 
 export interface JobRuns {
-  handle(name: string, handler: JobHandler): void
+  /** `keptMs`: how long the mark of a job of that name is kept. */
+  handle(name: string, handler: JobHandler, keptMs: number): void
   /** Rejects when this attempt has failed; or, while stopping, was broken off and does not count. */
   run(job: JobToRun): Promise<RunEnd>
   /** Nobody shall run it again. Never rejects. */
@@ -47,23 +48,23 @@ export interface JobRuns {
 
 export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log }): JobRuns {
   const { once, slots, log } = options
-  const handlers = new Map<string, JobHandler>()
+  const handlers = new Map<string, { readonly handler: JobHandler; readonly keptMs: number }>()
   const underWay = new Set<Promise<RunEnd>>()
   const stop = new AbortController()
 
   async function attempt(job: JobToRun): Promise<RunEnd> {
     const { name, id, data, attempt } = job
-    const handler = handlers.get(name)
-    if (!handler) throw new Error(`nobody works on ${name} here`)
+    const known = handlers.get(name)
+    if (!known) throw new Error(`nobody works on ${name} here`)
     if (await slots.isOver(job)) return { kind: 'done' }
-    const keptMs = slots.keptMs(job) ?? DONE_KEPT_MS
+    const keptMs = slots.keptMs(job) ?? known.keptMs
     const outcome = await once.run({
       key: keys.job(name, id),
       fingerprint: FINGERPRINT,
       keptMs,
       async work({ signal }) {
         stop.signal.throwIfAborted() // its mark could not be kept any more
-        await handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
+        await known.handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
         return Buffer.alloc(0)
       },
     })
@@ -84,9 +85,9 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
   }
 
   return {
-    handle(name, handler) {
+    handle(name, handler, keptMs) {
       if (handlers.has(name)) throw new Error(`${name} has a handler already`)
-      handlers.set(name, handler)
+      handlers.set(name, { handler, keptMs })
     },
     async run(job) {
       const line = { job: job.name, id: job.id, attempt: job.attempt }
@@ -107,7 +108,9 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     async bury({ name, id }, reason) {
       const work = async () => Buffer.from(DEAD + reason.slice(0, 500))
       try {
-        await once.run({ key: keys.job(name, id), fingerprint: FINGERPRINT, work })
+        const keptMs = handlers.get(name)?.keptMs
+        const task = { key: keys.job(name, id), fingerprint: FINGERPRINT, work }
+        await once.run({ ...task, ...(keptMs !== undefined && { keptMs }) })
       } catch (error) {
         // Full memory, say. Without the mark it would be run again where it is added again.
         log.warn({ job: name, id, err: error }, 'that a job is dead could not be kept')

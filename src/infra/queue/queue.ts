@@ -2,7 +2,7 @@
 // Implementations: bull-queue.ts (BullMQ on Redis), memory-queue.ts, and failover-queue.ts, which chooses.
 //
 // A job with an id that is known is not added again, also when it has finished: ids of finished jobs are kept for
-// DONE_KEPT_MS. A handler may run twice by the nature of queues (its process may die between its effect and the mark), so
+// DONE_KEPT_MS, or as long as whoever works on them needs. A handler may run twice by the nature of queues (its process may die between its effect and the mark), so
 // handlers are idempotent, and say how.
 import type { Json } from '../bus/bus.ts'
 
@@ -30,6 +30,13 @@ export interface Job {
 /** Rejects to be tried again. */
 export type JobHandler = (job: Job) => Promise<void>
 
+export interface WorkOptions {
+  /** How many at a time; 1 unless said. */
+  readonly concurrency?: number
+  /** How long it is known at least that a job is done; 4 days unless said. Each one takes room in the state role till then. */
+  readonly keptMs?: number
+}
+
 export interface Schedule {
   readonly everyMs: number
   readonly data: Json
@@ -48,8 +55,8 @@ export interface JobCounts {
 export interface Queue {
   /** Resolves once the job is kept: in Redis, or in memory and on disk. Never waits beyond one budget. */
   add(name: string, data: Json, options: JobOptions): Promise<void>
-  /** Runs jobs of that name, `concurrency` at a time. One handler for each name. */
-  work(name: string, handler: JobHandler, options?: { readonly concurrency?: number }): void
+  /** Runs jobs of that name. One handler for each name. */
+  work(name: string, handler: JobHandler, options?: WorkOptions): void
   /** Runs jobs of that name on a schedule, which is upserted from here each time Redis is found. */
   schedule(name: string, schedule: Schedule): void
   counts(): Promise<JobCounts>

@@ -1,0 +1,60 @@
+// Background jobs in a process of its own, so that it can be killed as the kernel kills. Its jobs have one effect: to tell us.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { JobCounts } from '../../src/infra/queue/queue.ts'
+import { eventually } from './eventually.ts'
+
+export interface ToChild {
+  readonly number: number
+  readonly does: 'add' | 'work' | 'counts' | 'pendingWrites' | 'hasRedis'
+  readonly given: { name?: string; id?: string; delayMs?: number; concurrency?: number }
+}
+export type FromChild = { readonly number: number; readonly answer: unknown } | { readonly effect: string }
+
+export type JobsApart = Awaited<ReturnType<typeof openJobsApart>>
+
+/** `effect` is called with the id of a job each time it takes effect. */
+export async function openJobsApart(
+  options: { cacheUrl: string; dataDir: string },
+  effect: (id: string) => void,
+) {
+  const child = fork(join(import.meta.dirname, 'jobs-process.ts'), [JSON.stringify(options)], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const waiting = new Map<number, (answer: unknown) => void>()
+  let asked = 0
+  child.on('message', (message: FromChild) => {
+    if ('effect' in message) return effect(message.effect)
+    waiting.get(message.number)?.(message.answer)
+    waiting.delete(message.number)
+  })
+
+  function ask<T>(does: ToChild['does'], given: ToChild['given'] = {}): Promise<T> {
+    asked += 1
+    const number = asked
+    return new Promise((resolve) => {
+      waiting.set(number, resolve as (answer: unknown) => void)
+      child.send({ number, does, given } satisfies ToChild)
+    })
+  }
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+
+  await once(child, 'message')
+  return {
+    /** How long the call took there, in ms. */
+    add: (name: string, id: string, delayMs = 0) => ask<number>('add', { name, id, delayMs }),
+    work: (name: string, concurrency = 1) => ask<void>('work', { name, concurrency }),
+    counts: () => ask<JobCounts>('counts'),
+    pendingWrites: () => ask<number>('pendingWrites'),
+    isThere: (isThere = true) => eventually(async () => expect(await ask('hasRedis')).toBe(isThere), 15_000),
+    kill,
+    close: kill,
+  }
+}
