@@ -24,6 +24,11 @@ const SWEEP_MS = 10 * MINUTE
 
 type Table = 'journal' | 'copy'
 
+// In its place: REPLACE would move the row, and write its index as well.
+const upsert = (table: Table) => `INSERT INTO ${table} VALUES (?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, value = excluded.value, expires_at = excluded.expires_at`
+const UPSERT = { journal: upsert('journal'), copy: upsert('copy') }
+
 /** A row that is written, or deleted: it is moot from then on, as one is that has expired. */
 interface Write {
   readonly table: Table | 'facts' | 'deleted' | 'jobs' | 'outages'
@@ -161,7 +166,7 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
         Array.from(entries, ([key, kept]) => {
           if (!kept) return remove(table, key)
           const { value, expiresAtMs } = kept
-          const statement = `REPLACE INTO ${table} VALUES (?, ?, ?, ?)`
+          const statement = UPSERT[table]
           const run = () => database.run(statement, key, value.kind, encode(value), expiresAtMs)
           return put(table, key, run, expiresAtMs)
         }),
