@@ -35,8 +35,9 @@ export function createDeletedAway(): DeletedAway {
 
   function add(keys: readonly string[]): void {
     last += 1
-    const noted = isEverything() || deleted.size + keys.length > MOST_KEYS ? [EVERYTHING] : keys
-    const covered = noted === keys ? [] : [...deleted.keys()].filter((key) => key !== EVERYTHING)
+    const isAll = isEverything() || keys.includes(EVERYTHING) || deleted.size + keys.length > MOST_KEYS
+    const noted = isAll ? [EVERYTHING] : keys
+    const covered = isAll ? [...deleted.keys()].filter((key) => key !== EVERYTHING) : []
     for (const key of noted) deleted.set(key, last)
     for (const key of covered) deleted.delete(key)
     disk?.saveDeleted(noted)
