@@ -261,3 +261,28 @@ test('nowhere: it serves from memory and says why in one line', async () => {
     await lost.close()
   }
 })
+
+test('a lease that somebody else holds is left alone by who asked for it and found Redis gone', async () => {
+  const { store } = app.cacheRole
+  const key = 'lock:leased'
+  expect(await store.lease({ key, holder: 'first' }, 60_000)).toBe('taken')
+  expect(await store.lease({ key, holder: 'second' }, 60_000)).toBe('held')
+  await redis.kill()
+  await app.untilStatus('memory')
+  await store.release({ key, holder: 'second' }, 'done', 0)
+  await redis.start()
+  await app.untilStatus('redis')
+  expect(await redis.command('EXISTS', key)).toBe(':1\r\n')
+})
+
+test('more deletions than can be remembered, made while Redis is away: nothing that it still has is served', async () => {
+  await read('by-itself', 'old')
+  await redis.kill()
+  await app.untilStatus('memory')
+  await app.cache.invalidate(Array.from({ length: 100_001 }, (_, i) => `deleted-${i}`))
+  await app.cache.invalidate(['by-itself'])
+  await redis.start()
+  await app.untilStatus('redis')
+  expect((await read('by-itself', 'new')).value).toBe('new')
+  expect((await read('by-itself', 'newer')).value).toBe('new')
+})

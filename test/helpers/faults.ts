@@ -314,6 +314,12 @@ export const faults: readonly Fault[] = [
     heal: start,
   },
   {
+    name: 'app killed (-9) while Redis answers',
+    needs: 'a process of its own',
+    break: (world) => world.restartApp('kill'),
+    heal: () => {},
+  },
+  {
     name: 'app killed (-9) during the outage',
     needs: 'a process of its own',
     async break(world) {

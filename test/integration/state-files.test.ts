@@ -3,6 +3,7 @@
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { createDataLock } from '../../src/infra/data-lock.ts'
 import { createJournal } from '../../src/infra/state/journal.ts'
 import { createStamps } from '../../src/infra/state/stamps.ts'
@@ -10,6 +11,7 @@ import { createStandby } from '../../src/infra/state/standby.ts'
 import { openStateDisk } from '../../src/infra/state/state-disk.ts'
 import { openStateFiles } from '../../src/infra/state/state-files.ts'
 import type { Kept } from '../../src/infra/state/state-value.ts'
+import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { recordLog } from '../helpers/log.ts'
 
@@ -75,3 +77,61 @@ test('a copy of what has expired does not stay on the disk for ever', () => {
   expect(reopened.load('copy').map(([key]) => key)).toEqual(['session:new'])
   reopened.close()
 })
+
+test('what an earlier life left in the journal is merged with what is in it already, not replaced', () => {
+  const dataDir = join(folder, 'merged')
+  const log = (...ids: string[]): Kept => ({
+    value: { kind: 'log', hits: ids.map((id, i) => ({ id, atMs: i })) },
+    expiresAtMs: Date.now() + 60_000,
+  })
+  const tombstone: Kept = {
+    ...version(''),
+    value: { kind: 'record', stamp: stamps.next(), bytes: undefined },
+  }
+  const before = open(dataDir)
+  before.journal.putAll([
+    ['limit:a', log('1', '2', '3', '4')],
+    ['session:ended', tombstone],
+  ])
+  before.files.close()
+
+  const { log: silent } = recordLog()
+  const journal = createJournal()
+  journal.put('limit:a', log('5'))
+  journal.put('session:ended', version('live'))
+  const disk = openStateDisk(join(dataDir, 'samovar.db'), silent)
+  journal.useDisk(disk)
+  for (const entries of [journal.entries(10), disk.load('journal')]) {
+    const found = new Map(entries)
+    expect(found.get('limit:a')?.value).toHaveProperty('hits.length', 5)
+    expect(found.get('session:ended')?.value).toMatchObject({ bytes: undefined })
+  }
+  disk.close()
+})
+
+test('a disk that cannot be written is owed what is kept, not what has come and gone meanwhile', async () => {
+  const path = join(folder, 'locked.db')
+  const { log, lines } = recordLog()
+  const disk = openStateDisk(path, log)
+  disk.save('copy', [['session:in-file', version('old')]])
+  const other = new DatabaseSync(path)
+  other.exec('BEGIN IMMEDIATE')
+  disk.save('copy', [['session:kept', version('kept')]])
+  disk.save('copy', [
+    ['session:in-file', undefined],
+    ['session:expired', { ...version('x'), expiresAtMs: Date.now() }],
+    ['session:deleted', undefined],
+  ])
+  for (let i = 0; i < 100; i += 1) {
+    disk.saveJob(`job-${i}`, '{}')
+    disk.saveJob(`job-${i}`, undefined)
+  }
+  const madeGood = () => lines.filter(({ message }) => message.startsWith('the journal is written again'))
+  await pause(2_500) // it has tried again
+  expect(madeGood()).toEqual([])
+  other.exec('ROLLBACK')
+  other.close()
+  await eventually(() => expect(madeGood()).toMatchObject([{ fields: { rows: 2 } }]))
+  expect(disk.load('copy').map(([key]) => key)).toEqual(['session:kept'])
+  disk.close()
+}, 20_000)

@@ -6,7 +6,7 @@ import type { Journal } from './journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 import type { StateStore } from './state-store.ts'
-import type { HitLog, Kept } from './state-value.ts'
+import { type HitLog, type Kept, mergeKept } from './state-value.ts'
 
 export interface FailoverStateStoreOptions {
   redis: RedisStateStore
@@ -73,19 +73,24 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     return ask(
       key,
       (store) => store.find(key),
-      async () => {
-        const [before, epoch] = [standby.kept(key)?.value, life()]
-        const found = await redis.find(key)
-        if (found) standby.absorb(key, found)
-        const here = standby.kept(key)
-        if (found || !here) return found
-        // Written here while we asked; or Redis has been left meanwhile, and is owed it.
-        if (here.value !== before || journal.has(key)) return here
-        await expectSameLife(epoch)
-        if (standby.kept(key)?.value === before && !journal.has(key)) standby.forget(key)
-        return undefined
-      },
+      () => lookUp(key),
     )
+  }
+
+  /** What Redis has is copied. What it has no more goes here, too; what it never had, or has lost, it is owed. */
+  async function lookUp(key: string): Promise<Kept | undefined> {
+    const [before, epoch] = [standby.kept(key)?.value, life()]
+    const found = await redis.find(key)
+    if (found) standby.absorb(key, found)
+    const here = standby.kept(key)
+    if (!here || (found && mergeKept(found, here) !== here)) return found
+    // Written here while we asked; or Redis has been left meanwhile, and is owed it.
+    if (here.value !== before || journal.has(key)) return here
+    await expectSameLife(epoch)
+    if (standby.kept(key)?.value !== before || journal.has(key)) return standby.kept(key)
+    if (found) journal.put(key, here)
+    else standby.forget(key)
+    return found && here
   }
 
   /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
@@ -95,15 +100,11 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     won: boolean,
     epoch: string | undefined,
   ): Promise<void> | undefined {
-    if (!won) return copyWinner(key)
+    if (!won) return lookUp(key).then(() => {})
     standby.absorb(key, version)
     // What beat it here should have beaten it there.
-    return standby.kept(key)?.value === version.value ? undefined : expectSameLife(epoch)
-  }
-
-  async function copyWinner(key: string): Promise<void> {
-    const winner = await redis.find(key)
-    if (winner) standby.absorb(key, winner)
+    const here = standby.kept(key)
+    return !here || here.value === version.value ? undefined : expectSameLife(epoch)
   }
 
   return {

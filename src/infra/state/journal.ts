@@ -3,13 +3,15 @@
 // written (another container holds the data lock).
 import { stateFull } from '../../errors.ts'
 import type { StateDisk } from './state-disk.ts'
-import type { Kept } from './state-value.ts'
+import { type Kept, mergeKept } from './state-value.ts'
 
 const MOST_KEYS = 100_000
+const FEW_KEYS = 1_000
 
 export interface Journal {
   /** Commits the version in the place of the one before. Throws `state_full` when there are too many keys. */
   put(key: string, version: Kept): void
+  /** The same for what the standby holds, whose budget is their bound. */
   putAll(entries: readonly (readonly [string, Kept])[]): void
   /** These versions are in Redis: they are taken out, but for those that have been put again since. */
   settle(entries: readonly (readonly [string, Kept])[]): void
@@ -23,7 +25,15 @@ export interface Journal {
 
 export function createJournal(): Journal {
   const pending = new Map<string, Kept>()
+  let fullAt = FEW_KEYS
   let disk: StateDisk | undefined
+
+  /** Each time it has doubled: what has expired must not wait for Redis for ever. */
+  function makeRoom(): void {
+    dropExpired()
+    fullAt = Math.min(MOST_KEYS, Math.max(FEW_KEYS, 2 * pending.size))
+    if (pending.size >= MOST_KEYS) throw stateFull()
+  }
 
   function dropExpired(): void {
     const expired = [...pending]
@@ -38,8 +48,7 @@ export function createJournal(): Journal {
 
   return {
     put(key, version) {
-      if (pending.size >= MOST_KEYS && !pending.has(key)) dropExpired()
-      if (pending.size >= MOST_KEYS && !pending.has(key)) throw stateFull()
+      if (pending.size >= fullAt && !pending.has(key)) makeRoom()
       pending.delete(key)
       pending.set(key, version)
       disk?.save('journal', [[key, version]])
@@ -62,7 +71,10 @@ export function createJournal(): Journal {
     useDisk(opened) {
       disk = opened
       if (!disk) return
-      for (const [key, version] of disk.load('journal')) if (!pending.has(key)) pending.set(key, version)
+      for (const [key, version] of disk.load('journal')) {
+        const mine = pending.get(key)
+        pending.set(key, mine ? mergeKept(mine, version) : version)
+      }
       disk.save('journal', pending)
     },
   }

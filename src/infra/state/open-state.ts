@@ -7,7 +7,7 @@ import { createFailover, switchedOff } from '../store/failover.ts'
 import { quietly } from '../store/store.ts'
 import { createChanges } from './changes.ts'
 import { createState } from './create-state.ts'
-import { createDiskCopy } from './disk-copy.ts'
+import { committing, createDiskCopy } from './disk-copy.ts'
 import { createFacts } from './facts.ts'
 import { createFailoverStateStore } from './failover-state-store.ts'
 import { createJournal } from './journal.ts'
@@ -33,12 +33,7 @@ export function openState(options: StateRoleOptions): StateRole {
   const journal = parts.createJournal()
   const outages = createOutages()
   const copy = createDiskCopy(() => standby)
-  const standby = createStandby({
-    budgetBytes: memoryBudgetBytes,
-    stamps,
-    // Limits change with every request: they are copied when Redis is left, and journaled from then on.
-    changed: (key) => void (kindOf(key) !== 'log' && copy.changed(key)),
-  })
+  const standby = createStandby({ budgetBytes: memoryBudgetBytes, stamps, changed: copy.changed })
   let files: StateFiles | undefined
   const openFiles = (others: readonly OnDisk[]) => {
     files = openStateFiles({ ...options, standby, parts: [journal, facts, outages, copy, ...others] })
@@ -54,7 +49,7 @@ export function openState(options: StateRoleOptions): StateRole {
     return {
       ...shared,
       redis: undefined,
-      state: createState({ store: standby, stamps, known: standby.keys }),
+      state: createState({ store: committing(standby, copy.committed), stamps, known: standby.keys }),
       numbers: {
         store: standby,
         redis: standby,
@@ -105,7 +100,6 @@ export function openState(options: StateRoleOptions): StateRole {
     events: {
       left() {
         journal.putAll(recent.keys().flatMap((key) => entryOf(standby, key)))
-        for (const key of standby.keys()) if (kindOf(key) === 'log') copy.changed(key)
         copy.flush()
         for (const guest of guests) guest.left()
       },
@@ -154,6 +148,7 @@ export function openState(options: StateRoleOptions): StateRole {
 
   // Redis may be too slow for a page of it without going away: the rest is owed.
   let isFillOwed = false
+  let couldFill = false
   async function fill(): Promise<void> {
     isFillOwed = false
     try {
@@ -162,6 +157,12 @@ export function openState(options: StateRoleOptions): StateRole {
       isFillOwed = true
       throw error
     }
+  }
+  /** When it is owed, and once each time that there is room again for what did not fit. */
+  function isFillDue(): boolean {
+    const could = couldFill
+    couldFill = standby.couldFill()
+    return isFillOwed || (couldFill && !could && standby.isFilled())
   }
 
   // What Redis was too slow for is merged while it answers; what others wrote is copied.
@@ -172,14 +173,14 @@ export function openState(options: StateRoleOptions): StateRole {
     for (const guest of guests) if (guest.isPending()) await guest.synchronize()
     await failover.attempt(merge.tick, () => {})
     await failover.attempt(changes.follow, () => {})
-    if (isFillOwed) await fill()
+    if (isFillDue()) await fill()
   }
   const timer = setInterval(() => void quietly(tick(), log), TICK_MS).unref()
 
   return {
     ...shared,
     redis: { call: connection.call, attempt: failover.attempt, isRedis: failover.isRedis },
-    state: createState({ store, stamps, known: standby.keys }),
+    state: createState({ store: committing(store, copy.committed), stamps, known: standby.keys }),
     numbers: {
       store,
       redis,

@@ -9,22 +9,30 @@ import type { Stamps } from './stamps.ts'
 import type { Generations, StateStore } from './state-store.ts'
 import { type HitLog, type Kept, mergeKept, type StateValue } from './state-value.ts'
 
+const ROOM_AGAIN = 3 / 4 // of the budget: so little is used that what did not fit may
+
 export interface Standby extends StateStore {
   /** The version kept under the key. */
   kept<V extends StateValue>(key: string): Kept<V> | undefined
-  /** Merges a version that Redis or the disk has. False, and `partial`, when there is no room for it. */
-  absorb(key: string, version: Kept): boolean
+  /** Merges a version that Redis or the disk has. When there is no room for it, no older one stays, and it is `partial`. */
+  absorb(key: string, version: Kept): void
   /** Counts a hit that Redis has allowed. */
   count(key: string, hit: Hit): void
   /** Redis no longer has the key. */
   forget(key: string): void
   keys(): IterableIterator<string>
   size(): { keys: number; bytes: number }
-  /** `partial` when something of Redis is missing here: keys that did not fit. */
+  /** `partial` when something of Redis is missing here: it did not fit, or has not been offered yet. */
   coverage(): 'full' | 'partial'
+  /** Whether something of Redis did not fit here, limiter logs aside: a key that is not here may be there. */
+  lacksSome(): boolean
+  /** An earlier life says so. */
+  lack(): void
+  /** Whether there is room for some of what did not fit. */
+  couldFill(): boolean
   /** Whether everything that Redis had when it was filled has been offered. */
   isFilled(): boolean
-  /** From here on everything that Redis has is offered; `partial` until that ends. */
+  /** From here on everything that Redis has is offered; `partial` until that ends. Cut off, what did not fit before still counts. */
   beginFill(): void
   endFill(): void
 }
@@ -52,14 +60,24 @@ export function createStandby({
   })
   const numbers = new Map<string, Generations>()
   const logs = new Set<string>() // keys of limiter logs, of some that have expired too
-  let missing = 0
+  let lacks = false
+  let lackedSinceFill = false // found while a fill was under way
   let isFilled = false
 
   const kept = <V extends StateValue>(key: string) => memory.find(key) as Kept<V> | undefined
 
   /** What is not here is not there either, unless it did not fit: then nobody can say, and `state_full` says so. */
   function unknown(): undefined {
-    if (missing > 0) throw stateFull()
+    if (lacks) throw stateFull()
+  }
+
+  /** An older version must not be taken for this one. A log that stays as it was still counts most of the hits. */
+  function didNotFit(key: string, { value }: Kept): void {
+    if (value.kind === 'log') return
+    memory.delete(key)
+    changed(key)
+    lacks = true
+    lackedSinceFill = true
   }
 
   /** Keeps the version, if need be in the place of limiter logs: a limit forgotten is better than a login lost. */
@@ -107,15 +125,13 @@ export function createStandby({
   return {
     kept,
     absorb(key, version) {
-      if (version.expiresAtMs <= now()) return true
+      if (version.expiresAtMs <= now()) return
       if ('stamp' in version.value) stamps.see(version.value.stamp)
       try {
         put(key, version)
-        return true
       } catch (error) {
         if (!(error instanceof AppError)) throw error
-        missing += 1
-        return false
+        didNotFit(key, version)
       }
     },
     forget(key) {
@@ -126,19 +142,28 @@ export function createStandby({
       try {
         keepHit(key, { ...hit, limit: Number.POSITIVE_INFINITY })
       } catch (error) {
-        if (!(error instanceof AppError)) throw error
-        missing += 1
+        if (!(error instanceof AppError)) throw error // counted in Redis; no room here
       }
     },
     keys: () => memory.keys(),
     size: () => memory.size(),
     isFilled: () => isFilled,
-    coverage: () => (isFilled && missing === 0 ? 'full' : 'partial'),
+    coverage: () => (isFilled && !lacks ? 'full' : 'partial'),
+    lacksSome: () => lacks,
+    lack() {
+      lacks = true
+    },
+    couldFill() {
+      if (!lacks) return false
+      for (const _ of memory.keys()); // what has expired takes no room any more
+      return memory.size().bytes < budgetBytes * ROOM_AGAIN
+    },
     beginFill() {
-      missing = 0
+      lackedSinceFill = false
       isFilled = false
     },
     endFill() {
+      lacks = lackedSinceFill
       isFilled = true
     },
 
@@ -161,6 +186,7 @@ export function createStandby({
       return kept<typeof mark.value>(key) ?? mark
     },
     async putMembers(key, members) {
+      if (!kept(key)) unknown() // a list of one would be taken for all of it
       put(key, members)
     },
     hit: async (key, hit) => keepHit(key, hit),

@@ -24,6 +24,19 @@ const SWEEP_MS = 10 * MINUTE
 
 type Table = 'journal' | 'copy'
 
+// In its place: REPLACE would move the row, and write its index as well.
+const upsert = (table: Table) => `INSERT INTO ${table} VALUES (?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, value = excluded.value, expires_at = excluded.expires_at`
+const UPSERT = { journal: upsert('journal'), copy: upsert('copy') }
+
+/** A row that is written, or deleted: it is moot from then on, as one is that has expired. */
+interface Write {
+  readonly table: Table | 'facts' | 'deleted' | 'jobs' | 'outages'
+  readonly key: string
+  readonly mootAtMs: number
+  run(): void
+}
+
 export interface StateDisk extends DeletedDisk {
   load(table: Table): [string, Kept][]
   /** How many rows could not be read since the file was opened: what they held is lost. */
@@ -76,21 +89,29 @@ export function peekStateDisk(path: string, log: Log): [string, Kept][] {
  */
 function wrap(database: LocalDatabase, log: Log): StateDisk {
   let unreadable = 0
-  const owed = new Map<string, () => void>() // the last write of each row that is not on the disk
+  const owed = new Map<string, Write>() // the last write of each row that is not on the disk
   const timers = [setInterval(makeGood, RETRY_MS), setInterval(dropExpired, SWEEP_MS)]
   for (const timer of timers) timer.unref()
+
+  const put = (table: Write['table'], key: string, run: () => void, mootAtMs = Number.POSITIVE_INFINITY) => ({
+    table,
+    key,
+    mootAtMs,
+    run,
+  })
+  const remove = (table: 'journal' | 'copy' | 'deleted' | 'jobs', key: string) =>
+    put(table, key, () => database.run(`DELETE FROM ${table} WHERE key = ?`, key), 0)
   dropExpired()
 
-  /** Commits the writes, each named by its row. */
-  function write(writes: readonly (readonly [string, () => void])[]): void {
+  function write(writes: readonly Write[]): void {
     if (owed.size === 0 && commit(writes)) return
-    for (const [row, work] of writes) owed.set(row, work)
+    for (const one of writes) owed.set(`${one.table} ${one.key}`, one)
   }
 
-  function commit(writes: Iterable<readonly [string, () => void]>): boolean {
+  function commit(writes: Iterable<Write>): boolean {
     try {
       database.transaction(() => {
-        for (const [, work] of writes) work()
+        for (const { run } of writes) run()
       })
       return true
     } catch (error) {
@@ -104,14 +125,30 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
   }
 
   function makeGood(): void {
-    if (owed.size === 0 || !commit(owed)) return
-    log.info({ rows: owed.size }, 'the journal is written again, and all that was missing in it')
-    owed.clear()
+    if (owed.size === 0) return
+    if (commit(owed.values())) {
+      log.info({ rows: owed.size }, 'the journal is written again, and all that was missing in it')
+      owed.clear()
+    } else dropMoot()
+  }
+
+  /** What would leave nothing where nothing is: so what is owed is bounded by what is kept, and by what is in the file. */
+  function dropMoot(): void {
+    for (const [row, { table, key, mootAtMs }] of owed)
+      if (mootAtMs <= Date.now() && !isInFile(table, key)) owed.delete(row)
+  }
+
+  function isInFile(table: Write['table'], key: string): boolean {
+    try {
+      return database.all(`SELECT 1 FROM ${table} WHERE key = ?`, key).length > 0
+    } catch {
+      return true // a disk that cannot be read, either
+    }
   }
 
   /** Nobody tells of a key that has merely expired, and the file must not grow for ever. */
   function dropExpired(): void {
-    write([['expired', () => database.run('DELETE FROM copy WHERE expires_at <= ?', Date.now())]])
+    write([put('copy', '', () => database.run('DELETE FROM copy WHERE expires_at <= ?', Date.now()))])
   }
 
   return {
@@ -126,61 +163,43 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
     unreadable: () => unreadable,
     save: (table, entries) =>
       write(
-        Array.from(entries, ([key, kept]) => [
-          `${table} ${key}`,
-          () => {
-            if (!kept) return database.run(`DELETE FROM ${table} WHERE key = ?`, key)
-            const { value, expiresAtMs } = kept
-            database.run(
-              `REPLACE INTO ${table} VALUES (?, ?, ?, ?)`,
-              key,
-              value.kind,
-              encode(value),
-              expiresAtMs,
-            )
-          },
-        ]),
+        Array.from(entries, ([key, kept]) => {
+          if (!kept) return remove(table, key)
+          const { value, expiresAtMs } = kept
+          const statement = UPSERT[table]
+          const run = () => database.run(statement, key, value.kind, encode(value), expiresAtMs)
+          return put(table, key, run, expiresAtMs)
+        }),
       ),
     fact: (name) =>
       database.all('SELECT value FROM facts WHERE name = ?', name)[0]?.value as string | undefined,
     setFact: (name, value) =>
-      write([[`facts ${name}`, () => database.run('REPLACE INTO facts VALUES (?, ?)', name, value)]]),
+      write([put('facts', name, () => database.run('REPLACE INTO facts VALUES (?, ?)', name, value))]),
     deleted: () => database.all('SELECT key FROM deleted').map(({ key }) => String(key)),
     saveDeleted: (names) =>
       write(
-        names.map((name) => [`deleted ${name}`, () => database.run('REPLACE INTO deleted VALUES (?)', name)]),
+        names.map((name) =>
+          put('deleted', name, () => database.run('REPLACE INTO deleted VALUES (?)', name)),
+        ),
       ),
-    settleDeleted: (names) =>
-      write(
-        names.map((name) => [
-          `deleted ${name}`,
-          () => database.run('DELETE FROM deleted WHERE key = ?', name),
-        ]),
-      ),
+    settleDeleted: (names) => write(names.map((name) => remove('deleted', name))),
     jobs: () => database.all('SELECT key, job FROM jobs').map(({ key, job }) => [String(key), String(job)]),
     saveJob: (key, job) =>
       write([
-        [
-          `jobs ${key}`,
-          () => {
-            if (job === undefined) database.run('DELETE FROM jobs WHERE key = ?', key)
-            else database.run('REPLACE INTO jobs VALUES (?, ?)', key, job)
-          },
-        ],
+        job === undefined
+          ? remove('jobs', key)
+          : put('jobs', key, () => database.run('REPLACE INTO jobs VALUES (?, ?)', key, job)),
       ]),
     outages: () =>
       database.all('SELECT report FROM outages ORDER BY started_at DESC').map(({ report }) => String(report)),
     saveOutage: (id, startedAtMs, report) =>
       write([
-        [
-          `outages ${id}`,
-          () => {
-            database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, report)
-            database.run(
-              `DELETE FROM outages WHERE id NOT IN (SELECT id FROM outages ORDER BY started_at DESC LIMIT ${KEPT_OUTAGES})`,
-            )
-          },
-        ],
+        put('outages', id, () => {
+          database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, report)
+          database.run(
+            `DELETE FROM outages WHERE id NOT IN (SELECT id FROM outages ORDER BY started_at DESC LIMIT ${KEPT_OUTAGES})`,
+          )
+        }),
       ]),
     close() {
       for (const timer of timers) clearInterval(timer)

@@ -111,7 +111,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     },
     async distrust() {
       log.warn(
-        'Redis came back in an older state: the cache (кэш) is cleared, so that nothing deleted comes back',
+        'Redis may hold what was deleted: the cache (кэш) is cleared, so that nothing deleted comes back',
       )
       await clears.raise('all')
     },

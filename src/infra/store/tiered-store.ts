@@ -7,7 +7,7 @@ import type { DeletedAway } from './deleted-away.ts'
 import type { Failover, Merge } from './failover.ts'
 import type { MemoryStore } from './memory-store.ts'
 import type { CacheCopy, RedisStore } from './redis-store.ts'
-import type { Store } from './store.ts'
+import type { LeaseState, Store } from './store.ts'
 
 const UNTRACKED_TRUST_MS = SECOND
 const DELETE_BATCH = 500
@@ -24,7 +24,7 @@ export interface TieredStoreOptions {
     key: string,
     value: Buffer,
   ) => { readonly lifeMs: number; readonly storedAtMs: number } | undefined
-  /** Redis is in a state from before some deletion: nothing that it holds may be used any more. */
+  /** What Redis holds may be from before some deletion: nothing of it may be used any more. */
   distrust: () => Promise<void>
   /** Whether others write here too: what memory has may be what they have deleted. */
   isShared: boolean
@@ -121,6 +121,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   async function replayDeletes(): Promise<void> {
+    if (deletedAway.isEverything()) await distrust()
     const deleted = deletedAway.entries()
     for (let i = 0; i < deleted.length; i += DELETE_BATCH) {
       const batch = deleted.slice(i, i + DELETE_BATCH)
@@ -182,14 +183,19 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       )
     },
 
-    lease: (lease, ttlMs) =>
-      failover.attempt(
-        () => {
-          leasedInRedis.add(lease.holder)
-          return redis.lease(lease, ttlMs)
+    lease({ key, holder }, ttlMs) {
+      const noted = (state: LeaseState) => {
+        if (state !== 'taken') leasedInRedis.delete(holder)
+        return state
+      }
+      return failover.attempt(
+        async () => {
+          leasedInRedis.add(holder) // at once: what has no answer may have been taken
+          return noted(await redis.lease({ key, holder }, ttlMs))
         },
-        () => memory.lease(lease, ttlMs),
-      ),
+        async () => noted(await memory.lease({ key, holder }, ttlMs)),
+      )
+    },
     release: (lease, end, rememberMs) =>
       failover.attempt(
         async () => {

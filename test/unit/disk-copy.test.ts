@@ -1,0 +1,51 @@
+import { createDiskCopy } from '../../src/infra/state/disk-copy.ts'
+import { createStamps } from '../../src/infra/state/stamps.ts'
+import { createStandby } from '../../src/infra/state/standby.ts'
+import type { StateDisk } from '../../src/infra/state/state-disk.ts'
+import type { Kept } from '../../src/infra/state/state-value.ts'
+
+const stamps = createStamps()
+const record = (text: string): Kept => ({
+  value: { kind: 'record', stamp: stamps.next(), bytes: Buffer.from(text) },
+  expiresAtMs: Date.now() + 60_000,
+})
+
+function open() {
+  const commits: string[][] = []
+  const disk: Pick<StateDisk, 'fact' | 'setFact' | 'save'> = {
+    fact: () => undefined,
+    setFact: () => {},
+    save: (_, entries) => void commits.push(Array.from(entries, ([key]) => key)),
+  }
+  const standby = createStandby({ budgetBytes: 1_000_000, stamps, changed: (key) => copy.changed(key) })
+  const copy = createDiskCopy(() => standby)
+  const write = (key: string) => {
+    standby.absorb(key, record(key))
+    return copy.committed(key)
+  }
+  return { copy, standby, commits, write, useDisk: () => copy.useDisk(disk as StateDisk) }
+}
+
+test('what is waited for in one turn is one commit, and nothing else is in it', async () => {
+  const { copy, standby, commits, write, useDisk } = open()
+  useDisk()
+  standby.absorb('session:by-another', record('x'))
+  await Promise.all([write('session:a'), write('session:b'), write('session:a')])
+  expect(commits).toEqual([['session:a', 'session:b']])
+  expect(copy.committed('session:a')).toBeUndefined()
+  copy.flush()
+  expect(commits[1]).toEqual(['session:by-another'])
+  copy.close()
+})
+
+test('without a disk nobody waits, and nothing is remembered but what memory has', () => {
+  const { copy, standby, commits, write, useDisk } = open()
+  expect(write('session:kept')).toBeUndefined()
+  for (let i = 0; i < 1_000; i += 1) {
+    write(`webhook:${i}`)
+    standby.forget(`webhook:${i}`)
+  }
+  useDisk()
+  expect(commits).toEqual([['session:kept']])
+  copy.close()
+})
