@@ -214,6 +214,7 @@ export function createApp(config: Config, log: Log): App {
   const server = scope.add(
     createHttpServer({
       trustProxy: config.trustProxy,
+      waitingMs: config.redis.budgetMs,
       log,
       upgrades: [
         {

@@ -2,9 +2,9 @@
 // It does not retry by itself: failover.ts decides when to open it again, so that one place knows the status.
 import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
-import { createDeadlines } from '../lib/deadlines.ts'
 import type { RedisTarget } from '../lib/redis-url.ts'
-import { StoreUnavailable } from './store/store.ts'
+import { startCommand } from '../lib/waiting-budget.ts'
+import { StoreUnavailable, spent } from './store/store.ts'
 
 const CONNECT_MS = 2_000
 const REFUSALS =
@@ -78,7 +78,6 @@ export interface RedisConnectionOptions {
 
 /** A connection that is not open yet; `open` it. */
 export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnectionOptions): RedisConnection {
-  const deadlines = createDeadlines(budgetMs)
   let client: RedisClient | undefined
   let answers = 0 // signs of life on the present connection
   let canTrack = trackPrefix !== undefined
@@ -134,7 +133,8 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     if (!current) return Promise.reject(new StoreUnavailable('lost', 'not connected'))
     return new Promise((resolve, reject) => {
       const answersBefore = answers
-      const settle = deadlines.start(() => {
+      const settle = startCommand(budgetMs, (whose) => {
+        if (whose === 'request') return reject(spent())
         const reason = answers === answersBefore ? 'silent' : 'slow'
         reject(new StoreUnavailable(reason, `no answer within ${budgetMs} ms`))
       })
@@ -170,10 +170,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       invalidated = listener
     },
     isTracked: () => client !== undefined && canTrack,
-    close() {
-      drop()
-      deadlines.clear()
-    },
+    close: drop,
   }
 }
 

@@ -2,8 +2,8 @@
 // do; failover-queue.ts makes another one when Redis is back. One queue of BullMQ for each name, so that each has its own
 // concurrency and its own dead letters.
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
-import { createDeadlines } from '../../lib/deadlines.ts'
 import { pause, SECOND } from '../../lib/time.ts'
+import { startCommand } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { failureOf, type Server } from '../redis.ts'
 import { StoreUnavailable } from '../store/store.ts'
@@ -57,7 +57,6 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   const clients = await openTextClients(server, options.lost)
   const connection = createNodeRedisClient(clients.client)
   connection.on('error', () => {}) // known from the clients
-  const deadlines = createDeadlines(budgetMs)
   const queues = new Map<string, Queue>()
   const workers = new Map<string, BullWorker>()
   const watch = setInterval(() => void look(), stuckMs).unref()
@@ -74,7 +73,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   /** Under one budget. Too late means `slow`: whether Redis is away is for those to say who watch its connection. */
   function call<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const settle = deadlines.start(() =>
+      const settle = startCommand(budgetMs, () =>
         reject(new StoreUnavailable('slow', `BullMQ took longer than ${budgetMs} ms`)),
       )
       work().then(

@@ -1,5 +1,8 @@
-// Reads of the same tick travel as one MGET under one deadline: most of what a read costs is not the server's part.
+// Reads of the same tick travel as one MGET under one deadline: most of what a read costs is not the server's part. They
+// may be of several requests, each of which waits no longer than it may.
+import { startWaiting, unlimited } from '../../lib/waiting-budget.ts'
 import type { RedisConnection } from '../redis.ts'
+import { spent } from './store.ts'
 
 const MOST = 500
 
@@ -18,7 +21,9 @@ export function createReads(connection: Pick<RedisConnection, 'call'>): ReadByte
   function flush(): void {
     const batch = waiting
     waiting = []
-    for (let i = 0; i < batch.length; i += MOST) void read(batch.slice(i, i + MOST))
+    for (let i = 0; i < batch.length; i += MOST) {
+      void unlimited(() => read(batch.slice(i, i + MOST)))
+    }
   }
 
   async function read(batch: readonly Waiting[]): Promise<void> {
@@ -33,6 +38,17 @@ export function createReads(connection: Pick<RedisConnection, 'call'>): ReadByte
   return (key) =>
     new Promise((resolve, reject) => {
       if (waiting.length === 0) queueMicrotask(flush)
-      waiting.push({ key, resolve, reject })
+      const settle = startWaiting(() => reject(spent()))
+      waiting.push({
+        key,
+        resolve(value) {
+          settle()
+          resolve(value)
+        },
+        reject(error) {
+          settle()
+          reject(error)
+        },
+      })
     })
 }
