@@ -9,9 +9,10 @@ interface Deadline {
   /** By `readableMs`. */
   readonly atMs: number
   readonly expire: () => void
+  isSettled: boolean
 }
 
-const pending = new Set<Deadline>()
+let pending: Deadline[] = [] // and those that were settled since the last sweep: to take out each by itself costs more
 let countedMs = 0 // until the last sweep
 let sweptAtMs = 0
 let timer: NodeJS.Timeout | undefined
@@ -27,9 +28,11 @@ export function startDeadline(budgetMs: number, expire: () => void): () => void 
     sweptAtMs = performance.now()
     timer = setInterval(sweep, SWEEP_MS)
   }
-  const deadline = { atMs: readableMs() + budgetMs, expire }
-  pending.add(deadline)
-  return () => void pending.delete(deadline)
+  const deadline = { atMs: readableMs() + budgetMs, expire, isSettled: false }
+  pending.push(deadline)
+  return () => {
+    deadline.isSettled = true
+  }
 }
 
 function sweep(): void {
@@ -39,12 +42,13 @@ function sweep(): void {
 }
 
 function judge(): void {
-  for (const deadline of pending) {
-    if (deadline.atMs > countedMs) continue
-    pending.delete(deadline)
-    deadline.expire()
+  const open = pending.filter(({ isSettled }) => !isSettled)
+  pending = open.filter(({ atMs }) => atMs > countedMs)
+  for (const deadline of open) {
+    // Another one that expires may have settled this one.
+    if (deadline.atMs <= countedMs && !deadline.isSettled) deadline.expire()
   }
-  if (pending.size > 0) return
+  if (pending.length > 0) return
   clearInterval(timer)
   timer = undefined
 }

@@ -63,6 +63,7 @@ export function startWaiting(expire: () => void): () => void {
  * it, unless the returned function was called before.
  */
 export function startCommand(budgetMs: number, expire: (whose: 'own' | 'request') => void): () => void {
+  if (!requests.getStore()) return startDeadline(budgetMs, () => expire('own'))
   const settle = startDeadline(budgetMs, () => {
     stopWaiting()
     expire('own')
