@@ -2,8 +2,9 @@
 // It does not retry by itself: failover.ts decides when to open it again, so that one place knows the status.
 import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
+import { createDeadlines } from '../lib/deadlines.ts'
 import type { RedisTarget } from '../lib/redis-url.ts'
-import { startCommand } from '../lib/waiting-budget.ts'
+import { waitFor } from '../lib/waiting-budget.ts'
 import { StoreUnavailable, spent } from './store/store.ts'
 
 const CONNECT_MS = 2_000
@@ -56,7 +57,10 @@ export type RedisClient = ReturnType<typeof buildClient>
 export interface RedisConnection {
   /** Connects anew, whatever was there before. Rejects with StoreUnavailable and leaves nothing behind. */
   open(): Promise<void>
-  /** Runs one or more commands of one tick under one budget. Rejects with StoreUnavailable, or with a bug of ours. */
+  /**
+   * Runs one or more commands of one tick under one budget, and under what the request has left. Rejects with
+   * StoreUnavailable, or with a bug of ours.
+   */
   call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
   /** Closes the present client without a word; calls under way reject. */
   drop(): void
@@ -78,6 +82,7 @@ export interface RedisConnectionOptions {
 
 /** A connection that is not open yet; `open` it. */
 export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnectionOptions): RedisConnection {
+  const deadlines = createDeadlines()
   let client: RedisClient | undefined
   let answers = 0 // signs of life on the present connection
   let canTrack = trackPrefix !== undefined
@@ -131,10 +136,9 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   function call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T> {
     const current = client
     if (!current) return Promise.reject(new StoreUnavailable('lost', 'not connected'))
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<T>((resolve, reject) => {
       const answersBefore = answers
-      const settle = startCommand(budgetMs, (whose) => {
-        if (whose === 'request') return reject(spent())
+      const settle = deadlines.start(budgetMs, () => {
         const reason = answers === answersBefore ? 'silent' : 'slow'
         reject(new StoreUnavailable(reason, `no answer within ${budgetMs} ms`))
       })
@@ -151,6 +155,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
         },
       )
     })
+    return waitFor(answer, spent)
   }
 
   function drop() {
@@ -170,7 +175,10 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       invalidated = listener
     },
     isTracked: () => client !== undefined && canTrack,
-    close: drop,
+    close() {
+      drop()
+      deadlines.clear()
+    },
   }
 }
 

@@ -1,4 +1,4 @@
-import { startDeadline } from '../../src/lib/deadlines.ts'
+import { createDeadlines } from '../../src/lib/deadlines.ts'
 import { eventually } from '../helpers/eventually.ts'
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -6,7 +6,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 test('a call that is never settled expires, once, after its budget', async () => {
   let expired = 0
   const startedAt = performance.now()
-  startDeadline(60, () => {
+  createDeadlines().start(60, () => {
     expired += 1
   })
   await eventually(() => expect(expired).toBe(1), 5_000, 1)
@@ -17,22 +17,24 @@ test('a call that is never settled expires, once, after its budget', async () =>
 
 test('a settled call never expires, also in front of one that does', async () => {
   const expired: string[] = []
-  const settle = startDeadline(40, () => expired.push('settled'))
-  startDeadline(40, () => expired.push('hanging'))
+  const { start } = createDeadlines()
+  const settle = start(40, () => expired.push('settled'))
+  start(40, () => expired.push('hanging'))
   settle()
   await eventually(() => expect(expired).toEqual(['hanging']), 5_000)
 })
 
 test('a call with a smaller budget expires before one that began earlier', async () => {
   const expired: string[] = []
-  startDeadline(200, () => expired.push('long'))
-  startDeadline(20, () => expired.push('short'))
+  const { start } = createDeadlines()
+  start(200, () => expired.push('long'))
+  start(20, () => expired.push('short'))
   await eventually(() => expect(expired).toEqual(['short', 'long']), 5_000)
 })
 
 test('time in which this process stood still is not charged to the calls', async () => {
   let expired = false
-  const settle = startDeadline(100, () => {
+  const settle = createDeadlines().start(100, () => {
     expired = true
   })
   const until = performance.now() + 400
@@ -40,4 +42,15 @@ test('time in which this process stood still is not charged to the calls', async
   await new Promise((resolve) => setImmediate(resolve))
   expect(expired).toBe(false)
   settle()
+})
+
+test('clear drops what is pending', async () => {
+  const deadlines = createDeadlines()
+  let expired = false
+  deadlines.start(20, () => {
+    expired = true
+  })
+  deadlines.clear()
+  await sleep(100)
+  expect(expired).toBe(false)
 })

@@ -1,21 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { limitWaiting, mayWait, startCommand, startWaiting, unlimited } from '../../src/lib/waiting-budget.ts'
+import { limitWaiting, mayWait, unlimited, waitFor } from '../../src/lib/waiting-budget.ts'
 
 const BUDGET_MS = 100
 
-/** Does the work as a request with a budget; resolves with what it resolves with. */
-const request = <T>(work: (end: () => void) => Promise<T>, budgetMs = BUDGET_MS) =>
-  new Promise<T>((resolve, reject) => limitWaiting(budgetMs, (end) => void work(end).then(resolve, reject)))
+/** Does the work as a request with a budget. */
+const request = <T>(work: (end: () => void) => Promise<T>) =>
+  new Promise<T>((resolve, reject) => limitWaiting(BUDGET_MS, (end) => void work(end).then(resolve, reject)))
 
-/** A command that takes so long; false when it was expired before. */
+/** A command that takes so long; whether it was waited for. */
 const command = (ms: number) =>
-  new Promise<boolean>((resolve) => {
-    const settle = startWaiting(() => resolve(false))
-    setTimeout(() => {
-      settle()
-      resolve(true)
-    }, ms)
-  })
+  waitFor(sleep(ms, true), () => new Error('too long')).catch(
+    (error: Error) => error.message === 'too long' && false,
+  )
 
 test('commands one after another get one budget together, and nothing is asked after it', async () => {
   const startedAt = performance.now()
@@ -37,6 +33,14 @@ test('commands at once count once, and time without a command not at all', async
   })
 })
 
+test('the first command is left to its own budget, and uses up that of the request', async () => {
+  await request(async () => {
+    expect(await command(3 * BUDGET_MS)).toBe(true)
+    expect(mayWait()).toBe(false)
+    expect(await command(BUDGET_MS)).toBe(false)
+  })
+})
+
 test('requests have budgets of their own', async () => {
   const waits = () => request(async () => [await command(60), mayWait()])
   expect(await Promise.all([waits(), waits(), waits()])).toEqual(Array(3).fill([true, true]))
@@ -44,6 +48,7 @@ test('requests have budgets of their own', async () => {
 
 test('what is under way when the request ends, and what begins after it, is not limited', async () => {
   await request(async (end) => {
+    await command(10)
     const underWay = command(2 * BUDGET_MS)
     end()
     expect(await underWay).toBe(true)
@@ -54,23 +59,9 @@ test('what is under way when the request ends, and what begins after it, is not 
 
 test('what no request waits for, and what is outside of any, is not limited', async () => {
   await request(async () => {
+    await command(10)
     expect(await unlimited(() => command(2 * BUDGET_MS))).toBe(true)
     expect(mayWait()).toBe(true)
   })
   expect(await command(2 * BUDGET_MS)).toBe(true)
-})
-
-test('a command is told whose budget was used up, once', async () => {
-  const expired: string[] = []
-  await request(async () => {
-    startCommand(40, (whose) => expired.push(whose))
-    await sleep(2 * BUDGET_MS)
-    expect(expired).toEqual(['own'])
-    startCommand(1_000, (whose) => expired.push(whose))
-    await sleep(2 * BUDGET_MS)
-    expect(expired).toEqual(['own', 'request'])
-    startCommand(1_000, (whose) => expired.push(whose))() // settled
-    await sleep(50)
-  })
-  expect(expired).toEqual(['own', 'request'])
 })

@@ -2,11 +2,12 @@
 // do; failover-queue.ts makes another one when Redis is back. One queue of BullMQ for each name, so that each has its own
 // concurrency and its own dead letters.
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
+import { createDeadlines } from '../../lib/deadlines.ts'
 import { pause, SECOND } from '../../lib/time.ts'
-import { startCommand } from '../../lib/waiting-budget.ts'
+import { waitFor } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { failureOf, type Server } from '../redis.ts'
-import { StoreUnavailable } from '../store/store.ts'
+import { StoreUnavailable, spent } from '../store/store.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { JobName, KeptJob } from './outbox.ts'
@@ -57,6 +58,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   const clients = await openTextClients(server, options.lost)
   const connection = createNodeRedisClient(clients.client)
   connection.on('error', () => {}) // known from the clients
+  const deadlines = createDeadlines()
   const queues = new Map<string, Queue>()
   const workers = new Map<string, BullWorker>()
   const watch = setInterval(() => void look(), stuckMs).unref()
@@ -72,8 +74,8 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
 
   /** Under one budget. Too late means `slow`: whether Redis is away is for those to say who watch its connection. */
   function call<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const settle = startCommand(budgetMs, () =>
+    const answer = new Promise<T>((resolve, reject) => {
+      const settle = deadlines.start(budgetMs, () =>
         reject(new StoreUnavailable('slow', `BullMQ took longer than ${budgetMs} ms`)),
       )
       work().then(
@@ -87,6 +89,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
         },
       )
     })
+    return waitFor(answer, spent)
   }
 
   async function look(): Promise<void> {
