@@ -9,7 +9,7 @@ import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.ts'
 import { signWidget, widgetFields } from '../helpers/telegram-signer.ts'
 import { type Visitor, visit } from '../helpers/visitor.ts'
 
-const MOST_MS = 250 // a budget of 100, a sweep, and what a noisy machine takes for a request
+const MOST_MS = 200 // a budget of 100, a sweep of 20, and the request itself
 
 let redis: TestRedis
 let proxy: TcpProxy
@@ -63,18 +63,25 @@ async function strangerSays(visitors: readonly Visitor[]): Promise<number[]> {
 test.each([70, 85])('each answer takes %i ms', async (latency) => {
   await logIn(visit(app), '1') // so that what is measured is not the first run of each function
   proxy.set({ latency })
-  for (const id of ['2', '3']) {
+  const took = { logins: [] as number[], ends: [] as number[] }
+  for (const id of ['2', '3', '4']) {
     const visitors = [visit(app), visit(app), visit(app)] as const
     for (const visitor of visitors) {
       const { status, ms } = await logIn(visitor, id)
       expect(status).toBe(200)
-      expect(ms).toBeLessThan(MOST_MS)
+      took.logins.push(ms)
     }
     const { status, ms } = await timed(visitors[0].delete('/api/sessions?others=true'))
     expect(status).toBe(204)
-    expect(ms).toBeLessThan(MOST_MS)
-    expect((await app.stats()).status).toBe('redis')
-    await eventually(async () => expect(await app.stats()).toMatchObject({ fallback: { pendingWrites: 0 } }))
+    took.ends.push(ms)
+    const merged = { status: 'redis', fallback: { pendingWrites: 0 } }
+    await eventually(async () => expect(await app.stats()).toMatchObject(merged), 15_000)
     expect(await strangerSays(visitors)).toEqual([200, 401, 401])
   }
+  // The wall clock of a machine that stands still at times: not every single one.
+  expect(median(took.logins)).toBeGreaterThan(latency) // Redis was asked
+  expect(median(took.logins)).toBeLessThan(MOST_MS)
+  expect(median(took.ends)).toBeLessThan(MOST_MS)
 })
+
+const median = (all: readonly number[]) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)]
