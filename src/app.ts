@@ -212,6 +212,7 @@ export function createApp(config: Config, log: Log): App {
   const server = scope.add(
     createHttpServer({
       trustProxy: config.trustProxy,
+      waitingMs: config.redis.budgetMs,
       log,
       upgrades: [
         {
@@ -229,7 +230,8 @@ export function createApp(config: Config, log: Log): App {
           toleranceMs: config.webhooks.toleranceMs,
           isClosed: (source) => config.webhooks.closed.includes(source) && roles.status().status !== 'redis',
           records,
-          limitSender: limits.limitBy(policies.webhooks),
+          limitSigned: (req, res) => limits.check(policies.webhooks, req, res),
+          limitUnsigned: (req, res) => limits.check(policies.unsigned, req, res),
           guard: requireAdmin(adminToken),
           log,
         }),

@@ -2,7 +2,8 @@
 // datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header
 //
 // The answer is held back until it is kept. Kept are status, content type and body; a body above 12 kB is not, and its
-// replay is the status alone. An answer of 500 or more is not kept: the next attempt is done anew.
+// replay is the status alone. A failure, and what says "not yet" or "not so" of the moment, is not kept: the next attempt is
+// done anew.
 import { createHash } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
 import { invalidInput, otherBody, requestRunning } from '../errors.ts'
@@ -10,6 +11,8 @@ import { keys } from '../infra/keys.ts'
 import type { Once } from '../infra/once.ts'
 
 const KEY = /^[\x21-\x7e]{1,255}$/
+/** Log in first, too slow, something else is under way, too early, too often: the same request may do better later. */
+const NOT_KEPT = new Set([401, 408, 409, 425, 429])
 const MOST_BODY_BYTES = 12_000 // in base64, and with the rest of the answer, below what Once keeps
 
 /** For one POST route, which then demands the header. `who` names the caller: two callers may use the same key. */
@@ -29,7 +32,7 @@ export function idempotent({ once, who }: { once: Once; who: (req: Request) => s
         async work() {
           next()
           const answer = await held.ended
-          if (answer.status >= 500) throw new NotKept()
+          if (answer.status >= 500 || NOT_KEPT.has(answer.status)) throw new NotKept()
           return encodeAnswer(answer)
         },
       })

@@ -4,6 +4,7 @@ import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import express, { type Request, type RequestHandler } from 'express'
 import { type AppError, notFound, stopping } from '../errors.ts'
+import { limitWaiting } from '../lib/waiting-budget.ts'
 import type { Log } from '../log.ts'
 import { asAppError, problemDocument } from './problem.ts'
 import { logRequests } from './request-log.ts'
@@ -21,10 +22,12 @@ export interface UpgradeRoute {
 export interface UpgradesOptions {
   readonly routes: readonly UpgradeRoute[]
   readonly trustProxy: number
+  /** How long it may take to decide, in waiting for Redis, ms. */
+  readonly waitingMs: number
   readonly log: Log
 }
 
-export function createUpgrades({ routes, trustProxy, log }: UpgradesOptions) {
+export function createUpgrades({ routes, trustProxy, waitingMs, log }: UpgradesOptions) {
   let isStopping = false
   const app = express()
   app.disable('x-powered-by')
@@ -51,8 +54,10 @@ export function createUpgrades({ routes, trustProxy, log }: UpgradesOptions) {
         refuse(expressReq, socket, problem)
       }
     }
-    // Nothing is sent with this one: express and its middleware want an answer to put headers on.
-    app(expressReq, new ServerResponse(req) as never, (thrown?: unknown) => void finish(thrown))
+    limitWaiting(waitingMs, (end) => {
+      // Nothing is sent with this one: express and its middleware want an answer to put headers on.
+      app(expressReq, new ServerResponse(req) as never, (thrown?: unknown) => void finish(thrown).then(end))
+    })
   }
 
   return {

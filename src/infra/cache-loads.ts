@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { AppError, sourceFailed } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { type Now, pause, SECOND } from '../lib/time.ts'
+import { unlimited } from '../lib/waiting-budget.ts'
 import type { Log } from '../log.ts'
 import { encodeEntry } from './cache-entry.ts'
 import { type CacheValues, headOf } from './cache-values.ts'
@@ -51,7 +52,8 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
     const running: Running = { tags: policy.tags ?? [], revoked: false }
     const generation = clears.top()
     loads.set(key, running)
-    const renewal = setInterval(() => void store.lease(lease, LEASE_MS), LEASE_MS / 3).unref()
+    const renew = () => void unlimited(() => store.lease(lease, LEASE_MS))
+    const renewal = setInterval(renew, LEASE_MS / 3).unref()
     try {
       const loaded = values.make('miss', await limited(load(), key), policy)
       const head = headOf(loaded, policy, generation)

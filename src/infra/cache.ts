@@ -1,6 +1,7 @@
 // The read-through cache: one load for each key across processes, old values while a new one is fetched or cannot be,
 // and clears that nothing older survives. Features say what to load and for how long; they never see Redis.
 import { MINUTE, type Now } from '../lib/time.ts'
+import { unlimited } from '../lib/waiting-budget.ts'
 import type { Log } from '../log.ts'
 import { decodeHead } from './cache-entry.ts'
 import { createCacheLoads } from './cache-loads.ts'
@@ -112,7 +113,7 @@ export function createCache(options: CacheOptions): Cache {
       // Loads under way are dead now: without their leases the next reader need not wait for them.
       const dead = loads.cleared()
       if (dead.length > 0) await invalidate(dead)
-      sweep(prefix)
+      unlimited(() => sweep(prefix))
       return known
     },
     counts: () => ({ hits, misses }),

@@ -4,7 +4,8 @@ import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
 import { createDeadlines } from '../lib/deadlines.ts'
 import type { RedisTarget } from '../lib/redis-url.ts'
-import { StoreUnavailable } from './store/store.ts'
+import { waitFor } from '../lib/waiting-budget.ts'
+import { StoreUnavailable, spent } from './store/store.ts'
 
 const CONNECT_MS = 2_000
 /** Tracking alone may be refused so. Anything else (BUSY, LOADING …) says nothing of tracking. */
@@ -58,7 +59,10 @@ export type RedisClient = ReturnType<typeof buildClient>
 export interface RedisConnection {
   /** Connects anew, whatever was there before. Rejects with StoreUnavailable and leaves nothing behind. */
   open(): Promise<void>
-  /** Runs one or more commands of one tick under one budget. Rejects with StoreUnavailable and nothing else. */
+  /**
+   * Runs one or more commands of one tick under one budget, and under what the request has left. Rejects with
+   * StoreUnavailable and nothing else.
+   */
   call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
   /** Closes the present client without a word; calls under way reject. */
   drop(): void
@@ -80,7 +84,7 @@ export interface RedisConnectionOptions {
 
 /** A connection that is not open yet; `open` it. */
 export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnectionOptions): RedisConnection {
-  const deadlines = createDeadlines(budgetMs)
+  const deadlines = createDeadlines()
   let client: RedisClient | undefined
   let answers = 0 // signs of life on the present connection
   let canTrack = trackPrefix !== undefined
@@ -144,9 +148,9 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   function call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T> {
     const current = client
     if (!current) return Promise.reject(new StoreUnavailable('lost', 'not connected'))
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<T>((resolve, reject) => {
       const answersBefore = answers
-      const settle = deadlines.start(() => {
+      const settle = deadlines.start(budgetMs, () => {
         const reason = answers === answersBefore ? 'silent' : 'slow'
         reject(new StoreUnavailable(reason, `no answer within ${budgetMs} ms`))
       })
@@ -163,6 +167,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
         },
       )
     })
+    return waitFor(answer, spent)
   }
 
   function drop() {

@@ -1,71 +1,66 @@
-// A time budget for many short calls, kept by one sweep instead of one timer a call.
+// Time budgets for many short calls, kept by one sweep instead of one timer a call.
 // Only time in which an answer could have been read counts: a sweep that runs late (event loop stalled, container
-// throttled) lets pending I/O be read first, and charges the calls no more than one and a half sweeps.
+// throttled) lets pending I/O be read first, and counts no more than one and a half sweeps.
 
 const SWEEP_MS = 20
+const MOST_MS = SWEEP_MS * 1.5
 
-interface Pending {
-  readonly startedAtMs: number
+interface Deadline {
+  /** By `readableMs`. */
+  readonly atMs: number
   readonly expire: () => void
-  settled: boolean
+  isSettled: boolean
 }
 
 export interface Deadlines {
   /** Calls `expire` unless the returned function was called within the budget. */
-  start(expire: () => void): () => void
+  start(budgetMs: number, expire: () => void): () => void
+  /** The time that has counted so far, ms. It goes on while a call is pending. */
+  readableMs(): number
   /** Drops every pending call without expiring it. */
   clear(): void
 }
 
-export function createDeadlines(budgetMs: number): Deadlines {
-  let queue: Pending[] = [] // one budget for all, so the oldest is always first
-  let head = 0
-  let activeMs = 0 // time that counted so far
+export function createDeadlines(): Deadlines {
+  let pending: Deadline[] = [] // and what was settled since the last sweep: to take out each by itself costs more
+  let countedMs = 0 // until the last sweep
   let sweptAtMs = 0
   let timer: NodeJS.Timeout | undefined
 
-  function sweep() {
-    const nowMs = performance.now()
-    activeMs += Math.min(nowMs - sweptAtMs, SWEEP_MS * 1.5)
-    sweptAtMs = nowMs
+  const readableMs = () => countedMs + Math.min(performance.now() - sweptAtMs, MOST_MS)
+
+  function sweep(): void {
+    countedMs = readableMs()
+    sweptAtMs = performance.now()
     setImmediate(judge) // after the poll phase: what has arrived is read before anything is judged
   }
 
-  function judge() {
-    for (let first = queue[head]; first; first = queue[head]) {
-      if (!first.settled) {
-        if (activeMs - first.startedAtMs < budgetMs) break
-        first.settled = true
-        first.expire()
-      }
-      head += 1
-    }
-    if (head === queue.length) clear()
-    else if (head > 1_024 && head * 2 > queue.length) {
-      queue = queue.slice(head)
-      head = 0
-    }
+  function judge(): void {
+    const unsettled = pending.filter(({ isSettled }) => !isSettled)
+    pending = unsettled.filter(({ atMs }) => atMs > countedMs)
+    if (pending.length === 0) clear()
+    for (const { atMs, expire } of unsettled) if (atMs <= countedMs) expire()
   }
 
-  function clear() {
-    queue = []
-    head = 0
+  function clear(): void {
+    pending = []
     clearInterval(timer)
     timer = undefined
   }
 
   return {
-    start(expire) {
-      const pending: Pending = { startedAtMs: activeMs, expire, settled: false }
-      queue.push(pending)
+    start(budgetMs, expire) {
       if (!timer) {
         sweptAtMs = performance.now()
         timer = setInterval(sweep, SWEEP_MS)
       }
+      const deadline = { atMs: readableMs() + budgetMs, expire, isSettled: false }
+      pending.push(deadline)
       return () => {
-        pending.settled = true
+        deadline.isSettled = true
       }
     },
+    readableMs,
     clear,
   }
 }

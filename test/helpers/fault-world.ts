@@ -46,6 +46,8 @@ export interface Fault {
   /** Its files are on a file system of a few megabytes. */
   readonly disk?: 'small'
   readonly memoryBudgetBytes?: number
+  /** 2: the app is one of two, so that it cannot rely on what it wrote itself. 1 unless said. */
+  readonly workers?: 2
   /** The app is a process of its own, so that it can be killed. */
   readonly needs?: 'a process of its own'
   /** How long the fault lasts once `break` has ended, ms. */
@@ -104,8 +106,8 @@ export async function runFault(
     if (!openApp) throw new Error(`${fault.name} needs ${fault.needs}`)
     const stateUrl = fault.through === 'proxy' ? proxy.url : redis.url
     const cacheUrl = cacheRedis === redis ? stateUrl : cacheRedis.url
-    const openOnData = () =>
-      openApp({ cacheUrl, stateUrl, dataDir, memoryBudgetBytes: fault.memoryBudgetBytes })
+    const { memoryBudgetBytes, workers } = fault
+    const openOnData = () => openApp({ cacheUrl, stateUrl, dataDir, memoryBudgetBytes, workers })
     let subject = await openOnData()
     ends.push(() => subject.close())
     await untilSettled(subject)
@@ -147,7 +149,7 @@ export async function runFault(
 
     const direct = { stateUrl: redis.url, cacheUrl: cacheRedis.url }
     const strangersDir = mkdtempSync(join(tmpdir(), 'samovar-stranger-'))
-    const stranger = await open({ ...direct, dataDir: strangersDir })
+    const stranger = await open({ ...direct, dataDir: strangersDir, workers: 2 })
     try {
       await untilSettled(stranger)
       await checkByStranger(stranger, traffic.ledger)

@@ -5,8 +5,8 @@ import { KEPT_MS, LIMIT, type OpenSubject } from './subject.ts'
 
 const policy = { freshMs: KEPT_MS, staleMs: 0, parse: String }
 
-export const openSamovar: OpenSubject = async ({ memoryBudgetBytes, ...options }) => {
-  const app = await openProcess({ ...options, ...(memoryBudgetBytes && { memoryBudgetBytes }) })
+export const openSamovar: OpenSubject = async ({ memoryBudgetBytes, workers = 1, ...options }) => {
+  const app = await openProcess({ ...options, workers, ...(memoryBudgetBytes && { memoryBudgetBytes }) })
   const { state, cache, roles } = app
   return {
     readSession: async (key) => (await state.read(`session:${key}`))?.bytes.toString(),

@@ -27,6 +27,8 @@ export interface SubjectOptions {
   stateUrl: string
   dataDir: string
   memoryBudgetBytes?: number | undefined
+  /** How many processes write to this Redis; 1 unless said. */
+  workers?: number | undefined
 }
 
 export type OpenSubject = (options: SubjectOptions) => Promise<Subject>

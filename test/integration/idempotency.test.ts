@@ -157,6 +157,21 @@ test('a refusal is kept, a failure is not', async () => {
   expect(await told(await post({ key: failed }))).toMatchObject({ status: 204, replayed: 'true', text: '' })
 })
 
+test.each([401, 408, 409, 425, 429])(
+  'an answer of %i is of the moment: it is sent as it is, and not kept',
+  async (status) => {
+    const key = randomUUID()
+    route = (_req, res) => void res.status(status).set('Retry-After', '7').json({})
+    for (const run of [1, 2]) {
+      const answer = await post({ key })
+      expect([answer.status, answer.headers.get('retry-after'), runs]).toEqual([status, '7', run])
+    }
+    route = (_req, res) => void res.status(201).json({ run: runs })
+    expect(await told(await post({ key }))).toMatchObject({ status: 201, replayed: null })
+    expect(await told(await post({ key }))).toMatchObject({ status: 201, replayed: 'true' })
+  },
+)
+
 test('bytes written in pieces are replayed as they were; of a large answer the status is', async () => {
   const [pieces, large] = [randomUUID(), randomUUID()]
   route = (_req, res) => {

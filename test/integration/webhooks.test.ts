@@ -142,6 +142,30 @@ describe('the app', () => {
     expect((await post('payments', { ...large, headers })).status).toBe(204)
   })
 
+  test.each([
+    ['an address of its own', () => '198.51.100.77'],
+    ['an address that many share', () => '10.9.8.7'],
+  ])('what is not signed does not use up the share of what is, from %s', async (_name, address) => {
+    const from = (init: RequestInit, i = 0): RequestInit => ({
+      ...init,
+      headers: { ...init.headers, 'x-forwarded-for': address(), 'user-agent': `sender ${i}` },
+    })
+    const forged = (i: number) => (i % 2 ? { body: '{}' } : github(newId(), '{}', 'another secret'))
+    const refused = []
+    for (let i = 0; i < 660; i += 1) refused.push((await post('repo', from(forged(i), i))).status)
+    expect(refused.filter((status) => status === 401).length).toBeGreaterThanOrEqual(60)
+    expect(refused.slice(-20)).toEqual(Array(20).fill(429))
+    const { status, headers } = await post('repo', from(github(newId(), '{}')))
+    expect([status, headers.get('ratelimit-policy')]).toEqual([204, '"webhooks";q=600;w=60'])
+    expect(headers.get('ratelimit')).toMatch(/^"webhooks";r=599;/)
+  })
+
+  test('what has no signature is refused before it is read', async () => {
+    const endless = new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(1_000)) })
+    const response = await post('repo', { body: endless, duplex: 'half' } as RequestInit)
+    expect([response.status, await codeOf(response)]).toEqual([401, 'bad_signature'])
+  })
+
   test('the admin sees what came, newest first; nobody else does', async () => {
     const [first, second] = [newId(), newId()]
     await post('payments', signed(first, '{"n":1}'))

@@ -18,7 +18,14 @@ export interface Parts {
   readonly clears?: (clears: Clears, isRedis: () => boolean) => Clears
 }
 
-export async function startModelApp(redisPort: number, parts: Parts, earlierDir?: string) {
+export interface Life {
+  readonly redisPort: number
+  /** 1: nobody else writes to Redis. 2: somebody might. */
+  readonly workers: 1 | 2
+  readonly parts: Parts
+}
+
+export async function startModelApp({ redisPort, workers, parts }: Life, earlierDir?: string) {
   const dataDir = mkdtempSync(join(tmpdir(), 'samovar-model-'))
   if (earlierDir) {
     for (const name of ['samovar.db', 'samovar.db-wal']) {
@@ -38,7 +45,7 @@ export async function startModelApp(redisPort: number, parts: Parts, earlierDir?
       budgetMs: 100,
       prefix: 'samovar:',
     },
-    workers: 2, // so that it listens to what others write
+    workers,
     memoryBudgetBytes: 8 * 1024 * 1024,
     dataDir,
     dataLock: createDataLock(undefined),
@@ -78,9 +85,9 @@ export async function startModelApp(redisPort: number, parts: Parts, earlierDir?
 export type ModelApp = Awaited<ReturnType<typeof startModelApp>>
 
 /** The next life on the files as kill -9 leaves them: what the one before still does reaches neither them nor Redis. */
-export async function killAndReopen(app: ModelApp, redisPort: number, parts: Parts): Promise<ModelApp> {
+export async function killAndReopen(app: ModelApp, life: Life): Promise<ModelApp> {
   app.proxy.set('refuse')
-  const next = await startModelApp(redisPort, parts, app.dataDir)
+  const next = await startModelApp(life, app.dataDir)
   await app.close()
   return next
 }

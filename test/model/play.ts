@@ -4,7 +4,7 @@ import type { NetworkFault } from '../helpers/fault-proxy.ts'
 import { createRandom } from '../helpers/random.ts'
 import type { RedisCopier, RedisCopy } from '../helpers/redis-copy.ts'
 import { beginVirtualTime } from '../helpers/virtual-time.ts'
-import { killAndReopen, type ModelApp, type Parts, startModelApp } from './app.ts'
+import { killAndReopen, type Life, type ModelApp, type Parts, startModelApp } from './app.ts'
 import { createModel } from './model.ts'
 import { areApart, createQuestions, LIMIT, type Question, tagsOf } from './questions.ts'
 
@@ -33,8 +33,9 @@ export class Violation extends Error {
   }
 }
 
-/** How many outages there were; rejects with a Violation. */
+/** How many outages there were; rejects with a Violation. Odd seeds play an app that is the only one, as by default. */
 export async function play({ seed, steps, redisPort, copier, kills = 0, parts = {} }: Play): Promise<number> {
+  const life: Life = { redisPort, parts, workers: seed % 2 === 1 ? 1 : 2 }
   const random = createRandom(seed)
   const model = createModel(tagsOf)
   const killedAt = new Set(Array.from({ length: kills }, () => 20 + random.below(steps - 40)))
@@ -118,7 +119,7 @@ export async function play({ seed, steps, redisPort, copier, kills = 0, parts = 
     if (fault !== 'none') await time.until('memory', () => app.isIn('memory'))
     else await untilBack()
     note('kill -9')
-    app = await killAndReopen(app, redisPort, parts)
+    app = await killAndReopen(app, life)
     app.proxy.set(fault)
     app.start()
     if (fault === 'none') await untilBack()
@@ -133,7 +134,7 @@ export async function play({ seed, steps, redisPort, copier, kills = 0, parts = 
     await untilBack()
     await app.close()
     note('a stranger')
-    app = await startModelApp(redisPort, parts)
+    app = await startModelApp(life)
     app.start()
     await untilBack()
     for (const question of questions.everything()) await ask([question])
@@ -160,7 +161,7 @@ export async function play({ seed, steps, redisPort, copier, kills = 0, parts = 
     else await ask(choose())
   }
 
-  app = await startModelApp(redisPort, parts)
+  app = await startModelApp(life)
   try {
     app.start()
     await untilBack()

@@ -25,7 +25,9 @@ export const policies = {
   ],
   /** By address, because a new session costs nothing. Mobile networks put many phones behind one, and a login may be two requests. */
   login: [{ name: 'login', per: 'address', limit: 60, windowMs: 15 * MINUTE, sharedLimit: 600 }],
+  /** Deliveries that are signed. What is not counts apart, so that nobody can use up the senders' share. */
   webhooks: [{ name: 'webhooks', per: 'address', limit: 600, windowMs: MINUTE, sharedLimit: 600 }],
+  unsigned: [{ name: 'unsigned', per: 'address', limit: 60, windowMs: MINUTE, sharedLimit: 600 }],
   /** Links of calls, each of which lets people in for a day. */
   calls: [{ name: 'calls', per: 'client', limit: 60, windowMs: HOUR, sharedLimit: 600 }],
   /** How often a WebSocket may be opened: a page that lost its network for a while opens a few a minute. */

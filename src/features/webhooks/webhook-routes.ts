@@ -1,5 +1,5 @@
 // Where webhooks arrive: whose they are, whether they are signed, and what is answered.
-import express, { type RequestHandler, type Response, Router } from 'express'
+import express, { type Request, type RequestHandler, type Response, Router } from 'express'
 import {
   badSignature,
   deliveryRunning,
@@ -30,11 +30,21 @@ const verify: Record<WebhookScheme, (signed: Signed) => Verdict> = {
   telegram: verifyTelegram,
 }
 
+/** A delivery without it need not be read. */
+const signatureHeader: Record<WebhookScheme, string> = {
+  standard: 'webhook-signature',
+  github: 'x-hub-signature-256',
+  telegram: 'x-telegram-bot-api-secret-token',
+}
+
 const refusals = {
   bad_signature: badSignature,
   outside_tolerance: outsideTolerance,
   no_id: () => invalidInput('The delivery has no id.'),
 }
+
+/** Counts the request, or throws. */
+type Limit = (req: Request, res: Response) => Promise<void>
 
 export interface WebhookRoutesParts {
   webhooks: Pick<Webhooks, 'accept'>
@@ -43,8 +53,10 @@ export interface WebhookRoutesParts {
   /** Whether the source accepts nothing right now. */
   isClosed: (source: string) => boolean
   records: Sql
-  /** Refuses who sends too often. */
-  limitSender: RequestHandler
+  /** Refuses who sends too often what is signed. */
+  limitSigned: Limit
+  /** Refuses who sends too often what is not. */
+  limitUnsigned: Limit
   /** Refuses whoever is not the admin. */
   guard: RequestHandler
   now?: Now
@@ -57,7 +69,8 @@ export function webhookRoutes({
   toleranceMs,
   isClosed,
   records,
-  limitSender,
+  limitSigned,
+  limitUnsigned,
   guard,
   now = Date.now,
   log,
@@ -71,10 +84,21 @@ export function webhookRoutes({
   }
 
   // Before the body is read: who may not send need not be listened to.
-  const refuseEarly: RequestHandler = (req, _res, next) => {
-    const { name } = sourceNamed(req.params.source)
+  const refuseEarly: RequestHandler = async (req, res, next) => {
+    const { name, scheme } = sourceNamed(req.params.source)
     if (isClosed(name)) throw sourceClosed()
+    if (req.headers[signatureHeader[scheme]] === undefined) await refuseUnsigned(req, res)
     next()
+  }
+
+  async function refuseUnsigned(req: Request, res: Response): Promise<never> {
+    await limitUnsigned(req, res) // before the log: a flood has no line for each
+    return refuse(req, 'bad_signature')
+  }
+
+  function refuse(req: Request, why: keyof typeof refusals): never {
+    log.info({ source: req.params.source, outcome: why }, 'webhook refused')
+    throw refusals[why]()
   }
 
   const receive: RequestHandler = async (req, res) => {
@@ -82,10 +106,11 @@ export function webhookRoutes({
     const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
     const nowMs = now()
     const verdict = verify[scheme]({ headers: req.headers, body, secrets, nowMs, toleranceMs })
-    if ('refused' in verdict) {
-      log.info({ source, outcome: verdict.refused }, 'webhook refused')
-      throw refusals[verdict.refused]()
-    }
+    const isRefused = 'refused' in verdict
+    if (isRefused && verdict.refused === 'bad_signature') return refuseUnsigned(req, res)
+    // Only now, so that nobody without a secret uses up the share of those who have one.
+    await limitSigned(req, res)
+    if (isRefused) return refuse(req, verdict.refused)
     const { id } = verdict
     const contentType = req.headers['content-type']
     const outcome = await webhooks.accept({ source, id, contentType, body, receivedAtMs: nowMs })
@@ -95,12 +120,7 @@ export function webhookRoutes({
 
   endpoint(router, '/api/webhooks/:source', {
     // Inflating would change the bytes that were signed.
-    post: [
-      refuseEarly,
-      limitSender,
-      express.raw({ type: () => true, limit: BODY_LIMIT, inflate: false }),
-      receive,
-    ],
+    post: [refuseEarly, express.raw({ type: () => true, limit: BODY_LIMIT, inflate: false }), receive],
   })
   endpoint(router, '/api/webhooks/:source/deliveries', {
     get: [

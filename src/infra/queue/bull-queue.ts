@@ -4,9 +4,10 @@
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
 import { createDeadlines } from '../../lib/deadlines.ts'
 import { pause, SECOND } from '../../lib/time.ts'
+import { waitFor } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { type Server, unavailable } from '../redis.ts'
-import { StoreUnavailable } from '../store/store.ts'
+import { StoreUnavailable, spent } from '../store/store.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { JobName, KeptJob } from './outbox.ts'
@@ -57,7 +58,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   const clients = await openTextClients(server, options.lost)
   const connection = createNodeRedisClient(clients.client)
   connection.on('error', () => {}) // known from the clients
-  const deadlines = createDeadlines(budgetMs)
+  const deadlines = createDeadlines()
   const queues = new Map<string, Queue>()
   const workers = new Map<string, BullWorker>()
   const watch = setInterval(() => void look(), stuckMs).unref()
@@ -73,8 +74,8 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
 
   /** Under one budget. Too late means `slow`: whether Redis is away is for those to say who watch its connection. */
   function call<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const settle = deadlines.start(() =>
+    const answer = new Promise<T>((resolve, reject) => {
+      const settle = deadlines.start(budgetMs, () =>
         reject(new StoreUnavailable('slow', `BullMQ took longer than ${budgetMs} ms`)),
       )
       work().then(
@@ -88,6 +89,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
         },
       )
     })
+    return waitFor(answer, spent)
   }
 
   async function look(): Promise<void> {

@@ -7,6 +7,7 @@
 //
 // BullMQ may be lost, or refuse, while the state role is well: then it alone is opened again, once a second.
 import { type Now, SECOND } from '../../lib/time.ts'
+import { mayWait } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import type { StateGuest } from '../state/state-role.ts'
 import { StoreUnavailable } from '../store/store.ts'
@@ -130,7 +131,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       const addedAtMs = now()
       const job = { name, id, data, attempts, backoffMs, addedAtMs, dueAtMs: addedAtMs + delayMs, failed: 0 }
       if (outbox.get(job)) return
-      if (!bull) return outbox.put({ ...job, place: 'here' })
+      if (!bull || !mayWait()) return outbox.put({ ...job, place: 'here' })
       const copy = { ...job, place: 'redis' } as const
       outbox.put(copy)
       try {

@@ -2,12 +2,14 @@
 //
 // redis    Redis is asked. A lost connection, a refusal, or silence over the budget → memory, for all callers at
 //          once; so do overruns of more than half of a second's commands on a connection that is alive.
+//          A request that has waited for a whole budget in all is answered from memory, which says nothing of Redis.
 // memory   Redis is not asked, so nothing waits for it. A probe (connect anew if need be; write, read back, delete)
 //          runs with back-off; two good ones in a row → merging.
 // merging  What happened meanwhile is played into Redis (Merge), until nothing is pending. Then → redis; a failure → memory.
 import { createBackoff } from '../../lib/backoff.ts'
 import { createOverruns } from '../../lib/overruns.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
+import { mayWait, unlimited } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import type { RedisConnection } from '../redis.ts'
 import { probeRedis } from '../redis-probe.ts'
@@ -118,7 +120,9 @@ export function createFailover({
   /** Leaves Redis if this failure says so; throws what is not a failure of Redis. */
   function failed(error: unknown): void {
     if (!(error instanceof StoreUnavailable)) throw error
-    if (error.reason !== 'slow' || overruns.overran()) leave(error)
+    if (error.reason === 'spent') return
+    // What this begins goes on when the request that noticed it has ended.
+    if (error.reason !== 'slow' || overruns.overran()) unlimited(() => leave(error))
     if (error.reason === 'silent') connection.drop()
   }
 
@@ -202,7 +206,7 @@ export function createFailover({
         servedCalls += 1
         return onMemory()
       }
-      if (status !== 'redis') return inMemory()
+      if (status !== 'redis' || !mayWait()) return inMemory()
       return onRedis().then(answered, (error) => {
         failed(error)
         return inMemory()

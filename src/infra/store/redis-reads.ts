@@ -1,5 +1,8 @@
-// Reads of the same tick travel as one MGET under one deadline: most of what a read costs is not the server's part.
+// Reads of the same tick travel as one MGET under one deadline: most of what a read costs is not the server's part. They
+// may be of several requests, none of which waits longer than it may.
+import { unlimited, waitFor } from '../../lib/waiting-budget.ts'
 import type { RedisConnection } from '../redis.ts'
+import { spent } from './store.ts'
 
 const MOST = 500
 
@@ -23,16 +26,19 @@ export function createReads(connection: Pick<RedisConnection, 'call'>): ReadByte
 
   async function read(batch: readonly Waiting[]): Promise<void> {
     try {
-      const values = await connection.call((client) => client.mGet(batch.map(({ key }) => key)))
+      const names = batch.map(({ key }) => key)
+      const values = await unlimited(() => connection.call((client) => client.mGet(names)))
       for (const [i, { resolve }] of batch.entries()) resolve(values[i] ?? undefined)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }
   }
 
-  return (key) =>
-    new Promise((resolve, reject) => {
+  return (key) => {
+    const value = new Promise<Buffer | undefined>((resolve, reject) => {
       if (waiting.length === 0) queueMicrotask(flush)
       waiting.push({ key, resolve, reject })
     })
+    return waitFor(value, spent)
+  }
 }

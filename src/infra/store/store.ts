@@ -34,9 +34,10 @@ export interface Store {
 
 /**
  * `lost`: no connection. `refused`: an error reply. `silent`: over budget on a connection that sent
- * nothing since. `slow`: over budget, but the connection is alive.
+ * nothing since. `slow`: over budget, but the connection is alive. `spent`: the request has waited long enough for all of
+ * its commands together, which says nothing of Redis.
  */
-export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow'
+export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow' | 'spent'
 
 /** Redis did not do what was asked, or nobody knows whether it did. Never a bug of ours. */
 export class StoreUnavailable extends Error {
@@ -47,6 +48,8 @@ export class StoreUnavailable extends Error {
     this.reason = reason
   }
 }
+
+export const spent = () => new StoreUnavailable('spent', 'the request has waited for a whole budget')
 
 /** Of each value, what `sweep` shows: enough for a header, not megabytes of body. */
 export const HEAD_BYTES = 1_024
