@@ -179,6 +179,25 @@ test('only the connection for messages is lost: what was missed is read, without
   for (const process of both()) expect(process.stateRole.status().status).toBe('redis')
 })
 
+test('who stops listening while it is given what was missed leaves no trace of Redis’ order', async () => {
+  const alone = `call:${randomUUID()}`
+  const given: unknown[] = []
+  const subscription = await two.bus.subscribe(alone, {
+    message({ data }) {
+      given.push(data)
+      subscription.close()
+    },
+    gap() {},
+  })
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await Promise.all([1, 2, 3].map((data) => one.bus.publish(alone, data)))
+  await eventually(() => expect(given).toEqual([1]))
+  const { epoch } = await one.bus.publish(alone, 4)
+  proxy.set('refuse')
+  await eventually(() => expect(two.stateRole.status().status).toBe('memory'))
+  expect((await listen(two.bus, alone)).subscription.position.epoch).not.toBe(epoch)
+})
+
 test('what was missed and is not in history any more is a gap', async () => {
   await redis.command('HINCRBY', `samovar:bus:{${channel}}:head`, 'offset', '7')
   await chat(1, [one])
