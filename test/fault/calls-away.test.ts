@@ -9,7 +9,7 @@ import { createRandom } from '../helpers/random.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess } from '../helpers/stores.ts'
 
-const PLAY_MS = Number(process.env.CALLS_PLAY_MS ?? 25_000)
+const PLAY_MS = Number(process.env.CALLS_PLAY_MS ?? 15_000)
 const SEED = Number(process.env.CALLS_SEED ?? 1)
 
 let redis: TestRedis
