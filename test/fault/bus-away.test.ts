@@ -191,6 +191,25 @@ test('what was told of members while it was lost is asked for', async () => {
   await eventually(() => expect(told).toEqual(['back untold']))
 })
 
+test('who stops listening while it is given what was missed leaves no trace of Redis’ order', async () => {
+  const alone = `call:${randomUUID()}`
+  const given: unknown[] = []
+  const subscription = await two.bus.subscribe(alone, {
+    message({ data }) {
+      given.push(data)
+      subscription.close()
+    },
+    gap() {},
+  })
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await Promise.all([1, 2, 3].map((data) => one.bus.publish(alone, data)))
+  await eventually(() => expect(given).toEqual([1]))
+  const { epoch } = await one.bus.publish(alone, 4)
+  proxy.set('refuse')
+  await eventually(() => expect(two.stateRole.status().status).toBe('memory'))
+  expect((await listen(two.bus, alone)).subscription.position.epoch).not.toBe(epoch)
+})
+
 test('what was missed and is not in history any more is a gap', async () => {
   await redis.command('HINCRBY', `samovar:bus:{${channel}}:head`, 'offset', '7')
   await chat(1, [one])

@@ -62,6 +62,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   const subscriptions: Subscription[] = []
   const nowhere: Position = { epoch: '', offset: 0 }
   const at = { room: nowhere, signals: nowhere } // as far as the peer was told
+  const before: { room?: Position; signals?: Position } = {} // in an epoch that was not known here when it returned
   let busy: Promise<void> | undefined
   let isOpen = false
   let hasEnded = false
@@ -109,9 +110,12 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   function tellOf(message: BusMessage, event: RoomEvent | PeerEvent): void {
     if (hasEnded) return
     const { epoch, offset } = message
-    at[message.channel === channel ? 'room' : 'signals'] = { epoch, offset }
+    const of = message.channel === channel ? 'room' : 'signals'
+    at[of] = { epoch, offset }
+    const wasTold = before[of]?.epoch === epoch && offset <= before[of].offset
     if (event.type === 'here') appear(event)
     else if (event.type === 'left') disappear(event, 'left')
+    else if (wasTold) return
     else if (event.type === 'said') listener.tell(saidOf(message, event))
     else if (event.type === 'signal' && known.has(event.from)) {
       const { from, n, data } = event
@@ -225,6 +229,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       }
       const heard = await bus.subscribe(of === 'room' ? channel : peerChannel(own.id), subscriber, since)
       subscriptions.push(heard)
+      if (since && since.epoch !== heard.position.epoch) before[of] = since
       if (hasEnded) heard.close()
       at[of] = { epoch: heard.position.epoch, offset: heard.position.offset }
       return heard

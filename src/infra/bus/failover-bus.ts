@@ -211,8 +211,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
           subscription.close()
           link.users -= 1
           if (link.users > 0) return
-          cut(line)
           deliveries.remove(channel)
+          // Not at once: it may be the line that is just giving its subscriber a message, with more to come.
+          queueMicrotask(() => link.users === 0 && cut(line))
         },
       }
     },
