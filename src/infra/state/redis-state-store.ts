@@ -1,20 +1,16 @@
 // The state role in Redis: the StateStore contract, and what filling and merging need besides.
-// A key under which somebody has put another type of value is that key's trouble, not the server's: it reads as absent,
-// and the next write takes its place.
-import { ErrorReply } from 'redis'
 import type { Now } from '../../lib/time.ts'
 import { createUnderWay } from '../../lib/under-way.ts'
 import { keys, kindOf } from '../keys.ts'
 import type { RedisClient, RedisConnection } from '../redis.ts'
 import { createReads } from '../store/redis-reads.ts'
-import { runScript } from '../store/redis-scripts.ts'
 import type { Script } from '../store/scripts.ts'
+import { type Argument, createRedisStateKeys } from './redis-state-keys.ts'
 import { hitResult } from './sliding-log.ts'
 import { decodeValue, encodeValue } from './state-codec.ts'
 import {
   BEGIN_LIFE,
   CLAIM,
-  DROP_FOREIGN,
   HIT,
   MERGE_CLAIM,
   MERGE_LOG,
@@ -82,51 +78,13 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     foreign = () => {},
     now = Date.now,
   } = options
+  const { own, reading, writing, run } = createRedisStateKeys({ prefix, foreign })
   const readBytes = createReads(connection)
   const underWay = createUnderWay()
   const call = connection.call
-  const own = (key: string) => prefix + key
-  const parts = (names: string | readonly string[], ...args: Argument[]) => ({
-    keys: [names].flat().map(own),
-    arguments: args.map((arg) => (Buffer.isBuffer(arg) ? arg : String(arg))),
-  })
+
   /** Redis is told how long, not until when: its clock may be another. */
   const leftMs = (expiresAtMs: number) => Math.max(1, Math.ceil(expiresAtMs - now()))
-
-  /** What is under the keys, absent where it is of another type. */
-  async function reading<T>(names: string | readonly string[], found: Promise<T>): Promise<T | undefined> {
-    try {
-      return await found
-    } catch (error) {
-      if (!isWrongType(error)) throw error
-      for (const key of [names].flat()) foreign(key)
-      return undefined
-    }
-  }
-
-  async function dropForeign(client: RedisClient, names: string | readonly string[]): Promise<void> {
-    const all = [names].flat()
-    for (const key of all) foreign(key)
-    await runScript(client, DROP_FOREIGN, parts(all, ...all.map(typeOf)))
-  }
-
-  /** Writes, in the place of what is of another type. */
-  async function writing<T>(
-    client: RedisClient,
-    names: string | readonly string[],
-    write: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await write()
-    } catch (error) {
-      if (!isWrongType(error)) throw error
-      await dropForeign(client, names)
-      return await write()
-    }
-  }
-
-  const run = (client: RedisClient, script: Script, names: string | readonly string[], ...args: Argument[]) =>
-    writing(client, names, () => runScript(client, script, parts(names, ...args)))
 
   async function fetch(client: RedisClient, key: string): Promise<Kept | undefined> {
     const kind = kindOf(key)
@@ -173,7 +131,8 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   }
 
   async function mergeRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
-    return (await run(client, MERGE_RECORD, key, encodeValue(value), leftMs(expiresAtMs))) === 1
+    const { reply } = await run(client, MERGE_RECORD, key, encodeValue(value), leftMs(expiresAtMs))
+    return reply === 1
   }
 
   function membersOf({ value, expiresAtMs }: Kept<Members>) {
@@ -181,28 +140,20 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     return [leftMs(expiresAtMs), MOST_MEMBERS, ...members]
   }
 
-  function mergeOf(key: string, { value, expiresAtMs }: Kept): [Script, ReturnType<typeof parts>] {
-    if (value.kind === 'members') return [MERGE_MEMBERS, parts(key, ...membersOf({ value, expiresAtMs }))]
-    if (value.kind === 'log') {
-      const hits = value.hits.flatMap(({ atMs, id }) => [atMs, id])
-      return [MERGE_LOG, parts(key, leftMs(expiresAtMs), ...hits)]
-    }
+  function mergeOf({ value, expiresAtMs }: Kept): [Script, ...Argument[]] {
+    if (value.kind === 'members') return [MERGE_MEMBERS, ...membersOf({ value, expiresAtMs })]
+    const left = leftMs(expiresAtMs)
+    if (value.kind === 'log') return [MERGE_LOG, left, ...value.hits.flatMap(({ atMs, id }) => [atMs, id])]
     const script = { record: MERGE_RECORD, claim: MERGE_CLAIM, mark: MERGE_MARK }[value.kind]
-    return [script, parts(key, encodeValue(value), leftMs(expiresAtMs))]
+    return [script, encodeValue(value), left]
   }
 
   async function mergeOne(client: RedisClient, [key, version]: readonly [string, Kept]): Promise<Before> {
-    const merge = mergeOf(key, version)
-    try {
-      const before = await runScript(client, ...merge)
-      if (version.value.kind !== 'claim' || !Buffer.isBuffer(before)) return undefined
-      return decodeValue('claim', before) as Claim | undefined
-    } catch (error) {
-      if (!isWrongType(error)) throw error
-      await dropForeign(client, key)
-      await runScript(client, ...merge)
-      return 'foreign'
-    }
+    const [script, ...args] = mergeOf(version)
+    const { reply, replaced } = await run(client, script, key, ...args)
+    if (replaced) return 'foreign'
+    if (version.value.kind !== 'claim' || !Buffer.isBuffer(reply)) return undefined
+    return decodeValue('claim', reply) as Claim | undefined
   }
 
   return {
@@ -225,24 +176,24 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
 
     updateRecord: (key, { value, expiresAtMs }, expected = '') =>
       underWay.during(key, () =>
-        call(
-          async (client) =>
-            (await run(client, UPDATE_RECORD, key, encodeValue(value), leftMs(expiresAtMs), expected)) === 1,
-        ),
+        call(async (client) => {
+          const args = [encodeValue(value), leftMs(expiresAtMs), expected]
+          return (await run(client, UPDATE_RECORD, key, ...args)).reply === 1
+        }),
       ),
 
     claim: (key, claim) =>
       call(async (client) => {
         const args = [encodeValue(claim.value), leftMs(claim.expiresAtMs)]
-        const winner = (await run(client, CLAIM, key, ...args)) as Buffer
-        const value = decodeValue('claim', winner) as Claim | undefined
+        const { reply } = await run(client, CLAIM, key, ...args)
+        const value = decodeValue('claim', reply as Buffer) as Claim | undefined
         return value && value.stamp !== claim.value.stamp ? { value, expiresAtMs: claim.expiresAtMs } : claim
       }),
 
     putMark: (key, mark) =>
       call(async (client) => {
         const args = [mark.value.number, leftMs(mark.expiresAtMs)]
-        const number = Number(await run(client, MERGE_MARK, key, ...args))
+        const number = Number((await run(client, MERGE_MARK, key, ...args)).reply)
         return number === mark.value.number ? mark : { ...mark, value: { kind: 'mark', number } }
       }),
 
@@ -252,14 +203,14 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     hit: (key, hit) =>
       call(async (client) => {
         const { id, nowMs, limit, windowMs, cost = 1 } = hit
-        const counted = await run(client, HIT, key, nowMs, limit, windowMs, id, cost)
-        const [allowed, count, leaves, grows] = counted as [number, number, Buffer, Buffer]
+        const { reply } = await run(client, HIT, key, nowMs, limit, windowMs, id, cost)
+        const [allowed, count, leaves, grows] = reply as [number, number, Buffer, Buffer]
         const leavesMs = Number(leaves) < 0 ? undefined : Number(leaves)
         return hitResult({ allowed: allowed === 1, count, leavesMs, growsMs: Number(grows) }, hit)
       }),
 
     raise: (key, fields, floor) =>
-      call(async (client) => Number(await run(client, RAISE, key, floor, ...fields))),
+      call(async (client) => Number((await run(client, RAISE, key, floor, ...fields)).reply)),
 
     generations: (key) =>
       call(async (client) => {
@@ -293,21 +244,20 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
 
     beginLife: ({ from = '', to, by, offset }) =>
       call(async (client) => {
-        const begun = await run(client, BEGIN_LIFE, LIFE, from, to, by, offset)
-        return lifeOf(...(begun as [Buffer, Buffer]))
+        const { reply } = await run(client, BEGIN_LIFE, LIFE, from, to, by, offset)
+        return lifeOf(...(reply as [Buffer, Buffer]))
       }),
 
     advance: (by) =>
       call(async (client) => {
-        const [epoch, offset] = await writing(client, LIFE, () =>
+        const { reply } = await writing(client, LIFE, () =>
           Promise.all([client.get(own(keys.epoch)), client.hIncrBy(own(keys.offsets), by, 1)]),
         )
+        const [epoch, offset] = reply
         return { epoch: epoch?.toString(), offset }
       }),
   }
 }
-
-type Argument = string | number | Buffer
 
 const LIFE = [keys.epoch, keys.offsets]
 
@@ -315,15 +265,6 @@ const lifeOf = (epoch: Buffer | null | undefined, offset: Buffer | null | undefi
   epoch: epoch?.toString() || undefined,
   offset: Number(offset ?? 0),
 })
-
-const isWrongType = (error: unknown) => error instanceof ErrorReply && error.message.includes('WRONGTYPE')
-
-/** What TYPE says of a key of ours. */
-function typeOf(key: string): string {
-  if (key === keys.generations || key === keys.offsets) return 'hash'
-  const kind = kindOf(key)
-  return kind === 'log' || kind === 'members' ? 'zset' : 'string'
-}
 
 function isSame(a: StateValue, b: StateValue): boolean {
   if (a.kind === 'mark' && b.kind === 'mark') return a.number === b.number
