@@ -110,6 +110,14 @@ test('a limit neither resets nor leaks at the switch, in either direction', asyn
   expect(await stranger(hit)).toBe(false)
 })
 
+test('the report counts every call that memory answered, also of what was changed meanwhile', async () => {
+  const key = newKey('session')
+  await outage(async () => {
+    for (let i = 0; i < 10; i += 1) await write(key, `${i}`)
+  })
+  expect(lastOutage()?.servedCalls).toBeGreaterThanOrEqual(10)
+})
+
 test('Redis that comes back empty is seeded with everything', async () => {
   const [key, gone, seen] = [newKey('session'), newKey('session'), newKey('webhook')]
   await write(key, 'kept')

@@ -44,7 +44,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     call: (store: StateStore) => Promise<T>,
     onRedis: () => Promise<T>,
   ): Promise<T> {
-    if (journal.has(key)) return inMemory(key, call)
+    if (journal.has(key) && failover.isRedis()) return inMemory(key, call)
     return failover.attempt(onRedis, () => inMemory(key, call))
   }
 
