@@ -58,6 +58,33 @@ test('a visitor is shown the way in', async () => {
   expect(page.url()).toContain('/login')
 })
 
+test('what goes wrong is said in the language of the page, and what has expired cannot be resumed', async () => {
+  const page = await open('/login?lang=ru&return=%2Fmarkets%3Flang%3Dru', { locale: 'ru-RU' })
+  await page.getByRole('link', { name: 'Войти через Telegram' }).click()
+  await page.waitForURL('**/markets*')
+  await page.getByLabel('Монета').fill('no-such-coin')
+  await page.getByLabel('Значение').fill('1')
+  await page.getByRole('button', { name: 'Задать уведомление' }).click()
+  await page.getByText('У CoinGecko нет цены этой монеты в этой валюте.').waitFor()
+  pages.problems.length = 0 // that answer, 422, which the browser notes
+
+  const expiresAt = JSON.stringify(new Date(Date.now() + 2_000).toISOString())
+  await page.evaluate(`fetch('/api/alerts', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ coin: 'bitcoin', when: 'above', value: 1e9, expiresAt: ${expiresAt} }),
+  })`)
+  const item = page.locator('#alert-list li[data-status="expired"]')
+  await eventually(async () => {
+    await page.reload()
+    await item.waitFor({ timeout: 1_000 })
+  })
+  expect(await item.getByRole('button').allTextContents()).toEqual(['Удалить'])
+  await item.getByRole('button').click()
+  await eventually(async () => expect(await page.locator('#alert-list li').count()).toBe(0))
+  await page.close()
+  expect(pages.problems).toEqual([])
+}, 60_000)
+
 test(
   'an alert is made, waits, arrives and is deleted',
   async () => {
@@ -69,7 +96,7 @@ test(
     await page.getByLabel('Coin').fill('no-such-coin')
     await page.getByLabel('Value').fill('1')
     await page.getByRole('button', { name: 'Set the alert' }).click()
-    await page.getByText('CoinGecko has no price of no-such-coin').waitFor()
+    await page.getByText('CoinGecko has no price of that coin').waitFor()
     pages.problems.length = 0 // that answer, 422, which the browser notes
 
     await page.getByLabel('Coin').fill('bitcoin')

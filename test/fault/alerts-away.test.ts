@@ -10,7 +10,6 @@ import { pause } from '../../src/lib/time.ts'
 import { expectedUpTo, idsAt, makeThousand, SERIES, saidBy } from '../helpers/alert-series.ts'
 import { fresh, openAlertsApp } from '../helpers/alerts-app.ts'
 import type { AlertsProcessOptions } from '../helpers/alerts-process.ts'
-import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -24,11 +23,17 @@ let redis: TestRedis
 let bot: FakeBotApi
 let hooks: WebhookReceiver
 let dataDir: string
-let clock: ReturnType<typeof createClock>
+let aheadMs = 0
+const clock = {
+  now: () => Date.now() + aheadMs,
+  turn(ms: number): void {
+    aheadMs += ms
+  },
+}
 const started: ChildProcess[] = []
 beforeEach(async () => {
   ;[redis, bot, hooks] = await Promise.all([startRedis(), startFakeBotApi(), startWebhookReceiver()])
-  clock = createClock(Date.now())
+  aheadMs = 0
   dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
 })
 afterEach(async () => {

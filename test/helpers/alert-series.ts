@@ -11,12 +11,17 @@ const COINS = 100
 /** Of every coin, one step after the other; the first is the first look. */
 export const SERIES = [90, 101, 99, 102]
 
-type Kind = Pick<Alert, 'when' | 'value' | 'repeat'> & { readonly rings: readonly number[] }
+type Kind = Pick<Alert, 'when' | 'value' | 'repeat' | 'cooldownMs'> & { readonly rings: readonly number[] }
+const HOUR_MS = 3_600_000 // longer than any test goes on
 const KINDS: readonly Kind[] = [
-  { when: 'above', value: 100, repeat: 'always', rings: [1, 3] },
-  { when: 'above', value: 100, repeat: 'once', rings: [1] },
-  { when: 'changes', value: 10, repeat: 'always', rings: [1] },
-  { when: 'above', value: 1_000, repeat: 'always', rings: [] },
+  { when: 'above', value: 100, repeat: 'always', cooldownMs: 0, rings: [1, 3] },
+  { when: 'above', value: 100, repeat: 'always', cooldownMs: HOUR_MS, rings: [1] },
+  { when: 'above', value: 100, repeat: 'once', cooldownMs: 0, rings: [1] },
+  { when: 'below', value: 100, repeat: 'always', cooldownMs: 0, rings: [2] },
+  { when: 'changes', value: 10, repeat: 'always', cooldownMs: 0, rings: [1] },
+  { when: 'changes', value: 2, repeat: 'always', cooldownMs: HOUR_MS, rings: [1] },
+  { when: 'above', value: 1_000, repeat: 'always', cooldownMs: 0, rings: [] },
+  { when: 'below', value: 10, repeat: 'always', cooldownMs: 0, rings: [] },
 ]
 
 const kindOf = (coin: number) => KINDS[coin % KINDS.length] as Kind
@@ -30,7 +35,7 @@ export async function makeThousand(app: AlertsApp, hooks: WebhookReceiver): Prom
       secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
     })
     for (let coin = 0; coin < COINS; coin += 1) {
-      const { when, value, repeat } = kindOf(coin)
+      const { when, value, repeat, cooldownMs } = kindOf(coin)
       await app.alerts.create({
         userId: `telegram:${user}`,
         language: 'en',
@@ -40,7 +45,7 @@ export async function makeThousand(app: AlertsApp, hooks: WebhookReceiver): Prom
           when,
           value,
           repeat,
-          cooldownMs: 0,
+          cooldownMs,
           expiresAtMs: undefined,
           notify: ['telegram', 'webhook'],
         },

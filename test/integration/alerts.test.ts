@@ -154,6 +154,15 @@ describe('what users may do', () => {
     expect(text.status).toBe(400)
   })
 
+  test('one whose time is over is opened again only with another time', async () => {
+    const { id } = await made({ expiresAt: new Date(clock.now() + 60_000).toISOString() })
+    clock.turn(60_000)
+    expect((await json(await get(`/api/alerts/${id}`))).status).toBe('expired')
+    const refused = await patch(id, { paused: false })
+    expect([refused.status, (await json(refused)).code]).toEqual([422, 'expires_in_past'])
+    expect((await json(await patch(id, { paused: false, expiresAt: null }))).status).toBe('open')
+  })
+
   test('nobody without a login, and nobody but its user', async () => {
     const { id } = await made()
     const paths = ['/api/alerts', `/api/alerts/${id}`, '/api/alerts/crossings', '/api/alerts/webhook']

@@ -52,7 +52,7 @@ export function createAlertChanges({ alerts, pricesOf, now }: AlertChangesParts)
         const alert = await alerts.find(userId, id)
         if (!alert) throw notFound('That alert')
         const wish: Wish = { ...alert, ...changes }
-        if (changes.expiresAtMs !== undefined) refusePast(wish)
+        if (changes.expiresAtMs !== undefined || isPaused === false) refusePast(wish)
         if (isOther(wish, alert, 'coin') || isOther(wish, alert, 'vs')) await priceOf(wish)
         const status = isPaused === undefined ? alert.status : isPaused ? 'paused' : 'open'
         // Prices moved while nobody looked, and a line elsewhere is another line.

@@ -20,8 +20,8 @@ export function alertsHtml({ language, vs, isLoggedIn }: AlertsModel): Html {
 
 function ownAlerts(language: Language, vs: string): Html {
   const text = texts[language]
-  const { pause, resume, remove, statuses, failed, whens } = text
-  const words = JSON.stringify({ pause, resume, remove, statuses, failed, whens })
+  const { pause, resume, remove, statuses, failed, problems, whens } = text
+  const words = JSON.stringify({ pause, resume, remove, statuses, failed, problems, whens })
   const options = (given: Readonly<Record<string, string>>) =>
     Object.entries(given).map(([value, word]) => html`<option value="${value}">${word}</option>`)
   return html`<link rel="stylesheet" href="/static/alerts/alerts.css">

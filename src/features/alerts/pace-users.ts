@@ -1,7 +1,7 @@
 // Whose server is slow, or silent, has one delivery under way at a time, and the places of the others stay theirs.
 import { SECOND } from '../../lib/time.ts'
 
-const SLOW_MS = SECOND
+const SLOW_MS = 2 * SECOND
 
 /** What the work resolves with; undefined when it was not begun, because another one of that user must end first. */
 export type PaceUsers = <T>(userId: string, work: () => Promise<T>) => Promise<T | undefined>

@@ -25,6 +25,15 @@ const en = {
     expired: 'expired',
   },
   failed: 'That did not work. Please try again.',
+  problems: {
+    invalid_input: 'Please check the coin, the value and the minutes.',
+    unknown_coin: 'CoinGecko has no price of that coin in this currency.',
+    too_many_alerts: 'You have as many alerts as there may be: delete one first.',
+    alert_changed: 'This alert was changed elsewhere at the same moment. Please try again.',
+    not_found: 'This alert was deleted elsewhere.',
+    not_logged_in: 'You are not logged in any more. Please log in again.',
+    too_many_requests: 'Too many requests. Please wait a minute.',
+  },
 }
 
 const ru: typeof en = {
@@ -53,6 +62,15 @@ const ru: typeof en = {
     expired: 'истекло',
   },
   failed: 'Не получилось. Попробуйте ещё раз.',
+  problems: {
+    invalid_input: 'Проверьте монету, значение и минуты.',
+    unknown_coin: 'У CoinGecko нет цены этой монеты в этой валюте.',
+    too_many_alerts: 'Уведомлений уже столько, сколько можно: сначала удалите одно.',
+    alert_changed: 'Это уведомление в тот же момент изменили в другом месте. Попробуйте ещё раз.',
+    not_found: 'Это уведомление удалили в другом месте.',
+    not_logged_in: 'Вы больше не вошли. Войдите снова.',
+    too_many_requests: 'Слишком много запросов. Подождите минуту.',
+  },
 }
 
 export const texts = { en, ru }

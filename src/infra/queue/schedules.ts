@@ -1,7 +1,7 @@
 // Jobs that run again and again. A run belongs to a slot, the time since 1970 divided by its interval, and its id is
 // <name>:<slot>, whoever starts it: BullMQ's scheduler, a timer here while Redis is away, or the catching up. So one slot
-// is one run, in whichever process. The number of the last slot that was run is a mark in the state role; it tells after
-// an outage or a stop what was missed, and nothing older than it runs any more.
+// is one run of all processes that share Redis, and one of each while it is away. The number of the last slot that was run
+// is a mark in the state role; it tells after an outage or a stop what was missed, and nothing older than it runs any more.
 import { DAY, HOUR, type Now, type StartTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'

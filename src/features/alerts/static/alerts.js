@@ -13,7 +13,7 @@ async function ask(method, path, body) {
     signal: AbortSignal.timeout(20_000),
   })
   const answer = response.status === 204 ? undefined : await response.json()
-  if (!response.ok) throw Object.assign(new Error(answer.detail), { status: response.status })
+  if (!response.ok) throw Object.assign(new Error(answer.detail), { code: answer.code })
   return answer
 }
 
@@ -24,7 +24,7 @@ async function attempt(work) {
     await work()
     await showAlerts()
   } catch (error) {
-    problem.textContent = error.status ? error.message : words.failed
+    problem.textContent = words.problems[error.code] ?? words.failed
     problem.hidden = false
   }
 }
@@ -38,19 +38,19 @@ function button(text, work) {
   return made
 }
 
+const toggle = (id, isOpen) =>
+  button(isOpen ? words.pause : words.resume, () => ask('PATCH', `/api/alerts/${id}`, { paused: isOpen }))
+
 async function showAlerts() {
   const { alerts } = await ask('GET', '/api/alerts')
   list.replaceChildren(
     ...alerts.map(({ id, coin, vs, when, value, status }) => {
       const item = document.createElement('li')
       item.dataset.status = status
-      const isWaiting = status === 'open'
       const unit = when === 'changes' ? '' : ` ${vs.toUpperCase()}`
       item.append(
         `${coin} ${words.whens[when]} ${value.toLocaleString(document.documentElement.lang)}${unit} · ${words.statuses[status]} `,
-        button(isWaiting ? words.pause : words.resume, () =>
-          ask('PATCH', `/api/alerts/${id}`, { paused: isWaiting }),
-        ),
+        ...(status === 'expired' ? [] : [toggle(id, status === 'open')]),
         button(words.remove, () => ask('DELETE', `/api/alerts/${id}`)),
       )
       return item
