@@ -159,6 +159,28 @@ test('who left while its process was cut off is gone after', async () => {
   expect(await memberIds(one)).toEqual(['member 1'])
 })
 
+test('a steady stream of messages does not hold up the return to Redis', async () => {
+  await redis.kill()
+  await eventually(() => expect(one.stateRole.status().status).toBe('memory'))
+  await redis.start()
+  let isStreaming = true
+  const stream = (async () => {
+    while (isStreaming) {
+      await Promise.all(Array.from({ length: 10 }, () => one.bus.publish(channel, 'more')))
+      await new Promise(setImmediate)
+    }
+  })()
+  try {
+    await one.untilStatus('redis')
+  } finally {
+    isStreaming = false
+    await stream
+  }
+  await two.untilStatus('redis')
+  await eventually(async () => expect(await two.bus.history(channel)).toEqual(await one.bus.history(channel)))
+  expect([first.wrongs, second.wrongs]).toEqual([[], []])
+})
+
 test('a message whose answer was lost is there once', async () => {
   proxy.set('late') // Redis gets what is sent, and its answers do not arrive
   await chat(3, [two])

@@ -139,6 +139,7 @@ test.each<[string, string]>([
   ['no type', '{"to":"me"}'],
   ['JSON 10,000 levels deep', deep(10_000)],
   ['JSON 17 levels deep', deep(17)],
+  ['JSON of 1,001 values', `{"type":"say","data":[${Array(1_000).fill('{}')}]}`],
   ['a room with another name', '{"type":"join","room":"../../etc"}'],
   ['a number where a text belongs', '{"type":"signal","to":1,"data":{}}'],
   ['a signal without data', '{"type":"signal","to":"x"}'],

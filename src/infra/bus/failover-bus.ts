@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Now, startTimer } from '../../lib/time.ts'
 import type { StateGuest } from '../state/state-role.ts'
-import type { Bus, BusMessage, Draft, Position } from './bus.ts'
+import { type Bus, type BusMessage, type Draft, HISTORY_MESSAGES, type Position } from './bus.ts'
 import type { BusAccess } from './bus-access.ts'
 import { HEAD_MS } from './bus-scripts.ts'
 import type { FailoverPresence } from './failover-presence.ts'
@@ -19,6 +19,8 @@ import type { LateKind, RedisBus, RedisStretch } from './redis-bus.ts'
 import type { RedisDeliveries, RedisDeliveriesOptions } from './redis-deliveries.ts'
 
 const BATCH = 50 // messages a script
+// Twice as many as are late at most: what is published meanwhile is merged, too, but a stream of it holds nobody up.
+const MOST_BATCHES = (2 * HISTORY_MESSAGES) / BATCH
 const RETRY_MS = 250
 
 export interface FailoverBusOptions {
@@ -148,7 +150,9 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
 
   async function mergeLate(channel: string): Promise<void> {
     const line = lines.open(channel)
-    for (let batch = late.first(channel, BATCH); batch.length > 0; batch = late.first(channel, BATCH)) {
+    for (let i = 0; i < MOST_BATCHES; i += 1) {
+      const batch = late.first(channel, BATCH)
+      if (batch.length === 0) return
       await redis.merge(channel, batch, linkOf(line).seen)
       late.remove(channel, batch)
     }
