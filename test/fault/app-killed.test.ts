@@ -12,9 +12,10 @@ import { eventually } from '../helpers/eventually.ts'
 import { BOT_TOKEN } from '../helpers/fake-telegram.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess } from '../helpers/stores.ts'
-import { KEPT_MS, LIMIT } from '../helpers/subject.ts'
+import { LIMIT } from '../helpers/subject.ts'
 import { signWidget, widgetFields } from '../helpers/telegram-signer.ts'
 
+const LONG_MS = 3_600_000
 const OLD_MS = 1_500 // longer than the copy on disk follows what nobody waits for
 
 let redis: TestRedis
@@ -61,12 +62,12 @@ test.each(['stays up', 'is killed as well', 'is killed as well, and comes back e
       expect(found?.bytes.toString()).toBe('new')
       expect((await state.read('session:made'))?.bytes.toString()).toBe('new')
       expect(await state.read('session:ended')).toBeUndefined()
-      expect((await state.claim('webhook:delivery', Buffer.from('second'), KEPT_MS)).taken).toBe(false)
+      expect((await state.claim('webhook:delivery', Buffer.from('second'), LONG_MS)).taken).toBe(false)
       expect(await state.marked('revoked:user')).toBe(2)
-      const hit = { id: randomUUID(), nowMs: Date.now(), limit: LIMIT, windowMs: KEPT_MS }
+      const hit = { id: randomUUID(), nowMs: Date.now(), limit: LIMIT, windowMs: LONG_MS }
       expect((await state.hit('limit:client', hit)).allowed).toBe(false)
       const newest = Buffer.from('newest')
-      expect(await state.update('session:changed', newest, KEPT_MS, found?.stamp)).toBe(true)
+      expect(await state.update('session:changed', newest, LONG_MS, found?.stamp)).toBe(true)
 
       if (how === 'is killed as well') return
       if (how !== 'stays up') await redis.start('--appendonly', 'no')
