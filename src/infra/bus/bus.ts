@@ -53,7 +53,7 @@ export interface Subscriber {
 export interface Subscription {
   /** Where it begins: `missed` comes before, everything later goes to the subscriber. */
   readonly position: Position
-  /** Whether `missed` is everything since `since`; true without `since`. */
+  /** Whether `missed` is everything since `since`, and nothing of it was given elsewhere in the order; true without `since`. */
   readonly recovered: boolean
   readonly missed: readonly BusMessage[]
   close(): void

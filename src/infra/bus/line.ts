@@ -65,6 +65,7 @@ const SEEN_MS = 2 * HISTORY_MS
 
 export function createLine(channel: string, { log, now, histories }: LineOptions): Line {
   const seen = new Map<string, number>() // and when it was
+  const moved = new Set<string>() // those that were given here under another position than they have now
   const outlets = new Map<ReturnType<typeof createOutlet>, number>()
   const pending: Item[] = []
   let at: Position = { epoch: randomUUID(), offset: 0 }
@@ -91,7 +92,12 @@ export function createLine(channel: string, { log, now, histories }: LineOptions
   function remember(message: BusMessage): void {
     histories.add(channel, message)
     seen.set(message.id, now())
-    if (seen.size > SEEN_IDS) seen.delete(seen.keys().next().value as string)
+    if (seen.size > SEEN_IDS) forget(seen.keys().next().value as string)
+  }
+
+  function forget(id: string): void {
+    seen.delete(id)
+    moved.delete(id)
   }
 
   function deliver(message: BusMessage): void {
@@ -125,6 +131,7 @@ export function createLine(channel: string, { log, now, histories }: LineOptions
   function replace(message: BusMessage): void {
     const others = histories.of(channel).filter(({ id }) => id !== message.id)
     histories.set(channel, [...others, message])
+    moved.add(message.id)
   }
 
   const live = () => histories.of(channel)
@@ -135,7 +142,9 @@ export function createLine(channel: string, { log, now, histories }: LineOptions
     const missed = [...byOffset.values()]
       .filter(({ epoch, offset }) => epoch === at.epoch && offset > since.offset && offset <= at.offset)
       .sort((a, b) => a.offset - b.offset)
-    return { missed, recovered: missed.length === at.offset - since.offset }
+    // Who was here before its move may have had it.
+    const isRepeated = missed.some(({ id }) => moved.has(id))
+    return { missed, recovered: missed.length === at.offset - since.offset && !isRepeated }
   }
 
   return {
@@ -180,7 +189,7 @@ export function createLine(channel: string, { log, now, histories }: LineOptions
     forgetOld() {
       for (const [id, seenMs] of seen) {
         if (seenMs > now() - SEEN_MS) return
-        seen.delete(id)
+        forget(id)
       }
     },
     isIdle: () => outlets.size === 0 && live().length === 0,
