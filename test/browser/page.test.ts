@@ -12,7 +12,8 @@ let pages: Pages
 
 beforeAll(async () => {
   redis = await startRedis()
-  app = await startApp({ REDIS_URL: redis.url })
+  // So that a busy machine is no outage.
+  app = await startApp({ REDIS_URL: redis.url, REDIS_BUDGET_MS: '5000' })
   await app.untilStatus('redis')
   browser = await startBrowser()
   pages = createPages(browser)

@@ -1,7 +1,7 @@
 // A process that serves calls is killed: its peers return at another one as who they were, and who does not return is gone.
 import { once } from 'node:events'
 import { createClient } from 'redis'
-import { removeProcesses, spawnApp } from '../helpers/app-process.ts'
+import { removeProcesses, spawnApp, untilStatus } from '../helpers/app-process.ts'
 import { type CallClient, openCall } from '../helpers/call-client.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -29,6 +29,7 @@ async function call(url: string, key: string): Promise<CallClient> {
 test('kill -9 in the middle of a call of four', async () => {
   const env = { REDIS_URL: redis.url, SESSION_SECRET: 'one secret for all processes' }
   const [stays, other, dies] = await Promise.all([spawnApp(env), spawnApp(env), spawnApp(env)])
+  for (const { url } of [stays, other, dies]) await untilStatus('redis', url)
   const made = await fetch(`${stays.url}/api/calls`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },

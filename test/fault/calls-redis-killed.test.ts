@@ -1,5 +1,5 @@
 // A call across two processes of the app while their Redis is killed for ten seconds, as the clients see it.
-import { removeProcesses, spawnApp } from '../helpers/app-process.ts'
+import { removeProcesses, spawnApp, untilStatus } from '../helpers/app-process.ts'
 import { type CallClient, openCall } from '../helpers/call-client.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -22,7 +22,7 @@ afterAll(async () => {
 test('messages flow in each process, presence holds, and afterwards both tell the same', async () => {
   const env = { REDIS_URL: redis.url, SESSION_SECRET: 'one secret for both processes', LOG_LEVEL: 'info' }
   const processes = await Promise.all([spawnApp(env), spawnApp(env)])
-  await untilStatus('redis')
+  for (const { url } of processes) await untilStatus('redis', url)
   const { room, key } = await makeRoom()
 
   const people: { name: string; at: number; client: CallClient; id: string }[] = []
@@ -56,7 +56,7 @@ test('messages flow in each process, presence holds, and afterwards both tell th
   }
 
   await redis.start()
-  await untilStatus('redis')
+  for (const { url } of processes) await untilStatus('redis', url)
   const all = people
     .flatMap(({ name }) => Array.from({ length: number }, (_, i) => `${name} ${i + 1}`))
     .sort()
@@ -76,14 +76,6 @@ test('messages flow in each process, presence holds, and afterwards both tell th
   ])
 
   type Person = (typeof people)[number]
-
-  async function untilStatus(status: string): Promise<void> {
-    for (const { url } of processes)
-      await eventually(async () => {
-        const stats = (await (await fetch(`${url}/api/cache/stats`)).json()) as { status: string }
-        expect(stats.status).toBe(status)
-      }, 20_000)
-  }
 
   async function makeRoom() {
     const made = await fetch(`${processes[0].url}/api/calls`, {

@@ -53,3 +53,11 @@ export async function removeProcesses(): Promise<void> {
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
+
+/** The status that its stats give, of both roles together. */
+export async function untilStatus(status: 'redis' | 'memory', url: string): Promise<void> {
+  await eventually(async () => {
+    const stats = (await (await fetch(`${url}/api/cache/stats`)).json()) as { status: string }
+    expect(stats.status).toBe(status)
+  }, 20_000)
+}
