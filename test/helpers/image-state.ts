@@ -47,7 +47,18 @@ export async function sessionsOf(samovar: Samovar) {
      return { #keys, all, string.format('%.0f', first) }`,
   )
   const [count, content, firstEndsAtMs] = answer.split('\n')
-  return { count: Number(count), content, firstEndsAtMs }
+  return { count: Number(count), content, firstEndsAtMs: Number(firstEndsAtMs) }
+}
+
+/** All of them are there as they were, with their ends. */
+export async function expectSessions(
+  samovar: Samovar,
+  { firstEndsAtMs, ...same }: Awaited<ReturnType<typeof sessionsOf>>,
+): Promise<void> {
+  const now = await sessionsOf(samovar)
+  expect(now).toMatchObject(same)
+  // What is left of its time is sent to Redis, and so an end moves by the milliseconds that are under way.
+  expect(Math.abs(now.firstEndsAtMs - firstEndsAtMs)).toBeLessThan(500)
 }
 
 export const evaluate = (samovar: Samovar, lua: string) => samovar.exec(`${CLI} EVAL "${lua}" 0`)

@@ -9,6 +9,7 @@ import {
   clearsCounted,
   damage,
   evaluate,
+  expectSessions,
   onDisk,
   outages,
   plantSessions,
@@ -103,7 +104,7 @@ test('killed, and back with nothing: the sessions, the clears and the limit are 
   await allowServers(samovar, true)
   await recovered(samovar, 20_000)
   expect(before.count).toBe(2000)
-  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectSessions(samovar, before)
   await expectClearsToHold(samovar)
   const state = (await outages(samovar)).find(({ role }) => role === 'state')
   expect(state.merged).toMatchObject({ session: 2000, limit: 1 })
@@ -130,7 +131,7 @@ test('restarted in the middle of the outage: as if it had not been, with Redis b
   await samovar.exec('mv /data/before-the-clear.rdb /data/cache/dump.rdb')
   await allowServers(samovar, true)
   await recovered(samovar, 20_000)
-  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectSessions(samovar, before)
   await expectClearsToHold(samovar)
   expect(await cached(samovar, ENGLISH)).toBe('hit')
   expect((await onDisk(samovar)).journal).toBe(0)
@@ -157,7 +158,7 @@ test('the app is killed in the merge: the next one ends it, and nothing is missi
   expect(Number(atTheKill)).toBeLessThan(20_000)
   await until('the app has been started again', 20_000, async () => (await starts()) > startsBefore)
   await recovered(samovar, 20_000)
-  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectSessions(samovar, before)
   expect((await onDisk(samovar)).journal).toBe(0)
 }, 120_000)
 
@@ -178,14 +179,14 @@ test.each([
     await recovered(samovar, 30_000)
     expect(await samovar.text()).toMatch(words)
     expect(before.count).toBe(1000)
-    expect(await sessionsOf(samovar)).toEqual(before)
+    await expectSessions(samovar, before)
     expect(await samovar.exec('ls /data/quarantine/*/appendonlydir')).toContain(file)
 
     // Repaired once, and sound from then on.
     await samovar.stop()
     await samovar.start()
     await recovered(samovar, 30_000)
-    expect(await sessionsOf(samovar)).toEqual(before)
+    await expectSessions(samovar, before)
     expect(await samovar.exec('ls /data/quarantine | wc -l')).toBe('1')
   },
   120_000,
@@ -212,7 +213,7 @@ test('killed again and again: served all the while, and the state is whole at th
   await recovered(samovar, 20_000)
   await stopAsking()
   expect(bad).toEqual([])
-  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectSessions(samovar, before)
   await expectLimitToHold(samovar)
   await expectReports(samovar, 0)
 }, 90_000)
@@ -233,7 +234,7 @@ test('the volume is full: served from memory; with space again all is in Redis, 
 
   await samovar.exec('rm /data/filler')
   await recovered(samovar, 20_000)
-  expect(await sessionsOf(samovar)).toEqual(before)
+  await expectSessions(samovar, before)
   await expectClearsToHold(samovar)
   await expectReports(samovar, 0, ['state'])
   await until('the journal is written again', 5000, async () =>

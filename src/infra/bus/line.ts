@@ -127,11 +127,12 @@ export function createLine(channel: string, { log, now, histories }: LineOptions
     }
   }
 
-  /** A message that was seen under another position. */
+  /** A message that was seen, under another position as a rule. */
   function replace(message: BusMessage): void {
-    const others = histories.of(channel).filter(({ id }) => id !== message.id)
-    histories.set(channel, [...others, message])
-    moved.add(message.id)
+    const all = histories.of(channel)
+    const before = all.find(({ id }) => id === message.id)
+    if (before?.epoch !== message.epoch || before.offset !== message.offset) moved.add(message.id)
+    histories.set(channel, [...all.filter((one) => one !== before), message])
   }
 
   const live = () => histories.of(channel)
