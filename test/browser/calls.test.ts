@@ -25,7 +25,7 @@ beforeAll(async () => {
   await app.untilStatus('redis')
   browser = await startBrowser({ hasFakeMedia: true })
   pages = createPages(browser)
-}, 60_000)
+})
 afterEach(async () => {
   for (const context of browser.contexts()) await context.close()
 })
@@ -123,7 +123,7 @@ test('a link is made, two meet by it, see one another, talk, and part', async ()
   await anna.getByText('You have left the call.').waitFor()
   await boris.getByText('Anna больше не в звонке').waitFor()
   expect(await boris.locator('video.remote').count()).toBe(0)
-}, 90_000)
+})
 
 test('who is faster than the script of the page joins all the same', async () => {
   const page = await (await browser.newContext({ locale: 'en-US' })).newPage()
@@ -137,7 +137,7 @@ test('who is faster than the script of the page joins all the same', async () =>
   await page.locator('#name').fill('Anna')
   await page.locator('#name').press('Enter')
   await page.locator('#call[data-state=alone]').waitFor()
-}, 60_000)
+})
 
 /** Media are only had when the page is told `allow()`; `given` are the streams that it got. */
 const ASKS_FOR_MEDIA = `{
@@ -173,7 +173,7 @@ test('while the browser asks for the camera one can leave, and nothing leads off
   await page.locator('#text').fill('Anybody here?')
   await page.locator('#text').press('Enter')
   await page.getByText('You: Anybody here?').waitFor()
-}, 60_000)
+})
 
 test('who comes to a full call waits for a seat, gets the next one, or gives up', async () => {
   const url = app.url + (await makeLink())
@@ -192,7 +192,7 @@ test('who comes to a full call waits for a seat, gets the next one, or gives up'
   await vera.locator('#call[data-state=joined]').waitFor({ timeout: 15_000 })
   await boris.getByText('Vera joined').waitFor()
   await seeOneAnother([boris, vera], 1)
-}, 90_000)
+})
 
 test('who has waited for a seat for a minute is told that the call is full', async () => {
   const url = app.url + (await makeLink())
@@ -205,7 +205,7 @@ test('who has waited for a seat for a minute is told that the call is full', asy
   await page.clock.fastForward('01:01')
   await page.getByText('This call is full.', { exact: true }).waitFor()
   expect(await page.locator('#before').isVisible()).toBe(true)
-}, 60_000)
+})
 
 const GOODBYES = {
   refused: {
@@ -250,7 +250,6 @@ test.each(Object.entries(GOODBYES))(
       await join(page, 'Anna')
     }
   },
-  60_000,
 )
 
 test('a page that has much to say says it at the pace that the server allows', async () => {
@@ -266,7 +265,7 @@ test('a page that has much to say says it at the pace that the server allows', a
   }`)
   await boris.getByText(`Anna: ${lines} `).waitFor({ timeout: 30_000 })
   expect(await anna.locator('#call').getAttribute('data-state')).toBe('joined')
-}, 60_000)
+})
 
 /** What may become of the first connection that a page makes; run in the page, before its scripts. */
 const BROKEN = {
@@ -298,7 +297,6 @@ test.each(Object.entries(BROKEN))(
     await seeOneAnother(pages, 1, 60_000)
     for (const page of pages) expect(await page.evaluate('connectionsMade()')).toBeGreaterThan(1)
   },
-  120_000,
 )
 
 test('a server that has no seat to give at the moment is asked again', async () => {
@@ -315,7 +313,7 @@ test('a server that has no seat to give at the moment is asked again', async () 
   await page.reload()
   await join(page, 'Anna')
   expect(isRefused).toBe(true)
-}, 60_000)
+})
 
 test('three see one another in a group, and who closes the page is gone at once', async () => {
   const url = app.url + (await makeLink(app, 'group'))
@@ -325,7 +323,7 @@ test('three see one another in a group, and who closes the page is gone at once'
   await pages[2]?.close()
   await pages[0]?.getByText('Vera left').waitFor({ timeout: 5_000 })
   await seeOneAnother(pages.slice(0, 2), 1)
-}, 90_000)
+})
 
 test('a page whose network is cut for 5 s comes back to the same call', async () => {
   const proxy = await startTcpProxy(Number(new URL(app.url).port))
@@ -364,7 +362,7 @@ test('a page whose network is cut for 5 s comes back to the same call', async ()
   } finally {
     await proxy.close()
   }
-}, 90_000)
+})
 
 test('a page that is loaded again after it was cut off takes its own seat, though the server still waits for the old one', async () => {
   const proxy = await startTcpProxy(Number(new URL(app.url).port))
@@ -396,7 +394,7 @@ test('a page that is loaded again after it was cut off takes its own seat, thoug
   } finally {
     await proxy.close()
   }
-}, 90_000)
+})
 
 test('with Redis dead from the start two meet as well, and are told that the server runs from memory', async () => {
   const alone = await startApp({ REDIS_URL: `redis://127.0.0.1:${await freePort()}/0` })
@@ -409,7 +407,7 @@ test('with Redis dead from the start two meet as well, and are told that the ser
   } finally {
     await alone.close()
   }
-}, 60_000)
+})
 
 test('a call goes on while Redis is gone and when it is back', async () => {
   const url = app.url + (await makeLink())
@@ -426,7 +424,7 @@ test('a call goes on while Redis is gone and when it is back', async () => {
   await pages[0]?.locator('#text').press('Enter')
   await pages[1]?.getByText('Anna: from Redis').waitFor()
   await seeOneAnother(pages, 1)
-}, 90_000)
+})
 
 test('two processes on one Redis: a call across them', async () => {
   const other = await startApp({ REDIS_URL: redis.url, DATA_DIR: app.dataDir, ...PATIENCE })
@@ -439,7 +437,7 @@ test('two processes on one Redis: a call across them', async () => {
     for (const context of browser.contexts()) await context.close()
     await other.close()
   }
-}, 60_000)
+})
 
 test('a link that opens nothing says so, and an expired one at the socket as well', async () => {
   const response = await app.get('/call/pair-0123456789abcdef?key=nonsense&lang=en')

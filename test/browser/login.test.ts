@@ -23,7 +23,7 @@ beforeAll(async () => {
   telegram = await startFakeTelegram()
   app = await startApp({ REDIS_URL: 'off', ...telegram.env })
   browser = await startBrowser()
-}, 60_000)
+})
 afterAll(async () => {
   await browser?.close()
   await app.close()

@@ -20,7 +20,7 @@ beforeAll(async () => {
   app = await startApp({ REDIS_URL: 'off', ...fake.env })
   browser = await startBrowser()
   pages = createPages(browser)
-}, 60_000)
+})
 afterAll(async () => {
   await browser?.close()
   await app.close()

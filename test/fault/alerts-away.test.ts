@@ -72,57 +72,49 @@ async function openApp(beforeTelling: () => Promise<void> = async () => {}) {
   }
 }
 
-test(
-  'with a Redis that stays',
-  async () => {
-    const app = await openApp()
-    for (const [step] of SERIES.entries()) await app.look(step)
-    await eventually(() => expectAllOnce(LAST), LONG_MS)
-    await app.check()
-    await app.check()
-    expectAllOnce(LAST)
-    await app.close()
-  },
-  2 * LONG_MS,
-)
+test('with a Redis that stays', async () => {
+  const app = await openApp()
+  for (const [step] of SERIES.entries()) await app.look(step)
+  await eventually(() => expectAllOnce(LAST), LONG_MS)
+  await app.check()
+  await app.check()
+  expectAllOnce(LAST)
+  await app.close()
+})
 
-test(
-  'with a Redis that is killed between decision and telling, and comes back empty in the middle of it',
-  async () => {
-    let isKilled = false
-    const app = await openApp(async () => {
-      if (!isKilled) return
-      isKilled = false
-      await redis.kill()
-    })
-    await app.look(0)
-    isKilled = true
-    await app.look(1)
-    await eventually(() => expect(bot.messages.length).toBeGreaterThan(200), LONG_MS)
-    await redis.start()
-    await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)
-    await eventually(() => expectAllOnce(1), LONG_MS)
-    await app.look(2)
-    await app.look(3)
-    await eventually(() => expect(bot.messages.length).toBeGreaterThan(expectedUpTo(1).length + 50), LONG_MS)
+test('with a Redis that is killed between decision and telling, and comes back empty in the middle of it', async () => {
+  let isKilled = false
+  const app = await openApp(async () => {
+    if (!isKilled) return
+    isKilled = false
     await redis.kill()
-    // Jobs that are in Redis wait for it, but not for long.
-    await eventually(async () => {
-      const { length } = bot.messages
-      await pause(500)
-      expect(bot.messages.length).toBe(length)
-    }, LONG_MS)
-    clock.turn(6 * MINUTE_MS)
-    await app.check()
-    await eventually(() => expectAllOnce(LAST), LONG_MS)
-    await redis.start()
-    await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)
-    await app.check()
-    expectAllOnce(LAST)
-    await app.close()
-  },
-  4 * LONG_MS,
-)
+  })
+  await app.look(0)
+  isKilled = true
+  await app.look(1)
+  await eventually(() => expect(bot.messages.length).toBeGreaterThan(200), LONG_MS)
+  await redis.start()
+  await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)
+  await eventually(() => expectAllOnce(1), LONG_MS)
+  await app.look(2)
+  await app.look(3)
+  await eventually(() => expect(bot.messages.length).toBeGreaterThan(expectedUpTo(1).length + 50), LONG_MS)
+  await redis.kill()
+  // Jobs that are in Redis wait for it, but not for long.
+  await eventually(async () => {
+    const { length } = bot.messages
+    await pause(500)
+    expect(bot.messages.length).toBe(length)
+  }, LONG_MS)
+  clock.turn(6 * MINUTE_MS)
+  await app.check()
+  await eventually(() => expectAllOnce(LAST), LONG_MS)
+  await redis.start()
+  await eventually(() => expect(app.status()).toBe('redis'), LONG_MS)
+  await app.check()
+  expectAllOnce(LAST)
+  await app.close()
+})
 
 function startProcess(options: Partial<AlertsProcessOptions>) {
   const all = {
@@ -142,39 +134,31 @@ function startProcess(options: Partial<AlertsProcessOptions>) {
   return { child, ended: once(child, 'exit') }
 }
 
-test(
-  'with a process that is killed between decision and telling',
-  async () => {
-    const first = startProcess({ makes: true, steps: [0, 1], diesAt: 1 })
-    expect((await first.ended)[1]).toBe('SIGKILL')
-    expect([bot.messages.length, hooks.received.length]).toEqual([0, 0])
-    startProcess({ steps: [2, 3] })
-    await eventually(() => expectAllOnce(LAST), LONG_MS)
-  },
-  2 * LONG_MS,
-)
+test('with a process that is killed between decision and telling', async () => {
+  const first = startProcess({ makes: true, steps: [0, 1], diesAt: 1 })
+  expect((await first.ended)[1]).toBe('SIGKILL')
+  expect([bot.messages.length, hooks.received.length]).toEqual([0, 0])
+  startProcess({ steps: [2, 3] })
+  await eventually(() => expectAllOnce(LAST), LONG_MS)
+})
 
-test(
-  'with a process that is killed while it tells: what was on its way may come again, under the same id',
-  async () => {
-    const first = startProcess({ makes: true, steps: [0, 1] })
-    await eventually(() => expect(bot.messages.length).toBeGreaterThan(300), LONG_MS)
-    first.child.kill('SIGKILL')
-    await first.ended
-    const sent = bot.messages.length
-    expect(sent).toBeLessThan(expectedUpTo(1).length)
-    startProcess({ steps: [2, 3], aheadMs: 31_000 })
-    const expected = expectedUpTo(LAST)
-    await eventually(() => {
-      expect([...new Set(saidBy(bot))]).toEqual(expected)
-      expect(new Set(idsAt(hooks)).size).toBe(expected.length)
-    }, LONG_MS)
-    // As many at most as were under way: the concurrency of each way.
-    expect(bot.messages.length - expected.length).toBeLessThanOrEqual(8)
-    expect(hooks.received.length - expected.length).toBeLessThanOrEqual(16)
-  },
-  3 * LONG_MS,
-)
+test('with a process that is killed while it tells: what was on its way may come again, under the same id', async () => {
+  const first = startProcess({ makes: true, steps: [0, 1] })
+  await eventually(() => expect(bot.messages.length).toBeGreaterThan(300), LONG_MS)
+  first.child.kill('SIGKILL')
+  await first.ended
+  const sent = bot.messages.length
+  expect(sent).toBeLessThan(expectedUpTo(1).length)
+  startProcess({ steps: [2, 3], aheadMs: 31_000 })
+  const expected = expectedUpTo(LAST)
+  await eventually(() => {
+    expect([...new Set(saidBy(bot))]).toEqual(expected)
+    expect(new Set(idsAt(hooks)).size).toBe(expected.length)
+  }, LONG_MS)
+  // As many at most as were under way: the concurrency of each way.
+  expect(bot.messages.length - expected.length).toBeLessThanOrEqual(8)
+  expect(hooks.received.length - expected.length).toBeLessThanOrEqual(16)
+})
 
 /** An app with five alerts that wait at 100. */
 async function openFive() {
@@ -213,42 +197,34 @@ async function expectFiveOnce(app: Awaited<ReturnType<typeof openAlertsApp>>): P
   expect(texts).toEqual([0, 1, 2, 3, 4].map((i) => `coin-${i} is above 100 USD: 101 USD`))
 }
 
-test(
-  'with a stop while messages are under way: what Telegram has is waited for, and not sent again',
-  async () => {
-    const { app, open, cross } = await openFive()
-    bot.delayMs = 1_200
-    await cross()
-    await eventually(() => expect(bot.messages.length).toBe(5))
-    await app.close()
-    clock.turn(MINUTE_MS)
-    const again = await open()
-    await eventually(() => expect(again.status()).toBe('redis'))
-    await again.check()
-    await expectFiveOnce(again)
-    await again.close()
-  },
-  2 * LONG_MS,
-)
+test('with a stop while messages are under way: what Telegram has is waited for, and not sent again', async () => {
+  const { app, open, cross } = await openFive()
+  bot.delayMs = 1_200
+  await cross()
+  await eventually(() => expect(bot.messages.length).toBe(5))
+  await app.close()
+  clock.turn(MINUTE_MS)
+  const again = await open()
+  await eventually(() => expect(again.status()).toBe('redis'))
+  await again.check()
+  await expectFiveOnce(again)
+  await again.close()
+})
 
-test(
-  'with records that cannot be written as the messages arrive: they are noted a little later, and not sent again',
-  async () => {
-    const { app, cross } = await openFive()
-    bot.delayMs = 300
-    const told = cross()
-    await eventually(() => expect(bot.messages.length).toBe(5), LONG_MS, 5)
-    const other = new DatabaseSync(join(dataDir, 'records.db'))
-    other.exec('BEGIN IMMEDIATE')
-    await pause(2_500)
-    other.exec('ROLLBACK')
-    other.close()
-    await told
-    await pause(4_000)
-    clock.turn(MINUTE_MS) // whoever has not noted it by now tells it again
-    await app.check()
-    await expectFiveOnce(app)
-    await app.close()
-  },
-  2 * LONG_MS,
-)
+test('with records that cannot be written as the messages arrive: they are noted a little later, and not sent again', async () => {
+  const { app, cross } = await openFive()
+  bot.delayMs = 300
+  const told = cross()
+  await eventually(() => expect(bot.messages.length).toBe(5), LONG_MS, 5)
+  const other = new DatabaseSync(join(dataDir, 'records.db'))
+  other.exec('BEGIN IMMEDIATE')
+  await pause(2_500)
+  other.exec('ROLLBACK')
+  other.close()
+  await told
+  await pause(4_000)
+  clock.turn(MINUTE_MS) // whoever has not noted it by now tells it again
+  await app.check()
+  await expectFiveOnce(app)
+  await app.close()
+})

@@ -173,4 +173,4 @@ test(`what a socket is told is in order, and once (CALLS_SEED=${SEED})`, async (
   expect(callers.flatMap(({ complaints }) => complaints)).toEqual([])
   for (const count of Object.values(tally)) expect(count).toBeGreaterThan(0)
   for (const { client } of callers) client?.socket.terminate()
-}, 120_000)
+})

@@ -105,7 +105,7 @@ test('messages flow in each process, presence holds, and afterwards both tell th
       message.type === 'said' ? [[message.offset, message.data]] : [],
     )
   }
-}, 120_000)
+})
 
 const saidTo = ({ messages }: CallClient) =>
   messages.flatMap((message) => (message.type === 'said' ? [String(message.data)] : []))

@@ -12,18 +12,14 @@ test.each<[string, Wrong[]]>([
   ['came back empty', ['missing', 'overLimit', 'claimedTwice']],
   ['came back with an older snapshot', ['missing', 'cameBack', 'overLimit', 'claimedTwice']],
   ['app restarted while Redis stays down', ['missing', 'cameBack', 'overLimit', 'claimedTwice']],
-])(
-  'naive: %s',
-  async (name, wrong) => {
-    const outcome = await runNaive(name)
-    expect(wrong.filter((what) => outcome[what] === 0)).toEqual([])
-  },
-  60_000,
-)
+])('naive: %s', async (name, wrong) => {
+  const outcome = await runNaive(name)
+  expect(wrong.filter((what) => outcome[what] === 0)).toEqual([])
+})
 
 test('naive: frozen 5 s', async () => {
   expect((await runNaive('frozen 5 s')).worstMs).toBeGreaterThan(SECONDS_MS)
-}, 60_000)
+})
 
 async function runNaive(name: string): Promise<Outcome> {
   const fault = faults.find((one) => one.name === name)

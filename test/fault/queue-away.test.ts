@@ -125,7 +125,7 @@ test('500 jobs through a kill of Redis, a freeze, a kill of the app and an empti
   expect(again.every((count) => count === 2)).toBe(true)
   expect(slowestMs).toBeLessThan(1_000)
   await eventually(async () => expect(await jobs.pendingWrites()).toBe(0))
-}, 150_000)
+})
 
 test('what is unfinished when Redis is back is in it by id, and when its process is killed another one runs it; what is finished is not', async () => {
   const counts = new Map<string, number>()
@@ -163,7 +163,7 @@ test('what is unfinished when Redis is back is in it by id, and when its process
   await eventually(() => expect(counts.size).toBe(22), 25_000)
   await pause(300)
   expect([...counts].filter(([, count]) => count !== 1)).toEqual([])
-}, 60_000)
+})
 
 test('what died in an outage is a dead letter in Redis after it', async () => {
   const jobs = await open()
@@ -182,7 +182,7 @@ test('what died in an outage is a dead letter in Redis after it', async () => {
     const failed = await dying.getFailed()
     expect(failed.map(({ id, failedReason }) => [id, failedReason])).toEqual([['x', 'no such address']])
   })
-}, 60_000)
+})
 
 test('a schedule goes on in the process while Redis is away, and is in a Redis that came back empty', async () => {
   const jobs = await open()
@@ -204,7 +204,7 @@ test('a schedule goes on in the process while Redis is away, and is in a Redis t
   const after = counts.size
   await eventually(() => expect(counts.size).toBeGreaterThan(after + 2))
   expect(twice()).toEqual([])
-}, 60_000)
+})
 
 test('a worker that has stopped taking jobs is replaced', async () => {
   const jobs = await open({ stuckMs: 300 })

@@ -199,7 +199,7 @@ test('restarted twenty times: the next read works each time', async () => {
     expect((await read(`key:${i}`)).value).toBe('loaded')
   }
   await app.untilStatus('redis')
-}, 60_000)
+})
 
 test('an outage has one line when it begins and one when it ends', async () => {
   await redis.kill()

@@ -16,7 +16,7 @@ beforeAll(async () => {
       ADMIN_TOKEN: `${SENTINEL}-token-with-some-length`,
     },
   })
-}, 60_000)
+})
 afterAll(removeAll)
 
 test('without configuration two reads of the countries are one miss and one hit, from Redis', async () => {
@@ -27,7 +27,7 @@ test('without configuration two reads of the countries are one miss and one hit,
   expect((await plain.get('/api/countries')).status).toBe(200)
   const after = await plain.stats()
   expect([after.misses - before.misses, after.hits - before.hits]).toEqual([1, 1])
-}, 60_000)
+})
 
 test('a volume that arrives owned by root works, and nothing runs as root', async () => {
   expect(await samovar.exec('stat -c %U /data', 'root')).toBe('samovar')

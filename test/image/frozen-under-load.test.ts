@@ -77,4 +77,4 @@ test('both frozen under load: no request fails or takes 250 ms, stats tell withi
     expect(servedCalls).toBeGreaterThan(100)
     expect(conflicts).toEqual([])
   }
-}, 90_000)
+})

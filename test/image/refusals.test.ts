@@ -9,20 +9,20 @@ test('a wrong configuration ends with 78, all problems in the log, before pm2 or
   const log = await samovar.text()
   for (const name of ['PORT', 'REDIS_TTL', 'CACHE_ENABLED']) expect(log).toContain(name)
   expect(log).not.toMatch(/PM2|supervisord|redis-cache/)
-}, 30_000)
+})
 
 test('a data directory that cannot be written ends with 78 and one sentence', async () => {
   const samovar = await boot({ user: '1000', volume: await createVolume(), env: { DATA_DIR: '/proc' } })
   expect(await samovar.exitCode(15_000)).toBe(78)
   const lines = (await samovar.log()).map(({ text }) => text)
   expect(lines).toEqual([expect.stringMatching(/^samovar: \/proc is not writable for user 1000: .+/)])
-}, 30_000)
+})
 
 test('with --user 1000 it works', async () => {
   const samovar = await bootReady({ user: '1000' })
   expect((await samovar.get('/api/countries')).status).toBe(200)
   expect((await samovar.stop()).code).toBe(0)
-}, 60_000)
+})
 
 test('with a read-only root it works on a tmpfs for /tmp and /run, and without says what it needs', async () => {
   const volume = await createVolume()
@@ -32,7 +32,7 @@ test('with a read-only root it works on a tmpfs for /tmp and /run, and without s
 
   const samovar = await bootReady({ readOnlyWith: ['/tmp', '/run'], volume })
   expect((await samovar.get('/api/countries')).status).toBe(200)
-}, 60_000)
+})
 
 test('REDIS_URL=off starts neither server, and an unreachable external Redis starts none either', async () => {
   for (const url of ['off', 'redis://10.255.255.1:6379']) {
@@ -41,4 +41,4 @@ test('REDIS_URL=off starts neither server, and an unreachable external Redis sta
     expect((await samovar.get('/api/countries')).status).toBe(200)
     expect(await samovar.exec('cat /proc/[0-9]*/comm | grep -c redis-server')).toBe('0')
   }
-}, 60_000)
+})

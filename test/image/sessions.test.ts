@@ -44,7 +44,7 @@ beforeAll(async () => {
   for (let i = 0; i < PEOPLE; i += AT_ONCE)
     crowd.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => logIn()))))
   await deliverAnew()
-}, 90_000)
+})
 // On a machine short of time Redis may be away for a moment without our doing.
 beforeEach(() => recovered(samovar, 20_000), 30_000)
 afterAll(removeAll)
@@ -184,7 +184,7 @@ test('redis-state is killed', async () => {
   })
   expectGood(counts)
   await expectAllAsTheyWere()
-}, 60_000)
+})
 
 test('redis-state is frozen; who leaves meanwhile is out, and who comes is in', async () => {
   const leaving = await prepareToLeave()
@@ -208,7 +208,7 @@ test('redis-state is frozen; who leaves meanwhile is out, and who comes is in', 
   })
   await expectAllAsTheyWere()
   await expectHandledOnce()
-}, 60_000)
+})
 
 test('the container restarts', async () => {
   const counts = await whileAsking(async () => {
@@ -220,7 +220,7 @@ test('the container restarts', async () => {
   expectGood(counts, { restarted: true })
   await expectAllAsTheyWere()
   await expectHandledOnce()
-}, 60_000)
+})
 
 test('the container is killed and started while redis-state cannot start; who leaves before or after it is out', async () => {
   const [early, late] = [await prepareToLeave(), await prepareToLeave()]
@@ -243,7 +243,7 @@ test('the container is killed and started while redis-state cannot start; who le
   expect(await lastOutage()).toMatchObject({ conflicts: [], lost: 0 })
   await expectAllAsTheyWere()
   await expectHandledOnce()
-}, 90_000)
+})
 
 test('the append-only file is damaged beyond repair, and the container is killed', async () => {
   await rewrite(samovar)
@@ -260,7 +260,7 @@ test('the append-only file is damaged beyond repair, and the container is killed
   expect((await sessionsOf(samovar)).count).toBe(before)
   await expectAllAsTheyWere()
   await expectHandledOnce()
-}, 60_000)
+})
 
 test('redis-state is emptied while it runs', async () => {
   const { count: before } = await sessionsOf(samovar)
@@ -280,7 +280,7 @@ test('redis-state is emptied while it runs', async () => {
   })
   expectGood(counts)
   await expectHandledOnce()
-}, 60_000)
+})
 
 test('after all that Redis alone knows who is in and who is out', async () => {
   const starts = () => samovar.exec('stat -c %s /run/samovar/app-starts').then(Number)
@@ -290,4 +290,4 @@ test('after all that Redis alone knows who is in and who is out', async () => {
   await recovered(samovar, 20_000)
   await expectAllAsTheyWere()
   expect(gone).toHaveLength(9)
-}, 60_000)
+})

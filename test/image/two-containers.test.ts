@@ -69,7 +69,7 @@ test('the holder hands over within 10 s and nothing that redis-state acknowledge
   expect((await old.stop()).code).toBe(0)
   expect(await word(young)).toBe('held')
   expect((await young.stats()).status).toBe('redis')
-}, 120_000)
+})
 
 test('a newcomer whose holder is killed has the data at once', async () => {
   const volume = await createVolume()
@@ -77,7 +77,7 @@ test('a newcomer whose holder is killed has the data at once', async () => {
   await old.kill()
   const young = await bootReady({ volume })
   expect(await word(young)).toBe('held')
-}, 60_000)
+})
 
 test('a redeploy in an outage: who waits reads samovar.db and writes nothing there, who hands over closes it, nothing is lost', async () => {
   const databaseOf = (samovar: Samovar) =>
@@ -119,4 +119,4 @@ test('a redeploy in an outage: who waits reads samovar.db and writes nothing the
   expect(await clear(old, {})).toBe(429)
   expect((await old.get('/api/countries')).status).toBe(200)
   expect(await writersBelowData(old)).toBe('')
-}, 120_000)
+})

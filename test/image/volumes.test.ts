@@ -34,12 +34,12 @@ test('a damaged end and a damaged middle are cut off, a copy is kept, and it is 
   expect(await kept(samovar)).toBe(KEYS)
   expect(await samovar.text()).toMatch(/redis-state: ALERT .*damaged.*\/data\/quarantine\//)
   expect(await samovar.exec('ls /data/quarantine/*/appendonlydir')).toContain('incr.aof')
-}, 90_000)
+})
 
 test('a missing manifest is written anew', async () => {
   const samovar = await bootReady({ volume: await volumeWith('rm appendonlydir/*.manifest') })
   expect(await kept(samovar)).toBe(KEYS)
-}, 90_000)
+})
 
 test('a dump without an append-only file is converted', async () => {
   const volume = await volumeWith('cp appendonlydir/*.base.rdb dump.rdb && rm -r appendonlydir')
@@ -53,7 +53,7 @@ test('a dump without an append-only file is converted', async () => {
   await samovar.start()
   await samovar.status('redis', 20_000)
   expect(await kept(samovar)).toBe(KEYS)
-}, 120_000)
+})
 
 test('a dump beside an append-only file is refused in a sentence, and the app serves', async () => {
   const samovar = await boot({ volume: await volumeWith('cp appendonlydir/*.base.rdb dump.rdb') })
@@ -63,4 +63,4 @@ test('a dump beside an append-only file is refused in a sentence, and the app se
   await samovar.exec('rm /data/state/dump.rdb')
   await samovar.status('redis', 15_000)
   expect(await kept(samovar)).toBe(KEYS)
-}, 90_000)
+})

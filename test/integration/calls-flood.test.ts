@@ -121,7 +121,7 @@ describe('one client', () => {
       turn(20)
     }
     expect([joins, errorsOf(last)]).toEqual([clientPolicies.joins.limit + 1, ['too_many_joins']])
-  }, 30_000)
+  })
 })
 
 test('96 clients that send all they may: memory stays what it was, here and in Redis, and Redis is not left', async () => {
@@ -153,4 +153,4 @@ test('96 clients that send all they may: memory stays what it was, here and in R
   await app.close()
   await roles.close()
   await redis.stop()
-}, 120_000)
+})

@@ -179,7 +179,7 @@ test('what was used before an outage of Redis is used during it, and the other w
     await alone.close()
     await redis.stop()
   }
-}, 60_000)
+})
 
 describe('refused with one code, whatever the reason', () => {
   test.each<[string, () => Promise<string>]>([

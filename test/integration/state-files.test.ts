@@ -134,4 +134,4 @@ test('a disk that cannot be written is owed what is kept, not what has come and 
   await eventually(() => expect(madeGood()).toMatchObject([{ fields: { rows: 2 } }]))
   expect(disk.load('copy').map(([key]) => key)).toEqual(['session:kept'])
   disk.close()
-}, 20_000)
+})

@@ -34,18 +34,14 @@ test(`${seeds.length} seeds of ${steps} steps`, async () => {
   process.stdout.write(
     `model: ${seeds.length} seeds of ${steps} steps with ${outages} outages in ${tookS} s\n`,
   )
-}, 900_000)
+})
 
 describe('each planted bug is found', () => {
-  test.each(Object.entries(bugs))(
-    '%s',
-    async (name, { parts, foundIn }) => {
-      const found = await firstViolation(parts)
-      expect(found?.violation.question).toMatch(foundIn)
-      process.stdout.write(`model: ${name} found by seed ${found?.seed}: ${found?.violation.question}\n`)
-    },
-    120_000,
-  )
+  test.each(Object.entries(bugs))('%s', async (name, { parts, foundIn }) => {
+    const found = await firstViolation(parts)
+    expect(found?.violation.question).toMatch(foundIn)
+    process.stdout.write(`model: ${name} found by seed ${found?.seed}: ${found?.violation.question}\n`)
+  })
 })
 
 async function firstViolation(parts: Parts) {

@@ -90,7 +90,7 @@ test('a server that was silent has one delivery at a time, and takes no place of
   expect(reasons(await waiting)).toEqual(['webhook_slow', 'webhook_slow', 'webhook_unreachable'])
   expect(await sendBy(sender)).toEqual({ kind: 'sent' })
   expect(reasons(await three())).toEqual(Array(3).fill('sent'))
-}, 30_000)
+})
 
 test('a name server that is silent is given up with the delivery', async () => {
   const silent = await startNameServer(undefined)
@@ -99,4 +99,4 @@ test('a name server that is silent is given up with the delivery', async () => {
   expect(await send(resolve)).toEqual({ kind: 'later', reason: 'webhook_unreachable' })
   expect(performance.now() - beganAt).toBeLessThan(8_000)
   silent.close()
-}, 20_000)
+})
