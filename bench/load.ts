@@ -2,6 +2,9 @@
 // first users did) and for a local database, which is the hardest case for a cache.
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { type Cache, createCache } from '../src/core/cache/cache.ts'
+import type { Cached, CacheOutcome } from '../src/core/cache/cached.ts'
+import { createDataLock } from '../src/core/data-lock.ts'
 import {
   COLUMNS,
   fillCountries,
@@ -11,12 +14,9 @@ import {
 } from '../src/features/reference/countries-table.ts'
 import { createReference } from '../src/features/reference/reference.ts'
 import { createReferenceTable } from '../src/features/reference/reference-table.ts'
-import { type Cache, createCache } from '../src/infra/cache.ts'
-import type { Cached, CacheOutcome } from '../src/infra/cached.ts'
-import { createDataLock } from '../src/infra/data-lock.ts'
-import { openSnapshot } from '../src/infra/sql/snapshot.ts'
-import type { TableSource } from '../src/infra/sql/sql.ts'
 import { HOUR } from '../src/lib/time.ts'
+import { openSnapshot } from '../src/sql/snapshot.ts'
+import type { TableSource } from '../src/sql/sql.ts'
 import { connectRaw, openAppRoles, type RawClient, silent } from './open-app-roles.ts'
 import { type Benchmark, formatCount, formatMs, type Report } from './report.ts'
 import { callsPerSecond, median } from './statistics.ts'

@@ -1,6 +1,6 @@
 // What the app's roles cost against raw node-redis on the same server and the same kind of connection: the price of
 // deadlines, failover and the in-process tier while all is well.
-import { encodeEntry } from '../src/infra/cache-entry.ts'
+import { encodeEntry } from '../src/core/cache/cache-entry.ts'
 import { HOUR } from '../src/lib/time.ts'
 import { connectRaw, openAppRoles, type RawClient, untilStatus } from './open-app-roles.ts'
 import { type Benchmark, formatCount, type Report } from './report.ts'

@@ -1,8 +1,8 @@
 // Every refusal the app gives, as one table; http/problem.ts turns them into answers.
+import { Refusal } from './core/errors.ts'
 
 /** A refusal with a stable `code`, answered as a problem document (RFC 9457) with `status`. */
-export class AppError extends Error {
-  readonly code: string
+export class AppError extends Refusal {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
 
@@ -13,8 +13,7 @@ export class AppError extends Error {
     headers: Record<string, string> = {},
     options?: ErrorOptions,
   ) {
-    super(detail, options)
-    this.code = code
+    super(code, detail, undefined, options)
     this.status = status
     this.headers = headers
   }
@@ -22,6 +21,8 @@ export class AppError extends Error {
 
 const retryAfter = (ms: number) => ({ 'Retry-After': String(Math.max(1, Math.ceil(ms / 1_000))) })
 
+export const unavailable = (code: string, detail: string, retryAfterMs?: number, options?: ErrorOptions) =>
+  new AppError(code, 503, detail, retryAfterMs === undefined ? {} : retryAfter(retryAfterMs), options)
 export const invalidInput = (detail: string) => new AppError('invalid_input', 400, detail)
 export const malformedJson = () => new AppError('malformed_json', 400, 'The body is not valid JSON.')
 export const tokenRequired = () =>
@@ -96,8 +97,6 @@ export const recordsUnavailable = (options?: ErrorOptions) =>
   )
 export const handlerFailed = () =>
   new AppError('handler_failed', 500, 'The handler of this delivery failed; sending it again runs it again.')
-export const workTimedOut = () =>
-  new AppError('timed_out', 503, 'This took too long and was given up.', { 'Retry-After': '5' })
 export const jobsUnavailable = () =>
   new AppError(
     'jobs_unavailable',
@@ -130,14 +129,6 @@ export const telegramUnavailable = (options?: ErrorOptions) =>
     { 'Retry-After': '5' },
     options,
   )
-export const sourceFailed = (options?: ErrorOptions) =>
-  new AppError(
-    'source_failed',
-    503,
-    'The source of this data does not answer, and no copy is cached.',
-    { 'Retry-After': '1' },
-    options,
-  )
 export const refreshFailed = (options?: ErrorOptions) =>
   new AppError(
     'source_failed',
@@ -162,7 +153,3 @@ export const unknownCoin = (coin: string, vs: string) =>
   new AppError('unknown_coin', 422, `CoinGecko has no price of ${coin} in ${vs}.`)
 export const expiresInPast = () => new AppError('expires_in_past', 422, 'expiresAt is in the past.')
 export const unsafeUrl = (reason: string) => new AppError('unsafe_url', 422, `url: ${reason}.`)
-export const stateFull = () =>
-  new AppError('state_full', 503, 'The memory for state is used up while Redis is away.', {
-    'Retry-After': '5',
-  })

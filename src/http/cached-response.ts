@@ -1,6 +1,6 @@
 // Sends what the cache holds, as the bytes it holds, with the headers that tell caches and people about it.
 import type { Request, Response } from 'express'
-import type { CacheOutcome } from '../infra/cached.ts'
+import type { CacheOutcome } from '../core/cache/cached.ts'
 
 export interface CachedBody {
   readonly outcome: CacheOutcome

@@ -6,9 +6,9 @@
 // done anew.
 import { createHash } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
+import { keys } from '../core/keys.ts'
+import type { Once } from '../core/once.ts'
 import { invalidInput, otherBody, requestRunning } from '../errors.ts'
-import { keys } from '../infra/keys.ts'
-import type { Once } from '../infra/once.ts'
 
 const KEY = /^[\x21-\x7e]{1,255}$/
 /** Log in first, too slow, something else is under way, too early, too often: the same request may do better later. */

@@ -1,6 +1,7 @@
 // Refusals and failures as problem documents (RFC 9457), in one place.
 import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
+import { Refusal } from '../core/errors.ts'
 import {
   AppError,
   bodyTooLarge,
@@ -10,6 +11,7 @@ import {
   malformedJson,
   notFound,
   notJson,
+  unavailable,
 } from '../errors.ts'
 import type { Log } from '../log.ts'
 
@@ -52,6 +54,7 @@ export function problemDocument({ code, status, message }: AppError, req: Pick<R
 // Express' own parser and router throw errors with a `type` or a `status`; the rest is a bug of ours.
 export function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
+  if (thrown instanceof Refusal) return refusedByCore(thrown)
   const { type, status, limit } = (thrown ?? {}) as { type?: string; status?: number; limit?: number }
   if (type === 'entity.too.large') return bodyTooLarge(limit ?? 0)
   if (type === 'entity.parse.failed') return malformedJson()
@@ -60,4 +63,9 @@ export function asAppError(thrown: unknown): AppError {
   if (typeof status === 'number' && status >= 400 && status < 500)
     return invalidInput('The request is malformed.')
   return internal()
+}
+
+/** What core refuses is never the client's fault: it is full, or waits for something. */
+function refusedByCore({ code, message, retryAfterMs, cause }: Refusal): AppError {
+  return unavailable(code, message, retryAfterMs, { cause })
 }

@@ -1,6 +1,6 @@
 // One suite for the channel layer, wherever its order comes from: Redis, or memory while it is away or switched off.
 import { randomUUID } from 'node:crypto'
-import { type Bus, HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES } from '../../src/infra/bus/bus.ts'
+import { type Bus, HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES } from '../../src/core/bus/bus.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { listen } from '../helpers/listener.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'

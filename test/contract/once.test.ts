@@ -1,7 +1,7 @@
 // Work is done once, wherever its marks are: in Redis, or in memory while Redis is away.
 import { randomUUID } from 'node:crypto'
-import { keys } from '../../src/infra/keys.ts'
-import { createOnce, LEASE_MS, MOST_ANSWER_BYTES, type Run, WORK_MS } from '../../src/infra/once.ts'
+import { keys } from '../../src/core/keys.ts'
+import { createOnce, LEASE_MS, MOST_ANSWER_BYTES, type Run, WORK_MS } from '../../src/core/once.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'

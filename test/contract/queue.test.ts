@@ -1,7 +1,7 @@
 // One suite for background jobs, wherever they are kept: in Redis, shared or alone, or in memory while Redis is away.
 import { randomUUID } from 'node:crypto'
-import { keys } from '../../src/infra/keys.ts'
-import type { Job } from '../../src/infra/queue/queue.ts'
+import { keys } from '../../src/core/keys.ts'
+import type { Job } from '../../src/core/queue/queue.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type Everywhere, openEverywhere, places } from '../helpers/everywhere.ts'

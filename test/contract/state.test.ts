@@ -1,7 +1,7 @@
 // One suite for the state role, wherever its keys are: in Redis, or in memory while Redis is away or switched off.
 import { randomUUID } from 'node:crypto'
-import { keys, kindOf } from '../../src/infra/keys.ts'
-import type { Hit } from '../../src/infra/state/sliding-log.ts'
+import { keys, kindOf } from '../../src/core/keys.ts'
+import type { Hit } from '../../src/core/state/kinds/sliding-window-log.ts'
 import { pause } from '../../src/lib/time.ts'
 import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
 import type { TestProcess } from '../helpers/stores.ts'

@@ -1,7 +1,7 @@
 // The channel layer of two processes on one Redis that is killed, frozen, emptied or cut off under them.
 import { randomUUID } from 'node:crypto'
-import { createRedisDeliveries } from '../../src/infra/bus/redis-deliveries.ts'
-import { connectRedis } from '../../src/infra/redis.ts'
+import { createRedisDeliveries } from '../../src/core/bus/redis-deliveries.ts'
+import { connectRedis } from '../../src/core/redis/connection.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FaultProxy, openFaultProxy } from '../helpers/fault-proxy.ts'

@@ -1,6 +1,6 @@
 // The app's clock is not Redis': what is limited, claimed and leased for a short while is so by whichever clock counts it.
 import { randomUUID } from 'node:crypto'
-import { createOnce } from '../../src/infra/once.ts'
+import { createOnce } from '../../src/core/once.ts'
 import { pause } from '../../src/lib/time.ts'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { eventually } from '../helpers/eventually.ts'

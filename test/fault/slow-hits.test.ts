@@ -1,8 +1,9 @@
 // A limit holds while Redis is slow but alive, when some of its answers come too late and others just in time.
+
 import { randomUUID } from 'node:crypto'
-import { createJournal } from '../../src/infra/state/journal.ts'
-import { createRedisStateStore } from '../../src/infra/state/redis-state-store.ts'
-import { StoreUnavailable } from '../../src/infra/store/store.ts'
+import { RedisUnavailable } from '../../src/core/errors.ts'
+import { createJournal } from '../../src/core/state/disk/journal.ts'
+import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis } from '../helpers/redis-server.ts'
@@ -30,7 +31,7 @@ test.each([1, 2])(
               const answer = await store.hit(key, hit)
               if (comes === 'late') {
                 await pause(BUDGET_MS)
-                throw new StoreUnavailable('slow', `no answer within ${BUDGET_MS} ms`)
+                throw new RedisUnavailable('slow', `no answer within ${BUDGET_MS} ms`)
               }
               if (comes === 'just in time') await pause(BUDGET_MS - 10)
               return answer

@@ -1,8 +1,8 @@
 // The channel layer of one process, where a test says who is lost and when there is a gap.
-import type { Bus, Gap, Member, Subscriber } from '../../src/infra/bus/bus.ts'
-import { createLine } from '../../src/infra/bus/line.ts'
-import { createLines } from '../../src/infra/bus/lines.ts'
-import { createMemoryBus } from '../../src/infra/bus/memory-bus.ts'
+import type { Bus, Gap, Member, Subscriber } from '../../src/core/bus/bus.ts'
+import { createLine } from '../../src/core/bus/channel.ts'
+import { createLines } from '../../src/core/bus/channels.ts'
+import { createMemoryBus } from '../../src/core/bus/memory-bus.ts'
 import { recordLog } from './log.ts'
 
 export interface CallBus extends Bus {

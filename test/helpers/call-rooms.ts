@@ -1,9 +1,10 @@
 // Rooms without sockets, over any channel layer, and what those who enter them are told.
+
+import type { Bus } from '../../src/core/bus/bus.ts'
 import type { ServerMessage } from '../../src/features/calls/protocol.ts'
 import { createRooms, type Entry, type Welcome } from '../../src/features/calls/room.ts'
 import { capacityOf } from '../../src/features/calls/room-name.ts'
 import type { Seat } from '../../src/features/calls/seat.ts'
-import type { Bus } from '../../src/infra/bus/bus.ts'
 import type { StartTimer } from '../../src/lib/time.ts'
 
 /** Timers that a test lets run out. */

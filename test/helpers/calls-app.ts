@@ -1,10 +1,11 @@
 // Calls behind real HTTP, over any channel layer, where the header x-test-user says who is logged in.
+
+import type { Bus } from '../../src/core/bus/bus.ts'
 import { callRoutes } from '../../src/features/calls/call-routes.ts'
 import { createRooms } from '../../src/features/calls/room.ts'
 import { capacityOf } from '../../src/features/calls/room-name.ts'
 import { createSocketServer } from '../../src/features/calls/socket-server.ts'
 import { createHttpServer } from '../../src/http/server.ts'
-import type { Bus } from '../../src/infra/bus/bus.ts'
 import type { Now, StartTimer } from '../../src/lib/time.ts'
 import { createCallBus } from './call-bus.ts'
 import { freePort } from './free-port.ts'

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { JobCounts } from '../../src/infra/queue/queue.ts'
+import type { JobCounts } from '../../src/core/queue/queue.ts'
 import { eventually } from './eventually.ts'
 
 export interface ToChild {

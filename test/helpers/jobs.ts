@@ -1,5 +1,5 @@
 // A process of the app that has background jobs, over a test's own Redis.
-import { openQueue } from '../../src/infra/queue/open-queue.ts'
+import { openQueue } from '../../src/core/queue/open-queue.ts'
 import { openProcess, type TestProcessOptions, targetOf } from './stores.ts'
 
 export async function openJobs({ stuckMs, ...options }: TestProcessOptions & { stuckMs?: number }) {

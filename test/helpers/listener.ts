@@ -1,6 +1,6 @@
 // A subscriber that remembers what it was told, in order, and what is wrong with it: what the contract of the bus promises
 // of every subscriber, whatever happens to Redis.
-import type { Bus, BusMessage, Gap, Position, Subscription } from '../../src/infra/bus/bus.ts'
+import type { Bus, BusMessage, Gap, Position, Subscription } from '../../src/core/bus/bus.ts'
 
 export interface Listener {
   readonly subscription: Subscription

@@ -2,6 +2,7 @@
 // that put fields into sessions and read them. And visitors, who keep cookies as browsers do.
 import { Router } from 'express'
 import type { SessionData } from 'express-session'
+import type { State } from '../../src/core/state/state.ts'
 import { createLogIn } from '../../src/features/sessions/log-in.ts'
 import type { User } from '../../src/features/sessions/session.ts'
 import { createIdentify, createSessionMiddleware } from '../../src/features/sessions/session-middleware.ts'
@@ -9,7 +10,6 @@ import { createSessionRecords } from '../../src/features/sessions/session-record
 import { sessionRoutes } from '../../src/features/sessions/session-routes.ts'
 import { createSessionStore } from '../../src/features/sessions/session-store.ts'
 import { createHttpServer } from '../../src/http/server.ts'
-import type { State } from '../../src/infra/state/state.ts'
 import type { Now } from '../../src/lib/time.ts'
 import { freePort } from './free-port.ts'
 import { recordLog } from './log.ts'

@@ -1,11 +1,12 @@
 // What an alert is decided by: prices of now, through the real cache and the real budget, from a CoinGecko of the tests'
 // own. A price that is only remembered makes no alert ring, neither when it is made nor when it is looked at.
+
+import { createLimiter } from '../../src/core/limiter.ts'
 import { createCallBudget } from '../../src/features/markets/call-budget.ts'
 import type { Currency } from '../../src/features/markets/coin.ts'
 import { createCoinGecko } from '../../src/features/markets/coingecko.ts'
 import { createMarkets } from '../../src/features/markets/markets.ts'
-import { createJsonFetcher } from '../../src/infra/fetch-json.ts'
-import { createLimiter } from '../../src/infra/limiter.ts'
+import { createJsonFetcher } from '../../src/http/fetch-json.ts'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { type AlertsApp, openAlertsApp } from '../helpers/alerts-app.ts'
 import { type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'

@@ -1,6 +1,6 @@
 // The cache on a real Redis, as two processes of the app see it.
 import { randomUUID } from 'node:crypto'
-import type { CachePolicy } from '../../src/infra/cached.ts'
+import type { CachePolicy } from '../../src/core/cache/cached.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'

@@ -1,9 +1,9 @@
 // Each merge script in Redis is equal to its pure function, and each function may be run in any order, any number of
 // times.
 import { randomUUID } from 'node:crypto'
-import { connectRedis } from '../../src/infra/redis.ts'
-import { createRedisStateStore } from '../../src/infra/state/redis-state-store.ts'
-import { type Kept, mergeKept, type StateValue } from '../../src/infra/state/state-value.ts'
+import { connectRedis } from '../../src/core/redis/connection.ts'
+import { type Kept, mergeKept, type StateValue } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { createRandom, type Random } from '../helpers/random.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { targetOf } from '../helpers/stores.ts'

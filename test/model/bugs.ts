@@ -1,15 +1,16 @@
 // Eight bugs that a store like this one can have, each planted in a part that is given to the wiring: the model must
 // find every one of them.
+
 import { randomUUID } from 'node:crypto'
-import { createJournal, type Journal } from '../../src/infra/state/journal.ts'
+import { RedisUnavailable } from '../../src/core/errors.ts'
+import { createJournal, type Journal } from '../../src/core/state/disk/journal.ts'
+import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
 import {
   createRedisStateStore,
   type Life,
   type RedisStateStore,
   type RedisStateStoreOptions,
-} from '../../src/infra/state/redis-state-store.ts'
-import type { Kept } from '../../src/infra/state/state-value.ts'
-import { StoreUnavailable } from '../../src/infra/store/store.ts'
+} from '../../src/core/state/redis-state-store.ts'
 import type { Parts } from './app.ts'
 
 type Entry = readonly [string, Kept]
@@ -53,7 +54,7 @@ function losingUnknownWrites(): Parts {
     try {
       return await answer
     } catch (error) {
-      if (error instanceof StoreUnavailable) unknown.add(key)
+      if (error instanceof RedisUnavailable) unknown.add(key)
       throw error
     }
   }

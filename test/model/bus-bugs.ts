@@ -1,9 +1,9 @@
 // Bugs that a channel layer can have, each planted in a part that is given to the wiring: the model must find every one.
 import { randomUUID } from 'node:crypto'
-import type { BusMessage, Subscriber } from '../../src/infra/bus/bus.ts'
-import { createLine, type Line } from '../../src/infra/bus/line.ts'
-import type { BusParts } from '../../src/infra/bus/open-bus.ts'
-import { createRedisBus, type RedisBus } from '../../src/infra/bus/redis-bus.ts'
+import type { BusMessage, Subscriber } from '../../src/core/bus/bus.ts'
+import { createLine, type Line } from '../../src/core/bus/channel.ts'
+import type { BusParts } from '../../src/core/bus/open-bus.ts'
+import { createRedisBus, type RedisBus } from '../../src/core/bus/redis-bus.ts'
 
 const inLine = (break_: (line: Line) => Partial<Line>): BusParts => ({
   createRedisBus,

@@ -2,8 +2,8 @@
 // every listener was told, held against the contract. Now and then everything is left to settle and has to be one again.
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { Position } from '../../src/infra/bus/bus.ts'
-import type { BusParts } from '../../src/infra/bus/open-bus.ts'
+import type { Position } from '../../src/core/bus/bus.ts'
+import type { BusParts } from '../../src/core/bus/open-bus.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FaultProxy, openFaultProxy } from '../helpers/fault-proxy.ts'

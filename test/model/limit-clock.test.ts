@@ -1,6 +1,6 @@
 // The one clock step that the seeds cannot play, because Redis' own clock stands still in them.
-import { connectRedis } from '../../src/infra/redis.ts'
-import { createRedisStateStore } from '../../src/infra/state/redis-state-store.ts'
+import { connectRedis } from '../../src/core/redis/connection.ts'
+import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { startRedis } from '../helpers/redis-server.ts'
 import { targetOf } from '../helpers/stores.ts'
 

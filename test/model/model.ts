@@ -1,7 +1,7 @@
 // What a correct store may answer: each method is told what is asked and returns the answers that are allowed. Most
 // questions have one; a limiter's hit has two when nobody can know whether Redis counted an earlier one.
-import type { ClearScope } from '../../src/infra/keys.ts'
-import type { Hit } from '../../src/infra/state/sliding-log.ts'
+import type { ClearScope } from '../../src/core/keys.ts'
+import type { Hit } from '../../src/core/state/kinds/sliding-window-log.ts'
 
 export function createModel(tagsOf: (key: string) => readonly string[]) {
   const records = new Map<string, string | null>() // null: destroyed

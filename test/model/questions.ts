@@ -1,7 +1,7 @@
 // What is asked of the stores, and in which proportions.
 import { randomUUID } from 'node:crypto'
-import type { ClearScope } from '../../src/infra/keys.ts'
-import type { Stamp } from '../../src/infra/state/state-value.ts'
+import type { ClearScope } from '../../src/core/keys.ts'
+import type { Stamp } from '../../src/core/state/kinds/versioned-entry.ts'
 import type { Random } from '../helpers/random.ts'
 import type { ModelApp } from './app.ts'
 import type { Model } from './model.ts'

@@ -1,4 +1,4 @@
-import { decodeEntry, decodeHead, encodeEntry } from '../../src/infra/cache-entry.ts'
+import { decodeEntry, decodeHead, encodeEntry } from '../../src/core/cache/cache-entry.ts'
 
 const head = {
   generation: 7,

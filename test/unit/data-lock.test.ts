@@ -2,8 +2,8 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createDataLock } from '../../src/infra/data-lock.ts'
-import { openSnapshot } from '../../src/infra/sql/snapshot.ts'
+import { createDataLock } from '../../src/core/data-lock.ts'
+import { openSnapshot } from '../../src/sql/snapshot.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { recordLog } from '../helpers/log.ts'
 

@@ -1,5 +1,5 @@
-import { numberParameters, translateTables } from '../../src/infra/sql/dialect.ts'
-import { missingSteps, NewerDatabase } from '../../src/infra/sql/migrations.ts'
+import { numberParameters, translateTables } from '../../src/sql/dialect.ts'
+import { missingSteps, NewerDatabase } from '../../src/sql/migrations.ts'
 
 test.each([
   ['SELECT a FROM b WHERE c = ? AND d = ?', 'SELECT a FROM b WHERE c = $1 AND d = $2'],

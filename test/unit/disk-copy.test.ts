@@ -1,8 +1,8 @@
-import { createDiskCopy } from '../../src/infra/state/disk-copy.ts'
-import { createStamps } from '../../src/infra/state/stamps.ts'
-import { createStandby } from '../../src/infra/state/standby.ts'
-import type { StateDisk } from '../../src/infra/state/state-disk.ts'
-import type { Kept } from '../../src/infra/state/state-value.ts'
+import { createDiskCopy } from '../../src/core/state/disk/disk-copy.ts'
+import type { StateDisk } from '../../src/core/state/disk/state-disk.ts'
+import { createStamps } from '../../src/core/state/kinds/timestamps.ts'
+import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createStandby } from '../../src/core/state/standby.ts'
 
 const stamps = createStamps()
 const record = (text: string): Kept => ({

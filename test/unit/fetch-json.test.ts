@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { z } from 'zod'
-import { createJsonFetcher, FetchFailed, type JsonRequest } from '../../src/infra/fetch-json.ts'
+import { createJsonFetcher, FetchFailed, type JsonRequest } from '../../src/http/fetch-json.ts'
 
 const servers: Server[] = []
 const fetcher = createJsonFetcher({ connectMs: 500, totalMs: 300, maxBytes: 1_000, now: () => 1_000_000 })

@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import type { Status } from '../../src/core/redis/failover.ts'
+import { combineStatus } from '../../src/core/redis/status.ts'
 import { parse } from '../../src/http/parse.ts'
 import { pathOf } from '../../src/http/request-target.ts'
 import { hasToken } from '../../src/http/security.ts'
-import { combineStatus } from '../../src/infra/status.ts'
-import type { Status } from '../../src/infra/store/failover.ts'
 import { html } from '../../src/lib/html.ts'
 import { createScope } from '../../src/lib/scope.ts'
 

@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { DataLockState } from '../../src/infra/data-lock.ts'
-import { openLocalCopy } from '../../src/infra/sql/local-copy.ts'
-import { openSnapshot } from '../../src/infra/sql/snapshot.ts'
+import type { DataLockState } from '../../src/core/data-lock.ts'
+import { openLocalCopy } from '../../src/sql/local-copy.ts'
+import { openSnapshot } from '../../src/sql/snapshot.ts'
 import { recordLog } from '../helpers/log.ts'
 
 let dir: string

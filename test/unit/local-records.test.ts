@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { DataLockState } from '../../src/infra/data-lock.ts'
-import { type LocalRecords, openLocalRecords } from '../../src/infra/sql/local-records.ts'
-import type { Transaction } from '../../src/infra/sql/sql.ts'
+import type { DataLockState } from '../../src/core/data-lock.ts'
+import { type LocalRecords, openLocalRecords } from '../../src/sql/local-records.ts'
+import type { Transaction } from '../../src/sql/sql.ts'
 import { recordLog } from '../helpers/log.ts'
 
 const migrations = [

@@ -1,4 +1,4 @@
-import { createOutbox, type KeptJob } from '../../src/infra/queue/outbox.ts'
+import { createOutbox, type KeptJob } from '../../src/core/queue/outbox.ts'
 
 const job = (id: number, place: KeptJob['place']): KeptJob => ({
   name: 'a',

@@ -1,5 +1,5 @@
 // When reference data is read again.
-import { sourceFailed } from '../../src/errors.ts'
+import { sourceFailed } from '../../src/core/errors.ts'
 import { refreshRegularly } from '../../src/features/reference/refresh-regularly.ts'
 import { DAY, HOUR, MINUTE } from '../../src/lib/time.ts'
 

@@ -1,6 +1,6 @@
-import { createStamps } from '../../src/infra/state/stamps.ts'
-import { createStandby } from '../../src/infra/state/standby.ts'
-import type { Kept } from '../../src/infra/state/state-value.ts'
+import { createStamps } from '../../src/core/state/kinds/timestamps.ts'
+import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createStandby } from '../../src/core/state/standby.ts'
 
 const stamps = createStamps()
 const inAMinute = () => Date.now() + 60_000

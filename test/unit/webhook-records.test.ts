@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createDataLock } from '../../src/core/data-lock.ts'
 import {
   type Delivery,
   findDone,
@@ -10,9 +11,8 @@ import {
   markDone,
   webhookMigrations,
 } from '../../src/features/webhooks/webhook-records.ts'
-import { createDataLock } from '../../src/infra/data-lock.ts'
-import { type LocalRecords, openLocalRecords } from '../../src/infra/sql/local-records.ts'
 import { DAY } from '../../src/lib/time.ts'
+import { type LocalRecords, openLocalRecords } from '../../src/sql/local-records.ts'
 import { recordLog } from '../helpers/log.ts'
 
 let dir: string

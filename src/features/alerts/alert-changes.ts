@@ -1,6 +1,8 @@
 // What users do with their alerts, with the rules that are not of one field: the coin must have a price, an alert is not
 // made for the past, and what is watched anew when it changes.
-import { AppError, alertChanged, expiresInPast, notFound, tooManyAlerts, unknownCoin } from '../../errors.ts'
+
+import { alertChanged, expiresInPast, notFound, tooManyAlerts, unknownCoin } from '../../errors.ts'
+import { asAppError } from '../../http/problem.ts'
 import type { Now } from '../../lib/time.ts'
 import { type Alert, type Language, MOST_ALERTS, type Patch, type Wish } from './alert.ts'
 import { type AlertRecords, unseen } from './alert-records.ts'
@@ -28,7 +30,7 @@ export function createAlertChanges({ alerts, pricesOf, now }: AlertChangesParts)
       if (!found) throw unknownCoin(coin, vs)
       return found.isStale ? undefined : found.price
     } catch (error) {
-      if (error instanceof AppError && error.status === 503) return undefined
+      if (asAppError(error).status === 503) return undefined
       throw error
     }
   }

@@ -1,5 +1,5 @@
 // The users' open pages, in this process and in others: a crossing goes over the channel layer to wherever its user has one.
-import type { Bus, Json } from '../../infra/bus/bus.ts'
+import type { Bus, Json } from '../../core/bus/bus.ts'
 import { messageText } from './alert-words.ts'
 import type { Sender } from './deliver-alerts.ts'
 

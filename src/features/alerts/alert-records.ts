@@ -1,7 +1,8 @@
 // The users' alerts in the database of records: made, listed, changed and deleted by them, and read by the check.
 import { randomBytes } from 'node:crypto'
-import type { Migrations, Records, Row, SqlValue } from '../../infra/sql/sql.ts'
+import type { Row, SqlValue } from '../../lib/sql-row.ts'
 import { DAY, type Now } from '../../lib/time.ts'
+import type { Migrations, Records } from '../../sql/sql.ts'
 import { type Alert, type Language, MOST_ALERTS, MOST_RINGS_A_DAY, type Status, type Wish } from './alert.ts'
 import { UNSEEN, type Watch } from './crossing.ts'
 import { alerts } from './migrations/001-alerts.ts'

@@ -1,9 +1,9 @@
 // The check, once a minute in one of the processes: reads the prices of all coins that somebody waits for, decides, and
 // commits what it has decided. Who is told, and how, is the business of deliver-alerts.ts.
-import { AppError } from '../../errors.ts'
-import type { Records } from '../../infra/sql/sql.ts'
+import { Refusal } from '../../core/errors.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import type { Records } from '../../sql/sql.ts'
 import type { Alert } from './alert.ts'
 import type { AlertRecords } from './alert-records.ts'
 import { commitLooks, type Decision } from './commit-looks.ts'
@@ -19,7 +19,7 @@ export interface Price {
 
 /**
  * The prices of these coins as they are now, in as few calls as it takes; those without a price are left out. Rejects with
- * an AppError when there are none to be had.
+ * a Refusal when there are none to be had.
  */
 export type PricesOf = (coins: readonly string[], vs: string) => Promise<ReadonlyMap<string, Price>>
 
@@ -38,7 +38,7 @@ export function createCheck({ records, alerts, pricesOf, hasTelegram, now, log }
     try {
       return await pricesOf([...new Set(some.map(({ coin }) => coin))], vs)
     } catch (error) {
-      if (!(error instanceof AppError)) throw error
+      if (!(error instanceof Refusal)) throw error
       log.warn({ vs, alerts: some.length, reason: error.code }, 'alerts are not checked: no prices')
       return new Map()
     }

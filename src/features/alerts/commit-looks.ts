@@ -1,7 +1,7 @@
 // What a check has decided, committed: an alert's new watch and, where it rings, its crossing and what is to be told of it,
 // all in one transaction. So a crossing that is decided is never forgotten, and never decided twice.
 import { randomUUID } from 'node:crypto'
-import type { Records, Transaction } from '../../infra/sql/sql.ts'
+import type { Records, Transaction } from '../../sql/sql.ts'
 import type { Alert, Crossing } from './alert.ts'
 import { seenOf } from './alert-records.ts'
 import type { Watch } from './crossing.ts'

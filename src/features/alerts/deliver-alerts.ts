@@ -1,7 +1,7 @@
 // Tells crossings: one job for each crossing, way and try. What has been told and what not is in the outbox
 // (delivery-records.ts), from which jobs are added again, so that a lost queue loses nothing.
 import { z } from 'zod'
-import type { Job, Queue } from '../../infra/queue/queue.ts'
+import type { Job, Queue } from '../../core/queue/queue.ts'
 import { HOUR, MINUTE, type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Crossing, type Language, type Way, ways } from './alert.ts'

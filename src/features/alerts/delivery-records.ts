@@ -8,8 +8,9 @@
 // A process killed between the third party's yes and our note of it tells a crossing again when the lease has ended; the
 // crossing's id is the same then.
 import { randomUUID } from 'node:crypto'
-import type { Records, Row, SqlValue } from '../../infra/sql/sql.ts'
+import type { Row, SqlValue } from '../../lib/sql-row.ts'
 import { DAY, HOUR, type Now, SECOND } from '../../lib/time.ts'
+import type { Records } from '../../sql/sql.ts'
 import type { Crossing, Language, Way } from './alert.ts'
 import { messageText } from './alert-words.ts'
 import { createGroupedCommits, type Statement } from './grouped-commits.ts'

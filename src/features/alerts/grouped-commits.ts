@@ -1,5 +1,7 @@
 // Small commits that come at the same time, as one: each costs a wait for the disk, and all of them share it.
-import type { Records, SqlValue } from '../../infra/sql/sql.ts'
+
+import type { SqlValue } from '../../lib/sql-row.ts'
+import type { Records } from '../../sql/sql.ts'
 
 export type Statement = readonly [text: string, ...parameters: SqlValue[]]
 

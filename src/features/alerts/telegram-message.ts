@@ -1,6 +1,6 @@
 // A crossing as a message of the bot to its user. core.telegram.org/bots/api#sendmessage
 import { z } from 'zod'
-import type { Limiter } from '../../infra/limiter.ts'
+import type { Limiter } from '../../core/limiter.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { messageText } from './alert-words.ts'

@@ -1,9 +1,9 @@
 // The admin's two endpoints: how the cache is doing, and clearing it.
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
+import type { Cache } from '../../core/cache/cache.ts'
+import type { ClearScope } from '../../core/keys.ts'
 import { endpoint, parse } from '../../http/parse.ts'
-import type { Cache } from '../../infra/cache.ts'
-import type { ClearScope } from '../../infra/keys.ts'
 import type { Log } from '../../log.ts'
 import type { CacheStats } from './cache-stats.ts'
 

@@ -1,5 +1,5 @@
 // What GET /api/cache/stats says, put together from what the parts already know: it asks nobody.
-import type { CacheCounts } from '../../infra/cache.ts'
+import type { CacheCounts } from '../../core/cache/cache.ts'
 
 export interface CacheStats {
   backend: 'redis' | 'memory'

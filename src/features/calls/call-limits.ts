@@ -1,5 +1,5 @@
 // What a socket may send, what all sockets of one client may send together, and what all sockets of this process hold at the moment.
-import { createOwnLimit, createOwnLimits, type Policy } from '../../infra/limiter.ts'
+import { createOwnLimit, createOwnLimits, type Policy } from '../../core/limiter.ts'
 import { createGate, type Gate } from '../../lib/gate.ts'
 import { MINUTE, type Now, SECOND } from '../../lib/time.ts'
 

@@ -3,8 +3,9 @@
 //   open → joined → open …    by `join` and `leave`, one room at a time
 //   any → closing             by a refusal, a stop, a slow or silent client; nothing it sends counts from then on
 //   closing → closed          at the latest a moment later: then the seat, if it was not left, is let go
+
 import type { RawData, WebSocket } from 'ws'
-import { AppError } from '../../errors.ts'
+import { Refusal } from '../../core/errors.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { CallLimits } from './call-limits.ts'
@@ -186,7 +187,7 @@ export function runCallSocket(socket: WebSocket, caller: Caller, parts: CallSock
     try {
       if (!isClosing) await carryOut(message)
     } catch (error) {
-      if (!(error instanceof AppError)) {
+      if (!(error instanceof Refusal)) {
         log.error({ err: error, message: message.type }, 'a call socket failed')
         return end(CLOSE.failed)
       }

@@ -1,6 +1,6 @@
 // The words of the socket, as schemas: one closed union each way, described for others in docs/features/calls.md.
 import { z } from 'zod'
-import type { Json } from '../../infra/bus/bus.ts'
+import type { Json } from '../../core/bus/bus.ts'
 import { isRoomName } from './room-name.ts'
 
 export const MESSAGE_BYTES = 64 * 1024

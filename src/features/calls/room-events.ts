@@ -1,6 +1,6 @@
 // What processes tell one another about a room: who is a member of its channel, and what is published there.
 import { randomBytes } from 'node:crypto'
-import type { BusMessage, Json, Member } from '../../infra/bus/bus.ts'
+import type { BusMessage, Json, Member } from '../../core/bus/bus.ts'
 import type { ServerMessage } from './protocol.ts'
 
 /** What is published in a room. `conn` tells the seats of one peer apart: a later one is greater. */

@@ -1,7 +1,7 @@
 // Rooms: who may take a seat, who is the same one as before, and who is gone. Everything that lasts is in the bus, so
 // that the peers of a room may be served by different processes.
 import { randomBytes } from 'node:crypto'
-import type { Bus, Position, Subscription } from '../../infra/bus/bus.ts'
+import type { Bus, Position, Subscription } from '../../core/bus/bus.ts'
 import { type Now, type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
 import type { ServerMessage, Since } from './protocol.ts'
 import {

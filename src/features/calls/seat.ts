@@ -6,7 +6,7 @@
 //            else as left.
 //   taken    by a newer seat of the same peer, here or in another process: nobody else notices.
 //   dropped  when the app stops: nobody is told, so that the peer finds itself still there when it returns.
-import type { Bus, BusMessage, Gap, Json, MemberNews, Position, Subscription } from '../../infra/bus/bus.ts'
+import type { Bus, BusMessage, Gap, Json, MemberNews, Position, Subscription } from '../../core/bus/bus.ts'
 import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'

@@ -1,7 +1,7 @@
 // Limits on requests: who asks, which rules that comes under, and the headers that say so.
 import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { LimitedHit, Limiter } from '../../core/limiter.ts'
 import { tooMany } from '../../errors.ts'
-import type { LimitedHit, Limiter } from '../../infra/limiter.ts'
 import { clientAddress } from './client-address.ts'
 import { policies, type Rule } from './policies.ts'
 import { policyHeader, rateHeader } from './rate-headers.ts'

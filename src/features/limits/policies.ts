@@ -1,6 +1,6 @@
 // The limits, as one table. A policy is one or more windows, all of which must allow; those that refuse most come first.
 // Every limit is at most 1,000: the log of a window holds that many entries.
-import type { Policy } from '../../infra/limiter.ts'
+import type { Policy } from '../../core/limiter.ts'
 import { HOUR, MINUTE } from '../../lib/time.ts'
 
 /** One window of a policy, and for whom hits are counted together. */

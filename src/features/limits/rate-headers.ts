@@ -1,5 +1,5 @@
 // RateLimit-Policy and RateLimit, as lists of structured fields. datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers
-import type { Answer, Policy } from '../../infra/limiter.ts'
+import type { Answer, Policy } from '../../core/limiter.ts'
 
 /** The quota and the window of each policy, seconds. */
 export function policyHeader(policies: readonly Policy[]): string {

@@ -5,11 +5,12 @@
 //            doubles up to half a minute, in this process
 //
 // A 429 also teaches: a quarter is taken off the budget, and comes back one call every five minutes.
+
+import { keys } from '../../core/keys.ts'
+import type { Limiter } from '../../core/limiter.ts'
+import type { State } from '../../core/state/state.ts'
 import { type AppError, pricesUnavailable } from '../../errors.ts'
-import { FetchFailed } from '../../infra/fetch-json.ts'
-import { keys } from '../../infra/keys.ts'
-import type { Limiter } from '../../infra/limiter.ts'
-import type { State } from '../../infra/state/state.ts'
+import { FetchFailed } from '../../http/fetch-json.ts'
 import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 

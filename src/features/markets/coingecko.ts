@@ -1,6 +1,6 @@
 // CoinGecko's API (https://docs.coingecko.com): its addresses, keys and words stop here.
 import { z } from 'zod'
-import { FetchFailed, type JsonFetcher } from '../../infra/fetch-json.ts'
+import { FetchFailed, type JsonFetcher } from '../../http/fetch-json.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Coin, Currency, History, Span } from './coin.ts'
 

@@ -1,11 +1,13 @@
 // GET /api/coins, /api/coins/:id and its history, GET /api/markets/stats, and the page at /markets.
+
 import { type Request, Router } from 'express'
 import { z } from 'zod'
-import { AppError, notFound } from '../../errors.ts'
+import type { Cached, CacheOutcome } from '../../core/cache/cached.ts'
+import { notFound } from '../../errors.ts'
 import { type CachedBody, sendCached } from '../../http/cached-response.ts'
 import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
-import type { Cached, CacheOutcome } from '../../infra/cached.ts'
+import { asAppError } from '../../http/problem.ts'
 import { etagOf } from '../../lib/etag.ts'
 import type { Html } from '../../lib/html.ts'
 import { type Coin, currencies, spans } from './coin.ts'
@@ -122,7 +124,8 @@ export function marketsRoutes(
       const { coins } = await markets.largest(vs, from, q ? COINS_A_CALL : COINS_A_PAGE)
       return coins.map(shown).filter((coin) => matches(coin, q))
     } catch (error) {
-      if (error instanceof AppError && error.status === 503) return error
+      const problem = asAppError(error)
+      if (problem.status === 503) return problem
       throw error
     }
   }

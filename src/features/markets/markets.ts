@@ -1,10 +1,12 @@
 // Coins and their prices through the cache: fresh for a minute, then old ones at once while new ones are fetched, and
 // for a day when CoinGecko does not answer. A coin is one entry whoever asks for it, alone or in a list.
+
 import { z } from 'zod'
-import { AppError, pricesUnavailable } from '../../errors.ts'
-import type { Cache } from '../../infra/cache.ts'
-import type { Cached, CachePolicy } from '../../infra/cached.ts'
-import { FetchFailed } from '../../infra/fetch-json.ts'
+import type { Cache } from '../../core/cache/cache.ts'
+import type { Cached, CachePolicy } from '../../core/cache/cached.ts'
+import { Refusal } from '../../core/errors.ts'
+import { pricesUnavailable } from '../../errors.ts'
+import { FetchFailed } from '../../http/fetch-json.ts'
 import { DAY, HOUR, MINUTE, type Now, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { BudgetReport, CallBudget, Purpose } from './call-budget.ts'
 import {
@@ -127,7 +129,7 @@ export function createMarkets(parts: MarketsParts): Markets {
       await beginning
     } catch (error) {
       if (begun.get(vs) === beginning) begun.delete(vs)
-      if (!(error instanceof AppError)) throw error
+      if (!(error instanceof Refusal)) throw error
     }
   }
 
@@ -151,7 +153,7 @@ export function createMarkets(parts: MarketsParts): Markets {
         continue
       }
       failure = result?.reason
-      if (!(failure instanceof AppError)) throw failure
+      if (!(failure instanceof Refusal)) throw failure
       list.unavailable.push(id)
     }
     if (failure && list.coins.length === 0) throw failure

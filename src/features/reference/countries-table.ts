@@ -1,6 +1,6 @@
 // The table of countries: how it is made from `countries-list`, and how its rows become countries.
 import { countries as listed } from 'countries-list'
-import type { Row } from '../../infra/sql/sql.ts'
+import type { Row } from '../../lib/sql-row.ts'
 import type { Country, Language } from './country.ts'
 
 export const TABLE = 'countries'

@@ -4,10 +4,10 @@
 //   answering → failing   a read rejects, or what it gives is no table of countries; logged once
 //   failing → answering   a read succeeds; logged
 // While failing, one read is tried every RETRY_MS; all others are told at once. So are they while a read is late.
-import { sourceFailed } from '../../errors.ts'
-import type { TableCopy, TableRows, TableSource } from '../../infra/sql/sql.ts'
+import { sourceFailed } from '../../core/errors.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import type { TableCopy, TableRows, TableSource } from '../../sql/sql.ts'
 import { COLUMNS, type CountryRow, imageRows, parseCountries, TABLE } from './countries-table.ts'
 
 /** How long one waits for a database before the last good copy is the answer. */

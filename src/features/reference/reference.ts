@@ -1,9 +1,11 @@
 // Reference data through the cache: countries from a SQL database, under keys that an operator can look up. Whoever
 // asks is answered, at the latest after PATIENCE_MS: from the cache, the database, or the last good copy of it.
+
 import { z } from 'zod'
-import { AppError, refreshFailed, sourceFailed } from '../../errors.ts'
-import type { Cache } from '../../infra/cache.ts'
-import type { Cached, CachePolicy } from '../../infra/cached.ts'
+import type { Cache } from '../../core/cache/cache.ts'
+import type { Cached, CachePolicy } from '../../core/cache/cached.ts'
+import { Refusal, sourceFailed } from '../../core/errors.ts'
+import { refreshFailed } from '../../errors.ts'
 import { etagOf } from '../../lib/etag.ts'
 import { DAY, type Now } from '../../lib/time.ts'
 import { findCountry, listCountries } from './countries-table.ts'
@@ -157,4 +159,4 @@ function bodyOf<T>(value: T | undefined) {
   return { value, body, etag: etagOf(body) }
 }
 
-const isSourceFailure = (error: unknown) => error instanceof AppError && error.code === 'source_failed'
+const isSourceFailure = (error: unknown) => error instanceof Refusal && error.code === 'source_failed'

@@ -1,5 +1,5 @@
 // Reads the database of reference data again before what is cached of it is too old, so that nobody waits for it.
-import { AppError } from '../../errors.ts'
+import { Refusal } from '../../core/errors.ts'
 import { DAY, MINUTE, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Reference } from './reference.ts'
 
@@ -36,7 +36,7 @@ export function refreshRegularly({
       () => false,
       (error) => {
         // What it works with may be closed under it.
-        if (!isClosed && !(error instanceof AppError)) throw error
+        if (!isClosed && !(error instanceof Refusal)) throw error
         return true // logged where it failed
       },
     )

@@ -1,6 +1,6 @@
 // Sessions over the state role: found by the hash of their id and by their user, expired and revoked. Knows no HTTP.
-import { keys } from '../../infra/keys.ts'
-import type { State } from '../../infra/state/state.ts'
+import { keys } from '../../core/keys.ts'
+import type { State } from '../../core/state/state.ts'
 import type { Now } from '../../lib/time.ts'
 import {
   ABSOLUTE_MS,

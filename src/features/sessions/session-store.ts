@@ -1,8 +1,9 @@
 // express-session's store over our sessions. Two requests of one session may change it at once: each writes the fields it
 // has changed, over whatever is there by then. So this remembers, for each session object, what it was made from.
+
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { AppError } from '../../errors.ts'
+import { Refusal } from '../../core/errors.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import {
   changesBetween,
@@ -147,7 +148,7 @@ class StateSessionStore extends session.Store implements SessionStore {
       await this.#see(hash, this.#origins.get(data))
     } catch (error) {
       // It was not prolonged this time. The request has its answer, and the session lasts days yet.
-      if (!(error instanceof AppError && error.code === 'state_full')) throw error
+      if (!(error instanceof Refusal && error.code === 'state_full')) throw error
     }
   }
 

@@ -1,7 +1,8 @@
 // What is kept of webhooks in the database of records: which deliveries are done, and the last ones as they came.
-import type { Done } from '../../infra/once.ts'
-import type { Migrations, Row, Sql, Transaction } from '../../infra/sql/sql.ts'
+import type { Done } from '../../core/once.ts'
+import type { Row } from '../../lib/sql-row.ts'
 import { DAY } from '../../lib/time.ts'
+import type { Migrations, Sql, Transaction } from '../../sql/sql.ts'
 import { deliveries } from './migrations/001-deliveries.ts'
 
 /** Longer than the state role knows of a delivery, so that there is no time in which neither does. */

@@ -1,5 +1,6 @@
 // Where webhooks arrive: whose they are, whether they are signed, and what is answered.
 import express, { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { Outcome } from '../../core/once.ts'
 import {
   badSignature,
   deliveryRunning,
@@ -10,11 +11,10 @@ import {
   unknownSource,
 } from '../../errors.ts'
 import { endpoint } from '../../http/parse.ts'
-import type { Outcome } from '../../infra/once.ts'
-import type { Sql } from '../../infra/sql/sql.ts'
 import type { Now } from '../../lib/time.ts'
 import type { WebhookScheme, WebhookSource } from '../../lib/webhook-sources.ts'
 import type { Log } from '../../log.ts'
+import type { Sql } from '../../sql/sql.ts'
 import { verifyGithub } from './github-signature.ts'
 import { verifyStandard } from './standard-signature.ts'
 import { verifyTelegram } from './telegram-signature.ts'

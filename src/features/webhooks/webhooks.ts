@@ -1,14 +1,17 @@
 // Deliveries and their handlers: each delivery is handled once, by infra/once.ts; and what its handler writes through
 // the transaction it is given is committed together with the mark that it is done. So it takes effect exactly once, even
 // where the process is killed between the two or a handler outlives its lease: the mark has a primary key.
+
 import { createHash } from 'node:crypto'
-import { AppError, handlerFailed } from '../../errors.ts'
-import { keys } from '../../infra/keys.ts'
-import { type Done, MOST_ANSWER_BYTES, type Once, type Outcome, type Run } from '../../infra/once.ts'
-import type { Records, Transaction } from '../../infra/sql/sql.ts'
+import { Refusal } from '../../core/errors.ts'
+import { keys } from '../../core/keys.ts'
+import { type Done, MOST_ANSWER_BYTES, type Once, type Outcome, type Run } from '../../core/once.ts'
+import { type AppError, handlerFailed } from '../../errors.ts'
+import { asAppError } from '../../http/problem.ts'
 import { originOf } from '../../lib/error-origin.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import type { Records, Transaction } from '../../sql/sql.ts'
 import { type Delivery, findDone, keepDelivery, markDone } from './webhook-records.ts'
 
 export interface Handling {
@@ -20,7 +23,7 @@ export interface Handling {
 
 /**
  * What it returns is answered as JSON (at most 16 kB), also to later duplicates; nothing: 204. When it rejects the
- * answer is 500, or that of the AppError, and the sender's next attempt runs it again.
+ * answer is 500, or that of the refusal, and the sender's next attempt runs it again.
  */
 export type Handler = (delivery: Delivery, handling: Handling) => Promise<unknown>
 
@@ -52,7 +55,7 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
     })
 
   function failure(error: unknown, { source, id }: Delivery): AppError {
-    if (error instanceof AppError) return error
+    if (error instanceof Refusal) return asAppError(error)
     // Not the message: a parser's quotes what it was given, and bodies stay out of the log.
     log.error({ source, id, ...originOf(error) }, 'the handler of a webhook failed')
     return handlerFailed()

@@ -1,7 +1,8 @@
 // Shows /login, also in place of a refusal when the one who is refused is a person and not a program.
+
 import type { ErrorRequestHandler, Request, Response } from 'express'
-import { AppError } from '../../../errors.ts'
 import { languageOf } from '../../../http/page.ts'
+import { asAppError } from '../../../http/problem.ts'
 import type { Log } from '../../../log.ts'
 import { localPath } from '../return-path.ts'
 import type { User } from '../session.ts'
@@ -61,10 +62,11 @@ export function createLoginPage({ hasOidc, botToken, issuer, currentUser, log }:
   return {
     show,
     answerRefusal(error, req, res, next) {
-      const notice = error instanceof AppError ? NOTICES[error.code] : undefined
+      const problem = asAppError(error)
+      const notice = NOTICES[problem.code]
       if (!notice || req.method !== 'GET' || req.accepts(['json', 'html']) !== 'html') return next(error)
-      if (error.status >= 500) log.warn({ requestId: req.id, path: req.path, err: error }, 'login failed')
-      res.status(error.status).set(error.headers)
+      if (problem.status >= 500) log.warn({ requestId: req.id, path: req.path, err: error }, 'login failed')
+      res.status(problem.status).set(problem.headers)
       show(req, res, notice)
     },
   }

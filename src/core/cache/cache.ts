@@ -1,0 +1,124 @@
+// The read-through cache: one load for each key across processes, old values while a new one is fetched or cannot be,
+// and clears that nothing older survives. Features say what to load and for how long; they never see Redis.
+import { MINUTE, type Now } from '../../lib/time.ts'
+import { unlimited } from '../../lib/waiting-budget.ts'
+import type { Log } from '../../log.ts'
+import type { ClearScope } from '../keys.ts'
+import { decodeHead } from './cache-entry.ts'
+import { createCacheLoads } from './cache-loads.ts'
+import type { Store } from './cache-store.ts'
+import { createCacheValues } from './cache-values.ts'
+import type { Cached, CachePolicy, Load } from './cached.ts'
+import type { ClearNumbers } from './generation-counters.ts'
+import type { MemoryStore } from './memory-cache-store.ts'
+
+export interface CacheCounts {
+  readonly hits: number
+  readonly misses: number
+}
+
+export interface Cache {
+  /** The cached value, loaded first if need be. Rejects with the AppError of `load`, else with `source_failed`. */
+  getOrLoad<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>>
+  /** Deletes these entries; a load of them that runs now will not be stored. */
+  invalidate(keys: readonly string[]): Promise<void>
+  /**
+   * Makes every entry of the scope dead at once; the space is given back in the background.
+   * How many of them this process knew.
+   */
+  clear(scope: ClearScope): Promise<number>
+  counts(): CacheCounts
+  close(): Promise<void>
+}
+
+/** A store with a part that answers at once: the tiered one, or memory alone. */
+export type CacheStore = Store & Pick<MemoryStore, 'peek' | 'sweepNow'>
+
+export interface CacheOptions {
+  store: CacheStore
+  clears: ClearNumbers
+  enabled: boolean
+  /** How long a value is fresh whose policy does not say, ms. */
+  defaultFreshMs?: number
+  log: Log
+  now?: Now
+}
+
+export function createCache(options: CacheOptions): Cache {
+  const { store, clears, enabled, defaultFreshMs = 5 * MINUTE, log, now = Date.now } = options
+  const values = createCacheValues({ clears, defaultFreshMs, log, now })
+  const loads = createCacheLoads({ store, clears, values, log, now })
+  let hits = 0
+  let misses = 0
+  let sweeping: Promise<void> | undefined
+  let sweepAgain: string | undefined
+
+  async function getOrLoad<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>> {
+    if (!enabled) return values.make('bypass', await load(), policy)
+    const found = values.read(key, store.peek(key) ?? (await store.get(key)), policy)
+    if (!found) {
+      misses += 1
+      log.debug({ key }, 'cache (кэш) empty: loading from the source')
+      return loads.run(key, policy, load)
+    }
+    hits += 1
+    log.debug({ key, outcome: found.outcome }, 'answered from the cache (кэш)')
+    if (found.outcome !== 'stale') return found
+    // Logged where it fails; the old value is the answer then.
+    const fresh = loads.run(key, policy, load).catch(() => found)
+    const { unwaitedMs = Number.POSITIVE_INFINITY } = policy
+    return now() < found.freshUntilMs + unwaitedMs ? found : fresh
+  }
+
+  function isDead(key: string, bytes: Buffer): boolean {
+    const head = decodeHead(bytes)
+    return head !== undefined && clears.isDead(key, head)
+  }
+
+  // One sweep at a time: what is asked for meanwhile is done by one more, over everything if need be.
+  function sweep(prefix: string): void {
+    if (sweeping) {
+      sweepAgain = sweepAgain === undefined || sweepAgain === prefix ? prefix : ''
+      return
+    }
+    sweeping = sweepOnce(prefix).finally(() => {
+      sweeping = undefined
+      const next = sweepAgain
+      sweepAgain = undefined
+      if (next !== undefined) sweep(next)
+    })
+  }
+
+  async function sweepOnce(prefix: string): Promise<void> {
+    try {
+      const deleted = await store.sweep(prefix, isDead)
+      log.debug({ deleted }, 'the space of cleared cache (кэш) entries is free again')
+    } catch (error) {
+      log.error({ err: error }, 'sweeping the cache (кэш) failed')
+    }
+  }
+
+  async function invalidate(names: readonly string[]): Promise<void> {
+    for (const key of names) loads.revoke(key)
+    await store.delete(names)
+  }
+
+  return {
+    getOrLoad,
+    invalidate,
+    async clear(scope) {
+      await clears.raise(scope)
+      const prefix = typeof scope === 'object' && 'prefix' in scope ? scope.prefix : ''
+      const known = store.sweepNow(prefix, isDead)
+      // Loads under way are dead now: without their leases the next reader need not wait for them.
+      const dead = loads.cleared()
+      if (dead.length > 0) await invalidate(dead)
+      unlimited(() => sweep(prefix))
+      return known
+    },
+    counts: () => ({ hits, misses }),
+    async close() {
+      while (sweeping) await sweeping
+    },
+  }
+}

@@ -1,0 +1,163 @@
+// The cache role, opened: Redis and the memory before it, in the variant the configuration names.
+
+import { randomUUID } from 'node:crypto'
+import type { RedisTarget } from '../../lib/redis-url.ts'
+import { MINUTE, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
+import { RedisUnavailable } from '../errors.ts'
+import type { Outages } from '../outages.ts'
+import { connectRedis } from '../redis/connection.ts'
+import { createFailover, type RoleStatus, switchedOff } from '../redis/failover.ts'
+import { createSampler, type ServerSample } from '../redis/server-sample.ts'
+import type { CacheStore } from './cache.ts'
+import { decodeHead } from './cache-entry.ts'
+import type { ClearNumbers } from './generation-counters.ts'
+import { createMemoryStore } from './memory-cache-store.ts'
+import type { DeletedAway } from './pending-invalidations.ts'
+import { createRedisStore } from './redis-cache-store.ts'
+import { createTieredStore } from './tiered-cache-store.ts'
+
+export interface CacheRole {
+  readonly store: CacheStore
+  status(): RoleStatus
+  memorySize(): { keys: number; bytes: number }
+  /** The server; its sizes are null where it holds more than the cache. */
+  server(): { isConnected: boolean; lastError: string | null; sample: ServerSample | undefined }
+  /** Asks the server now; null where it is away, or holds more than the cache. */
+  countKeys(): Promise<number | null>
+  /** Begins to look for Redis. */
+  start(): void
+  close(): void
+}
+
+export interface CacheRoleOptions {
+  /** Undefined: Redis is switched off. */
+  target: RedisTarget | undefined
+  ca: string | undefined
+  budgetMs: number
+  /** Put before every key: nothing where the server is ours, so that operators find literal names. */
+  prefix: string
+  /** Whether every key of the server is the cache's. */
+  isOwnServer: boolean
+  /** Whether the server is rented: every command is counted there. */
+  isRented: boolean
+  /** Whether other processes write to this Redis. */
+  isShared: boolean
+  memoryBudgetBytes: number
+  clears: ClearNumbers
+  deletedAway: DeletedAway
+  outages: Outages
+  /** Why the clears are not known yet. */
+  stateError: () => string | null
+  log: Log
+}
+
+export function openCacheRole(options: CacheRoleOptions): CacheRole {
+  const {
+    target,
+    ca,
+    budgetMs,
+    prefix,
+    isOwnServer,
+    isRented,
+    isShared,
+    clears,
+    deletedAway,
+    outages,
+    stateError,
+    log,
+  } = options
+  const memory = createMemoryStore({ budgetBytes: options.memoryBudgetBytes })
+  if (!target) {
+    const status = switchedOff(Date.now())
+    return {
+      store: memory,
+      status: () => status,
+      memorySize: memory.size,
+      server: () => ({ isConnected: false, lastError: null, sample: undefined }),
+      countKeys: async () => null,
+      start: () => {},
+      close: () => {},
+    }
+  }
+
+  const connection = connectRedis({ target, ca, budgetMs, trackPrefix: prefix })
+  const failover = createFailover({
+    role: 'cache',
+    connection,
+    probeKey: `${prefix}probe:${randomUUID()}`,
+    hasHeartbeat: !isRented,
+    events: {
+      left: () => {},
+      outageBegan: (cause, atMs, served) => outages.began('cache', cause, atMs, served),
+      returned(servedCalls, atMs) {
+        const merged = store.takeMerged()
+        const end = { servedCalls, merged, accepted: [], conflicts: [], lost: 0, note: null }
+        return outages.ended('cache', end, atMs)
+      },
+    },
+    log,
+  })
+  const store = createTieredStore({
+    // Our own server starts from the snapshot of its last clean stop, or empty.
+    redis: createRedisStore({ connection, prefix, mayComeBackOlder: !isOwnServer }),
+    memory,
+    failover,
+    deletedAway,
+    connection,
+    inspect(key, value) {
+      const head = decodeHead(value)
+      if (!head || clears.isDead(key, head)) return undefined
+      return { lifeMs: head.staleUntilMs - Date.now(), storedAtMs: head.storedAtMs }
+    },
+    async distrust() {
+      log.warn(
+        'Redis may hold what was deleted: the cache (кэш) is cleared, so that nothing deleted comes back',
+      )
+      await clears.raise('all')
+    },
+    isShared,
+  })
+  const timer = setInterval(() => {
+    if (failover.isRedis()) void inBackground(store.settle(), log)
+  }, SECOND).unref()
+  const sampler = createSampler({ connection, everyMs: isRented ? MINUTE : 5 * SECOND, log })
+
+  return {
+    store,
+    status: failover.status,
+    memorySize: memory.size,
+    server() {
+      const sample = sampler.last()
+      return {
+        isConnected: failover.isRedis(),
+        lastError: failover.status().lastError,
+        sample: sample && !isOwnServer ? { ...sample, keys: null, datasetBytes: null } : sample,
+      }
+    },
+    async countKeys() {
+      if (!isOwnServer || !failover.isRedis()) return null
+      await sampler.refresh()
+      return sampler.last()?.keys ?? null
+    },
+    start: () =>
+      failover.start({
+        isPending: store.merge.isPending,
+        async run(awaySinceMs) {
+          // What the cache holds can be judged only by one who knows the clears.
+          if (!clears.isLoaded()) {
+            const reason = stateError() ?? 'it has not been read yet'
+            throw new RedisUnavailable('lost', `the cache waits for the state role: ${reason}`)
+          }
+          await store.merge.run(awaySinceMs)
+          await sampler.refresh()
+        },
+      }),
+    close() {
+      clearInterval(timer)
+      failover.close()
+      sampler.close()
+    },
+  }
+}

@@ -1,0 +1,44 @@
+// What core refuses and what it cannot do, with codes that stay the same. It knows no HTTP: http/problem.ts makes answers of these.
+
+/** A refusal that callers are told of: a stable `code`, a sentence, and when to try again. */
+export class Refusal extends Error {
+  readonly code: string
+  /** When it may succeed, ms from now; undefined when trying again does not help. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: string, message: string, retryAfterMs?: number, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export const stateFull = () =>
+  new Refusal('state_full', 'The memory for state is used up while Redis is away.', 5_000)
+export const workTimedOut = () => new Refusal('timed_out', 'This took too long and was given up.', 5_000)
+export const sourceFailed = (options?: ErrorOptions) =>
+  new Refusal(
+    'source_failed',
+    'The source of this data does not answer, and no copy is cached.',
+    1_000,
+    options,
+  )
+
+/**
+ * `lost`: no connection. `refused`: an error reply. `silent`: over budget on a connection that sent nothing since.
+ * `slow`: over budget, but the connection is alive. `deadline`: the request has used up the time that all of its commands
+ * have together, which says nothing of Redis.
+ */
+export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow' | 'deadline'
+
+/** Redis did not do what was asked, or nobody knows whether it did. Never a bug of ours. */
+export class RedisUnavailable extends Error {
+  readonly reason: UnavailableReason
+
+  constructor(reason: UnavailableReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+export const deadlineExceeded = () => new RedisUnavailable('deadline', 'the request has used up its deadline')

@@ -1,0 +1,125 @@
+// Limits: at most so many hits in any window, by the exact sliding log of the state role. Knows no HTTP.
+import { randomUUID } from 'node:crypto'
+import type { Now } from '../lib/time.ts'
+import { keys } from './keys.ts'
+import type { HitResult } from './state/kinds/sliding-window-log.ts'
+import type { State } from './state/state.ts'
+
+/** At most `limit` hits in any window of `windowMs`. A log holds that many entries: keep it to 1,000. */
+export interface Policy {
+  readonly name: string
+  readonly limit: number
+  readonly windowMs: number
+}
+
+export interface LimitedHit {
+  readonly policy: Policy
+  readonly who: string
+  readonly cost?: number
+}
+
+export interface Answer extends HitResult {
+  readonly policy: Policy
+}
+
+export interface Verdict {
+  /** True when every policy allowed it. */
+  readonly allowed: boolean
+  /** The one that refused; else the one that leaves least. */
+  readonly tightest: Answer
+  /** Of every policy that was asked. */
+  readonly answers: readonly Answer[]
+}
+
+export interface Limiter {
+  /** Counts a hit of `who` unless the window is full. Reaching the limit is an answer, not an exception. */
+  hit(policy: Policy, who: string, cost?: number): Promise<HitResult>
+  /**
+   * Asks several at once, all of which must allow. They are asked in this order until one refuses, so give those first
+   * that refuse most: a hit that is refused counts in none after it, only in those before it.
+   */
+  hitAll(hits: readonly [LimitedHit, ...LimitedHit[]]): Promise<Verdict>
+}
+
+export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'hit'>; now?: Now }): Limiter {
+  const hit: Limiter['hit'] = ({ name, limit, windowMs }, who, cost = 1) =>
+    state.hit(keys.limit(name, who), { id: randomUUID(), nowMs: now(), limit, windowMs, cost })
+
+  const ask = async ({ policy, who, cost }: LimitedHit): Promise<Answer> => ({
+    policy,
+    ...(await hit(policy, who, cost)),
+  })
+
+  return {
+    hit,
+    async hitAll([first, ...rest]) {
+      const answers: Answer[] = []
+      let tightest = await ask(first)
+      answers.push(tightest)
+      for (const next of rest) {
+        if (!tightest.allowed) break
+        const answer = await ask(next)
+        answers.push(answer)
+        if (!answer.allowed || answer.remaining < tightest.remaining) tightest = answer
+      }
+      return { allowed: tightest.allowed, tightest, answers }
+    },
+  }
+}
+
+/** The same for what lives and ends in this process, as a socket does: nobody else ever counts its hits, so none needs the state role. */
+export interface OwnLimit {
+  /** Counts a hit, which may weigh as much as it likes, unless the window is full. True when it was allowed. */
+  hit(weight?: number): boolean
+  /** Whether the window is empty. */
+  isUnused(): boolean
+}
+
+export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now): OwnLimit {
+  const log: { atMs: number; weight: number }[] = []
+  let sum = 0
+
+  function slide(): void {
+    for (let first = log[0]; first && first.atMs <= now() - windowMs; first = log[0]) {
+      sum -= first.weight
+      log.shift()
+    }
+  }
+
+  return {
+    hit(weight = 1) {
+      slide()
+      if (sum + weight > limit) return false
+      log.push({ atMs: now(), weight })
+      sum += weight
+      return true
+    },
+    isUnused() {
+      slide()
+      return log.length === 0
+    },
+  }
+}
+
+/** One such limit for each client, for as long as its window has hits. */
+export function createOwnLimits(policy: Policy, now: Now = Date.now) {
+  const limits = new Map<string, OwnLimit>() // who was heard last is last
+
+  function forgetUnused(): void {
+    for (const [who, limit] of limits) {
+      if (!limit.isUnused()) return
+      limits.delete(who)
+    }
+  }
+
+  return {
+    hit(who: string, weight?: number): boolean {
+      const limit = limits.get(who) ?? createOwnLimit(policy, now)
+      const isAllowed = limit.hit(weight)
+      limits.delete(who)
+      limits.set(who, limit)
+      forgetUnused()
+      return isAllowed
+    },
+  }
+}

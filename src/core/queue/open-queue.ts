@@ -1,0 +1,74 @@
+// Background jobs, put together for the variant: over Redis with the outbox behind it, or from the outbox alone.
+
+import { type Now, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
+import { keys, statePrefix } from '../keys.ts'
+import { createOnce } from '../once.ts'
+import type { Server } from '../redis/connection.ts'
+import type { OnDisk } from '../state/disk/state-files.ts'
+import type { StateRole } from '../state/state-role.ts'
+import { openBullQueue } from './bull-queue.ts'
+import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
+import { createJobRuns } from './job-runs.ts'
+import { createMemoryQueue } from './memory-queue.ts'
+import { createOutbox } from './outbox.ts'
+import { createMoves } from './relay.ts'
+import { createSchedules } from './schedules.ts'
+
+export interface QueueOptions {
+  redis: { state: Server['target'] | undefined; ca: string | undefined; budgetMs: number; prefix: string }
+  state: Pick<StateRole, 'state' | 'status' | 'numbers'>
+  log: Log
+  now?: Now
+  timer?: StartTimer
+  stuckMs?: number
+}
+
+export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
+  const { redis, state, log, now = Date.now, timer = startTimer, stuckMs = 30 * SECOND } = options
+  const { state: target, ca, budgetMs } = redis
+  const outbox = createOutbox()
+  const schedules = createSchedules({
+    state: state.state,
+    add: (name, id, data) => queue.add(name, data, { id }),
+    isAlone: () => queue.bull() === undefined,
+    isCertain: () => !target || queue.bull() !== undefined,
+    log,
+    now,
+    timer,
+  })
+  const runs = createJobRuns({ once: createOnce({ state: state.state, now }), slots: schedules, log })
+  const memory = createMemoryQueue({ outbox, runs, now, timer })
+  const queue = createFailoverQueue({
+    open:
+      target &&
+      ((lost) =>
+        openBullQueue({
+          server: { target, ca },
+          prefix: statePrefix(redis.prefix) + keys.queue,
+          budgetMs,
+          runs,
+          stuckMs,
+          lost,
+          finished: outbox.delete,
+          slotId: schedules.slotId,
+          log,
+        })),
+    outbox,
+    memory,
+    moves: createMoves({ outbox, memory, log, now }),
+    runs,
+    schedules,
+    isRedis: state.numbers.isRedis,
+    // Any command will do: the state role judges its own connection by it.
+    suspect: () =>
+      void inBackground(
+        state.numbers.store.generations(keys.generations).then(() => {}),
+        log,
+      ),
+    log,
+    now,
+  })
+  return { ...queue, useDisk: outbox.useDisk }
+}

@@ -1,0 +1,228 @@
+// One connection to one Redis: fail-fast, timed, replaced as a whole when it is lost or hangs.
+// It does not retry by itself: failover.ts decides when to open it again, so that one place knows the status.
+
+import { isIP } from 'node:net'
+import { createClient, ErrorReply, RESP_TYPES } from 'redis'
+import { createDeadlines } from '../../lib/deadlines.ts'
+import type { RedisTarget } from '../../lib/redis-url.ts'
+import { waitFor } from '../../lib/waiting-budget.ts'
+import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
+
+const CONNECT_MS = 2_000
+/** Tracking alone may be refused so. Anything else (BUSY, LOADING …) says nothing of tracking. */
+const REFUSES_TRACKING = /^(ERR|NOPERM)\b/
+/** It will be refused for as long as this process lives. */
+const KNOWS_NO_TRACKING = /^(NOPERM\b|ERR (unknown|syntax error))/i
+
+/** Strings arrive as bytes: values are passed on, not decoded. */
+const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const
+
+export interface Server {
+  target: RedisTarget
+  ca?: string | undefined
+}
+
+/** How each client of ours connects: fails fast, keeps nothing for later, never tries again. */
+export function settingsOf({ target, ca }: Server) {
+  const { at } = target
+  const socket =
+    'path' in at
+      ? { path: at.path, tls: false as const }
+      : at.tls
+        ? { host: at.host, port: at.port, tls: true as const, ...serverName(at.host), ...(ca && { ca }) }
+        : { host: at.host, port: at.port }
+  return {
+    socket: { ...socket, connectTimeout: CONNECT_MS, reconnectStrategy: false as const },
+    database: target.database,
+    ...(target.username && { username: target.username }),
+    ...(target.password && { password: target.password }),
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled' as const,
+    commandsQueueMaxLength: 100_000,
+  }
+}
+
+function buildClient({ tracked, ...server }: Server & { tracked: boolean }) {
+  return createClient({
+    ...settingsOf(server),
+    name: 'samovar',
+    emitInvalidate: tracked,
+    // Its own timeout ends when a command is sent, and costs two thirds of the throughput: off. Ours is below.
+    commandOptions: { timeout: 0, typeMapping: BYTES },
+  })
+}
+
+// node-redis sends no SNI by itself, and hosts that route by it then refuse. An address has none (RFC 6066).
+const serverName = (host: string) => (isIP(host) === 0 ? { servername: host } : {})
+
+export type RedisClient = ReturnType<typeof buildClient>
+
+export interface RedisConnection {
+  /** Connects anew, whatever was there before. Rejects with RedisUnavailable and leaves nothing behind. */
+  open(): Promise<void>
+  /**
+   * Runs one or more commands of one tick under one budget, and under what the request has left. Rejects with
+   * RedisUnavailable and nothing else.
+   */
+  call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
+  /** Closes the present client without a word; calls under way reject. */
+  drop(): void
+  /** Another client changed this key (without our prefix), or anything (undefined). */
+  onInvalidate(listener: (key: string | undefined) => void): void
+  onLost(listener: (cause: RedisUnavailable) => void): void
+  /** Whether the server tells us of other clients' writes. */
+  isTracked(): boolean
+  close(): void
+}
+
+export interface RedisConnectionOptions {
+  target: RedisTarget
+  ca?: string | undefined
+  budgetMs: number
+  /** Writes of other clients to keys that begin so are reported; undefined where there are none. */
+  trackPrefix: string | undefined
+}
+
+/** A connection that is not open yet; `open` it. */
+export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnectionOptions): RedisConnection {
+  const deadlines = createDeadlines()
+  let client: RedisClient | undefined
+  let answers = 0 // signs of life on the present connection
+  let canTrack = trackPrefix !== undefined
+  let isTracked = false // the present connection is
+  let lost: (cause: RedisUnavailable) => void = () => {}
+  let invalidated: (key: string | undefined) => void = () => {}
+
+  async function open(): Promise<void> {
+    drop()
+    try {
+      await connect(canTrack)
+    } catch (cause) {
+      if (!canTrack || !(cause instanceof ErrorReply) || !REFUSES_TRACKING.test(cause.message))
+        throw unavailable(cause)
+      await openUntracked(cause)
+    }
+  }
+
+  // A server that knows no CLIENT TRACKING (or a user who may not use it) refuses the handshake; so do others, for longer.
+  async function openUntracked(refusal: ErrorReply): Promise<void> {
+    try {
+      await connect(false)
+    } catch (cause) {
+      throw unavailable(cause)
+    }
+    canTrack = !KNOWS_NO_TRACKING.test(refusal.message)
+  }
+
+  async function connect(tracked: boolean): Promise<void> {
+    const fresh = buildClient({ target, ca, tracked })
+    fresh.on('error', (cause) => {
+      if (client !== fresh) return
+      drop()
+      lost(unavailable(cause))
+    })
+    fresh.on('invalidate', (key: Buffer | null) => {
+      if (client !== fresh) return
+      answers += 1
+      const name = key?.toString()
+      if (name === undefined) invalidated(undefined)
+      else invalidated(name.slice(trackPrefix?.length))
+    })
+    try {
+      await withinConnectTime(shakeHands(fresh, tracked))
+    } catch (cause) {
+      fresh.destroy()
+      throw cause
+    }
+    client = fresh
+    isTracked = tracked
+  }
+
+  async function shakeHands(fresh: RedisClient, tracked: boolean): Promise<void> {
+    await fresh.connect()
+    if (!tracked || trackPrefix === undefined) return
+    // Broadcasting needs no table of what we have read, and leaves our own writes out.
+    await fresh.sendCommand(['CLIENT', 'TRACKING', 'OFF'])
+    await fresh.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', trackPrefix, 'NOLOOP'])
+  }
+
+  function call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T> {
+    const current = client
+    if (!current) return Promise.reject(new RedisUnavailable('lost', 'not connected'))
+    const answer = new Promise<T>((resolve, reject) => {
+      const answersBefore = answers
+      const settle = deadlines.start(budgetMs, () => {
+        const reason = answers === answersBefore ? 'silent' : 'slow'
+        reject(new RedisUnavailable(reason, `no answer within ${budgetMs} ms`))
+      })
+      commands(current).then(
+        (reply) => {
+          answers += 1
+          settle()
+          resolve(reply)
+        },
+        (cause) => {
+          if (cause instanceof ErrorReply) answers += 1
+          settle()
+          reject(unavailable(cause))
+        },
+      )
+    })
+    return waitFor(answer, deadlineExceeded)
+  }
+
+  function drop() {
+    const dropped = client
+    client = undefined
+    dropped?.destroy()
+  }
+
+  return {
+    open,
+    call,
+    drop,
+    onLost: (listener) => {
+      lost = listener
+    },
+    onInvalidate: (listener) => {
+      invalidated = listener
+    },
+    isTracked: () => client !== undefined && isTracked,
+    close() {
+      drop()
+      deadlines.clear()
+    },
+  }
+}
+
+/**
+ * The failure as RedisUnavailable. Whatever Redis replies with an error has refused: a rented one has words of its own, and
+ * where the bug is ours its caller is better served from memory than with an error.
+ */
+export function unavailable(cause: unknown): RedisUnavailable {
+  if (cause instanceof RedisUnavailable) return cause
+  const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)
+  const [firstSentence = message] = message.split(/\.\s|\.$/, 1) // Redis explains at length
+  return new RedisUnavailable(cause instanceof ErrorReply ? 'refused' : 'lost', firstSentence, { cause })
+}
+
+// Node reports a refused connection to a name with two addresses as an AggregateError without a message.
+function describeCode(cause: unknown): string {
+  return String((cause as { code?: string } | undefined)?.code ?? cause)
+}
+
+/** Rejects with RedisUnavailable when connecting takes longer. */
+export async function withinConnectTime(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new RedisUnavailable('silent', `no answer within ${CONNECT_MS} ms of connecting`)),
+      CONNECT_MS,
+    )
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,60 @@
+// What the cache role's server says of itself, asked in the background: who reads it asks nobody.
+
+import type { Log } from '../../log.ts'
+import { RedisUnavailable } from '../errors.ts'
+import type { RedisConnection } from './connection.ts'
+
+export interface ServerSample {
+  readonly version: string | null
+  readonly usedMemoryBytes: number | null
+  readonly datasetBytes: number | null
+  readonly maxMemoryBytes: number | null
+  readonly evictedKeys: number | null
+  readonly keys: number | null
+}
+
+export interface Sampler {
+  /** The last sample, at most `everyMs` old while the server answers; undefined before the first. */
+  last(): ServerSample | undefined
+  /** Asks now, for one who has just changed something. */
+  refresh(): Promise<void>
+  close(): void
+}
+
+export interface SamplerOptions {
+  connection: RedisConnection
+  /** Rented servers count every command, so they are asked less often. */
+  everyMs: number
+  log: Log
+}
+
+export function createSampler({ connection, everyMs, log }: SamplerOptions): Sampler {
+  let last: ServerSample | undefined
+  const timer = setInterval(() => void refresh(), everyMs).unref()
+
+  async function refresh(): Promise<void> {
+    try {
+      const [info, keys] = await connection.call((client) => Promise.all([client.info(), client.dbSize()]))
+      last = { ...parseInfo(info.toString()), keys }
+    } catch (error) {
+      // The store finds out by itself; a sample is never a reason to leave Redis.
+      if (!(error instanceof RedisUnavailable) || error.reason === 'refused')
+        log.warn({ err: error }, 'Redis did not tell its figures')
+    }
+  }
+
+  return { last: () => last, refresh, close: () => clearInterval(timer) }
+}
+
+/** The figures in a reply to INFO; null where a server does not give one. redis.io/commands/info */
+export function parseInfo(info: string): Omit<ServerSample, 'keys'> {
+  const fields = new Map(info.split('\r\n').map((line) => line.split(/:(.*)/s, 2) as [string, string]))
+  const number = (name: string) => (fields.has(name) ? Number(fields.get(name)) : null)
+  return {
+    version: fields.get('redis_version') ?? null,
+    usedMemoryBytes: number('used_memory'),
+    datasetBytes: number('used_memory_dataset'),
+    maxMemoryBytes: number('maxmemory'),
+    evictedKeys: number('evicted_keys'),
+  }
+}

@@ -1,0 +1,70 @@
+// The keys of the state role in Redis: their names, and what becomes of one under which somebody has put another type of
+// value. That is the key's trouble, not the server's: it reads as absent, and the next write takes its place.
+import { ErrorReply } from 'redis'
+import type { Script } from '../cache/cache-scripts.ts'
+import { keys, kindOf } from '../keys.ts'
+import type { RedisClient } from '../redis/connection.ts'
+import { runScript } from '../redis/script-runner.ts'
+import { DROP_FOREIGN } from './state-scripts.ts'
+
+export type Argument = string | number | Buffer
+type Names = string | readonly string[]
+
+export interface RedisStateKeysOptions {
+  prefix: string
+  /** Told of each key that has a value of another type. */
+  foreign: (key: string) => void
+}
+
+export function createRedisStateKeys({ prefix, foreign }: RedisStateKeysOptions) {
+  const own = (key: string) => prefix + key
+
+  const parts = (names: Names, ...args: Argument[]) => ({
+    keys: [names].flat().map(own),
+    arguments: args.map((arg) => (Buffer.isBuffer(arg) ? arg : String(arg))),
+  })
+
+  async function dropForeign(client: RedisClient, names: Names): Promise<void> {
+    const all = [names].flat()
+    for (const key of all) foreign(key)
+    await runScript(client, DROP_FOREIGN, parts(all, ...all.map(typeOf)))
+  }
+
+  /** Writes; `replaced`: in the place of what was of another type. */
+  async function writing<T>(client: RedisClient, names: Names, write: () => Promise<T>) {
+    try {
+      return { reply: await write(), replaced: false }
+    } catch (error) {
+      if (!isWrongType(error)) throw error
+      await dropForeign(client, names)
+      return { reply: await write(), replaced: true }
+    }
+  }
+
+  return {
+    own,
+    writing,
+    /** What is under the key; undefined when it is of another type. */
+    async reading<T>(key: string, found: Promise<T>): Promise<T | undefined> {
+      try {
+        return await found
+      } catch (error) {
+        if (!isWrongType(error)) throw error
+        foreign(key)
+        return undefined
+      }
+    },
+    /** Runs a script that writes, as `writing`. */
+    run: (client: RedisClient, script: Script, names: Names, ...args: Argument[]) =>
+      writing(client, names, () => runScript(client, script, parts(names, ...args))),
+  }
+}
+
+const isWrongType = (error: unknown) => error instanceof ErrorReply && error.message.includes('WRONGTYPE')
+
+/** What TYPE says of a key of ours. */
+function typeOf(key: string): string {
+  if (key === keys.generations || key === keys.offsets) return 'hash'
+  const kind = kindOf(key)
+  return kind === 'log' || kind === 'members' ? 'zset' : 'string'
+}

@@ -1,0 +1,47 @@
+// The contract of the state role: what must be neither lost nor evicted, and outlives its Redis.
+// Made by create-state.ts over a StateStore (state-store.ts), which knows where the keys are.
+import type { KeyWord } from '../keys.ts'
+import type { Hit, HitResult } from './kinds/sliding-window-log.ts'
+import type { Stamp } from './kinds/versioned-entry.ts'
+
+export interface Versioned {
+  readonly bytes: Buffer
+  readonly stamp: Stamp
+}
+
+export interface ClaimResult {
+  /** True for the one who claimed first, also when it asks again with the same bytes. */
+  readonly taken: boolean
+  /** What the first one claimed it with. */
+  readonly bytes: Buffer
+}
+
+/**
+ * Times are milliseconds; a key's kind is declared in keys.ts. Every method may reject with RedisUnavailable, with
+ * `state_full` while Redis is away and memory is used up, and with nothing else that is not a bug.
+ */
+export interface State {
+  /** The newest version; undefined when there is none, or when it was destroyed. */
+  read(key: string): Promise<Versioned | undefined>
+  /** Writes a newer version. False when the key was destroyed: it stays so. */
+  write(key: string, bytes: Buffer, ttlMs: number): Promise<boolean>
+  /** Writes only over the version `expected` (undefined: over nothing). False when another one is there. */
+  update(key: string, bytes: Buffer, ttlMs: number, expected: Stamp | undefined): Promise<boolean>
+  /** Destroys the key for `ttlMs`, which must outlast any copy of it. */
+  destroy(key: string, ttlMs: number): Promise<void>
+  /** Claims the key for whoever asks first. */
+  claim(key: string, bytes: Buffer, ttlMs: number): Promise<ClaimResult>
+  /** What the key was claimed with. */
+  claimed(key: string): Promise<Buffer | undefined>
+  /** Raises the number under the key to at least `number`, and returns what it is then. */
+  mark(key: string, number: number, ttlMs: number): Promise<number>
+  marked(key: string): Promise<number | undefined>
+  /** Adds the member for `ttlMs`, or prolongs it. Of many, the 200 that end last stay. */
+  include(key: string, member: string, ttlMs: number): Promise<void>
+  /** The members whose time has not ended. */
+  members(key: string): Promise<readonly string[]>
+  /** Counts the hit, all it costs or nothing, unless the window that ends now would hold more than `limit`. */
+  hit(key: string, hit: Hit): Promise<HitResult>
+  /** The keys with this first word that this process knows: all, while its copy is full. Some may be destroyed. */
+  list(word: KeyWord): Promise<readonly string[]>
+}

@@ -1,0 +1,75 @@
+// Which databases this installation has: PostgreSQL for reference data and records; Supabase for reference data; or
+// SQLite in the data directory for whatever has no other place.
+import { join } from 'node:path'
+import type { DataLock } from '../core/data-lock.ts'
+import type { Fill } from '../core/sqlite.ts'
+import type { PostgresTarget } from '../lib/postgres-url.ts'
+import { createScope } from '../lib/scope.ts'
+import type { Log } from '../log.ts'
+import { openLocalCopy } from './local-copy.ts'
+import { openLocalRecords } from './local-records.ts'
+import { openPostgres, type Postgres } from './postgres.ts'
+import { openPostgresRecords } from './postgres-records.ts'
+import { openSnapshot } from './snapshot.ts'
+import type { Migrations, Records, TableCopy, TableSource } from './sql.ts'
+import { openSupabase, type SupabaseTarget } from './supabase.ts'
+
+export interface DatabasesOptions {
+  database: {
+    readonly postgres: PostgresTarget | undefined
+    readonly supabase: SupabaseTarget | undefined
+  }
+  dataDir: string
+  /** The tables of all who keep records. */
+  migrations: readonly Migrations[]
+  /** Makes the tables of reference data where they are in SQLite. */
+  fill: Fill
+  /** What a copy of the reference table keeps. */
+  columns: readonly string[]
+  dataLock: DataLock
+  log: Log
+}
+
+export interface Databases {
+  readonly records: Records
+  readonly reference: TableSource
+  /** Of the reference table; undefined where the database itself is a file of ours. */
+  readonly copy: TableCopy | undefined
+  close(): Promise<void>
+}
+
+export function openDatabases(options: DatabasesOptions): Databases {
+  const { database, dataDir, migrations, fill, columns, dataLock, log } = options
+  const scope = createScope()
+  const copyOf = (place: string) =>
+    openLocalCopy({ path: join(dataDir, 'reference-copy.db'), columns, place, dataLock, log })
+
+  if (database.postgres) {
+    const postgres = scope.add(openPostgres(database.postgres))
+    return {
+      records: openPostgresRecords({ postgres, migrations, log }),
+      reference: tablesOf(postgres),
+      copy: copyOf(`postgres ${postgres.place}`),
+      close: scope.close,
+    }
+  }
+  const records = scope.add(
+    openLocalRecords({ path: join(dataDir, 'records.db'), migrations, dataLock, log }),
+  )
+  if (database.supabase) {
+    const { host } = database.supabase.url
+    const reference = scope.add(openSupabase(database.supabase))
+    return { records, reference, copy: copyOf(`supabase ${host}`), close: scope.close }
+  }
+  const path = join(dataDir, 'reference.db')
+  const reference = scope.add(openSnapshot({ path, fill, dataLock, log }))
+  return { records, reference, copy: undefined, close: scope.close }
+}
+
+const tablesOf = (postgres: Postgres): TableSource => ({
+  name: 'postgres',
+  async read(table, columns) {
+    const asOfMs = Date.now()
+    return { rows: await postgres.all(`SELECT ${columns.join(', ')} FROM ${table}`), asOfMs }
+  },
+})

@@ -1,0 +1,115 @@
+// One suite for every implementation of the cache role's Store: what a caller may rely on, wherever the keys are.
+import { randomUUID } from 'node:crypto'
+import type { Store } from '../../src/core/cache/cache-store.ts'
+import { createMemoryStore } from '../../src/core/cache/memory-cache-store.ts'
+import { createRedisStore } from '../../src/core/cache/redis-cache-store.ts'
+import { keys } from '../../src/core/keys.ts'
+import { connectRedis } from '../../src/core/redis/connection.ts'
+import { pause } from '../../src/lib/time.ts'
+import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
+import { openProcess, type TestProcess, targetOf } from '../helpers/stores.ts'
+
+let redis: TestRedis
+let app: TestProcess
+let away: TestProcess
+const connection = () => connectRedis({ target: targetOf(redis.url), budgetMs: 2_000, trackPrefix: 'x:' })
+let bare: ReturnType<typeof connection>
+
+beforeAll(async () => {
+  redis = await startRedis()
+  bare = connection()
+  await bare.open()
+  app = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
+  away = await openProcess({ cacheUrl: 'redis://127.0.0.1:1/0' })
+  await app.untilStatus('redis')
+})
+afterAll(async () => {
+  await app.close()
+  await away.close()
+  bare.close()
+  await redis.stop()
+})
+
+const implementations: Record<string, () => Store> = {
+  memory: () => createMemoryStore({ budgetBytes: 1_000_000 }),
+  redis: () => createRedisStore({ connection: bare, prefix: 'x:', mayComeBackOlder: true }),
+  'tiered, Redis up': () => app.cacheRole.store,
+  'tiered, Redis away': () => away.cacheRole.store,
+}
+
+describe.each(Object.keys(implementations))('%s', (kind) => {
+  const store = () => (implementations[kind] as () => Store)()
+  const key = () => `test:${randomUUID()}`
+  const bytes = (text: string) => Buffer.from(text)
+
+  test('keeps bytes as they are, until they expire', async () => {
+    const [opened, name] = [store(), key()]
+    const value = Buffer.from([0, 255, 10, 13, 200])
+    expect(await opened.get(name)).toBeUndefined()
+    expect(await opened.set(name, value, 60_000)).toBe(true)
+    expect(Buffer.compare((await opened.get(name)) ?? bytes(''), value)).toBe(0)
+    await opened.set(name, bytes('brief'), 30)
+    await pause(60)
+    expect(await opened.get(name)).toBeUndefined()
+  })
+
+  test('a deleted key is gone', async () => {
+    const [opened, name] = [store(), key()]
+    await opened.set(name, bytes('1'), 60_000)
+    await opened.delete([name])
+    expect(await opened.get(name)).toBeUndefined()
+  })
+
+  test('a lease has one holder, who may prolong it and give it back', async () => {
+    const [opened, lock] = [store(), keys.loadLock(key())]
+    const [mine, other] = [
+      { key: lock, holder: 'mine' },
+      { key: lock, holder: 'other' },
+    ]
+    expect(await opened.lease(mine, 60_000)).toBe('taken')
+    expect(await opened.lease(mine, 60_000)).toBe('taken')
+    expect(await opened.lease(other, 60_000)).toBe('held')
+    await opened.release(other, 'done', 0)
+    expect(await opened.lease(other, 60_000)).toBe('held')
+    await opened.release(mine, 'done', 0)
+    expect(await opened.lease(other, 60_000)).toBe('taken')
+  })
+
+  test('a failed load is remembered for a while', async () => {
+    const [opened, lock] = [store(), keys.loadLock(key())]
+    await opened.lease({ key: lock, holder: 'mine' }, 60_000)
+    await opened.release({ key: lock, holder: 'mine' }, 'failed', 50)
+    expect(await opened.lease({ key: lock, holder: 'other' }, 60_000)).toBe('failed')
+    await pause(80)
+    expect(await opened.lease({ key: lock, holder: 'other' }, 60_000)).toBe('taken')
+  })
+
+  test('sweeps what is condemned under the prefix, and nothing else', async () => {
+    const opened = store()
+    const prefix = `sweep[*]?${randomUUID()}:`
+    for (const name of ['a', 'b', 'c']) await opened.set(prefix + name, bytes(name), 60_000)
+    await opened.set(`${prefix.slice(0, -1)};d`, bytes('a'), 60_000)
+    await opened.sweep(prefix, (_key, head) => head.toString() !== 'b')
+    const left = await Promise.all(['a', 'b', 'c'].map((name) => opened.get(prefix + name)))
+    expect(left.map(String)).toEqual(['undefined', 'b', 'undefined'])
+    expect(String(await opened.get(`${prefix.slice(0, -1)};d`))).toBe('a')
+  })
+})
+
+describe('with Redis up', () => {
+  test.each(['redis', 'tiered, Redis up'])(
+    '%s: a deletion breaks the lease, so the load is not stored',
+    async (kind) => {
+      const opened = (implementations[kind] as () => Store)()
+      const name = `test:${randomUUID()}`
+      const lease = { key: keys.loadLock(name), holder: 'loader' }
+      await opened.lease(lease, 60_000)
+      await opened.delete([name])
+      expect(await opened.set(name, Buffer.from('old'), 60_000, lease)).toBe(false)
+      expect(await opened.get(name)).toBeUndefined()
+      await opened.lease(lease, 60_000)
+      expect(await opened.set(name, Buffer.from('new'), 60_000, lease)).toBe(true)
+      expect(String(await opened.get(name))).toBe('new')
+    },
+  )
+})
