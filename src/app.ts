@@ -212,7 +212,7 @@ export function createApp(config: Config, log: Log): App {
   const server = scope.add(
     createHttpServer({
       trustProxy: config.trustProxy,
-      waitingMs: config.redis.budgetMs,
+      deadlineMs: config.redis.budgetMs,
       log,
       upgrades: [
         {

@@ -79,7 +79,7 @@ export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOp
       const leftMs = held ? held.untilMs - now() : 0
       if (leftMs > 0) return { leftMs }
       const lease: Lease = { by, untilMs: now() + LEASE_MS }
-      if (await state.update(name, encodeLease(lease), LEASE_KEPT_MS, found?.stamp)) return lease
+      if (await state.update(name, encodeLease(lease), LEASE_KEPT_MS, found?.timestamp)) return lease
     }
     return { leftMs: TAKEN_MEANWHILE_MS }
   }
@@ -89,7 +89,7 @@ export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOp
     try {
       const found = await state.read(name)
       if (!found || (JSON.parse(found.bytes.toString()) as Lease).by !== by) return
-      await state.update(name, encodeLease({ by: '', untilMs: 0 }), LEASE_KEPT_MS, found.stamp)
+      await state.update(name, encodeLease({ by: '', untilMs: 0 }), LEASE_KEPT_MS, found.timestamp)
     } catch {}
   }
 

@@ -5,9 +5,9 @@ import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import type { Bus } from './bus/bus.ts'
 import { type BusParts, openBus } from './bus/open-bus.ts'
-import { type ClearNumbers, createClearNumbers } from './cache/generation-counters.ts'
+import { createGenerationCounters, type GenerationCounters } from './cache/generation-counters.ts'
 import { type CacheRole, openCacheRole } from './cache/open-cache.ts'
-import { createDeletedAway } from './cache/pending-invalidations.ts'
+import { createPendingInvalidations } from './cache/pending-invalidations.ts'
 import type { DataLock } from './data-lock.ts'
 import { statePrefix } from './keys.ts'
 import { type AppStatus, combineStatus } from './redis/status.ts'
@@ -18,7 +18,7 @@ import type { StateGuest, StateParts, StateRole } from './state/state-role.ts'
 export interface Roles {
   readonly cache: CacheRole
   readonly state: StateRole
-  readonly clears: ClearNumbers
+  readonly clears: GenerationCounters
   readonly bus: Bus
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
@@ -61,35 +61,35 @@ export function openRoles({
   busParts,
 }: RolesOptions): Roles {
   const scope = createScope()
-  const isRented = mode === 'external'
-  const isShared = isRented || workers > 1
+  const isExternal = mode === 'external'
+  const isShared = isExternal || workers > 1
   const { ca, budgetMs, prefix, hasStateServer } = redis
   const shared = { ca, budgetMs, memoryBudgetBytes: memoryBudgetBytes / 2, log }
-  const deletedAway = createDeletedAway()
+  const pendingInvalidations = createPendingInvalidations()
 
   const state = scope.add(
     openState({
       ...shared,
       target: redis.state,
       prefix: statePrefix(prefix),
-      hasHeartbeat: !isRented,
+      hasHeartbeat: !isExternal,
       isShared,
       dataDir,
       dataLock,
       ...(stateParts && { parts: stateParts }),
     }),
   )
-  const clears = createClearNumbers({ numbers: state.numbers, log })
+  const clears = createGenerationCounters({ numbers: state.numbers, log })
   const cache = scope.add(
     openCacheRole({
       ...shared,
       target: redis.cache,
-      prefix: isRented ? `${prefix}cache:` : '',
+      prefix: isExternal ? `${prefix}cache:` : '',
       isOwnServer: hasStateServer,
-      isRented,
+      isExternal,
       isShared,
       clears,
-      deletedAway,
+      pendingInvalidations,
       outages: state.outages,
       stateError: () => state.status().lastError,
     }),
@@ -101,7 +101,7 @@ export function openRoles({
       ca,
       budgetMs,
       prefix: `${prefix}bus:`,
-      isRented,
+      isExternal,
       log,
       ...(busParts && { parts: busParts }),
     }),
@@ -113,9 +113,9 @@ export function openRoles({
     clears,
     bus,
     status: () => combineStatus([cache.status(), state.status()]),
-    pendingWrites: () => state.pendingWrites() + deletedAway.size() + (clears.isPending() ? 1 : 0),
+    pendingWrites: () => state.pendingWrites() + pendingInvalidations.size() + (clears.isPending() ? 1 : 0),
     start(others = []) {
-      state.start(clears, [clears, deletedAway, ...others], [...guests, ...others])
+      state.start(clears, [clears, pendingInvalidations, ...others], [...guests, ...others])
       cache.start()
     },
     close: scope.close,

@@ -1,7 +1,7 @@
 // Idempotency-Key: a POST that is sent again, because its answer was lost, is answered again and not done again.
 // datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header
 //
-// The answer is held back until it is kept. Kept are status, content type and body; a body above 12 kB is not, and its
+// The answer is held back until it is kept. VersionedEntry are status, content type and body; a body above 12 kB is not, and its
 // replay is the status alone. A failure, and what says "not yet" or "not so" of the moment, is not kept: the next attempt is
 // done anew.
 import { createHash } from 'node:crypto'

@@ -2,8 +2,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type Router } from 'express'
+import { withDeadline } from '../lib/request-deadline.ts'
 import { pause, SECOND } from '../lib/time.ts'
-import { limitWaiting } from '../lib/waiting-budget.ts'
 import type { Log } from '../log.ts'
 import { serveFiles } from './page.ts'
 import { onlyJson } from './parse.ts'
@@ -32,13 +32,13 @@ export interface HttpServerOptions {
   /** What speaks another protocol. */
   upgrades?: readonly UpgradeRoute[]
   /** How long a request may wait for Redis in all, ms. */
-  waitingMs?: number
+  deadlineMs?: number
   log: Log
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { rawRouters, routers, trustProxy, upgrades: routes = [], log } = options
-  const { waitingMs = Number.POSITIVE_INFINITY } = options
+  const { deadlineMs = Number.POSITIVE_INFINITY } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -69,14 +69,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const path = pathOf(req.url ?? '')
       if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end() // as Node refuses what is no HTTP
       req.url = path
-      limitWaiting(waitingMs, (end) => {
+      withDeadline(deadlineMs, (end) => {
         res.once('close', end)
         app(req, res)
       })
     },
   )
   server.maxConnections = 5_000
-  const upgrades = createUpgrades({ routes, trustProxy, waitingMs, log })
+  const upgrades = createUpgrades({ routes, trustProxy, deadlineMs, log })
   if (routes.length > 0) server.on('upgrade', upgrades.upgrade)
 
   return {

@@ -4,7 +4,7 @@ import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import express, { type Request, type RequestHandler } from 'express'
 import { type AppError, notFound, stopping } from '../errors.ts'
-import { limitWaiting } from '../lib/waiting-budget.ts'
+import { withDeadline } from '../lib/request-deadline.ts'
 import type { Log } from '../log.ts'
 import { asAppError, problemDocument } from './problem.ts'
 import { logRequests } from './request-log.ts'
@@ -23,11 +23,11 @@ export interface UpgradesOptions {
   readonly routes: readonly UpgradeRoute[]
   readonly trustProxy: number
   /** How long it may take to decide, in waiting for Redis, ms. */
-  readonly waitingMs: number
+  readonly deadlineMs: number
   readonly log: Log
 }
 
-export function createUpgrades({ routes, trustProxy, waitingMs, log }: UpgradesOptions) {
+export function createUpgrades({ routes, trustProxy, deadlineMs, log }: UpgradesOptions) {
   let isStopping = false
   const app = express()
   app.disable('x-powered-by')
@@ -54,7 +54,7 @@ export function createUpgrades({ routes, trustProxy, waitingMs, log }: UpgradesO
         refuse(expressReq, socket, problem)
       }
     }
-    limitWaiting(waitingMs, (end) => {
+    withDeadline(deadlineMs, (end) => {
       // Nothing is sent with this one: express and its middleware want an answer to put headers on.
       app(expressReq, new ServerResponse(req) as never, (thrown?: unknown) => void finish(thrown).then(end))
     })

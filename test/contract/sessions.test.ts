@@ -362,16 +362,16 @@ describe.each(places)('Redis %s', (where) => {
     const timed = await openSessions({ state: state(), now: clock.now })
     const visitor = createVisitor(timed.url)
     const { sessionId } = (await (await visitor.logIn(newUser())).json()) as { sessionId: string }
-    const stamp = async () => (await state().read(`session:${hashOf(sessionId)}`))?.stamp
-    const first = await stamp()
+    const timestamp = async () => (await state().read(`session:${hashOf(sessionId)}`))?.timestamp
+    const first = await timestamp()
     for (let i = 0; i < 5; i += 1) await visitor.get('/api/me')
-    expect(await stamp()).toBe(first)
+    expect(await timestamp()).toBe(first)
     clock.turn(MINUTE)
     await visitor.get('/api/me')
-    const second = await stamp()
+    const second = await timestamp()
     expect(second).not.toBe(first)
     await visitor.get('/api/me')
-    expect(await stamp()).toBe(second)
+    expect(await timestamp()).toBe(second)
   })
 
   test('1,000 bad cookies: no 5xx, no session made, nobody logged in', async () => {

@@ -62,8 +62,8 @@ describe.each(places)('Redis %s', (where) => {
     expect(await state().update(name, bytes('1'), 60_000, undefined)).toBe(true)
     const seen = await state().read(name)
     expect(await state().update(name, bytes('2'), 60_000, undefined)).toBe(false)
-    expect(await state().update(name, bytes('2'), 60_000, seen?.stamp)).toBe(true)
-    expect(await state().update(name, bytes('3'), 60_000, seen?.stamp)).toBe(false)
+    expect(await state().update(name, bytes('2'), 60_000, seen?.timestamp)).toBe(true)
+    expect(await state().update(name, bytes('3'), 60_000, seen?.timestamp)).toBe(false)
     expect(await text(name)).toBe('2')
   })
 

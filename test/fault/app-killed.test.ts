@@ -67,7 +67,7 @@ test.each(['stays up', 'is killed as well', 'is killed as well, and comes back e
       const hit = { id: randomUUID(), nowMs: Date.now(), limit: LIMIT, windowMs: LONG_MS }
       expect((await state.hit('limit:client', hit)).allowed).toBe(false)
       const newest = Buffer.from('newest')
-      expect(await state.update('session:changed', newest, LONG_MS, found?.stamp)).toBe(true)
+      expect(await state.update('session:changed', newest, LONG_MS, found?.timestamp)).toBe(true)
 
       if (how === 'is killed as well') return
       if (how !== 'stays up') await redis.start('--appendonly', 'no')

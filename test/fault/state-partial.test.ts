@@ -48,12 +48,12 @@ test('what has grown out of memory is read as it was written, and can be changed
   await app.state.include('sessions:user', 'second', LONG_MS)
   const before = await app.state.read('session:grown')
   const grown = 'large '.repeat(120)
-  expect(await app.state.update('session:grown', Buffer.from(grown), LONG_MS, before?.stamp)).toBe(true)
+  expect(await app.state.update('session:grown', Buffer.from(grown), LONG_MS, before?.timestamp)).toBe(true)
   await pause(2_500) // it has been told of its own writes
   expect([...(await app.state.members('sessions:user'))].sort()).toEqual(['first', 'second'])
   const found = await app.state.read('session:grown')
   expect(found?.bytes.toString()).toBe(grown)
-  expect(await app.state.update('session:grown', Buffer.from('small'), LONG_MS, found?.stamp)).toBe(true)
+  expect(await app.state.update('session:grown', Buffer.from('small'), LONG_MS, found?.timestamp)).toBe(true)
 })
 
 test('in an outage the older version of what did not fit is neither read nor changed, here and after a restart', async () => {
@@ -61,11 +61,11 @@ test('in an outage the older version of what did not fit is neither read nor cha
   const before = await app.state.read('session:grown')
   await fill()
   const grown = Buffer.from('large '.repeat(120))
-  expect(await app.state.update('session:grown', grown, LONG_MS, before?.stamp)).toBe(true)
+  expect(await app.state.update('session:grown', grown, LONG_MS, before?.timestamp)).toBe(true)
   await redis.kill()
   await app.untilStatus('memory')
   expect(await outcome(text('session:grown'))).toBe('state_full')
-  const undone = app.state.update('session:grown', Buffer.from('undone'), LONG_MS, before?.stamp)
+  const undone = app.state.update('session:grown', Buffer.from('undone'), LONG_MS, before?.timestamp)
   expect(await outcome(undone)).toBe('state_full')
   expect(await outcome(app.state.include('sessions:nobody', 'one', LONG_MS))).toBe('state_full')
 
@@ -100,7 +100,7 @@ test('Redis holds an older version of one key: it is given the newer one, and ch
   for (; tries < 3; tries += 1) {
     const found = await app.state.read('session:one')
     expect(found?.bytes.toString()).toBe('new')
-    if (await app.state.update('session:one', Buffer.from('newest'), LONG_MS, found?.stamp)) break
+    if (await app.state.update('session:one', Buffer.from('newest'), LONG_MS, found?.timestamp)) break
   }
   expect(tries).toBeLessThan(3)
   await eventually(async () =>

@@ -22,10 +22,10 @@ export async function takeServersAway(samovar: Samovar): Promise<void> {
 
 /** Writes sessions that end in a day, and returns once the app has them in its standby and on disk. */
 export async function plantSessions(samovar: Samovar, count: number): Promise<void> {
-  const stamp = String(Date.now()).padStart(16, '0')
+  const timestamp = String(Date.now()).padStart(16, '0')
   await evaluate(
     samovar,
-    `for i = 1, ${count} do redis.call('SET', '${SESSIONS}' .. i, '${stamp}.planted\\n' .. 'visitor ' .. i, 'PX', 86400000 + i) end`,
+    `for i = 1, ${count} do redis.call('SET', '${SESSIONS}' .. i, '${timestamp}.planted\\n' .. 'visitor ' .. i, 'PX', 86400000 + i) end`,
   )
   const { activations } = (await samovar.stats()).fallback
   await samovar.exec(`${CLI} CLIENT KILL TYPE normal`) // a return is when the app reads all that Redis has

@@ -20,7 +20,7 @@ export interface TestProcessOptions {
   memoryBudgetBytes?: number
   /** 2 unless said: then it listens to what others write. */
   workers?: number
-  /** Kept when given, else made and removed. */
+  /** VersionedEntry when given, else made and removed. */
   dataDir?: string
   busParts?: BusParts
   stateParts?: StateParts

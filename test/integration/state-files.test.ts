@@ -8,21 +8,21 @@ import { createDataLock } from '../../src/core/data-lock.ts'
 import { createJournal } from '../../src/core/state/disk/journal.ts'
 import { openStateDisk } from '../../src/core/state/disk/state-disk.ts'
 import { openStateFiles } from '../../src/core/state/disk/state-files.ts'
-import { createStamps } from '../../src/core/state/kinds/timestamps.ts'
-import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createHybridClock } from '../../src/core/state/kinds/timestamps.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { recordLog } from '../helpers/log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'samovar-files-'))
-const stamps = createStamps()
+const hybridClock = createHybridClock()
 afterAll(() => rmSync(folder, { recursive: true }))
 
 function open(dataDir: string) {
   const { log, lines } = recordLog()
   const journal = createJournal()
-  const standby = createStandby({ budgetBytes: 1_000_000, stamps })
+  const standby = createStandby({ budgetBytes: 1_000_000, hybridClock })
   const files = openStateFiles({
     dataDir,
     dataLock: createDataLock(undefined),
@@ -33,8 +33,8 @@ function open(dataDir: string) {
   return { journal, standby, files, alerts: () => lines.filter(({ message }) => message.startsWith('ALERT')) }
 }
 
-const version = (text: string): Kept => ({
-  value: { kind: 'record', stamp: stamps.next(), bytes: Buffer.from(text) },
+const version = (text: string): VersionedEntry => ({
+  value: { kind: 'record', timestamp: hybridClock.next(), bytes: Buffer.from(text) },
   expiresAtMs: Date.now() + 60_000,
 })
 
@@ -80,13 +80,13 @@ test('a copy of what has expired does not stay on the disk for ever', () => {
 
 test('what an earlier life left in the journal is merged with what is in it already, not replaced', () => {
   const dataDir = join(folder, 'merged')
-  const log = (...ids: string[]): Kept => ({
+  const log = (...ids: string[]): VersionedEntry => ({
     value: { kind: 'log', hits: ids.map((id, i) => ({ id, atMs: i })) },
     expiresAtMs: Date.now() + 60_000,
   })
-  const tombstone: Kept = {
+  const tombstone: VersionedEntry = {
     ...version(''),
-    value: { kind: 'record', stamp: stamps.next(), bytes: undefined },
+    value: { kind: 'record', timestamp: hybridClock.next(), bytes: undefined },
   }
   const before = open(dataDir)
   before.journal.putAll([

@@ -2,7 +2,11 @@
 // times.
 import { randomUUID } from 'node:crypto'
 import { connectRedis } from '../../src/core/redis/connection.ts'
-import { type Kept, mergeKept, type StateValue } from '../../src/core/state/kinds/versioned-entry.ts'
+import {
+  mergeEntries,
+  type StateValue,
+  type VersionedEntry,
+} from '../../src/core/state/kinds/versioned-entry.ts'
 import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { createRandom, type Random } from '../helpers/random.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -28,18 +32,22 @@ afterAll(async () => {
   await redis.stop()
 })
 
-const stamp = (random: Random) =>
+const timestamp = (random: Random) =>
   `${String(1_000_000 + random.below(5)).padStart(16, '0')}.${random.pick(['aa', 'bb', 'cc'])}`
 
 const makers: Record<string, (random: Random) => StateValue> = {
   session(random) {
-    // One stamp is one version: what it holds follows from it.
-    const made = stamp(random)
-    return { kind: 'record', stamp: made, bytes: made.endsWith('cc') ? undefined : Buffer.from(`of ${made}`) }
+    // One timestamp is one version: what it holds follows from it.
+    const made = timestamp(random)
+    return {
+      kind: 'record',
+      timestamp: made,
+      bytes: made.endsWith('cc') ? undefined : Buffer.from(`of ${made}`),
+    }
   },
   webhook(random) {
-    const made = stamp(random)
-    return { kind: 'claim', stamp: made, bytes: Buffer.from(`of ${made}`) }
+    const made = timestamp(random)
+    return { kind: 'claim', timestamp: made, bytes: Buffer.from(`of ${made}`) }
   },
   revoked: (random) => ({ kind: 'mark', number: random.below(6) }),
   sessions: (random) => ({
@@ -60,13 +68,13 @@ const makers: Record<string, (random: Random) => StateValue> = {
   }),
 }
 
-const kept = (value: StateValue, random: Random): Kept => ({
+const kept = (value: StateValue, random: Random): VersionedEntry => ({
   value,
   expiresAtMs: (FIRST_END + random.below(3)) * STEP_MS,
 })
 
 /** Comparable: logs and members as sets, bytes as text, ends as steps. */
-function plain(version: Kept | undefined) {
+function plain(version: VersionedEntry | undefined) {
   if (!version) return undefined
   const { value } = version
   const expiresAtMs = Math.round(version.expiresAtMs / STEP_MS) * STEP_MS
@@ -85,9 +93,12 @@ describe.each(Object.keys(makers))('%s', (kind) => {
     for (let i = 0; i < 2_000; i += 1) {
       const [a, b, c] = [kept(make(random), random), kept(make(random), random), kept(make(random), random)]
       const at = `round ${i}`
-      expect([at, plain(mergeKept(a, b))]).toEqual([at, plain(mergeKept(b, a))])
-      expect([at, plain(mergeKept(a, mergeKept(b, c)))]).toEqual([at, plain(mergeKept(mergeKept(a, b), c))])
-      expect([at, plain(mergeKept(a, mergeKept(a, b)))]).toEqual([at, plain(mergeKept(a, b))])
+      expect([at, plain(mergeEntries(a, b))]).toEqual([at, plain(mergeEntries(b, a))])
+      expect([at, plain(mergeEntries(a, mergeEntries(b, c)))]).toEqual([
+        at,
+        plain(mergeEntries(mergeEntries(a, b), c)),
+      ])
+      expect([at, plain(mergeEntries(a, mergeEntries(a, b)))]).toEqual([at, plain(mergeEntries(a, b))])
     }
   })
 
@@ -99,7 +110,7 @@ describe.each(Object.keys(makers))('%s', (kind) => {
       const versions = Array.from({ length: 1 + random.below(4) }, () => kept(make(random), random))
       for (const version of versions) await store.merge([[key, version]])
       const [there] = await store.read([key])
-      const expected = versions.reduce((a, b) => mergeKept(a, b))
+      const expected = versions.reduce((a, b) => mergeEntries(a, b))
       expect([`round ${i}`, plain(there)]).toEqual([`round ${i}`, plain(expected)])
     }
   })

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { RedisUnavailable } from '../../src/core/errors.ts'
 import { createJournal, type Journal } from '../../src/core/state/disk/journal.ts'
-import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
 import {
   createRedisStateStore,
   type Life,
@@ -13,7 +13,7 @@ import {
 } from '../../src/core/state/redis-state-store.ts'
 import type { Parts } from './app.ts'
 
-type Entry = readonly [string, Kept]
+type Entry = readonly [string, VersionedEntry]
 
 const inJournal = (break_: (journal: Journal) => Partial<Journal>): Parts => ({
   state: {
@@ -35,7 +35,7 @@ const inRedisStore = (break_: (store: RedisStateStore) => Partial<RedisStateStor
   },
 })
 
-const isTombstone = ({ value }: Kept) => value.kind === 'record' && value.bytes === undefined
+const isTombstone = ({ value }: VersionedEntry) => value.kind === 'record' && value.bytes === undefined
 
 /** The same hits under other names, as if each write of the log were hits of its own. */
 function renamed([key, version]: Entry): Entry {

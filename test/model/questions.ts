@@ -1,7 +1,7 @@
 // What is asked of the stores, and in which proportions.
 import { randomUUID } from 'node:crypto'
 import type { ClearScope } from '../../src/core/keys.ts'
-import type { Stamp } from '../../src/core/state/kinds/versioned-entry.ts'
+import type { Timestamp } from '../../src/core/state/kinds/versioned-entry.ts'
 import type { Random } from '../helpers/random.ts'
 import type { ModelApp } from './app.ts'
 import type { Model } from './model.ts'
@@ -48,7 +48,7 @@ export interface QuestionsOptions {
 }
 
 export function createQuestions({ random, model, app, step }: QuestionsOptions) {
-  const seen = new Map<string, { value: string; stamp: Stamp } | undefined>()
+  const seen = new Map<string, { value: string; timestamp: Timestamp } | undefined>()
   const names = { session: ['session:0'], webhook: ['webhook:s:0'] }
 
   /** One of the last few of its kind, at times an old one, at times a new one. */
@@ -66,7 +66,7 @@ export function createQuestions({ random, model, app, step }: QuestionsOptions) 
         text: `read ${key}`,
         async ask() {
           const found = await app().state.read(key)
-          seen.set(key, found && { value: found.bytes.toString(), stamp: found.stamp })
+          seen.set(key, found && { value: found.bytes.toString(), timestamp: found.timestamp })
           return found?.bytes.toString()
         },
         allowed: () => model.read(key),
@@ -87,7 +87,7 @@ export function createQuestions({ random, model, app, step }: QuestionsOptions) 
       return {
         key,
         text: `update ${key} ${value} over ${expected?.value}`,
-        ask: () => app().state.update(key, Buffer.from(value), TTL_MS, expected?.stamp),
+        ask: () => app().state.update(key, Buffer.from(value), TTL_MS, expected?.timestamp),
         allowed: () => model.update(key, value, expected?.value),
       }
     },

@@ -1,26 +1,26 @@
 import { createDiskCopy } from '../../src/core/state/disk/disk-copy.ts'
 import type { StateDisk } from '../../src/core/state/disk/state-disk.ts'
-import { createStamps } from '../../src/core/state/kinds/timestamps.ts'
-import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createHybridClock } from '../../src/core/state/kinds/timestamps.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 
-const stamps = createStamps()
-const record = (text: string): Kept => ({
-  value: { kind: 'record', stamp: stamps.next(), bytes: Buffer.from(text) },
+const hybridClock = createHybridClock()
+const record = (text: string): VersionedEntry => ({
+  value: { kind: 'record', timestamp: hybridClock.next(), bytes: Buffer.from(text) },
   expiresAtMs: Date.now() + 60_000,
 })
 
 function open() {
   const commits: string[][] = []
-  const disk: Pick<StateDisk, 'fact' | 'setFact' | 'save'> = {
-    fact: () => undefined,
-    setFact: () => {},
+  const disk: Pick<StateDisk, 'metadata' | 'setMetadata' | 'save'> = {
+    metadata: () => undefined,
+    setMetadata: () => {},
     save: (_, entries) => void commits.push(Array.from(entries, ([key]) => key)),
   }
-  const standby = createStandby({ budgetBytes: 1_000_000, stamps, changed: (key) => copy.changed(key) })
+  const standby = createStandby({ budgetBytes: 1_000_000, hybridClock, changed: (key) => copy.changed(key) })
   const copy = createDiskCopy(() => standby)
   const write = (key: string) => {
-    standby.absorb(key, record(key))
+    standby.apply(key, record(key))
     return copy.committed(key)
   }
   return { copy, standby, commits, write, useDisk: () => copy.useDisk(disk as StateDisk) }
@@ -29,7 +29,7 @@ function open() {
 test('what is waited for in one turn is one commit, and nothing else is in it', async () => {
   const { copy, standby, commits, write, useDisk } = open()
   useDisk()
-  standby.absorb('session:by-another', record('x'))
+  standby.apply('session:by-another', record('x'))
   await Promise.all([write('session:a'), write('session:b'), write('session:a')])
   expect(commits).toEqual([['session:a', 'session:b']])
   expect(copy.committed('session:a')).toBeUndefined()

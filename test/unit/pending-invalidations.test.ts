@@ -1,4 +1,4 @@
-import { createDeletedAway } from '../../src/core/cache/pending-invalidations.ts'
+import { createPendingInvalidations } from '../../src/core/cache/pending-invalidations.ts'
 
 const many = Array.from({ length: 100_001 }, (_, i) => `key-${i}`)
 
@@ -12,7 +12,7 @@ function diskOf(rows: Set<string>) {
 
 test('too many keys count as everything, in memory and on disk, until that has been told', () => {
   const rows = new Set<string>()
-  const deleted = createDeletedAway()
+  const deleted = createPendingInvalidations()
   deleted.useDisk(diskOf(rows))
   deleted.add(many.slice(0, 50_000))
   expect([deleted.isEverything(), deleted.has('another'), deleted.size()]).toEqual([false, false, 50_000])
@@ -20,7 +20,7 @@ test('too many keys count as everything, in memory and on disk, until that has b
   expect([deleted.isEverything(), deleted.has('another'), deleted.size()]).toEqual([true, true, 1])
   expect(rows.size).toBe(1)
 
-  const next = createDeletedAway()
+  const next = createPendingInvalidations()
   next.add(['mine'])
   next.useDisk(diskOf(rows))
   expect([next.isEverything(), next.size(), rows.size]).toEqual([true, 1, 1])
@@ -29,7 +29,7 @@ test('too many keys count as everything, in memory and on disk, until that has b
 })
 
 test('what is deleted while it is told is told again', () => {
-  const deleted = createDeletedAway()
+  const deleted = createPendingInvalidations()
   deleted.add(many)
   const told = deleted.entries()
   deleted.add(['another'])

@@ -1,25 +1,25 @@
-import { createStamps } from '../../src/core/state/kinds/timestamps.ts'
-import type { Kept } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createHybridClock } from '../../src/core/state/kinds/timestamps.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 
-const stamps = createStamps()
+const hybridClock = createHybridClock()
 const inAMinute = () => Date.now() + 60_000
-const record = (sizeBytes: number): Kept => ({
-  value: { kind: 'record', stamp: stamps.next(), bytes: Buffer.alloc(sizeBytes) },
+const record = (sizeBytes: number): VersionedEntry => ({
+  value: { kind: 'record', timestamp: hybridClock.next(), bytes: Buffer.alloc(sizeBytes) },
   expiresAtMs: inAMinute(),
 })
-const log = (hits: number): Kept => ({
+const log = (hits: number): VersionedEntry => ({
   value: { kind: 'log', hits: Array.from({ length: hits }, (_, i) => ({ id: `${i}`, atMs: i })) },
   expiresAtMs: inAMinute(),
 })
 const find = (standby: ReturnType<typeof openSmall>, key: string) =>
   standby.find(key).catch((error: { code?: string }) => error.code)
 
-const openSmall = () => createStandby({ budgetBytes: 3_000, stamps })
+const openSmall = () => createStandby({ budgetBytes: 3_000, hybridClock })
 
 test('a fill that is cut off does not make absent what did not fit before', async () => {
   const standby = openSmall()
-  for (let i = 0; i < 10; i += 1) standby.absorb(`session:${i}`, record(300))
+  for (let i = 0; i < 10; i += 1) standby.apply(`session:${i}`, record(300))
   expect(await find(standby, 'session:9')).toBe('state_full')
   standby.beginFill()
   expect(await find(standby, 'session:9')).toBe('state_full')
@@ -30,20 +30,20 @@ test('a fill in which everything fits says so; one in which something does not, 
   const standby = openSmall()
   standby.lack()
   standby.beginFill()
-  standby.absorb('session:0', record(300))
+  standby.apply('session:0', record(300))
   standby.endFill()
   expect(standby.coverage()).toBe('full')
   expect(await find(standby, 'session:9')).toBeUndefined()
   standby.beginFill()
-  for (let i = 0; i < 10; i += 1) standby.absorb(`session:${i}`, record(300))
+  for (let i = 0; i < 10; i += 1) standby.apply(`session:${i}`, record(300))
   standby.endFill()
   expect(standby.coverage()).toBe('partial')
 })
 
 test('a limiter log that does not fit keeps what it had, and makes no other key unknown', async () => {
   const standby = openSmall()
-  standby.absorb('limit:a', log(2))
-  standby.absorb('limit:a', log(100))
+  standby.apply('limit:a', log(2))
+  standby.apply('limit:a', log(100))
   standby.count('limit:b', { id: 'x', nowMs: Date.now(), limit: 100, windowMs: 60_000, cost: 50 })
   standby.endFill()
   expect(standby.kept('limit:a')?.value).toMatchObject({ hits: [{ id: '0' }, { id: '1' }] })
@@ -53,8 +53,8 @@ test('a limiter log that does not fit keeps what it had, and makes no other key 
 
 test('a version that does not fit leaves no older one behind', async () => {
   const standby = openSmall()
-  standby.absorb('session:one', record(10))
-  standby.absorb('session:one', record(5_000))
+  standby.apply('session:one', record(10))
+  standby.apply('session:one', record(5_000))
   expect(standby.kept('session:one')).toBeUndefined()
   expect(await find(standby, 'session:one')).toBe('state_full')
 })

@@ -18,38 +18,38 @@ export interface Histories<T> {
   sizeBytes(): number
 }
 
-interface Kept<T> {
+interface VersionedEntry<T> {
   readonly messages: T[]
   bytes: number
 }
 
 export function createHistories<T extends Draft>(now: Now): Histories<T> {
-  const byChannel = new Map<string, Kept<T>>() // the channel that was written to last is last
+  const byChannel = new Map<string, VersionedEntry<T>>() // the channel that was written to last is last
   let count = 0
   let bytes = 0
 
   const isOld = ({ atMs }: Draft) => atMs <= now() - HISTORY_MS
 
-  function put(channel: string, kept: Kept<T>, message: T): void {
+  function put(channel: string, kept: VersionedEntry<T>, message: T): void {
     kept.messages.push(message)
     grow(kept, 1, bytesOf(message))
     byChannel.delete(channel)
     byChannel.set(channel, kept)
   }
 
-  function grow(kept: Kept<T>, messages: 1 | -1, by: number): void {
+  function grow(kept: VersionedEntry<T>, messages: 1 | -1, by: number): void {
     count += messages
     kept.bytes += by
     bytes += by
   }
 
-  function dropFirst(channel: string, kept: Kept<T>): void {
+  function dropFirst(channel: string, kept: VersionedEntry<T>): void {
     const first = kept.messages.shift()
     if (first) grow(kept, -1, -bytesOf(first))
     if (kept.messages.length === 0) byChannel.delete(channel)
   }
 
-  function trim(channel: string, kept: Kept<T>): void {
+  function trim(channel: string, kept: VersionedEntry<T>): void {
     const { messages } = kept
     const isTooMuch = (first: T) =>
       messages.length > HISTORY_MESSAGES || kept.bytes > HISTORY_BYTES || isOld(first)

@@ -31,7 +31,7 @@ export interface BusRoleOptions {
   budgetMs: number
   prefix: string
   /** Whether the server is somebody else's, where each command may cost. */
-  isRented: boolean
+  isExternal: boolean
   log: Log
   now?: Now
   parts?: BusParts
@@ -51,7 +51,7 @@ export function openBus({
   ca,
   budgetMs,
   prefix,
-  isRented,
+  isExternal,
   log,
   now = Date.now,
   parts = { createLine, createRedisBus },
@@ -85,7 +85,7 @@ export function openBus({
         createRedisDeliveries({
           connection: connectRedis({ target, ca, budgetMs, trackPrefix: undefined }),
           wireName,
-          beatMs: isRented ? BEAT_MS.rented : BEAT_MS.own,
+          beatMs: isExternal ? BEAT_MS.rented : BEAT_MS.own,
           ...events,
           log,
         }),

@@ -5,7 +5,7 @@ import type { Draft } from './bus.ts'
 import { createHistories } from './histories.ts'
 import type { Late, LateKind } from './redis-bus.ts'
 
-interface Kept extends Draft {
+interface VersionedEntry extends Draft {
   readonly kind: LateKind
 }
 
@@ -23,7 +23,7 @@ export interface LateMessages {
 }
 
 export function createLateMessages(now: Now): LateMessages {
-  const histories = createHistories<Kept>(now)
+  const histories = createHistories<VersionedEntry>(now)
 
   return {
     add: (channel, draft, kind) => histories.add(channel, { ...draft, kind }),

@@ -2,9 +2,9 @@
 // is also the fence: whoever deletes a key breaks its lease, and what was loaded under it is not stored.
 
 import { randomUUID } from 'node:crypto'
+import { withoutDeadline } from '../../lib/request-deadline.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
-import { unlimited } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { Refusal, sourceFailed } from '../errors.ts'
 import { keys } from '../keys.ts'
@@ -12,7 +12,7 @@ import { encodeEntry } from './cache-entry.ts'
 import type { Lease, Store } from './cache-store.ts'
 import { type CacheValues, headOf } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
-import type { ClearNumbers } from './generation-counters.ts'
+import type { GenerationCounters } from './generation-counters.ts'
 
 const LEASE_MS = 6 * SECOND // renewed while the load runs, so a crashed loader blocks the others no longer than this
 const LOAD_LIMIT_MS = 30 * SECOND
@@ -30,7 +30,7 @@ export interface CacheLoads {
 
 export interface CacheLoadsOptions {
   store: Store
-  clears: ClearNumbers
+  clears: GenerationCounters
   values: CacheValues
   log: Log
   now: Now
@@ -53,7 +53,7 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
     const running: Running = { tags: policy.tags ?? [], revoked: false }
     const generation = clears.top()
     loads.set(key, running)
-    const renew = () => void unlimited(() => store.lease(lease, LEASE_MS))
+    const renew = () => void withoutDeadline(() => store.lease(lease, LEASE_MS))
     const renewal = setInterval(renew, LEASE_MS / 3).unref()
     try {
       const loaded = values.make('miss', await limited(load(), key), policy)

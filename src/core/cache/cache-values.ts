@@ -4,7 +4,7 @@ import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { decodeEntry, type Entry, type EntryHead } from './cache-entry.ts'
 import type { Cached, CacheOutcome, CachePolicy } from './cached.ts'
-import type { ClearNumbers } from './generation-counters.ts'
+import type { GenerationCounters } from './generation-counters.ts'
 
 const JITTER = 0.1 // of the fresh time, so that what was loaded together does not expire together
 
@@ -21,7 +21,7 @@ export interface CacheValues {
 }
 
 export interface CacheValuesOptions {
-  clears: Pick<ClearNumbers, 'isDead'>
+  clears: Pick<GenerationCounters, 'isDead'>
   /** How long a value is fresh whose policy does not say, ms. */
   defaultFreshMs: number
   log: Log

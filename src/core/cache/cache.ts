@@ -1,7 +1,8 @@
 // The read-through cache: one load for each key across processes, old values while a new one is fetched or cannot be,
 // and clears that nothing older survives. Features say what to load and for how long; they never see Redis.
+
+import { withoutDeadline } from '../../lib/request-deadline.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
-import { unlimited } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import type { ClearScope } from '../keys.ts'
 import { decodeHead } from './cache-entry.ts'
@@ -9,7 +10,7 @@ import { createCacheLoads } from './cache-loads.ts'
 import type { Store } from './cache-store.ts'
 import { createCacheValues } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
-import type { ClearNumbers } from './generation-counters.ts'
+import type { GenerationCounters } from './generation-counters.ts'
 import type { MemoryStore } from './memory-cache-store.ts'
 
 export interface CacheCounts {
@@ -36,7 +37,7 @@ export type CacheStore = Store & Pick<MemoryStore, 'peek' | 'sweepNow'>
 
 export interface CacheOptions {
   store: CacheStore
-  clears: ClearNumbers
+  clears: GenerationCounters
   enabled: boolean
   /** How long a value is fresh whose policy does not say, ms. */
   defaultFreshMs?: number
@@ -113,7 +114,7 @@ export function createCache(options: CacheOptions): Cache {
       // Loads under way are dead now: without their leases the next reader need not wait for them.
       const dead = loads.cleared()
       if (dead.length > 0) await invalidate(dead)
-      unlimited(() => sweep(prefix))
+      withoutDeadline(() => sweep(prefix))
       return known
     },
     counts: () => ({ hits, misses }),

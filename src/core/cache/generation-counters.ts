@@ -14,7 +14,7 @@ import type { EntryHead } from './cache-entry.ts'
 const FACT = 'clears'
 const UNTRACKED_TRUST_MS = SECOND // where the server does not tell us of other processes' clears
 
-export interface ClearNumbers extends OnDisk {
+export interface GenerationCounters extends OnDisk {
   /** The last number known to this process: what an entry that is loaded now must carry. */
   top(): number
   isDead(key: string, head: Pick<EntryHead, 'generation' | 'tags'>): boolean
@@ -36,7 +36,7 @@ export interface ClearNumbersOptions {
   now?: Now
 }
 
-export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
+export function createGenerationCounters(options: ClearNumbersOptions): GenerationCounters {
   const { numbers: role, log, now = Date.now } = options
   const numbers = new Map<string, number>()
   const prefixes = new Map<string, number>() // the fields that are prefixes, ready to be compared
@@ -46,7 +46,7 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
   let disk: StateDisk | undefined
 
   function remember(): void {
-    disk?.setFact(FACT, JSON.stringify([...numbers]))
+    disk?.setMetadata(FACT, JSON.stringify([...numbers]))
   }
 
   const numberOf = (field: string) => numbers.get(field) ?? 0
@@ -118,7 +118,7 @@ export function createClearNumbers(options: ClearNumbersOptions): ClearNumbers {
     },
     useDisk(opened) {
       disk = opened
-      const text = disk?.fact(FACT)
+      const text = disk?.metadata(FACT)
       if (text) learn(union(numbers, new Map(JSON.parse(text) as [string, number][])))
       remember()
     },

@@ -12,9 +12,9 @@ import { createFailover, type RoleStatus, switchedOff } from '../redis/failover.
 import { createSampler, type ServerSample } from '../redis/server-sample.ts'
 import type { CacheStore } from './cache.ts'
 import { decodeHead } from './cache-entry.ts'
-import type { ClearNumbers } from './generation-counters.ts'
+import type { GenerationCounters } from './generation-counters.ts'
 import { createMemoryStore } from './memory-cache-store.ts'
-import type { DeletedAway } from './pending-invalidations.ts'
+import type { PendingInvalidations } from './pending-invalidations.ts'
 import { createRedisStore } from './redis-cache-store.ts'
 import { createTieredStore } from './tiered-cache-store.ts'
 
@@ -41,12 +41,12 @@ export interface CacheRoleOptions {
   /** Whether every key of the server is the cache's. */
   isOwnServer: boolean
   /** Whether the server is rented: every command is counted there. */
-  isRented: boolean
+  isExternal: boolean
   /** Whether other processes write to this Redis. */
   isShared: boolean
   memoryBudgetBytes: number
-  clears: ClearNumbers
-  deletedAway: DeletedAway
+  clears: GenerationCounters
+  pendingInvalidations: PendingInvalidations
   outages: Outages
   /** Why the clears are not known yet. */
   stateError: () => string | null
@@ -60,10 +60,10 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     budgetMs,
     prefix,
     isOwnServer,
-    isRented,
+    isExternal,
     isShared,
     clears,
-    deletedAway,
+    pendingInvalidations,
     outages,
     stateError,
     log,
@@ -87,7 +87,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     role: 'cache',
     connection,
     probeKey: `${prefix}probe:${randomUUID()}`,
-    hasHeartbeat: !isRented,
+    hasHeartbeat: !isExternal,
     events: {
       left: () => {},
       outageBegan: (cause, atMs, served) => outages.began('cache', cause, atMs, served),
@@ -104,7 +104,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     redis: createRedisStore({ connection, prefix, mayComeBackOlder: !isOwnServer }),
     memory,
     failover,
-    deletedAway,
+    pendingInvalidations,
     connection,
     inspect(key, value) {
       const head = decodeHead(value)
@@ -122,7 +122,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
   const timer = setInterval(() => {
     if (failover.isRedis()) void inBackground(store.settle(), log)
   }, SECOND).unref()
-  const sampler = createSampler({ connection, everyMs: isRented ? MINUTE : 5 * SECOND, log })
+  const sampler = createSampler({ connection, everyMs: isExternal ? MINUTE : 5 * SECOND, log })
 
   return {
     store,

@@ -11,7 +11,7 @@ export interface DeletedDisk {
   settleDeleted(keys: readonly string[]): void
 }
 
-export interface DeletedAway {
+export interface PendingInvalidations {
   add(keys: readonly string[]): void
   /** What there is to tell. */
   entries(): readonly string[]
@@ -25,7 +25,7 @@ export interface DeletedAway {
   useDisk(disk: DeletedDisk | undefined): void
 }
 
-export function createDeletedAway(): DeletedAway {
+export function createPendingInvalidations(): PendingInvalidations {
   const deleted = new Map<string, number>() // key → the how-manieth deletion it was
   let last = 0
   let told = 0

@@ -6,7 +6,7 @@ import type { RedisConnection } from '../redis/connection.ts'
 import type { Failover, Merge } from '../redis/failover.ts'
 import type { LeaseState, Store } from './cache-store.ts'
 import type { MemoryStore } from './memory-cache-store.ts'
-import type { DeletedAway } from './pending-invalidations.ts'
+import type { PendingInvalidations } from './pending-invalidations.ts'
 import type { CacheCopy, RedisStore } from './redis-cache-store.ts'
 
 const UNTRACKED_TRUST_MS = SECOND
@@ -17,7 +17,7 @@ export interface TieredStoreOptions {
   redis: RedisStore
   memory: MemoryStore
   failover: Failover
-  deletedAway: DeletedAway
+  pendingInvalidations: PendingInvalidations
   connection: Pick<RedisConnection, 'onInvalidate' | 'isTracked'>
   /** What is known of a value; undefined when it is not one of ours, or when a clear has made it dead. */
   inspect: (
@@ -49,7 +49,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     redis,
     memory,
     failover,
-    deletedAway,
+    pendingInvalidations,
     connection,
     inspect,
     distrust,
@@ -99,7 +99,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   async function readThrough(key: string): Promise<Buffer | undefined> {
-    if (deletedAway.has(key)) return undefined // Redis may only have been too slow to delete it
+    if (pendingInvalidations.has(key)) return undefined // Redis may only have been too slow to delete it
     const token = Symbol()
     reading.set(key, token)
     try {
@@ -121,12 +121,12 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   async function replayDeletes(): Promise<void> {
-    if (deletedAway.isEverything()) await distrust()
-    const deleted = deletedAway.entries()
+    if (pendingInvalidations.isEverything()) await distrust()
+    const deleted = pendingInvalidations.entries()
     for (let i = 0; i < deleted.length; i += DELETE_BATCH) {
       const batch = deleted.slice(i, i + DELETE_BATCH)
       await redis.delete(batch)
-      deletedAway.settle(batch)
+      pendingInvalidations.settle(batch)
       merged += batch.length
     }
   }
@@ -179,7 +179,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       forget(names)
       return failover.attempt(
         () => redis.delete(names),
-        () => deletedAway.add(names),
+        () => pendingInvalidations.add(names),
       )
     },
 
@@ -204,7 +204,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         },
         () => {
           // Left there it would make the next load wait for one that has ended.
-          if (leasedInRedis.delete(lease.holder)) deletedAway.add([lease.key])
+          if (leasedInRedis.delete(lease.holder)) pendingInvalidations.add([lease.key])
           return memory.release(lease, end, rememberMs)
         },
       ),
@@ -230,7 +230,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     settle: replayDeletes,
 
     merge: {
-      isPending: () => deletedAway.size() > 0,
+      isPending: () => pendingInvalidations.size() > 0,
       async run(awaySinceMs) {
         if (await redis.isOlder()) await distrust()
         await replayDeletes()

@@ -4,8 +4,8 @@
 
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
 import { createDeadlines } from '../../lib/deadlines.ts'
+import { waitFor } from '../../lib/request-deadline.ts'
 import { pause, SECOND } from '../../lib/time.ts'
-import { waitFor } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 import { type Server, unavailable } from '../redis/connection.ts'

@@ -7,8 +7,8 @@
 //
 // BullMQ may be lost, or refuse, while the state role is well: then it alone is opened again, once a second.
 
+import { hasTimeLeft } from '../../lib/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
-import { mayWait } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { StateGuest } from '../state/state-role.ts'
@@ -132,7 +132,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       const addedAtMs = now()
       const job = { name, id, data, attempts, backoffMs, addedAtMs, dueAtMs: addedAtMs + delayMs, failed: 0 }
       if (outbox.get(job)) return
-      if (!bull || !mayWait()) return outbox.put({ ...job, place: 'here' })
+      if (!bull || !hasTimeLeft()) return outbox.put({ ...job, place: 'here' })
       const copy = { ...job, place: 'redis' } as const
       outbox.put(copy)
       try {

@@ -1,7 +1,7 @@
 // Reads of the same tick travel as one MGET under one deadline: most of what a read costs is not the server's part. They
 // may be of several requests, none of which waits longer than it may.
 
-import { unlimited, waitFor } from '../../lib/waiting-budget.ts'
+import { waitFor, withoutDeadline } from '../../lib/request-deadline.ts'
 import { deadlineExceeded } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
 
@@ -28,7 +28,7 @@ export function createReads(connection: Pick<RedisConnection, 'call'>): ReadByte
   async function read(batch: readonly Waiting[]): Promise<void> {
     try {
       const names = batch.map(({ key }) => key)
-      const values = await unlimited(() => connection.call((client) => client.mGet(names)))
+      const values = await withoutDeadline(() => connection.call((client) => client.mGet(names)))
       for (const [i, { resolve }] of batch.entries()) resolve(values[i] ?? undefined)
     } catch (error) {
       for (const { reject } of batch) reject(error)

@@ -5,7 +5,7 @@ import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
 import { createDeadlines } from '../../lib/deadlines.ts'
 import type { RedisTarget } from '../../lib/redis-url.ts'
-import { waitFor } from '../../lib/waiting-budget.ts'
+import { waitFor } from '../../lib/request-deadline.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 
 const CONNECT_MS = 2_000

@@ -8,8 +8,8 @@
 // merging  What happened meanwhile is played into Redis (Merge), until nothing is pending. Then → redis; a failure → memory.
 
 import { createBackoff } from '../../lib/backoff.ts'
+import { hasTimeLeft, withoutDeadline } from '../../lib/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
-import { mayWait, unlimited } from '../../lib/waiting-budget.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
@@ -124,7 +124,7 @@ export function createFailover({
     if (!(error instanceof RedisUnavailable)) throw error
     if (error.reason === 'deadline') return
     // What this begins goes on when the request that noticed it has ended.
-    if (error.reason !== 'slow' || overruns.overran()) unlimited(() => leave(error))
+    if (error.reason !== 'slow' || overruns.overran()) withoutDeadline(() => leave(error))
     if (error.reason === 'silent') connection.drop()
   }
 
@@ -208,7 +208,7 @@ export function createFailover({
         servedCalls += 1
         return onMemory()
       }
-      if (status !== 'redis' || !mayWait()) return inMemory()
+      if (status !== 'redis' || !hasTimeLeft()) return inMemory()
       return onRedis().then(answered, (error) => {
         failed(error)
         return inMemory()

@@ -57,7 +57,7 @@ export function createChanges(options: {
         followed.clear()
         for (const [i, key] of names.entries()) {
           const version = versions[i]
-          if (version) standby.absorb(key, version)
+          if (version) standby.apply(key, version)
           else if (standby.kept(key)?.value === before[i] && !journal.has(key)) standby.forget(key)
         }
       }

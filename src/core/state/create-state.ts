@@ -2,33 +2,33 @@
 import type { Now } from '../../lib/time.ts'
 import { kindOf } from '../keys.ts'
 import type { Hit } from './kinds/sliding-window-log.ts'
-import type { Stamps } from './kinds/timestamps.ts'
-import type { Kept, StateKind, StateRecord, StateValue } from './kinds/versioned-entry.ts'
+import type { HybridClock } from './kinds/timestamps.ts'
+import type { StateKind, StateRecord, StateValue, VersionedEntry } from './kinds/versioned-entry.ts'
 import type { State } from './state.ts'
 import type { StateStore } from './state-store.ts'
 
 export interface StateOptions {
   store: StateStore
-  stamps: Stamps
+  hybridClock: HybridClock
   /** Every key of the standby. */
   known: () => Iterable<string>
   now?: Now
 }
 
-export function createState({ store, stamps, known, now = Date.now }: StateOptions): State {
-  const record = (bytes: Buffer | undefined, ttlMs: number): Kept<StateRecord> => ({
-    value: { kind: 'record', stamp: stamps.next(), bytes },
+export function createState({ store, hybridClock, known, now = Date.now }: StateOptions): State {
+  const record = (bytes: Buffer | undefined, ttlMs: number): VersionedEntry<StateRecord> => ({
+    value: { kind: 'record', timestamp: hybridClock.next(), bytes },
     expiresAtMs: now() + ttlMs,
   })
   async function find<K extends StateKind>(key: string, kind: K) {
     expectKind(key, kind)
-    return (await store.find(key)) as Kept<Extract<StateValue, { kind: K }>> | undefined
+    return (await store.find(key)) as VersionedEntry<Extract<StateValue, { kind: K }>> | undefined
   }
   return {
     async read(key) {
       const found = await find(key, 'record')
-      if (found) stamps.see(found.value.stamp)
-      return found?.value.bytes && { bytes: found.value.bytes, stamp: found.value.stamp }
+      if (found) hybridClock.see(found.value.timestamp)
+      return found?.value.bytes && { bytes: found.value.bytes, timestamp: found.value.timestamp }
     },
     async write(key, bytes, ttlMs) {
       expectKind(key, 'record')
@@ -45,7 +45,7 @@ export function createState({ store, stamps, known, now = Date.now }: StateOptio
     async claim(key, bytes, ttlMs) {
       expectKind(key, 'claim')
       const claim = {
-        value: { kind: 'claim' as const, stamp: stamps.next(), bytes },
+        value: { kind: 'claim' as const, timestamp: hybridClock.next(), bytes },
         expiresAtMs: now() + ttlMs,
       }
       const winner = await store.claim(key, claim)

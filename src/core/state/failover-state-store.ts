@@ -3,7 +3,7 @@
 import { kindOf } from '../keys.ts'
 import type { Failover } from '../redis/failover.ts'
 import type { Journal } from './disk/journal.ts'
-import { type HitLog, type Kept, mergeKept } from './kinds/versioned-entry.ts'
+import { type HitLog, mergeEntries, type VersionedEntry } from './kinds/versioned-entry.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 import type { StateStore } from './state-store.ts'
@@ -64,7 +64,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     })
   }
 
-  function find(key: string): Promise<Kept | undefined> {
+  function find(key: string): Promise<VersionedEntry | undefined> {
     if (failover.isRedis() && isKnown(key)) {
       const known = standby.kept(key)
       // Marks are asked for with every request, and most are not there.
@@ -78,12 +78,12 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   }
 
   /** What Redis has is copied. What it has no more goes here, too; what it never had, or has lost, it is owed. */
-  async function lookUp(key: string): Promise<Kept | undefined> {
+  async function lookUp(key: string): Promise<VersionedEntry | undefined> {
     const [before, epoch] = [standby.kept(key)?.value, life()]
     const found = await redis.find(key)
-    if (found) standby.absorb(key, found)
+    if (found) standby.apply(key, found)
     const here = standby.kept(key)
-    if (!here || (found && mergeKept(found, here) !== here)) return found
+    if (!here || (found && mergeEntries(found, here) !== here)) return found
     // Written here while we asked; or Redis has been left meanwhile, and is owed it.
     if (here.value !== before || journal.has(key)) return here
     await expectSameLife(epoch)
@@ -96,12 +96,12 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
   function copyRecord(
     key: string,
-    version: Kept,
+    version: VersionedEntry,
     won: boolean,
     epoch: string | undefined,
   ): Promise<void> | undefined {
     if (!won) return lookUp(key).then(() => {})
-    standby.absorb(key, version)
+    standby.apply(key, version)
     // What beat it here should have beaten it there.
     const here = standby.kept(key)
     return !here || here.value === version.value ? undefined : expectSameLife(epoch)
@@ -133,8 +133,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         (store) => store.claim(key, claim),
         async (winner, epoch) => {
           // A claim does not go before its time.
-          if (before && before.value.stamp < winner.value.stamp) await expectSameLife(epoch)
-          standby.absorb(key, winner)
+          if (before && before.value.timestamp < winner.value.timestamp) await expectSameLife(epoch)
+          standby.apply(key, winner)
         },
       )
     },
@@ -142,13 +142,13 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       mutate(
         key,
         (store) => store.putMark(key, mark),
-        (winner) => void standby.absorb(key, winner),
+        (winner) => void standby.apply(key, winner),
       ),
     putMembers: (key, members) =>
       mutate(
         key,
         (store) => store.putMembers(key, members),
-        () => void standby.absorb(key, members),
+        () => void standby.apply(key, members),
       ),
     hit: (key, hit) => {
       const count = (store: StateStore) => store.hit(key, hit)

@@ -11,11 +11,11 @@ import { createChanges } from './change-feed.ts'
 import { createState } from './create-state.ts'
 import { committing, createDiskCopy } from './disk/disk-copy.ts'
 import { createJournal } from './disk/journal.ts'
-import { createFacts } from './disk/metadata.ts'
+import { createMetadata } from './disk/metadata.ts'
 import { type OnDisk, openStateFiles, type StateFiles } from './disk/state-files.ts'
 import { createFailoverStateStore } from './failover-state-store.ts'
-import { createStamps } from './kinds/timestamps.ts'
-import type { Kept } from './kinds/versioned-entry.ts'
+import { createHybridClock } from './kinds/timestamps.ts'
+import type { VersionedEntry } from './kinds/versioned-entry.ts'
 import { createRecentWrites } from './recent-writes.ts'
 import { createRedisStateStore } from './redis-state-store.ts'
 import { createStandby, type Standby } from './standby.ts'
@@ -29,15 +29,15 @@ const MOST_FOREIGN = 100 // keys of another type that are told of
 export function openState(options: StateRoleOptions): StateRole {
   const { target, ca, budgetMs, prefix, hasHeartbeat, isShared, memoryBudgetBytes, log } = options
   const { parts = { createJournal, createRedisStateStore } } = options
-  const stamps = createStamps()
-  const facts = createFacts()
+  const hybridClock = createHybridClock()
+  const metadata = createMetadata()
   const journal = parts.createJournal()
   const outages = createOutages()
   const copy = createDiskCopy(() => standby)
-  const standby = createStandby({ budgetBytes: memoryBudgetBytes, stamps, changed: copy.changed })
+  const standby = createStandby({ budgetBytes: memoryBudgetBytes, hybridClock, changed: copy.changed })
   let files: StateFiles | undefined
   const openFiles = (others: readonly OnDisk[]) => {
-    files = openStateFiles({ ...options, standby, parts: [journal, facts, outages, copy, ...others] })
+    files = openStateFiles({ ...options, standby, parts: [journal, metadata, outages, copy, ...others] })
   }
   const closeFiles = () => {
     copy.close()
@@ -50,7 +50,7 @@ export function openState(options: StateRoleOptions): StateRole {
     return {
       ...shared,
       redis: undefined,
-      state: createState({ store: committing(standby, copy.committed), stamps, known: standby.keys }),
+      state: createState({ store: committing(standby, copy.committed), hybridClock, known: standby.keys }),
       numbers: {
         store: standby,
         redis: standby,
@@ -92,7 +92,7 @@ export function openState(options: StateRoleOptions): StateRole {
   })
   // By a steady clock: a step of the wall clock must not make these writes old.
   const recent = createRecentWrites(RECENT_MS, () => performance.now())
-  const merge = createStateMerge({ redis, standby, journal, isShared, facts, log })
+  const merge = createStateMerge({ redis, standby, journal, isShared, metadata, log })
   const failover = createFailover({
     role: 'state',
     connection,
@@ -181,7 +181,7 @@ export function openState(options: StateRoleOptions): StateRole {
   return {
     ...shared,
     redis: { call: connection.call, attempt: failover.attempt, isRedis: failover.isRedis },
-    state: createState({ store: committing(store, copy.committed), stamps, known: standby.keys }),
+    state: createState({ store: committing(store, copy.committed), hybridClock, known: standby.keys }),
     numbers: {
       store,
       redis,
@@ -223,7 +223,7 @@ export function openState(options: StateRoleOptions): StateRole {
   }
 }
 
-function entryOf(standby: Standby, key: string): [string, Kept][] {
+function entryOf(standby: Standby, key: string): [string, VersionedEntry][] {
   const version = standby.kept(key)
   return version ? [[key, version]] : []
 }

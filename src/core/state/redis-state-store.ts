@@ -9,11 +9,11 @@ import { decodeValue, encodeValue } from './kinds/codec.ts'
 import { hitResult } from './kinds/sliding-window-log.ts'
 import {
   type Claim,
-  type Kept,
   type Members,
   MOST_MEMBERS,
   type StateRecord,
   type StateValue,
+  type VersionedEntry,
 } from './kinds/versioned-entry.ts'
 import { type Argument, createRedisStateKeys } from './redis-state-keys.ts'
 import {
@@ -32,9 +32,9 @@ import type { StateStore } from './state-store.ts'
 
 export interface RedisStateStore extends StateStore {
   /** The versions under these keys, undefined for what is not there or not readable. One round trip. */
-  read(keys: readonly string[]): Promise<(Kept | undefined)[]>
+  read(keys: readonly string[]): Promise<(VersionedEntry | undefined)[]>
   /** Merges the versions into what is there. One round trip. */
-  merge(entries: readonly (readonly [string, Kept])[]): Promise<Before[]>
+  merge(entries: readonly (readonly [string, VersionedEntry])[]): Promise<Before[]>
   /** One page of the keys that hold state. */
   scan(cursor: string): Promise<{ cursor: string; keys: string[] }>
   delete(keys: readonly string[]): Promise<void>
@@ -63,7 +63,7 @@ export interface RedisStateStoreOptions {
   /** Whether others write here too. We alone know the newest version of everything, and need not compare in Redis. */
   isShared: boolean
   /** The version of this key that is known here: when Redis has the same one, its end need not be asked for. */
-  known?: (key: string) => Kept | undefined
+  known?: (key: string) => VersionedEntry | undefined
   /** Told of each key that has a value of another type. */
   foreign?: (key: string) => void
   now?: Now
@@ -86,7 +86,7 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   /** Redis is told how long, not until when: its clock may be another. */
   const leftMs = (expiresAtMs: number) => Math.max(1, Math.ceil(expiresAtMs - now()))
 
-  async function fetch(client: RedisClient, key: string): Promise<Kept | undefined> {
+  async function fetch(client: RedisClient, key: string): Promise<VersionedEntry | undefined> {
     const kind = kindOf(key)
     if (kind === undefined) return undefined
     const isSet = kind === 'log' || kind === 'members'
@@ -115,32 +115,40 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   }
 
   /** Whether Redis need not compare: nobody else writes there, and the version here is live and older. */
-  function isNewest(key: string, { value }: Kept<StateRecord>): boolean {
+  function isNewest(key: string, { value }: VersionedEntry<StateRecord>): boolean {
     const here = isShared ? undefined : known(key)?.value
     return (
       value.bytes !== undefined &&
       here?.kind === 'record' &&
       here.bytes !== undefined &&
-      here.stamp < value.stamp
+      here.timestamp < value.timestamp
     )
   }
 
-  async function setRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
+  async function setRecord(
+    client: RedisClient,
+    key: string,
+    { value, expiresAtMs }: VersionedEntry<StateRecord>,
+  ) {
     await client.set(own(key), encodeValue(value), { PX: leftMs(expiresAtMs) })
     return true
   }
 
-  async function mergeRecord(client: RedisClient, key: string, { value, expiresAtMs }: Kept<StateRecord>) {
+  async function mergeRecord(
+    client: RedisClient,
+    key: string,
+    { value, expiresAtMs }: VersionedEntry<StateRecord>,
+  ) {
     const { reply } = await run(client, MERGE_RECORD, key, encodeValue(value), leftMs(expiresAtMs))
     return reply === 1
   }
 
-  function membersOf({ value, expiresAtMs }: Kept<Members>) {
+  function membersOf({ value, expiresAtMs }: VersionedEntry<Members>) {
     const members = value.members.flatMap(({ untilMs, id }) => [untilMs, id])
     return [leftMs(expiresAtMs), MOST_MEMBERS, ...members]
   }
 
-  function mergeOf({ value, expiresAtMs }: Kept): [Script, ...Argument[]] {
+  function mergeOf({ value, expiresAtMs }: VersionedEntry): [Script, ...Argument[]] {
     if (value.kind === 'members') return [MERGE_MEMBERS, ...membersOf({ value, expiresAtMs })]
     const left = leftMs(expiresAtMs)
     if (value.kind === 'log') return [MERGE_LOG, left, ...value.hits.flatMap(({ atMs, id }) => [atMs, id])]
@@ -148,7 +156,10 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     return [script, encodeValue(value), left]
   }
 
-  async function mergeOne(client: RedisClient, [key, version]: readonly [string, Kept]): Promise<Before> {
+  async function mergeOne(
+    client: RedisClient,
+    [key, version]: readonly [string, VersionedEntry],
+  ): Promise<Before> {
     const [script, ...args] = mergeOf(version)
     const { reply, replaced } = await run(client, script, key, ...args)
     if (replaced) return 'foreign'
@@ -187,7 +198,9 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
         const args = [encodeValue(claim.value), leftMs(claim.expiresAtMs)]
         const { reply } = await run(client, CLAIM, key, ...args)
         const value = decodeValue('claim', reply as Buffer) as Claim | undefined
-        return value && value.stamp !== claim.value.stamp ? { value, expiresAtMs: claim.expiresAtMs } : claim
+        return value && value.timestamp !== claim.value.timestamp
+          ? { value, expiresAtMs: claim.expiresAtMs }
+          : claim
       }),
 
     putMark: (key, mark) =>
@@ -268,5 +281,5 @@ const lifeOf = (epoch: Buffer | null | undefined, offset: Buffer | null | undefi
 
 function isSame(a: StateValue, b: StateValue): boolean {
   if (a.kind === 'mark' && b.kind === 'mark') return a.number === b.number
-  return 'stamp' in a && 'stamp' in b && a.stamp === b.stamp
+  return 'timestamp' in a && 'timestamp' in b && a.timestamp === b.timestamp
 }

@@ -6,17 +6,17 @@ import { type BoundedMemory, createBoundedMemory } from '../bounded-memory.ts'
 import { Refusal, stateFull } from '../errors.ts'
 import { raised } from './kinds/generations.ts'
 import { type Hit, type HitResult, slide } from './kinds/sliding-window-log.ts'
-import type { Stamps } from './kinds/timestamps.ts'
-import { type HitLog, type Kept, mergeKept, type StateValue } from './kinds/versioned-entry.ts'
+import type { HybridClock } from './kinds/timestamps.ts'
+import { type HitLog, mergeEntries, type StateValue, type VersionedEntry } from './kinds/versioned-entry.ts'
 import type { Generations, StateStore } from './state-store.ts'
 
 const ROOM_AGAIN = 3 / 4 // of the budget: so little is used that what did not fit may
 
 export interface Standby extends StateStore {
   /** The version kept under the key. */
-  kept<V extends StateValue>(key: string): Kept<V> | undefined
+  kept<V extends StateValue>(key: string): VersionedEntry<V> | undefined
   /** Merges a version that Redis or the disk has. When there is no room for it, no older one stays, and it is `partial`. */
-  absorb(key: string, version: Kept): void
+  apply(key: string, version: VersionedEntry): void
   /** Counts a hit that Redis has allowed. */
   count(key: string, hit: Hit): void
   /** Redis no longer has the key. */
@@ -40,8 +40,8 @@ export interface Standby extends StateStore {
 
 export interface StandbyOptions {
   budgetBytes: number
-  /** Learns each version that is absorbed, so that the next one made here is newer. */
-  stamps: Stamps
+  /** Learns each version that is applied, so that the next one made here is newer. */
+  hybridClock: HybridClock
   /** Told of each key whose version has changed, or that is gone. */
   changed?: (key: string) => void
   now?: Now
@@ -49,7 +49,7 @@ export interface StandbyOptions {
 
 export function createStandby({
   budgetBytes,
-  stamps,
+  hybridClock,
   changed = () => {},
   now = Date.now,
 }: StandbyOptions): Standby {
@@ -65,7 +65,7 @@ export function createStandby({
   let lackedSinceFill = false // found while a fill was under way
   let isFilled = false
 
-  const kept = <V extends StateValue>(key: string) => memory.find(key) as Kept<V> | undefined
+  const kept = <V extends StateValue>(key: string) => memory.find(key) as VersionedEntry<V> | undefined
 
   /** What is not here is not there either, unless it did not fit: then nobody can say, and `state_full` says so. */
   function unknown(): undefined {
@@ -73,7 +73,7 @@ export function createStandby({
   }
 
   /** An older version must not be taken for this one. A log that stays as it was still counts most of the hits. */
-  function didNotFit(key: string, { value }: Kept): void {
+  function didNotFit(key: string, { value }: VersionedEntry): void {
     if (value.kind === 'log') return
     memory.delete(key)
     changed(key)
@@ -82,7 +82,7 @@ export function createStandby({
   }
 
   /** Keeps the version, if need be in the place of limiter logs: a limit forgotten is better than a login lost. */
-  function keep(key: string, { value, expiresAtMs }: Kept): void {
+  function keep(key: string, { value, expiresAtMs }: VersionedEntry): void {
     try {
       memory.set(key, value, expiresAtMs)
     } catch (error) {
@@ -108,9 +108,9 @@ export function createStandby({
   }
 
   /** Merges a version into what is kept; true when it, or one equal to it, is kept now. */
-  function put(key: string, version: Kept): boolean {
+  function put(key: string, version: VersionedEntry): boolean {
     const mine = kept(key)
-    const merged = mine ? mergeKept(mine, version) : version
+    const merged = mine ? mergeEntries(mine, version) : version
     if (merged !== mine) keep(key, merged)
     return merged.value === version.value || merged === version
   }
@@ -125,9 +125,9 @@ export function createStandby({
 
   return {
     kept,
-    absorb(key, version) {
+    apply(key, version) {
       if (version.expiresAtMs <= now()) return
-      if ('stamp' in version.value) stamps.see(version.value.stamp)
+      if ('timestamp' in version.value) hybridClock.see(version.value.timestamp)
       try {
         put(key, version)
       } catch (error) {
@@ -200,9 +200,9 @@ export function createStandby({
   }
 }
 
-function stampOf(version: Kept | undefined): string | undefined {
+function stampOf(version: VersionedEntry | undefined): string | undefined {
   if (version?.value.kind !== 'record') return undefined
-  return version.value.bytes === undefined ? `${version.value.stamp}!` : version.value.stamp
+  return version.value.bytes === undefined ? `${version.value.timestamp}!` : version.value.timestamp
 }
 
 /** Measured, with what bounded-memory.ts counts: 712 bytes for a record under a key of 72 letters, besides its bytes. */

@@ -10,8 +10,8 @@ import { randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { Journal } from './disk/journal.ts'
-import { stampedAtMs } from './kinds/timestamps.ts'
-import type { Claim, Kept } from './kinds/versioned-entry.ts'
+import { physicalMsOf } from './kinds/timestamps.ts'
+import type { Claim, VersionedEntry } from './kinds/versioned-entry.ts'
 import type { Life, RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 
@@ -60,8 +60,8 @@ export interface StateMergeOptions {
   journal: Journal
   /** Whether others write there: what this process does not know may be theirs. */
   isShared: boolean
-  /** Facts that outlive the process: which life of Redis we knew, and how far it had come. */
-  facts: { get(name: string): string | undefined; set(name: string, value: string): void }
+  /** Metadata that outlive the process: which life of Redis we knew, and how far it had come. */
+  metadata: { get(name: string): string | undefined; set(name: string, value: string): void }
   log: Log
 }
 
@@ -70,7 +70,7 @@ export function createStateMerge({
   standby,
   journal,
   isShared,
-  facts,
+  metadata,
   log,
 }: StateMergeOptions): StateMerge {
   let report = emptyReport()
@@ -98,21 +98,24 @@ export function createStateMerge({
     const begun = await redis.beginLife({ from: life.epoch, to, by, offset: known.offset + 1 })
     // Another process was faster, with what it knows: ours has still to be put there.
     if (begun.epoch !== to) return worst(returned, await examine(awaySinceMs))
-    facts.set('epoch', to)
-    facts.set('offset', String(begun.offset))
+    metadata.set('epoch', to)
+    metadata.set('offset', String(begun.offset))
     return returned
   }
 
-  const knownLife = (): Life => ({ epoch: facts.get('epoch'), offset: Number(facts.get('offset') ?? 0) })
+  const knownLife = (): Life => ({
+    epoch: metadata.get('epoch'),
+    offset: Number(metadata.get('offset') ?? 0),
+  })
 
   /** Of this process and of those that come after it on its disk. */
   function ourName(): string {
-    const name = facts.get('process') ?? randomUUID()
-    if (!facts.get('process')) facts.set('process', name)
+    const name = metadata.get('process') ?? randomUUID()
+    if (!metadata.get('process')) metadata.set('process', name)
     return name
   }
 
-  const entryOf = (key: string): [string, Kept][] => {
+  const entryOf = (key: string): [string, VersionedEntry][] => {
     const version = standby.kept(key)
     return version ? [[key, version]] : []
   }
@@ -123,7 +126,7 @@ export function createStateMerge({
       if (
         version.value.kind !== 'record' ||
         standby.kept(key) ||
-        stampedAtMs(version.value.stamp) >= madeBeforeMs
+        physicalMsOf(version.value.timestamp) >= madeBeforeMs
       )
         continue
       await redis.delete([key])
@@ -131,7 +134,7 @@ export function createStateMerge({
     }
   }
 
-  async function* everything(): AsyncGenerator<readonly [string, Kept]> {
+  async function* everything(): AsyncGenerator<readonly [string, VersionedEntry]> {
     let cursor = '0'
     do {
       const page = await redis.scan(cursor)
@@ -189,25 +192,25 @@ export function createStateMerge({
       standby.beginFill()
       for await (const [key, version] of everything()) {
         if (number !== filling) return // a later fill has taken over
-        standby.absorb(key, version)
+        standby.apply(key, version)
       }
       standby.endFill()
     },
     async tick() {
       if (!hasWritten) return
       hasWritten = false
-      const life = facts.get('epoch')
+      const life = metadata.get('epoch')
       const { epoch, offset } = await redis.advance(ourName())
-      if (facts.get('epoch') !== life) return // it was seeded meanwhile, after it gave this answer
+      if (metadata.get('epoch') !== life) return // it was seeded meanwhile, after it gave this answer
       if (epoch !== life || offset <= knownLife().offset) throw hasLost()
-      facts.set('offset', String(offset))
+      metadata.set('offset', String(offset))
     },
-    life: () => facts.get('epoch'),
+    life: () => metadata.get('epoch'),
     async expectSameLife(life) {
       const { offset } = knownLife()
       const there = await redis.life(ourName())
       // It may have been seeded anew by now, after it gave its answer.
-      if (facts.get('epoch') !== life) throw new RedisUnavailable('slow', 'Redis was seeded meanwhile')
+      if (metadata.get('epoch') !== life) throw new RedisUnavailable('slow', 'Redis was seeded meanwhile')
       if (compare(there, { epoch: life, offset }) !== 'kept') throw hasLost()
     },
     wrote() {
@@ -240,4 +243,5 @@ function worst(a: Return, b: Return): Return {
 
 const hasLost = () => new RedisUnavailable('refused', 'Redis has lost what it held')
 
-const isOther = (ours: Claim, other: Claim) => ours.stamp !== other.stamp && !ours.bytes.equals(other.bytes)
+const isOther = (ours: Claim, other: Claim) =>
+  ours.timestamp !== other.timestamp && !ours.bytes.equals(other.bytes)

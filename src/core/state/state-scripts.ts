@@ -3,7 +3,7 @@
 // When a value ends is said as the time that is left, in ms: Redis' clock need not be the app's.
 import { script } from '../cache/cache-scripts.ts'
 
-// Puts the newer of two records; what is destroyed stays destroyed. The same as mergeKept.
+// Puts the newer of two records; what is destroyed stays destroyed. The same as mergeEntries.
 //   KEYS[1] record    ARGV[1] the other version, [2] its time left
 //   returns 1 when the other one is there now, else 0
 export const MERGE_RECORD = script(`
@@ -39,7 +39,7 @@ if mine then return mine end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]`)
 
-// Puts the earlier of two claims. The same as mergeKept.
+// Puts the earlier of two claims. The same as mergeEntries.
 //   KEYS[1] claim    ARGV[1] the other one, [2] its time left
 //   returns the claim that was there, or false when there was none
 export const MERGE_CLAIM = script(`
@@ -52,7 +52,7 @@ elseif not mine or head(mine) > head(ARGV[1]) then
 end
 return mine`)
 
-// Raises a number; what is none counts as absent. The same as mergeKept.
+// Raises a number; what is none counts as absent. The same as mergeEntries.
 //   KEYS[1] mark    ARGV[1] number, [2] its time left    returns the number that is there now
 export const MERGE_MARK = script(`
 local there, number = redis.call('GET', KEYS[1]), tonumber(ARGV[1])
@@ -63,14 +63,14 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]`)
 
-// Adds hits to a log, each once. The same as mergeKept.
+// Adds hits to a log, each once. The same as mergeEntries.
 //   KEYS[1] log    ARGV[1] its time left, then time and id of each hit    returns the number of hits
 export const MERGE_LOG = script(`
 for i = 2, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('ZCARD', KEYS[1])`)
 
-// Adds members until their ends, or prolongs them; those that end last stay. The same as mergeKept.
+// Adds members until their ends, or prolongs them; those that end last stay. The same as mergeEntries.
 //   KEYS[1] members    ARGV[1] time left of the last one, [2] how many stay, then end and name of each
 //   returns the number of members
 export const MERGE_MEMBERS = script(`

@@ -2,11 +2,11 @@
 // Made by create-state.ts over a StateStore (state-store.ts), which knows where the keys are.
 import type { KeyWord } from '../keys.ts'
 import type { Hit, HitResult } from './kinds/sliding-window-log.ts'
-import type { Stamp } from './kinds/versioned-entry.ts'
+import type { Timestamp } from './kinds/versioned-entry.ts'
 
 export interface Versioned {
   readonly bytes: Buffer
-  readonly stamp: Stamp
+  readonly timestamp: Timestamp
 }
 
 export interface ClaimResult {
@@ -26,7 +26,7 @@ export interface State {
   /** Writes a newer version. False when the key was destroyed: it stays so. */
   write(key: string, bytes: Buffer, ttlMs: number): Promise<boolean>
   /** Writes only over the version `expected` (undefined: over nothing). False when another one is there. */
-  update(key: string, bytes: Buffer, ttlMs: number, expected: Stamp | undefined): Promise<boolean>
+  update(key: string, bytes: Buffer, ttlMs: number, expected: Timestamp | undefined): Promise<boolean>
   /** Destroys the key for `ttlMs`, which must outlast any copy of it. */
   destroy(key: string, ttlMs: number): Promise<void>
   /** Claims the key for whoever asks first. */

@@ -14,12 +14,12 @@ import {
 /** So many writers at once may change one session before it counts as a bug. */
 const MOST_TRIES = 200
 
-type Stamp = NonNullable<Parameters<State['update']>[3]>
+type Timestamp = NonNullable<Parameters<State['update']>[3]>
 
 export interface FoundSession {
   readonly record: SessionRecord
   /** Which version it is. */
-  readonly stamp: Stamp
+  readonly timestamp: Timestamp
 }
 
 export interface KnownSession {
@@ -57,7 +57,7 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
   async function read(hash: string): Promise<FoundSession | undefined> {
     const version = await state.read(keys.session(hash))
     const record = version && decodeRecord(version.bytes)
-    return record && expiresAtMs(record) > now() ? { record, stamp: version.stamp } : undefined
+    return record && expiresAtMs(record) > now() ? { record, timestamp: version.timestamp } : undefined
   }
 
   async function find(hash: string): Promise<FoundSession | undefined> {
@@ -98,7 +98,7 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
       for (let tries = 0; found && tries < MOST_TRIES; tries += 1) {
         const next = change(found.record)
         if (next === found.record) return next
-        if (await state.update(keys.session(hash), encodeRecord(next), ttlOf(next), found.stamp)) {
+        if (await state.update(keys.session(hash), encodeRecord(next), ttlOf(next), found.timestamp)) {
           await index(hash, next)
           return next
         }

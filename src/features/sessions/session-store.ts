@@ -18,8 +18,8 @@ import type { FoundSession, SessionRecords } from './session-records.ts'
 /** A session in use is written this often for being in use. */
 const SEEN_EVERY_MS = MINUTE
 
-/** What a session object was made from; `stamp` is missing once it was written itself. */
-type Origin = Omit<FoundSession, 'stamp'> & Partial<Pick<FoundSession, 'stamp'>>
+/** What a session object was made from; `timestamp` is missing once it was written itself. */
+type Origin = Omit<FoundSession, 'timestamp'> & Partial<Pick<FoundSession, 'timestamp'>>
 
 type Answer<T> = (error?: unknown, value?: T) => void
 
@@ -163,7 +163,7 @@ class StateSessionStore extends session.Store implements SessionStore {
 
 /** The version it was made from, where that is all there is to know of it. */
 function asFound(origin: Origin | undefined): FoundSession | undefined {
-  return origin?.stamp === undefined ? undefined : { record: origin.record, stamp: origin.stamp }
+  return origin?.timestamp === undefined ? undefined : { record: origin.record, timestamp: origin.timestamp }
 }
 
 /** As express-session wants it, to be changed by whoever gets it. */

@@ -36,7 +36,7 @@ export function createDiskCopy(standby: () => Standby): DiskCopy {
     if (!disk) return
     if (standby().lacksSome() !== isPartial) {
       isPartial = !isPartial
-      disk.setFact(PARTIAL, String(isPartial))
+      disk.setMetadata(PARTIAL, String(isPartial))
     }
     if (names.size === 0) return
     const entries = [...names].map((key) => [key, standby().kept(key)] as const)
@@ -68,7 +68,7 @@ export function createDiskCopy(standby: () => Standby): DiskCopy {
       if (!opened) flush()
       disk = opened
       if (!disk) return
-      isPartial = disk.fact(PARTIAL) === 'true'
+      isPartial = disk.metadata(PARTIAL) === 'true'
       if (isPartial) standby().lack()
       for (const key of standby().keys()) dirty.add(key)
       flush()

@@ -2,7 +2,7 @@
 // caller gets its answer, so that it outlives the process and the container. In memory alone where nothing may be
 // written (another container holds the data lock).
 import { stateFull } from '../../errors.ts'
-import { type Kept, mergeKept } from '../kinds/versioned-entry.ts'
+import { mergeEntries, type VersionedEntry } from '../kinds/versioned-entry.ts'
 import type { StateDisk } from './state-disk.ts'
 
 const MOST_KEYS = 100_000
@@ -10,13 +10,13 @@ const FEW_KEYS = 1_000
 
 export interface Journal {
   /** Commits the version in the place of the one before. Throws `state_full` when there are too many keys. */
-  put(key: string, version: Kept): void
+  put(key: string, version: VersionedEntry): void
   /** The same for what the standby holds, whose budget is their bound. */
-  putAll(entries: readonly (readonly [string, Kept])[]): void
+  putAll(entries: readonly (readonly [string, VersionedEntry])[]): void
   /** These versions are in Redis: they are taken out, but for those that have been put again since. */
-  settle(entries: readonly (readonly [string, Kept])[]): void
+  settle(entries: readonly (readonly [string, VersionedEntry])[]): void
   /** Some of what is in it, oldest first. */
-  entries(limit: number): [string, Kept][]
+  entries(limit: number): [string, VersionedEntry][]
   has(key: string): boolean
   size(): number
   /** From here on the disk is ours: what an earlier life left there is taken up, and what is here goes there too. */
@@ -24,7 +24,7 @@ export interface Journal {
 }
 
 export function createJournal(): Journal {
-  const pending = new Map<string, Kept>()
+  const pending = new Map<string, VersionedEntry>()
   let fullAt = FEW_KEYS
   let disk: StateDisk | undefined
 
@@ -73,7 +73,7 @@ export function createJournal(): Journal {
       if (!disk) return
       for (const [key, version] of disk.load('journal')) {
         const mine = pending.get(key)
-        pending.set(key, mine ? mergeKept(mine, version) : version)
+        pending.set(key, mine ? mergeEntries(mine, version) : version)
       }
       disk.save('journal', pending)
     },

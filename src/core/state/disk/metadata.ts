@@ -1,25 +1,25 @@
 // Small things that must outlive the process, by name. In memory alone where nothing may be written.
 import type { StateDisk } from './state-disk.ts'
 
-export interface Facts {
+export interface Metadata {
   get(name: string): string | undefined
   set(name: string, value: string): void
   /** From here on the disk is ours: what it knows and we do not is learnt, and what we know goes there. */
   useDisk(disk: StateDisk | undefined): void
 }
 
-export function createFacts(): Facts {
+export function createMetadata(): Metadata {
   const known = new Map<string, string>()
   let disk: StateDisk | undefined
   return {
-    get: (name) => known.get(name) ?? disk?.fact(name),
+    get: (name) => known.get(name) ?? disk?.metadata(name),
     set(name, value) {
       known.set(name, value)
-      disk?.setFact(name, value)
+      disk?.setMetadata(name, value)
     },
     useDisk(opened) {
       disk = opened
-      for (const [name, value] of known) disk?.setFact(name, value)
+      for (const [name, value] of known) disk?.setMetadata(name, value)
     },
   }
 }

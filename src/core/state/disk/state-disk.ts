@@ -9,7 +9,7 @@ import type { DeletedDisk } from '../../cache/pending-invalidations.ts'
 import { openOrReplace } from '../../open-or-replace.ts'
 import { copyLocalDatabase, type LocalDatabase, openLocalDatabase } from '../../sqlite.ts'
 import { decodeValue, encodeValue } from '../kinds/codec.ts'
-import type { HitLog, Kept, Members, StateKind } from '../kinds/versioned-entry.ts'
+import type { HitLog, Members, StateKind, VersionedEntry } from '../kinds/versioned-entry.ts'
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS journal (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT;
@@ -38,13 +38,13 @@ interface Write {
 }
 
 export interface StateDisk extends DeletedDisk {
-  load(table: Table): [string, Kept][]
+  load(table: Table): [string, VersionedEntry][]
   /** How many rows could not be read since the file was opened: what they held is lost. */
   unreadable(): number
   /** Commits the versions; undefined deletes. */
-  save(table: Table, entries: Iterable<readonly [string, Kept | undefined]>): void
-  fact(name: string): string | undefined
-  setFact(name: string, value: string): void
+  save(table: Table, entries: Iterable<readonly [string, VersionedEntry | undefined]>): void
+  metadata(name: string): string | undefined
+  setMetadata(name: string, value: string): void
   jobs(): [string, string][]
   /** Commits the job; undefined deletes. */
   saveJob(key: string, job: string | undefined): void
@@ -64,7 +64,7 @@ export function openStateDisk(path: string, log: Log): StateDisk {
 }
 
 /** What another container's file holds, read from a copy of it; empty when it cannot be read. */
-export function peekStateDisk(path: string, log: Log): [string, Kept][] {
+export function peekStateDisk(path: string, log: Log): [string, VersionedEntry][] {
   const folder = mkdtempSync(join(tmpdir(), 'samovar-'))
   try {
     const copied = join(folder, basename(path))
@@ -154,7 +154,7 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
   return {
     load(table) {
       const rows = database.all(`SELECT key, kind, value, expires_at FROM ${table}`)
-      return rows.flatMap(({ key, kind, value, expires_at }): [string, Kept][] => {
+      return rows.flatMap(({ key, kind, value, expires_at }): [string, VersionedEntry][] => {
         const version = decode(kind as StateKind, Buffer.from(value as Uint8Array))
         if (!version) unreadable += 1
         return version ? [[String(key), { value: version, expiresAtMs: Number(expires_at) }]] : []
@@ -171,9 +171,9 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
           return put(table, key, run, expiresAtMs)
         }),
       ),
-    fact: (name) =>
+    metadata: (name) =>
       database.all('SELECT value FROM facts WHERE name = ?', name)[0]?.value as string | undefined,
-    setFact: (name, value) =>
+    setMetadata: (name, value) =>
       write([put('facts', name, () => database.run('REPLACE INTO facts VALUES (?, ?)', name, value))]),
     deleted: () => database.all('SELECT key FROM deleted').map(({ key }) => String(key)),
     saveDeleted: (names) =>
@@ -209,13 +209,13 @@ function wrap(database: LocalDatabase, log: Log): StateDisk {
   }
 }
 
-function encode(value: Kept['value']): Buffer {
+function encode(value: VersionedEntry['value']): Buffer {
   if (value.kind === 'log') return Buffer.from(JSON.stringify(value.hits))
   if (value.kind === 'members') return Buffer.from(JSON.stringify(value.members))
   return encodeValue(value)
 }
 
-function decode(kind: StateKind, bytes: Buffer): Kept['value'] | undefined {
+function decode(kind: StateKind, bytes: Buffer): VersionedEntry['value'] | undefined {
   if (kind === 'log') return { kind, hits: JSON.parse(bytes.toString()) as HitLog['hits'] }
   if (kind === 'members') return { kind, members: JSON.parse(bytes.toString()) as Members['members'] }
   return decodeValue(kind, bytes)

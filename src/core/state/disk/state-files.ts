@@ -38,7 +38,7 @@ export function openStateFiles({ dataDir, dataLock, standby, parts, log }: State
     disk = openIfPossible()
     if (!disk) return
     for (const table of ['copy', 'journal'] as const) {
-      for (const [key, version] of disk.load(table)) standby.absorb(key, version)
+      for (const [key, version] of disk.load(table)) standby.apply(key, version)
     }
     for (const part of parts) part.useDisk(disk)
   }
@@ -68,7 +68,7 @@ export function openStateFiles({ dataDir, dataLock, standby, parts, log }: State
   }
 
   if (dataLock.state() === 'held') take()
-  else for (const [key, version] of peekStateDisk(path, log)) standby.absorb(key, version)
+  else for (const [key, version] of peekStateDisk(path, log)) standby.apply(key, version)
 
   dataLock.onChange((state) => {
     if (state === 'held') take()

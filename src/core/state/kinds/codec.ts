@@ -7,12 +7,12 @@ const DESTROYED = '!'
 /** The bytes of a value that is a string in Redis. */
 export function encodeValue(value: StateRecord | Claim | Mark): Buffer {
   if (value.kind === 'mark') return Buffer.from(String(value.number))
-  const { stamp, bytes } = value
-  if (bytes === undefined) return Buffer.from(`${stamp}${DESTROYED}\n`)
-  const encoded = Buffer.allocUnsafe(stamp.length + 1 + bytes.length)
-  encoded.write(stamp, 'latin1')
-  encoded[stamp.length] = NEWLINE
-  encoded.set(bytes, stamp.length + 1)
+  const { timestamp, bytes } = value
+  if (bytes === undefined) return Buffer.from(`${timestamp}${DESTROYED}\n`)
+  const encoded = Buffer.allocUnsafe(timestamp.length + 1 + bytes.length)
+  encoded.write(timestamp, 'latin1')
+  encoded[timestamp.length] = NEWLINE
+  encoded.set(bytes, timestamp.length + 1)
   return encoded
 }
 
@@ -29,9 +29,9 @@ export function decodeValue(
   if (end < 0) return undefined
   const head = encoded.toString('latin1', 0, end)
   const isDestroyed = head.endsWith(DESTROYED)
-  const stamp = isDestroyed ? head.slice(0, -1) : head
-  if (!/^\d{16}\.\w+$/.test(stamp)) return undefined
+  const timestamp = isDestroyed ? head.slice(0, -1) : head
+  if (!/^\d{16}\.\w+$/.test(timestamp)) return undefined
   const bytes = isDestroyed ? undefined : encoded.subarray(end + 1)
-  if (kind === 'record') return { kind, stamp, bytes }
-  return bytes && { kind, stamp, bytes }
+  if (kind === 'record') return { kind, timestamp, bytes }
+  return bytes && { kind, timestamp, bytes }
 }

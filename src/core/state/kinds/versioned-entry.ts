@@ -4,12 +4,12 @@
 import type { LoggedHit } from './sliding-window-log.ts'
 
 /** When and by whom something was written: compared as a string, later is larger, no two are equal. */
-export type Stamp = string
+export type Timestamp = string
 
 /** A value of which the newest version counts, until it is destroyed: then it stays destroyed. */
 export interface StateRecord {
   readonly kind: 'record'
-  readonly stamp: Stamp
+  readonly timestamp: Timestamp
   /** Undefined once destroyed. */
   readonly bytes: Buffer | undefined
 }
@@ -17,7 +17,7 @@ export interface StateRecord {
 /** Something that happens once: the earliest version counts. */
 export interface Claim {
   readonly kind: 'claim'
-  readonly stamp: Stamp
+  readonly timestamp: Timestamp
   readonly bytes: Buffer
 }
 
@@ -50,13 +50,13 @@ export type StateValue = StateRecord | Claim | Mark | HitLog | Members
 export type StateKind = StateValue['kind']
 
 /** A value and when it ends, ms since the epoch. */
-export interface Kept<V extends StateValue = StateValue> {
+export interface VersionedEntry<V extends StateValue = StateValue> {
   readonly value: V
   readonly expiresAtMs: number
 }
 
 /** The one value that two versions make. Both are of one kind: a key has the same kind everywhere. */
-export function mergeKept(a: Kept, b: Kept): Kept {
+export function mergeEntries(a: VersionedEntry, b: VersionedEntry): VersionedEntry {
   if (a.value.kind === 'log' && b.value.kind === 'log') {
     return { value: mergeLogs(a.value, b.value), expiresAtMs: Math.max(a.expiresAtMs, b.expiresAtMs) }
   }
@@ -69,14 +69,14 @@ export function mergeKept(a: Kept, b: Kept): Kept {
 function isWinner(a: StateValue, b: StateValue): boolean {
   if (a.kind === 'record' && b.kind === 'record') {
     const [aDestroyed, bDestroyed] = [a.bytes === undefined, b.bytes === undefined]
-    return aDestroyed === bDestroyed ? a.stamp > b.stamp : aDestroyed
+    return aDestroyed === bDestroyed ? a.timestamp > b.timestamp : aDestroyed
   }
-  if (a.kind === 'claim' && b.kind === 'claim') return a.stamp < b.stamp
+  if (a.kind === 'claim' && b.kind === 'claim') return a.timestamp < b.timestamp
   if (a.kind === 'mark' && b.kind === 'mark') return a.number > b.number
   throw new TypeError(`a ${a.kind} cannot be merged with a ${b.kind}`)
 }
 
-const later = (a: Kept, b: Kept) => (a.expiresAtMs >= b.expiresAtMs ? a : b)
+const later = (a: VersionedEntry, b: VersionedEntry) => (a.expiresAtMs >= b.expiresAtMs ? a : b)
 
 function mergeLogs(a: HitLog, b: HitLog): HitLog {
   const hits = new Map([...a.hits, ...b.hits].map((hit) => [hit.id, hit]))

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { limitWaiting, mayWait, unlimited, waitFor } from '../../src/lib/waiting-budget.ts'
+import { hasTimeLeft, waitFor, withDeadline, withoutDeadline } from '../../src/lib/request-deadline.ts'
 
 const BUDGET_MS = 100
 
 /** Does the work as a request with a budget. */
 const request = <T>(work: (end: () => void) => Promise<T>) =>
-  new Promise<T>((resolve, reject) => limitWaiting(BUDGET_MS, (end) => void work(end).then(resolve, reject)))
+  new Promise<T>((resolve, reject) => withDeadline(BUDGET_MS, (end) => void work(end).then(resolve, reject)))
 
 /** A command that takes so long; whether it was waited for. */
 const command = (ms: number) =>
@@ -17,7 +17,7 @@ test('commands one after another get one budget together, and nothing is asked a
   const startedAt = performance.now()
   const answers = await request(async () => {
     const made = []
-    while (mayWait() && made.length < 10) made.push(await command(45))
+    while (hasTimeLeft() && made.length < 10) made.push(await command(45))
     return made
   })
   expect(answers).toEqual([true, true, false]) // the third got what was left, a tenth
@@ -28,7 +28,7 @@ test('commands at once count once, and time without a command not at all', async
   await request(async () => {
     expect(await Promise.all([command(40), command(40), command(40)])).toEqual([true, true, true])
     await sleep(2 * BUDGET_MS)
-    expect(mayWait()).toBe(true)
+    expect(hasTimeLeft()).toBe(true)
     expect(await command(20)).toBe(true)
   })
 })
@@ -36,13 +36,13 @@ test('commands at once count once, and time without a command not at all', async
 test('the first command is left to its own budget, and uses up that of the request', async () => {
   await request(async () => {
     expect(await command(3 * BUDGET_MS)).toBe(true)
-    expect(mayWait()).toBe(false)
+    expect(hasTimeLeft()).toBe(false)
     expect(await command(BUDGET_MS)).toBe(false)
   })
 })
 
 test('requests have budgets of their own', async () => {
-  const waits = () => request(async () => [await command(60), mayWait()])
+  const waits = () => request(async () => [await command(60), hasTimeLeft()])
   expect(await Promise.all([waits(), waits(), waits()])).toEqual(Array(3).fill([true, true]))
 })
 
@@ -52,7 +52,7 @@ test('what is under way when the request ends, and what begins after it, is not 
     const underWay = command(2 * BUDGET_MS)
     end()
     expect(await underWay).toBe(true)
-    expect(mayWait()).toBe(true)
+    expect(hasTimeLeft()).toBe(true)
     expect(await command(2 * BUDGET_MS)).toBe(true)
   })
 })
@@ -60,8 +60,8 @@ test('what is under way when the request ends, and what begins after it, is not 
 test('what no request waits for, and what is outside of any, is not limited', async () => {
   await request(async () => {
     await command(10)
-    expect(await unlimited(() => command(2 * BUDGET_MS))).toBe(true)
-    expect(mayWait()).toBe(true)
+    expect(await withoutDeadline(() => command(2 * BUDGET_MS))).toBe(true)
+    expect(hasTimeLeft()).toBe(true)
   })
   expect(await command(2 * BUDGET_MS)).toBe(true)
 })
