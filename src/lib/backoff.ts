@@ -1,21 +1,33 @@
-// How long to wait before the next try: doubling, capped, with jitter so that many do not try at once.
+// How long to wait before the next try: doubling, capped, with jitter so that many do not try at the same moment.
+
+export interface BackoffSteps {
+  readonly firstMs: number
+  readonly capMs: number
+}
+
+/** The delay after so many tries before jitter, ms. */
+export const stepMs = ({ firstMs, capMs }: BackoffSteps, tries: number) =>
+  Math.min(capMs, firstMs * 2 ** tries)
+
+/** Between half of the step and the whole of it, ms. */
+export const jittered = (ms: number) => ms * (0.5 + Math.random() / 2)
 
 export interface Backoff {
-  /** The next delay in milliseconds: between half of the current step and the whole of it. */
+  /** The next delay in milliseconds, with jitter. */
   nextMs(): number
   reset(): void
 }
 
-export function createBackoff({ firstMs, capMs }: { firstMs: number; capMs: number }): Backoff {
-  let stepMs = firstMs
+export function createBackoff(steps: BackoffSteps): Backoff {
+  let tries = 0
   return {
     nextMs() {
-      const delayMs = stepMs * (0.5 + Math.random() / 2)
-      stepMs = Math.min(capMs, stepMs * 2)
+      const delayMs = jittered(stepMs(steps, tries))
+      tries += 1
       return delayMs
     },
     reset() {
-      stepMs = firstMs
+      tries = 0
     },
   }
 }

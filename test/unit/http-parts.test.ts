@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Status } from '../../src/core/redis/failover.ts'
+import type { Status } from '../../src/core/redis/failover-machine.ts'
 import { combineStatus } from '../../src/core/redis/status.ts'
 import { parse } from '../../src/http/parse.ts'
 import { pathOf } from '../../src/http/request-target.ts'

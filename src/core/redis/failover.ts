@@ -1,23 +1,24 @@
-// Whether Redis is asked: the one place that knows what a failure of it means. One for each role.
-//
-// redis    Redis is asked. A lost connection, a refusal, or silence over the budget → memory, for all callers at
-//          once; so do overruns of more than half of a second's commands on a connection that is alive.
-//          A request that has waited for a whole budget in all is answered from memory, which says nothing of Redis.
-// memory   Redis is not asked, so nothing waits for it. A probe (connect anew if need be; write, read back, delete)
-//          runs with back-off; two good ones in a row → merging.
-// merging  What happened meanwhile is played into Redis (Merge), until nothing is pending. Then → redis; a failure → memory.
+// The failover controller, one for each role: the only place that knows what a failure of Redis means. What happens when
+// is decided by failover-machine.ts; one loop here probes, merges and waits, one step at a time.
 
-import { createBackoff } from '../../lib/backoff.ts'
+import { jittered } from '../../lib/backoff.ts'
 import { hasTimeLeft, withoutDeadline } from '../../lib/request-deadline.ts'
-import { type Now, SECOND } from '../../lib/time.ts'
+import { type Now, pause } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
-import { createOverruns } from './circuit-breaker.ts'
 import type { RedisConnection } from './connection.ts'
+import { createFailoverLog, type EndedOutage } from './failover-log.ts'
+import {
+  type Effect,
+  type FailoverEvent,
+  type Failure,
+  initialState,
+  type Status,
+  transition,
+} from './failover-machine.ts'
 import { probeRedis } from './probe.ts'
-
-export type Status = 'redis' | 'memory' | 'merging'
+import { createSlowCallRate } from './slow-call-rate.ts'
 
 export interface RoleStatus {
   readonly status: Status
@@ -44,11 +45,11 @@ export interface Failover {
   close(): void
 }
 
-/** What happened while Redis was away, and how it gets there. */
+/** Brings Redis up to date with what happened while it was away. */
 export interface Merge {
   /**
-   * Plays it into Redis, which was left at `awaySinceMs`; runs at least once on each return. May reject with
-   * RedisUnavailable, and is run again.
+   * Redis was left at `awaySinceMs`. Runs at least once on each return, and again after it rejected: with
+   * RedisUnavailable, or with an error that is a bug.
    */
   run(awaySinceMs: number): Promise<void>
   /** Whether more has happened since `run` began. */
@@ -58,176 +59,185 @@ export interface Merge {
 export interface FailoverEvents {
   /** Redis is not asked any more, before any call is answered from memory for that reason. */
   left(): void
-  /** An outage is one by now: at once when Redis was there before, a few seconds after the start when it never was. */
+  /** When Redis was there before: immediately. When it never was: a few seconds after the start. */
   outageBegan(cause: string, atMs: number, servedCalls: () => number): void
-  /** Redis is asked again; `servedCalls` were answered from memory meanwhile. What there is to say of the outage. */
-  returned(servedCalls: number, atMs: number): object | undefined
+  /** Redis is asked again; memory answered `servedCalls` in the outage. Returns the outage's report, for the log. */
+  returned(servedCalls: number, atMs: number): EndedOutage | undefined
 }
 
 export interface FailoverOptions {
   role: 'cache' | 'state'
   connection: RedisConnection
   probeKey: string
-  /** Whether Redis is asked a few times a second although nobody else does, so that its loss is noticed at once. */
+  /** Whether Redis is asked a few times a second although nobody else does, so that its loss is noticed early. */
   hasHeartbeat: boolean
   events: FailoverEvents
   log: Log
   now?: Now
 }
 
-const PROBE = { firstMs: 50, capMs: SECOND }
-const HEARTBEAT_MS = 250
-const START_GRACE_MS = 3 * SECOND // a Redis that starts beside us is awaited this long before it counts as an outage
+type Step = Extract<Effect, { type: 'probe' | 'merge' }>
+type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>
 
-export function createFailover({
-  role,
-  connection,
-  probeKey,
-  hasHeartbeat,
-  events,
-  log,
-  now = Date.now,
-}: FailoverOptions): Failover {
-  let status: Status = 'memory'
-  let sinceMs = now()
-  let activations = 0
-  let servedCalls = 0
-  let servedBefore = 0
-  let lastError: string | null = null
-  let announced = false // this outage has its line in the log
-  let closed = false
-  let timer: NodeJS.Timeout | undefined
-  let startedAtMs = now()
-  let awaySinceMs = now()
+const HEARTBEAT_MS = 250
+
+export function createFailover(options: FailoverOptions): Failover {
+  const { role, connection, probeKey, hasHeartbeat, events, log, now = Date.now } = options
+  const lines = createFailoverLog(role, log)
+  const calls = createSlowCallRate(now)
+  let state = initialState(now())
   let merge: Merge = { isPending: () => false, run: async () => {} }
-  const overruns = createOverruns(now)
-  const backoff = createBackoff(PROBE)
+  let next: Step | undefined // at most one: what the loop does when it has done the present one
+  let isRunning = false
+  let servedCalls = 0
+  let servedBefore = 0 // when the present outage was announced
 
   const heartbeat = hasHeartbeat
     ? setInterval(() => void inBackground(beat(), log), HEARTBEAT_MS).unref()
     : undefined
 
-  connection.onLost(leave)
+  connection.onLost((failure) => handle({ type: 'connection lost', failure, atMs: now() }))
+
+  function handle(event: FailoverEvent): void {
+    const [after, effects] = transition(state, event)
+    state = after
+    // What an event begins does not end with the request that noticed it.
+    if (effects.length > 0) withoutDeadline(() => effects.forEach(perform))
+  }
+
+  /** A bug in an effect is logged: the effects after it must happen all the same. */
+  function perform(effect: Effect): void {
+    try {
+      carryOut(effect)
+    } catch (error) {
+      lines.bug(error, effect.type)
+    }
+  }
+
+  function carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case 'probe':
+      case 'merge':
+        next = effect
+        if (!isRunning) void inBackground(loop(), log)
+        break
+      case 'drop connection':
+        connection.drop()
+        break
+      case 'close connection':
+        clearInterval(heartbeat)
+        connection.close()
+        break
+      case 'tell left':
+        events.left()
+        break
+      case 'announce outage':
+        announce(effect)
+        break
+      case 'tell returned':
+        tellReturned(effect)
+    }
+  }
+
+  async function loop(): Promise<void> {
+    isRunning = true
+    for (let step = takeStep(); step; step = takeStep()) await runStep(step)
+    isRunning = false
+  }
+
+  function takeStep(): Step | undefined {
+    const step = next
+    next = undefined
+    return step
+  }
+
+  async function runStep(step: Step): Promise<void> {
+    try {
+      await (step.type === 'probe' ? probe(step) : mergeOnce(step))
+    } catch (error) {
+      handle({ type: `${step.type} failed`, failure: failureOf(error, step), atMs: now() })
+    }
+  }
+
+  async function probe({ opens, afterMs }: EffectOf<'probe'>): Promise<void> {
+    if (afterMs > 0) await pause(jittered(afterMs))
+    if (state.isStopped) return
+    if (opens) await connection.open()
+    await probeRedis(connection, probeKey)
+    handle({ type: 'probe succeeded', atMs: now() })
+  }
+
+  async function mergeOnce({ awaySinceMs }: EffectOf<'merge'>): Promise<void> {
+    await merge.run(awaySinceMs)
+    // In the same turn: nothing can become pending between the question and Redis being asked again.
+    handle({ type: 'merge finished', isPending: merge.isPending(), atMs: now() })
+  }
+
+  function failureOf(error: unknown, { type }: Step): Failure {
+    if (error instanceof RedisUnavailable) return error
+    lines.bug(error, type)
+    return { reason: 'bug', message: `unexpected error in Samovar: ${error}` }
+  }
+
+  function announce({ failure, awaySinceMs }: EffectOf<'announce outage'>): void {
+    servedBefore = servedCalls
+    const cause = `${failure.reason}: ${failure.message}`
+    events.outageBegan(cause, awaySinceMs, () => servedCalls - servedBefore)
+    lines.unavailable(failure)
+  }
+
+  function tellReturned({ wasAnnounced, awaySinceMs }: EffectOf<'tell returned'>): void {
+    calls.reset()
+    const outage = events.returned(servedCalls - servedBefore, now())
+    if (wasAnnounced) lines.recovered(outage, now() - awaySinceMs)
+    else lines.connected()
+  }
 
   async function beat(): Promise<void> {
-    if (status !== 'redis') return
+    if (state.status !== 'redis') return
     try {
       await connection.call((client) => client.ping())
-      overruns.answered()
+      calls.answered()
     } catch (error) {
       failed(error)
     }
   }
 
-  /** Leaves Redis if this failure says so; throws what is not a failure of Redis. */
+  /** Reports a failure of Redis; throws what is none. */
   function failed(error: unknown): void {
     if (!(error instanceof RedisUnavailable)) throw error
-    if (error.reason === 'deadline') return
-    // What this begins goes on when the request that noticed it has ended.
-    if (error.reason !== 'slow' || overruns.overran()) withoutDeadline(() => leave(error))
-    if (error.reason === 'silent') connection.drop()
-  }
-
-  function leave(cause: RedisUnavailable): void {
-    lastError = cause.message
-    if (status === 'memory' || closed) return
-    const wasMerging = status === 'merging'
-    enter('memory')
-    if (!wasMerging) {
-      awaySinceMs = now()
-      events.left()
-      announce(cause)
-    }
-    backoff.reset()
-    schedule(() => probe(0))
+    const slowCallRate = error.reason === 'slow' ? calls.slow() : 0
+    handle({ type: 'call failed', failure: error, slowCallRate, atMs: now() })
   }
 
   function answered<T>(answer: T): T {
-    overruns.answered()
+    calls.answered()
     return answer
   }
 
-  function enter(next: Status): void {
-    status = next
-    sinceMs = now()
-  }
-
-  function announce(cause: RedisUnavailable): void {
-    announced = true
-    activations += 1
-    servedBefore = servedCalls
-    events.outageBegan(`${cause.reason}: ${cause.message}`, awaySinceMs, () => servedCalls - servedBefore)
-    // Most refusals wait for an operator: a password, a quota, a full server, or a bug of ours.
-    log[cause.reason === 'refused' ? 'error' : 'warn'](
-      { role, reason: cause.reason },
-      `Redis unavailable: ${cause.message}. The ${named(role)} goes on in memory`,
-    )
-  }
-
-  function schedule(step: () => Promise<void>): void {
-    clearTimeout(timer)
-    if (!closed) timer = setTimeout(step, backoff.nextMs()).unref()
-  }
-
-  async function probe(good: number): Promise<void> {
-    try {
-      if (good === 0) await connection.open()
-      await probeRedis(connection, probeKey)
-      if (closed) return connection.drop()
-      if (good === 0) return schedule(() => probe(1))
-      enter('merging')
-      do await merge.run(awaySinceMs)
-      while (merge.isPending())
-      if (status === 'merging') recovered()
-    } catch (error) {
-      if (!(error instanceof RedisUnavailable)) log.error({ role, err: error }, 'merging into Redis failed')
-      const cause = error instanceof RedisUnavailable ? error : new RedisUnavailable('lost', String(error))
-      lastError = cause.message
-      connection.drop()
-      if (closed) return
-      if (status !== 'memory') enter('memory')
-      if (!announced && now() - startedAtMs >= START_GRACE_MS) announce(cause)
-      schedule(() => probe(0))
-    }
-  }
-
-  function recovered(): void {
-    enter('redis')
-    overruns.reset()
-    backoff.reset()
-    lastError = null
-    const outage = events.returned(servedCalls - servedBefore, now())
-    if (announced) log.info({ role, outage }, `Redis recovered: the ${named(role)} is in Redis again`)
-    else log.info({ role }, `Redis connected: it holds the ${named(role)}`)
-    announced = false
+  async function fromMemory<T>(onMemory: () => T | Promise<T>): Promise<T> {
+    servedCalls += 1
+    return onMemory()
   }
 
   return {
     attempt(onRedis, onMemory) {
-      const inMemory = async () => {
-        servedCalls += 1
-        return onMemory()
-      }
-      if (status !== 'redis' || !hasTimeLeft()) return inMemory()
+      if (state.status !== 'redis' || !hasTimeLeft()) return fromMemory(onMemory)
       return onRedis().then(answered, (error) => {
         failed(error)
-        return inMemory()
+        return fromMemory(onMemory)
       })
     },
-    isRedis: () => status === 'redis',
-    status: () => ({ status, sinceMs, activations, servedCalls, lastError }),
+    isRedis: () => state.status === 'redis',
+    status() {
+      const { status, sinceMs, activations } = state
+      const lastError = (state.status !== 'redis' && state.away.failure?.message) || null
+      return { status, sinceMs, activations, servedCalls, lastError }
+    },
     start(merging) {
       merge = merging
-      startedAtMs = now()
-      void probe(0)
+      handle({ type: 'started', atMs: now() })
     },
-    close() {
-      closed = true
-      clearTimeout(timer)
-      clearInterval(heartbeat)
-      connection.close()
-    },
+    close: () => handle({ type: 'stopped', atMs: now() }),
   }
 }
-
-const named = (role: 'cache' | 'state') => (role === 'cache' ? 'cache (кэш)' : 'state')

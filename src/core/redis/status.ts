@@ -1,5 +1,6 @@
 // One word for the whole app, made of both roles: what stats, health, logs and the page all say.
-import type { RoleStatus, Status } from './failover.ts'
+import type { RoleStatus } from './failover.ts'
+import type { Status } from './failover-machine.ts'
 
 export interface AppStatus {
   readonly status: Status

@@ -1,0 +1,43 @@
+// What operators read of a role's failover (docs/operating.md).
+import { SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import type { Failure } from './failover-machine.ts'
+
+export interface EndedOutage {
+  readonly merged: Readonly<Record<string, number>>
+  readonly conflicts: readonly string[]
+}
+
+export interface FailoverLog {
+  unavailable(failure: Failure): void
+  /** For the first time, without an outage before. */
+  connected(): void
+  recovered(outage: EndedOutage | undefined, tookMs: number): void
+  /** An unexpected error of ours, with its stack. */
+  bug(error: unknown, during: string): void
+}
+
+export function createFailoverLog(role: 'cache' | 'state', log: Log): FailoverLog {
+  const name = role === 'cache' ? 'cache (кэш)' : 'state'
+  return {
+    unavailable({ reason, message }) {
+      const what = reason === 'bug' ? 'Redis is not used' : 'Redis unavailable'
+      // Most refusals wait for an operator: a password, a quota, a full server.
+      const level = reason === 'refused' || reason === 'bug' ? 'error' : 'warn'
+      log[level](
+        { role, reason },
+        `${what}: ${message}. The ${name} is served from memory until Redis is back`,
+      )
+    },
+    connected: () => log.info({ role }, `Redis connected: it holds the ${name}`),
+    recovered(outage, tookMs) {
+      const { merged = {}, conflicts = [] } = outage ?? {}
+      const entries = Object.values(merged).reduce((sum, count) => sum + count, 0)
+      const merge = `${entries} entries merged, ${conflicts.length} conflicts`
+      const took = `${(tookMs / SECOND).toFixed(1)} s`
+      log.info({ role, outage }, `Redis recovered: the ${name} failed back to Redis after ${took} (${merge})`)
+    },
+    bug: (error, during) =>
+      log.error({ role, err: error }, `unexpected error during '${during}' (please report it)`),
+  }
+}
