@@ -1,34 +1,37 @@
-// Values in this process, within a budget of bytes, over node-cache, which neither counts bytes nor evicts and reads
+// Values in this process, within a budget of bytes, over node-cache. That neither counts bytes nor evicts, and it reads
 // the wall clock: the budget, the order of eviction, and expiry on an injected clock are kept here.
 
 import NodeCache from 'node-cache'
 import type { Now } from '../lib/time.ts'
 import { stateFull } from './errors.ts'
 
-const OVERHEAD_BYTES = 420 // measured: of one entry besides its key and its value
-const LOOKED_AT = 2 // entries looked at for expiry on each write, in turn, so that what is never read again goes too
+const OVERHEAD_BYTES = 420 // measured: of one entry, without its key and its value
+const CHECKED = 2 // entries checked for expiry on each write, in turn: an entry that is never read again goes, too
 
 export interface BoundedMemory<V> {
   get(key: string): V | undefined
   /** The value, and when it ends, ms since the epoch. */
   find(key: string): { readonly value: V; readonly expiresAtMs: number } | undefined
-  /** Keeps the value until `expiresAtMs`. A full cache evicts; full state throws `state_full` and keeps what it had. */
-  set(key: string, value: V, expiresAtMs: number): void
+  /**
+   * Keeps the value until `expiresAtMs`. A full cache evicts; false: the value is larger than the whole budget, and the
+   * key has none now. Full state throws `state_full` and keeps the value it had.
+   */
+  set(key: string, value: V, expiresAtMs: number): boolean
   delete(key: string): void
-  /** Every live key, oldest write first; it may be changed meanwhile. */
+  /** Every live key, oldest write first. Entries may be written and deleted while it runs. */
   keys(): IterableIterator<string>
   size(): { keys: number; bytes: number }
 }
 
 export interface BoundedMemoryOptions<V> {
   budgetBytes: number
-  /** `evict`: oldest write first. `refuse`: what has expired makes room, nothing else. */
+  /** `evict`: oldest write first. `refuse`: expired entries make room, no others. */
   whenFull: 'evict' | 'refuse'
   sizeOf: (value: V) => number
   now: Now
 }
 
-interface Held<V> {
+interface Entry<V> {
   readonly value: V
   readonly expiresAtMs: number
   readonly sizeBytes: number
@@ -40,22 +43,22 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
   const order = new Map<string, number>() // key → when it expires; oldest write first
   let turn = order.entries()
   let bytes = 0
-  let earliestEndMs = Number.POSITIVE_INFINITY // no entry ends before: what is full and has nothing expired is not searched
+  let earliestEndMs = Number.POSITIVE_INFINITY // no entry ends before: until then a search for expired ones is in vain
 
-  function held(key: string): Held<V> | undefined {
-    const found = cache.get<Held<V>>(key)
+  function find(key: string): Entry<V> | undefined {
+    const found = cache.get<Entry<V>>(key)
     if (!found || found.expiresAtMs > now()) return found
     remove(key)
     return undefined
   }
 
   function remove(key: string): void {
-    bytes -= cache.take<Held<V>>(key)?.sizeBytes ?? 0
+    bytes -= cache.take<Entry<V>>(key)?.sizeBytes ?? 0
     order.delete(key)
   }
 
   function dropExpired(): void {
-    for (let looked = 0; looked < LOOKED_AT; looked += 1) {
+    for (let checked = 0; checked < CHECKED; checked += 1) {
       const { value: entry, done } = turn.next()
       if (done) turn = order.entries()
       else if (entry[1] <= now()) remove(entry[0])
@@ -85,19 +88,23 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
   }
 
   return {
-    get: (key) => held(key)?.value,
-    find: held,
+    get: (key) => find(key)?.value,
+    find,
     set(key, value, expiresAtMs) {
       const sizeBytes = OVERHEAD_BYTES + key.length * 2 + sizeOf(value)
       dropExpired()
-      const replacedBytes = cache.get<Held<V>>(key)?.sizeBytes ?? 0
+      if (whenFull === 'evict' && sizeBytes > budgetBytes) {
+        remove(key) // its value is outdated now; the others stay
+        return false
+      }
+      const replacedBytes = cache.get<Entry<V>>(key)?.sizeBytes ?? 0
       makeRoom(sizeBytes - replacedBytes, key)
-      if (bytes - replacedBytes + sizeBytes > budgetBytes) return remove(key) // a cache goes without what is too large
       if (replacedBytes > 0 && whenFull === 'evict') order.delete(key) // written last, evicted last
-      cache.set<Held<V>>(key, { value, expiresAtMs, sizeBytes })
+      cache.set<Entry<V>>(key, { value, expiresAtMs, sizeBytes })
       order.set(key, expiresAtMs)
       earliestEndMs = Math.min(earliestEndMs, expiresAtMs)
       bytes += sizeBytes - replacedBytes
+      return true
     },
     delete: remove,
     *keys() {

@@ -1,4 +1,4 @@
-// Time budgets for many short calls, kept by one sweep instead of one timer a call.
+// Time budgets for many short calls, kept by one periodic sweep instead of a timer for each call.
 // Only time in which an answer could have been read counts: a sweep that runs late (event loop stalled, container
 // throttled) lets pending I/O be read first, and counts no more than one and a half sweeps.
 
@@ -9,20 +9,20 @@ interface Deadline {
   /** By `readableMs`. */
   readonly atMs: number
   readonly expire: () => void
-  isSettled: boolean
+  isCancelled: boolean
 }
 
 export interface Deadlines {
-  /** Calls `expire` unless the returned function was called within the budget. */
+  /** Calls `expire` unless the returned function, which cancels it, was called within the budget. */
   start(budgetMs: number, expire: () => void): () => void
-  /** The time that has counted so far, ms. It goes on while a call is pending. */
+  /** The time that has counted so far, ms. It advances while a call is pending. */
   readableMs(): number
   /** Drops every pending call without expiring it. */
   clear(): void
 }
 
 export function createDeadlines(): Deadlines {
-  let pending: Deadline[] = [] // and what was settled since the last sweep: to take out each by itself costs more
+  let pending: Deadline[] = [] // with those cancelled since the last sweep: to remove each by itself costs more
   let countedMs = 0 // until the last sweep
   let sweptAtMs = 0
   let timer: NodeJS.Timeout | undefined
@@ -32,14 +32,14 @@ export function createDeadlines(): Deadlines {
   function sweep(): void {
     countedMs = readableMs()
     sweptAtMs = performance.now()
-    setImmediate(judge) // after the poll phase: what has arrived is read before anything is judged
+    setImmediate(judge) // after the poll phase: input that has arrived is read before anything is judged
   }
 
   function judge(): void {
-    const unsettled = pending.filter(({ isSettled }) => !isSettled)
-    pending = unsettled.filter(({ atMs }) => atMs > countedMs)
+    const running = pending.filter(({ isCancelled }) => !isCancelled)
+    pending = running.filter(({ atMs }) => atMs > countedMs)
     if (pending.length === 0) clear()
-    for (const { atMs, expire } of unsettled) if (atMs <= countedMs) expire()
+    for (const { atMs, expire } of running) if (atMs <= countedMs) expire()
   }
 
   function clear(): void {
@@ -54,10 +54,10 @@ export function createDeadlines(): Deadlines {
         sweptAtMs = performance.now()
         timer = setInterval(sweep, SWEEP_MS)
       }
-      const deadline = { atMs: readableMs() + budgetMs, expire, isSettled: false }
+      const deadline = { atMs: readableMs() + budgetMs, expire, isCancelled: false }
       pending.push(deadline)
       return () => {
-        deadline.isSettled = true
+        deadline.isCancelled = true
       }
     },
     readableMs,

@@ -1,4 +1,4 @@
-// The deadline of a request: how long it waits for Redis, whatever number of commands it makes, which is as long as for one.
+// The deadline of a request: however many commands it sends, it waits for Redis as long as for one of them.
 // The first command has the whole budget, each later one what is left; time in which several are under way counts once.
 // The deadline follows the request through its asynchronous calls and ends with it: work that continues is not limited.
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -15,9 +15,9 @@ interface RequestDeadline {
 }
 
 const requests = new AsyncLocalStorage<RequestDeadline | undefined>()
-const deadlines = createDeadlines() // of all requests: one may wait for two connections at once
+const deadlines = createDeadlines() // of all requests: one may wait for two connections at a time
 
-/** Does the work of one request; it calls `end` when the request is over. */
+/** Runs the work of one request; it calls `end` when the request is over. */
 export function withDeadline(budgetMs: number, work: (end: () => void) => void): void {
   const deadline: RequestDeadline = { budgetMs, usedMs: 0, underWay: 0, sinceMs: 0, hasEnded: false }
   requests.run(deadline, work, () => {
@@ -25,7 +25,7 @@ export function withDeadline(budgetMs: number, work: (end: () => void) => void):
   })
 }
 
-/** Does what no request waits for, though one began it. */
+/** Runs work that no request waits for, though one began it. */
 export function withoutDeadline<T>(work: () => T): T {
   return requests.run(undefined, work)
 }
@@ -41,9 +41,9 @@ export function waitFor<T>(command: Promise<T>, tooLong: () => Error): Promise<T
   const deadline = requests.getStore()
   if (!deadline || deadline.hasEnded) return command
   return new Promise((resolve, reject) => {
-    // The first one is judged by its own budget alone, which says what Redis is like.
+    // The first one has only its own budget, which tells whether Redis answers in time.
     const isFirst = deadline.usedMs === 0 && deadline.underWay === 0
-    const settle = deadlines.start(isFirst ? Number.POSITIVE_INFINITY : leftMs(deadline), () => {
+    const cancel = deadlines.start(isFirst ? Number.POSITIVE_INFINITY : leftMs(deadline), () => {
       if (deadline.hasEnded) return
       end()
       reject(tooLong())
@@ -53,7 +53,7 @@ export function waitFor<T>(command: Promise<T>, tooLong: () => Error): Promise<T
     function end(): void {
       if (isUnderWay && deadline) finish(deadline)
       isUnderWay = false
-      settle()
+      cancel()
     }
     command.finally(end).then(resolve, reject)
   })

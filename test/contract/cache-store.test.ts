@@ -112,4 +112,73 @@ describe('with Redis up', () => {
       expect(String(await opened.get(name))).toBe('new')
     },
   )
+
+  describe.each(['redis', 'tiered, Redis up'])('%s: a value of another type', (kind) => {
+    const store = () => (implementations[kind] as () => Store)()
+    const own = (key: string) => (kind === 'redis' ? `x:${key}` : key)
+    const foreign = async (key: string) => {
+      await redis.command('DEL', own(key))
+      await redis.command('RPUSH', own(key), 'oops')
+    }
+    afterEach(() => expect(app.cacheRole.status()).toMatchObject({ status: 'redis', activations: 0 }))
+
+    test('is a miss, in a batch of reads too, and the next write takes its place', async () => {
+      const [opened, name, other] = [store(), `test:${randomUUID()}`, `test:${randomUUID()}`]
+      await foreign(name)
+      await redis.command('SET', own(other), 'other')
+      const found = await Promise.all([opened.get(name), opened.get(other)])
+      expect(found.map(String)).toEqual(['undefined', 'other'])
+      expect(await opened.set(name, Buffer.from('mine'), 60_000)).toBe(true)
+      expect(await redis.command('GET', own(name))).toBe('$4\r\nmine\r\n')
+      await foreign(name)
+      await opened.delete([name])
+      expect(await redis.command('EXISTS', own(name))).toBe(':0\r\n')
+    })
+
+    test("in a lease's place is nobody's lease: the next one takes its place", async () => {
+      const [opened, name] = [store(), `test:${randomUUID()}`]
+      const lease = { key: keys.loadLock(name), holder: 'loader' }
+      await foreign(lease.key)
+      expect(await opened.set(name, Buffer.from('old'), 60_000, lease)).toBe(false)
+      await opened.release(lease, 'done', 0)
+      expect(await opened.lease(lease, 60_000)).toBe('taken')
+      expect(await opened.set(name, Buffer.from('mine'), 60_000, lease)).toBe(true)
+      await opened.release(lease, 'done', 0)
+      expect(await redis.command('EXISTS', own(lease.key))).toBe(':0\r\n')
+    })
+
+    test('is left alone by a sweep', async () => {
+      const [opened, prefix] = [store(), `sweep:${randomUUID()}:`]
+      await opened.set(`${prefix}a`, Buffer.from('a'), 60_000)
+      await foreign(`${prefix}b`)
+      await opened.sweep(prefix, () => true)
+      expect(await redis.command('EXISTS', own(`${prefix}a`), own(`${prefix}b`))).toBe(':1\r\n')
+    })
+
+    test.each([
+      ['a list', ['RPUSH']],
+      ['text', ['SET']],
+    ])('in the place of the count of deletions (%s) is replaced by a count', async (_name, write) => {
+      const [opened, name] = [store(), `test:${randomUUID()}`]
+      await redis.command('DEL', own(keys.deletions))
+      await redis.command(...write, own(keys.deletions), 'oops')
+      await opened.set(name, Buffer.from('1'), 60_000)
+      await opened.delete([name])
+      expect(await opened.get(name)).toBeUndefined()
+      expect(await redis.command('GET', own(keys.deletions))).toMatch(/^\$\d+\r\n\d+\r\n$/)
+    })
+  })
+
+  test('bytes that are no count of deletions are taken for a lower one', async () => {
+    const opened = createRedisStore({ connection: bare, prefix: 'x:', mayComeBackOlder: true })
+    await redis.command('SET', `x:${keys.deletions}`, '5')
+    await opened.delete(['test:any'])
+    expect(await opened.isOlder()).toBe(false)
+    await redis.command('SET', `x:${keys.deletions}`, 'oops')
+    expect(await opened.isOlder()).toBe(true)
+    await redis.command('SET', `x:${keys.deletions}`, '5')
+    expect(await opened.isOlder()).toBe(true)
+    await redis.command('SET', `x:${keys.deletions}`, '6')
+    expect(await opened.isOlder()).toBe(false)
+  })
 })

@@ -3,7 +3,7 @@ import { eventually } from '../helpers/eventually.ts'
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-test('a call that is never settled expires, once, after its budget', async () => {
+test('a call that is never cancelled expires, once, after its budget', async () => {
   let expired = 0
   const startedAt = performance.now()
   createDeadlines().start(60, () => {
@@ -15,12 +15,12 @@ test('a call that is never settled expires, once, after its budget', async () =>
   expect(expired).toBe(1)
 })
 
-test('a settled call never expires, also in front of one that does', async () => {
+test('a cancelled call never expires, also in front of one that does', async () => {
   const expired: string[] = []
   const { start } = createDeadlines()
-  const settle = start(40, () => expired.push('settled'))
+  const cancel = start(40, () => expired.push('cancelled'))
   start(40, () => expired.push('hanging'))
-  settle()
+  cancel()
   await eventually(() => expect(expired).toEqual(['hanging']), 5_000)
 })
 
@@ -34,14 +34,14 @@ test('a call with a smaller budget expires before one that began earlier', async
 
 test('time in which this process stood still is not charged to the calls', async () => {
   let expired = false
-  const settle = createDeadlines().start(100, () => {
+  const cancel = createDeadlines().start(100, () => {
     expired = true
   })
   const until = performance.now() + 400
   while (performance.now() < until); // an event loop that is blocked four budgets long
   await new Promise((resolve) => setImmediate(resolve))
   expect(expired).toBe(false)
-  settle()
+  cancel()
 })
 
 test('clear drops what is pending', async () => {

@@ -20,6 +20,19 @@ describe('a cache that is full', () => {
     expect(store.size()).toEqual({ keys: 0, bytes: 0 })
   })
 
+  test('says that it did not take a value larger than all of it, and evicts none for it', async () => {
+    const store = createMemoryStore({ budgetBytes: 10_000 })
+    for (const key of ['a', 'b', 'c']) expect(await store.set(key, KB, 60_000)).toBe(true)
+    expect(await store.set('large', Buffer.alloc(20_000), 60_000)).toBe(false)
+    expect(await store.set('a', Buffer.alloc(20_000), 60_000)).toBe(false)
+    expect(['a', 'b', 'c', 'large'].map((key) => store.peek(key) !== undefined)).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ])
+  })
+
   test('counts no byte twice, whatever is written, overwritten, expired and deleted', async () => {
     const { now, turn } = createClock()
     const store = createMemoryStore({ budgetBytes: 50_000, now })

@@ -2,7 +2,7 @@
 // whose entry ids are "<offset>-0", with fields t (when it came, ms, by Redis' clock) and m (id, time and JSON, one a line), and
 // a hash `here` (a field for each member: when its lease ends, node, info, one a line). Offsets go on when an epoch begins.
 import { MINUTE, SECOND } from '../../lib/time.ts'
-import { script } from '../cache/cache-scripts.ts'
+import { script } from '../redis/script-runner.ts'
 import { HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES, HISTORY_MS } from './bus.ts'
 
 /** A channel that is quiet for longer begins anew, which costs who still listens to it a gap: so they ask for it before. */

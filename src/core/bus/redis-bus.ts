@@ -1,10 +1,9 @@
 // The channel layer in Redis: the log and the members of each channel. What to do while it is away, failover-bus.ts decides.
 import { randomUUID } from 'node:crypto'
 import { MINUTE } from '../../lib/time.ts'
-import type { Script } from '../cache/cache-scripts.ts'
 import { keys } from '../keys.ts'
 import type { RedisConnection } from '../redis/connection.ts'
-import { runScript } from '../redis/script-runner.ts'
+import { runScript, type Script } from '../redis/script-runner.ts'
 import type { BusMessage, Draft, Json, Position } from './bus.ts'
 import { APPEND, ENTER, MERGE, READ, RENEW } from './bus-scripts.ts'
 import type { Stretch } from './channel.ts'

@@ -6,15 +6,16 @@ import { withoutDeadline } from '../../lib/request-deadline.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import { Refusal, sourceFailed } from '../errors.ts'
 import { keys } from '../keys.ts'
 import { encodeEntry } from './cache-entry.ts'
-import type { Lease, Store } from './cache-store.ts'
+import type { LoadLease, Store } from './cache-store.ts'
 import { type CacheValues, headOf } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
 import type { GenerationCounters } from './generation-counters.ts'
 
-const LEASE_MS = 6 * SECOND // renewed while the load runs, so a crashed loader blocks the others no longer than this
+const LOAD_LEASE_MS = 6 * SECOND // renewed while the load runs, so a crashed loader blocks the others no longer than this
 const LOAD_LIMIT_MS = 30 * SECOND
 const FAILURE_REMEMBERED_MS = SECOND
 const POLL_MS = { first: 10, cap: 200 }
@@ -46,17 +47,19 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
   const loads = new Map<string, Running>()
 
   async function runOnce<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>> {
-    const lease: Lease = { key: keys.loadLock(key), holder: randomUUID() }
+    const lease: LoadLease = { key: keys.loadLock(key), holder: randomUUID() }
     const others = await waitForTurn(key, lease, policy)
     if (others) return { ...others, outcome: 'miss' }
 
     const running: Running = { tags: policy.tags ?? [], revoked: false }
     const generation = clears.top()
     loads.set(key, running)
-    const renew = () => void withoutDeadline(() => store.lease(lease, LEASE_MS))
-    const renewal = setInterval(renew, LEASE_MS / 3).unref()
+    const renew = () => void withoutDeadline(() => inBackground(prolong(lease), log))
+    const renewal = setInterval(renew, LOAD_LEASE_MS / 3).unref()
     try {
-      const loaded = values.make('miss', await limited(load(), key), policy)
+      // No renewal after the load: sent after the release, it would take the lease again.
+      const value = await limited(load(), key).finally(() => clearInterval(renewal))
+      const loaded = values.make('miss', value, policy)
       const head = headOf(loaded, policy, generation)
       if (!running.revoked && !clears.isDead(key, head)) {
         await store.set(key, encodeEntry(head, loaded.body), head.staleUntilMs - now(), lease)
@@ -69,16 +72,19 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
       log.warn({ key, err: cause }, 'loading for the cache (кэш) failed')
       throw sourceFailed({ cause })
     } finally {
-      clearInterval(renewal)
       if (loads.get(key) === running) loads.delete(key)
     }
   }
 
+  async function prolong(lease: LoadLease): Promise<void> {
+    await store.lease(lease, LOAD_LEASE_MS)
+  }
+
   /** Resolves with the value that another process loaded meanwhile, or with undefined when the load is ours. */
-  async function waitForTurn<T>(key: string, lease: Lease, policy: CachePolicy<T>) {
+  async function waitForTurn<T>(key: string, lease: LoadLease, policy: CachePolicy<T>) {
     const deadlineMs = performance.now() + LOAD_LIMIT_MS
     for (let waitMs = POLL_MS.first; ; waitMs = Math.min(POLL_MS.cap, waitMs * 2)) {
-      const state = await store.lease(lease, LEASE_MS)
+      const state = await store.lease(lease, LOAD_LEASE_MS)
       if (state === 'failed') throw sourceFailed()
       const found = values.read(key, await store.get(key), policy)
       if (found?.outcome === 'hit') {

@@ -1,35 +1,26 @@
-// The Lua of the cache role: what must be atomic, one operation a script. Nothing else is ever sent as a script.
-import { createHash } from 'node:crypto'
-
-export interface Script {
-  readonly source: string
-  readonly sha: string
-}
-
-export const script = (source: string): Script => ({
-  source,
-  sha: createHash('sha1').update(source).digest('hex'),
-})
+// The Lua of the cache role: one atomic operation a script. A value of another type under a lease's key is nobody's
+// lease: `pcall` makes of it an error object, which equals no holder, and the next lease replaces it.
+import { script } from '../redis/script-runner.ts'
 
 // Writes a value unless the lease under which it was loaded is gone.
 //   KEYS[1] entry, [2] its lease    ARGV[1] value, [2] ttl, ms, [3] holder    returns 1 when written, else 0
 export const SET_FENCED = script(`
-if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+if redis.pcall('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
 // Takes a lease that nobody holds, or prolongs our own.
 //   KEYS[1] lease    ARGV[1] holder, [2] ttl, ms    returns 'taken', 'held' or 'failed' (the last load did)
-export const LEASE = script(`
-local holder = redis.call('GET', KEYS[1])
+export const TAKE_LOAD_LEASE = script(`
+local holder = redis.pcall('GET', KEYS[1])
 if holder == 'failed' then return 'failed' end
-if holder and holder ~= ARGV[1] then return 'held' end
+if type(holder) == 'string' and holder ~= ARGV[1] then return 'held' end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 'taken'`)
 
 // Gives a lease back if it is still ours.
 //   KEYS[1] lease    ARGV[1] holder, [2] 'done' or 'failed', [3] ms to remember a failure    returns 1 if it was ours
-export const RELEASE = script(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+export const RELEASE_LOAD_LEASE = script(`
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == 'failed' then redis.call('SET', KEYS[1], 'failed', 'PX', ARGV[3]) else redis.call('DEL', KEYS[1]) end
 return 1`)

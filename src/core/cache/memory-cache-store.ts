@@ -1,14 +1,14 @@
-// The cache role in this process: the tier before Redis, and the cache itself while Redis is away.
+// The cache role in this process: the tier before Redis, and the whole cache while Redis is away.
 import type { Now } from '../../lib/time.ts'
 import { createBoundedMemory } from '../bounded-memory.ts'
 import { keys } from '../keys.ts'
-import { HEAD_BYTES, type Lease, type Store } from './cache-store.ts'
+import { HEAD_BYTES, type IsDead, type LoadLease, type Store } from './cache-store.ts'
 
 export interface MemoryStore extends Store {
-  /** The value, at once: what a promise would cost is most of what a hit costs. */
+  /** The value, without a promise, which would be most of the cost of a hit. */
   peek(key: string): Buffer | undefined
   deleteNow(keys: readonly string[]): void
-  sweepNow(prefix: string, isDead: (key: string, head: Buffer) => boolean): number
+  sweepNow(prefix: string, isDead: IsDead): number
   /** Every value, oldest write first; leases are left out. */
   entries(): IterableIterator<[string, Buffer]>
   size(): { keys: number; bytes: number }
@@ -22,7 +22,7 @@ export interface MemoryStoreOptions {
 export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOptions): MemoryStore {
   // Values are bytes; the holder of a lease is a string.
   const memory = createBoundedMemory<Buffer | string>({ budgetBytes, whenFull: 'evict', sizeOf, now })
-  const holds = ({ key, holder }: Lease) => memory.get(key) === holder
+  const holds = ({ key, holder }: LoadLease) => memory.get(key) === holder
 
   function peek(key: string): Buffer | undefined {
     const value = memory.get(key)
@@ -36,7 +36,7 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
     }
   }
 
-  function sweepNow(prefix: string, isDead: (key: string, head: Buffer) => boolean): number {
+  function sweepNow(prefix: string, isDead: IsDead): number {
     let deleted = 0
     for (const key of memory.keys()) {
       const value = key.startsWith(prefix) ? peek(key) : undefined
@@ -60,9 +60,7 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
     size: memory.size,
     get: async (key) => peek(key),
     async set(key, value, ttlMs, fence) {
-      if (fence && !holds(fence)) return false
-      memory.set(key, value, now() + ttlMs)
-      return true
+      return (!fence || holds(fence)) && memory.set(key, value, now() + ttlMs)
     },
     delete: async (names) => deleteNow(names),
     async lease({ key, holder }, ttlMs) {

@@ -1,4 +1,4 @@
-// The cache role, opened: Redis and the memory before it, in the variant the configuration names.
+// Opens the cache role: Redis and the memory before it, or memory alone where Redis is switched off.
 
 import { randomUUID } from 'node:crypto'
 import type { RedisTarget } from '../../lib/redis-url.ts'
@@ -12,6 +12,7 @@ import { createFailover, type RoleStatus, switchedOff } from '../redis/failover.
 import { createSampler, type ServerSample } from '../redis/server-sample.ts'
 import type { CacheStore } from './cache.ts'
 import { decodeHead } from './cache-entry.ts'
+import { createCacheMerge, type Inspect } from './cache-merge.ts'
 import type { GenerationCounters } from './generation-counters.ts'
 import { createMemoryStore } from './memory-cache-store.ts'
 import type { PendingInvalidations } from './pending-invalidations.ts'
@@ -24,7 +25,7 @@ export interface CacheRole {
   memorySize(): { keys: number; bytes: number }
   /** The server; its sizes are null where it holds more than the cache. */
   server(): { isConnected: boolean; lastError: string | null; sample: ServerSample | undefined }
-  /** Asks the server now; null where it is away, or holds more than the cache. */
+  /** Asks the server; null where it is away, or holds more than the cache. */
   countKeys(): Promise<number | null>
   /** Begins to look for Redis. */
   start(): void
@@ -36,11 +37,11 @@ export interface CacheRoleOptions {
   target: RedisTarget | undefined
   ca: string | undefined
   budgetMs: number
-  /** Put before every key: nothing where the server is ours, so that operators find literal names. */
+  /** Put before every key: empty where the server is ours, so that operators find literal names. */
   prefix: string
   /** Whether every key of the server is the cache's. */
   isOwnServer: boolean
-  /** Whether the server is rented: every command is counted there. */
+  /** Whether the server is an external one, which may bill every command. */
   isExternal: boolean
   /** Whether other processes write to this Redis. */
   isShared: boolean
@@ -92,25 +93,25 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
       left: () => {},
       outageBegan: (cause, atMs, served) => outages.began('cache', cause, atMs, served),
       returned(servedCalls, atMs) {
-        const merged = store.takeMerged()
+        const merged = merge.takeMerged()
         const end = { servedCalls, merged, accepted: [], conflicts: [], lost: 0, note: null }
         return outages.ended('cache', end, atMs)
       },
     },
     log,
   })
-  const store = createTieredStore({
-    // Our own server starts from the snapshot of its last clean stop, or empty.
-    redis: createRedisStore({ connection, prefix, mayComeBackOlder: !isOwnServer }),
+  // Our own server starts from the snapshot of its last clean stop, or empty.
+  const redis = createRedisStore({ connection, prefix, mayComeBackOlder: !isOwnServer })
+  const inspect: Inspect = (key, value) => {
+    const head = decodeHead(value)
+    if (!head || clears.isDead(key, head)) return undefined
+    return { remainingMs: head.staleUntilMs - Date.now(), storedAtMs: head.storedAtMs }
+  }
+  const merge = createCacheMerge({
+    redis,
     memory,
-    failover,
     pendingInvalidations,
-    connection,
-    inspect(key, value) {
-      const head = decodeHead(value)
-      if (!head || clears.isDead(key, head)) return undefined
-      return { lifeMs: head.staleUntilMs - Date.now(), storedAtMs: head.storedAtMs }
-    },
+    inspect,
     async distrust() {
       log.warn(
         'Redis may hold what was deleted: the cache (кэш) is cleared, so that nothing deleted comes back',
@@ -119,8 +120,10 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     },
     isShared,
   })
+  const parts = { redis, memory, failover, merge, pendingInvalidations, connection, inspect, log }
+  const store = createTieredStore(parts)
   const timer = setInterval(() => {
-    if (failover.isRedis()) void inBackground(store.settle(), log)
+    if (failover.isRedis()) void inBackground(merge.drain(), log)
   }, SECOND).unref()
   const sampler = createSampler({ connection, everyMs: isExternal ? MINUTE : 5 * SECOND, log })
 
@@ -143,14 +146,15 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     },
     start: () =>
       failover.start({
-        isPending: store.merge.isPending,
+        isPending: merge.isPending,
         async run(awaySinceMs) {
-          // What the cache holds can be judged only by one who knows the clears.
+          // Without the clears, no value in Redis can be told from one that was cleared.
           if (!clears.isLoaded()) {
             const reason = stateError() ?? 'it has not been read yet'
             throw new RedisUnavailable('lost', `the cache waits for the state role: ${reason}`)
           }
-          await store.merge.run(awaySinceMs)
+          await merge.run(awaySinceMs)
+          store.revalidate()
           await sampler.refresh()
         },
       }),

@@ -1,12 +1,17 @@
-// The Store contract over one Redis. A lost, slow or refusing server is RedisUnavailable.
+// The Store contract over one Redis. A lost, slow or refusing server is RedisUnavailable. A value of another type under
+// one of our keys is that key's trouble: MGET answers nil for it, SET and UNLINK take its place, and so do our scripts.
+import { ErrorReply } from 'redis'
 import { keys } from '../keys.ts'
 import { createReads } from '../redis/batched-reads.ts'
-import type { RedisConnection } from '../redis/connection.ts'
+import type { RedisClient, RedisConnection } from '../redis/connection.ts'
 import { runScript } from '../redis/script-runner.ts'
-import { LEASE, RELEASE, SET_FENCED } from './cache-scripts.ts'
-import { HEAD_BYTES, type LeaseState, type Store } from './cache-store.ts'
+import { RELEASE_LOAD_LEASE, SET_FENCED, TAKE_LOAD_LEASE } from './cache-scripts.ts'
+import { HEAD_BYTES, type LoadLeaseState, type Store } from './cache-store.ts'
 
 const SWEEP_BATCH = 200
+const NOTHING = Buffer.alloc(0)
+/** Replies to GETRANGE and INCR that concern the key alone. */
+const OF_THIS_KEY = /WRONGTYPE|not an integer|would overflow/
 
 /** A value for a key that may have lost it, how long it may still be used, and whether it is surely the newest. */
 export interface CacheCopy {
@@ -17,7 +22,7 @@ export interface CacheCopy {
 }
 
 export interface RedisStore extends Store {
-  /** Writes those that are not there, and those that are newer than what is. One round trip. */
+  /** Writes those that Redis does not have, and those that are newer than its own. One round trip. */
   fill(entries: readonly CacheCopy[]): Promise<void>
   /** Whether Redis is in a state from before a deletion that this process knows of. */
   isOlder(): Promise<boolean>
@@ -25,18 +30,38 @@ export interface RedisStore extends Store {
 
 export interface RedisStoreOptions {
   connection: RedisConnection
-  /** Put before every key; the names on this side of the contract are without it. */
+  /** Put before every key in Redis; callers name keys without it. */
   prefix: string
-  /** Whether an older state of the server may come back: then deletions are counted in it. */
+  /** Whether the server may come back in an older state: then deletions are counted in it. */
   mayComeBackOlder: boolean
 }
 
 export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const { connection, prefix, mayComeBackOlder } = options
-  let deletions = 0 // the highest count that was seen
+  let deletions = 0 // the highest count seen here
   const call = connection.call
   const read = createReads(connection)
   const own = (key: string) => prefix + key
+
+  async function countDeletion(client: RedisClient): Promise<number> {
+    try {
+      return await client.incr(own(keys.deletions))
+    } catch (error) {
+      if (!isOfThisKey(error)) throw error
+      await client.set(own(keys.deletions), String(deletions + 1))
+      return deletions + 1
+    }
+  }
+
+  /** Empty when another client has put another type under the key since the scan. */
+  async function readHead(client: RedisClient, name: string): Promise<Buffer> {
+    try {
+      return (await client.getRange(name, 0, HEAD_BYTES - 1)) ?? NOTHING
+    } catch (error) {
+      if (!isOfThisKey(error)) throw error
+      return NOTHING
+    }
+  }
 
   return {
     get: (key) => read(own(key)),
@@ -61,7 +86,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     delete: (names) =>
       call(async (client) => {
         const [count] = await Promise.all([
-          mayComeBackOlder ? client.incr(own(keys.deletions)) : 0,
+          mayComeBackOlder ? countDeletion(client) : 0,
           client.unlink(names.flatMap((key) => [own(key), own(keys.loadLock(key))])),
         ])
         deletions = Math.max(deletions, count)
@@ -69,7 +94,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
     async isOlder() {
       if (!mayComeBackOlder) return false
-      const count = Number((await read(own(keys.deletions))) ?? 0)
+      const count = countIn(await read(own(keys.deletions)))
       if (count < deletions) return true
       deletions = count
       return false
@@ -78,12 +103,13 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     lease: ({ key, holder }, ttlMs) =>
       call(async (client) => {
         const parts = { keys: [own(key)], arguments: [holder, String(ttlMs)] }
-        return String(await runScript(client, LEASE, parts)) as LeaseState
+        return String(await runScript(client, TAKE_LOAD_LEASE, parts)) as LoadLeaseState
       }),
 
     release: ({ key, holder }, end, rememberMs) =>
       call(async (client) => {
-        await runScript(client, RELEASE, { keys: [own(key)], arguments: [holder, end, String(rememberMs)] })
+        const parts = { keys: [own(key)], arguments: [holder, end, String(rememberMs)] }
+        await runScript(client, RELEASE_LOAD_LEASE, parts)
       }),
 
     async sweep(namePrefix, isDead) {
@@ -100,15 +126,21 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
         cursor = page.cursor.toString()
         const names = page.keys.map((name) => name.toString())
         if (names.length === 0) continue
-        const heads = await call((client) =>
-          Promise.all(names.map((name) => client.getRange(name, 0, HEAD_BYTES - 1))),
-        )
-        const dead = names.filter((name, i) => isDead(name.slice(prefix.length), heads[i] ?? Buffer.alloc(0)))
+        const heads = await call((client) => Promise.all(names.map((name) => readHead(client, name))))
+        const dead = names.filter((name, i) => isDead(name.slice(prefix.length), heads[i] ?? NOTHING))
         if (dead.length > 0) deleted += await call((client) => client.unlink(dead))
       } while (cursor !== '0')
       return deleted
     },
   }
+}
+
+const isOfThisKey = (error: unknown) => error instanceof ErrorReply && OF_THIS_KEY.test(error.message)
+
+/** 0 for bytes that are no count: a process that has seen a higher one takes the server for older, which is safe. */
+function countIn(bytes: Buffer | undefined): number {
+  const count = Number(bytes ?? 0)
+  return Number.isSafeInteger(count) ? count : 0
 }
 
 const globEscaped = (text: string) => text.replace(/[\\*?[\]]/g, '\\$&')

@@ -1,5 +1,5 @@
 // One connection to one Redis: fail-fast, timed, replaced as a whole when it is lost or hangs.
-// It does not retry by itself: failover.ts decides when to open it again, so that one place knows the status.
+// It does not retry by itself: its owner decides when to open it again, so that one place knows the status.
 
 import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
@@ -9,9 +9,9 @@ import { waitFor } from '../../lib/request-deadline.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 
 const CONNECT_MS = 2_000
-/** Tracking alone may be refused so. Anything else (BUSY, LOADING …) says nothing of tracking. */
+/** Only tracking is refused in these words. Anything else (BUSY, LOADING …) says nothing of tracking. */
 const REFUSES_TRACKING = /^(ERR|NOPERM)\b/
-/** It will be refused for as long as this process lives. */
+/** It stays refused while this process lives. */
 const KNOWS_NO_TRACKING = /^(NOPERM\b|ERR (unknown|syntax error))/i
 
 /** Strings arrive as bytes: values are passed on, not decoded. */
@@ -22,7 +22,7 @@ export interface Server {
   ca?: string | undefined
 }
 
-/** How each client of ours connects: fails fast, keeps nothing for later, never tries again. */
+/** How each of our clients connects: it fails fast, keeps nothing for later and never tries again. */
 export function settingsOf({ target, ca }: Server) {
   const { at } = target
   const socket =
@@ -47,7 +47,7 @@ function buildClient({ tracked, ...server }: Server & { tracked: boolean }) {
     ...settingsOf(server),
     name: 'samovar',
     emitInvalidate: tracked,
-    // Its own timeout ends when a command is sent, and costs two thirds of the throughput: off. Ours is below.
+    // Its own timeout ends when a command is sent, and costs two thirds of the throughput: off. `call` has ours.
     commandOptions: { timeout: 0, typeMapping: BYTES },
   })
 }
@@ -58,19 +58,19 @@ const serverName = (host: string) => (isIP(host) === 0 ? { servername: host } : 
 export type RedisClient = ReturnType<typeof buildClient>
 
 export interface RedisConnection {
-  /** Connects anew, whatever was there before. Rejects with RedisUnavailable and leaves nothing behind. */
+  /** Replaces the present connection. Rejects with RedisUnavailable and leaves nothing behind. */
   open(): Promise<void>
   /**
-   * Runs one or more commands of one tick under one budget, and under what the request has left. Rejects with
-   * RedisUnavailable and nothing else.
+   * Runs one or more commands of one tick under one budget, and under the deadline of the request. Rejects with
+   * RedisUnavailable; an error that is a bug of ours (a TypeError and its like) passes through as it is.
    */
   call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
-  /** Closes the present client without a word; calls under way reject. */
+  /** Closes the present client immediately; calls under way reject. */
   drop(): void
   /** Another client changed this key (without our prefix), or anything (undefined). */
   onInvalidate(listener: (key: string | undefined) => void): void
   onLost(listener: (cause: RedisUnavailable) => void): void
-  /** Whether the server tells us of other clients' writes. */
+  /** Whether the server announces other clients' writes. */
   isTracked(): boolean
   close(): void
 }
@@ -87,7 +87,7 @@ export interface RedisConnectionOptions {
 export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnectionOptions): RedisConnection {
   const deadlines = createDeadlines()
   let client: RedisClient | undefined
-  let answers = 0 // signs of life on the present connection
+  let answers = 0 // of any kind: signs of life
   let canTrack = trackPrefix !== undefined
   let isTracked = false // the present connection is
   let lost: (cause: RedisUnavailable) => void = () => {}
@@ -104,7 +104,8 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     }
   }
 
-  // A server that knows no CLIENT TRACKING (or a user who may not use it) refuses the handshake; so do others, for longer.
+  // A server without CLIENT TRACKING, or a user who may not use it, refuses the handshake. So does a server that refuses
+  // everything, which the second try shows.
   async function openUntracked(refusal: ErrorReply): Promise<void> {
     try {
       await connect(false)
@@ -141,7 +142,7 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   async function shakeHands(fresh: RedisClient, tracked: boolean): Promise<void> {
     await fresh.connect()
     if (!tracked || trackPrefix === undefined) return
-    // Broadcasting needs no table of what we have read, and leaves our own writes out.
+    // Broadcasting needs no table of the keys we have read, and leaves our own writes out.
     await fresh.sendCommand(['CLIENT', 'TRACKING', 'OFF'])
     await fresh.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', trackPrefix, 'NOLOOP'])
   }
@@ -151,20 +152,20 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     if (!current) return Promise.reject(new RedisUnavailable('lost', 'not connected'))
     const answer = new Promise<T>((resolve, reject) => {
       const answersBefore = answers
-      const settle = deadlines.start(budgetMs, () => {
+      const cancel = deadlines.start(budgetMs, () => {
         const reason = answers === answersBefore ? 'silent' : 'slow'
         reject(new RedisUnavailable(reason, `no answer within ${budgetMs} ms`))
       })
       commands(current).then(
         (reply) => {
           answers += 1
-          settle()
+          cancel()
           resolve(reply)
         },
         (cause) => {
           if (cause instanceof ErrorReply) answers += 1
-          settle()
-          reject(unavailable(cause))
+          cancel()
+          reject(isBug(cause) ? cause : unavailable(cause))
         },
       )
     })
@@ -195,9 +196,13 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   }
 }
 
+// What the engine throws at a mistake in our source, also for an argument that node-redis cannot encode.
+const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError]
+const isBug = (error: unknown) => BUGS.some((kind) => error instanceof kind)
+
 /**
- * The failure as RedisUnavailable. Whatever Redis replies with an error has refused: a rented one has words of its own, and
- * where the bug is ours its caller is better served from memory than with an error.
+ * The failure as RedisUnavailable. Every error reply is a refusal: managed servers have words of their own, and a caller
+ * whose command is wrong is better served from memory than with an error.
  */
 export function unavailable(cause: unknown): RedisUnavailable {
   if (cause instanceof RedisUnavailable) return cause

@@ -1,4 +1,4 @@
-// Whether a Redis that answers is of use.
+// Whether a Redis that answers can be used.
 
 import { randomUUID } from 'node:crypto'
 import { SECOND } from '../../lib/time.ts'
@@ -7,17 +7,17 @@ import type { RedisConnection } from './connection.ts'
 
 /**
  * Writes, reads back and deletes, so that a read-only or a full server is not taken for a healthy one.
- * Rejects with RedisUnavailable when it is not. The key must be nobody else's.
+ * Rejects with RedisUnavailable when it is not. Nobody else may use the key.
  */
 export async function probeRedis(connection: RedisConnection, key: string): Promise<void> {
-  const mark = randomUUID()
+  const written = randomUUID()
   const read = await connection.call(async (client) => {
     const [, value] = await Promise.all([
-      client.set(key, mark, { PX: 10 * SECOND }),
+      client.set(key, written, { PX: 10 * SECOND }),
       client.get(key),
       client.unlink(key),
     ])
     return value?.toString()
   })
-  if (read !== mark) throw new RedisUnavailable('refused', 'it did not keep what was written')
+  if (read !== written) throw new RedisUnavailable('refused', 'it did not keep what was written')
 }

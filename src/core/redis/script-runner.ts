@@ -1,7 +1,17 @@
-// Running a script of ours on Redis.
+// Scripts of ours, and running them on Redis.
+import { createHash } from 'node:crypto'
 import { ErrorReply } from 'redis'
-import type { Script } from '../cache/cache-scripts.ts'
 import type { RedisClient } from './connection.ts'
+
+export interface Script {
+  readonly source: string
+  readonly sha: string
+}
+
+export const script = (source: string): Script => ({
+  source,
+  sha: createHash('sha1').update(source).digest('hex'),
+})
 
 /**
  * EVALSHA spares the source on every call; a server that lost its scripts (restart, SCRIPT FLUSH) gets it once more.

@@ -1,4 +1,4 @@
-// What the cache role's server says of itself, asked in the background: who reads it asks nobody.
+// The figures of the cache role's server, sampled in the background: reading them costs no command.
 
 import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
@@ -16,14 +16,14 @@ export interface ServerSample {
 export interface Sampler {
   /** The last sample, at most `everyMs` old while the server answers; undefined before the first. */
   last(): ServerSample | undefined
-  /** Asks now, for one who has just changed something. */
+  /** Samples now, for a caller who has just changed something. */
   refresh(): Promise<void>
   close(): void
 }
 
 export interface SamplerOptions {
   connection: RedisConnection
-  /** Rented servers count every command, so they are asked less often. */
+  /** External servers may bill every command, so they are sampled less often. */
   everyMs: number
   log: Log
 }
@@ -37,9 +37,14 @@ export function createSampler({ connection, everyMs, log }: SamplerOptions): Sam
       const [info, keys] = await connection.call((client) => Promise.all([client.info(), client.dbSize()]))
       last = { ...parseInfo(info.toString()), keys }
     } catch (error) {
-      // The store finds out by itself; a sample is never a reason to leave Redis.
-      if (!(error instanceof RedisUnavailable) || error.reason === 'refused')
-        log.warn({ err: error }, 'Redis did not tell its figures')
+      // The failover notices an outage by itself; a sample is never a reason to leave Redis.
+      if (!(error instanceof RedisUnavailable))
+        log.error({ err: error }, 'unexpected error while sampling Redis (please report it)')
+      else if (error.reason === 'refused')
+        log.warn(
+          { err: error },
+          'Redis refused INFO or DBSIZE: stats show null for what only the server knows',
+        )
     }
   }
 

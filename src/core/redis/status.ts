@@ -1,4 +1,4 @@
-// One word for the whole app, made of both roles: what stats, health, logs and the page all say.
+// One status for the whole app, made of both roles: stats, health, logs and the page show the same.
 import type { RoleStatus } from './failover.ts'
 import type { Status } from './failover-machine.ts'
 

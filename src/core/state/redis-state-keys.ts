@@ -1,10 +1,9 @@
 // The keys of the state role in Redis: their names, and what becomes of one under which somebody has put another type of
 // value. That is the key's trouble, not the server's: it reads as absent, and the next write takes its place.
 import { ErrorReply } from 'redis'
-import type { Script } from '../cache/cache-scripts.ts'
 import { keys, kindOf } from '../keys.ts'
 import type { RedisClient } from '../redis/connection.ts'
-import { runScript } from '../redis/script-runner.ts'
+import { runScript, type Script } from '../redis/script-runner.ts'
 import { DROP_FOREIGN } from './state-scripts.ts'
 
 export type Argument = string | number | Buffer

@@ -1,10 +1,10 @@
 // The state role in Redis: the StateStore contract, and what filling and merging need besides.
 import type { Now } from '../../lib/time.ts'
 import { createUnderWay } from '../../lib/under-way.ts'
-import type { Script } from '../cache/cache-scripts.ts'
 import { keys, kindOf } from '../keys.ts'
 import { createReads } from '../redis/batched-reads.ts'
 import type { RedisClient, RedisConnection } from '../redis/connection.ts'
+import type { Script } from '../redis/script-runner.ts'
 import { decodeValue, encodeValue } from './kinds/codec.ts'
 import { hitResult } from './kinds/sliding-window-log.ts'
 import {

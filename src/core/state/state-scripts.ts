@@ -1,7 +1,7 @@
 // The Lua of the state role: one atomic operation a script. Records and claims are strings, "<stamp>\n<bytes>", with a
 // "!" after the stamp of what is destroyed; marks are decimal numbers; logs are sorted sets, one member a hit.
 // When a value ends is said as the time that is left, in ms: Redis' clock need not be the app's.
-import { script } from '../cache/cache-scripts.ts'
+import { script } from '../redis/script-runner.ts'
 
 // Puts the newer of two records; what is destroyed stays destroyed. The same as mergeEntries.
 //   KEYS[1] record    ARGV[1] the other version, [2] its time left
