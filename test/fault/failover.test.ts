@@ -106,7 +106,7 @@ test('in a call: the caller gets it as it is, and Redis is asked on', async () =
   ).toBe('PONG')
 })
 
-test('in what is told of an outage: logged, and Redis is left and found again all the same', async () => {
+test('in a participant that is notified: logged, and Redis is left and found again all the same', async () => {
   const bug = () => {
     throw new TypeError('undefined is not a function')
   }
@@ -117,8 +117,8 @@ test('in what is told of an outage: logged, and Redis is left and found again al
   await untilStatus('memory')
   await redis.start()
   await untilStatus('redis')
-  const told = bugs().map(({ message }) => message.replace(/.*'(.*)'.*/, '$1'))
-  expect(told).toEqual(['tell returned', 'tell left', 'announce outage', 'tell returned'])
+  const during = bugs().map(({ message }) => message.replace(/.*'(.*)'.*/, '$1'))
+  expect(during).toEqual(['notify returned', 'notify left', 'announce outage', 'notify returned'])
 })
 
 test('closed while it connects: no connection is left', async () => {

@@ -61,7 +61,7 @@ const since = (state: FailoverState, sinceMs: number, activations = 3) => ({ ...
 const stopped = (state: FailoverState) => ({ ...state, isStopped: true })
 
 const DROP: Effect = { type: 'drop connection' }
-const LEFT: Effect = { type: 'tell left' }
+const LEFT: Effect = { type: 'notify left' }
 const MERGE: Effect = { type: 'merge', awaySinceMs: AWAY_MS }
 const probe = (opens: boolean, afterMs: number): Effect => ({ type: 'probe', opens, afterMs })
 const announce = (why: Failure, awaySinceMs = AWAY_MS): Effect => ({
@@ -70,7 +70,7 @@ const announce = (why: Failure, awaySinceMs = AWAY_MS): Effect => ({
   awaySinceMs,
 })
 const returned = (wasAnnounced: boolean): Effect => ({
-  type: 'tell returned',
+  type: 'notify returned',
   wasAnnounced,
   awaySinceMs: AWAY_MS,
 })
@@ -297,7 +297,7 @@ test('each state has a row for each event', () => {
   for (const status of ['redis', 'memory', 'merging']) expect(types(status).size).toBe(8)
 })
 
-test('a process begins in memory, with nothing to tell', () => {
+test('a process begins in memory, with nothing to announce', () => {
   expect(initialState(AWAY_MS)).toEqual({
     ...memory({ ...starting, announceFromMs: AWAY_MS, tries: 0 }),
     sinceMs: AWAY_MS,

@@ -1,5 +1,5 @@
 // One load at a time for each key: in this process by a shared promise, across processes by a lease in Redis, which
-// is also the fence: whoever deletes a key breaks its lease, and what was loaded under it is not stored.
+// is also the fence: deleting a key breaks its lease, and a value that was loaded under it is not stored.
 
 import { randomUUID } from 'node:crypto'
 import { withoutDeadline } from '../../lib/request-deadline.ts'
@@ -15,13 +15,13 @@ import { type CacheValues, headOf } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
 import type { GenerationCounters } from './generation-counters.ts'
 
-const LOAD_LEASE_MS = 6 * SECOND // renewed while the load runs, so a crashed loader blocks the others no longer than this
+const LOAD_LEASE_MS = 6 * SECOND // renewed while the load runs: how long a crashed loader blocks the others
 const LOAD_LIMIT_MS = 30 * SECOND
 const FAILURE_REMEMBERED_MS = SECOND
 const POLL_MS = { first: 10, cap: 200 }
 
 export interface CacheLoads {
-  /** The value, loaded here or by another process; who asks meanwhile shares the answer, a failure too. */
+  /** The value, loaded here or by another process. Callers during the load share its outcome, a failure too. */
   run<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>>
   /** A load of this key that runs now is not stored, and the next caller starts a new one. */
   revoke(key: string): void
@@ -80,7 +80,7 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
     await store.lease(lease, LOAD_LEASE_MS)
   }
 
-  /** Resolves with the value that another process loaded meanwhile, or with undefined when the load is ours. */
+  /** Resolves with the value that another process has loaded, or with undefined when the load is ours. */
   async function waitForTurn<T>(key: string, lease: LoadLease, policy: CachePolicy<T>) {
     const deadlineMs = performance.now() + LOAD_LIMIT_MS
     for (let waitMs = POLL_MS.first; ; waitMs = Math.min(POLL_MS.cap, waitMs * 2)) {

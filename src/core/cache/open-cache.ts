@@ -27,7 +27,7 @@ export interface CacheRole {
   server(): { isConnected: boolean; lastError: string | null; sample: ServerSample | undefined }
   /** Asks the server; null where it is away, or holds more than the cache. */
   countKeys(): Promise<number | null>
-  /** Begins to look for Redis. */
+  /** Begins to probe Redis. */
   start(): void
   close(): void
 }
@@ -148,7 +148,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
       failover.start({
         isPending: merge.isPending,
         async run(awaySinceMs) {
-          // Without the clears, no value in Redis can be told from one that was cleared.
+          // Without the clears, nobody knows which values in Redis were cleared.
           if (!clears.isLoaded()) {
             const reason = stateError() ?? 'it has not been read yet'
             throw new RedisUnavailable('lost', `the cache waits for the state role: ${reason}`)

@@ -104,8 +104,8 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     }
   }
 
-  // A server without CLIENT TRACKING, or a user who may not use it, refuses the handshake. So does a server that refuses
-  // everything, which the second try shows.
+  // A server without CLIENT TRACKING, or a user who may not use it, refuses the handshake. So does one that refuses
+  // everything: the second try shows which it is.
   async function openUntracked(refusal: ErrorReply): Promise<void> {
     try {
       await connect(false)
@@ -201,8 +201,8 @@ const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError]
 const isBug = (error: unknown) => BUGS.some((kind) => error instanceof kind)
 
 /**
- * The failure as RedisUnavailable. Every error reply is a refusal: managed servers have words of their own, and a caller
- * whose command is wrong is better served from memory than with an error.
+ * The failure as RedisUnavailable. Every error reply is a refusal: managed servers have words of their own, and a
+ * caller whose command is wrong is better served from memory than with an error.
  */
 export function unavailable(cause: unknown): RedisUnavailable {
   if (cause instanceof RedisUnavailable) return cause

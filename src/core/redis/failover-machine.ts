@@ -2,20 +2,21 @@
 // The controller (failover.ts) owns timers and the connection, reports events and carries out the effects.
 //
 // redis (closed): Redis is asked.
-//   call failed: lost, refused, silent   → memory. Participants and operators are told; `silent` drops the connection.
-//   call failed: slow                    → memory when more than half of the calls of this second and the last were slow.
-//   call failed: deadline                  stays: the request has waited long enough, which says nothing of Redis.
-//   connection lost                      → memory.
+//   call failed: lost, refused, silent → memory. Participants and operators are notified.
+//                                        `silent` drops the connection.
+//   call failed: slow                  → memory when more than half of the calls of this second and the last were slow.
+//   call failed: deadline                stays: the request has waited long enough, which says nothing of Redis.
+//   connection lost                    → memory.
 // memory (open): Redis is not asked, so nothing waits for it. Probes run with back-off (half-open).
-//   started                                probes immediately; an outage is announced after a grace period at the earliest.
-//   probe succeeded                        one more on the same connection; two in a row → merging.
-//   probe failed                           probes again, on a new connection. Announces the outage if that was due.
-// merging (half-open): Redis is written to by the merge alone; calls are still answered from memory.
-//   merge finished: more is pending        merges again.
-//   merge finished: nothing is pending   → redis. Participants and operators are told.
-//   merge failed                         → memory, probes again. After a bug of ours the back-off is longer.
-//   connection lost, call failed as in redis → memory, probes again; the failure of the merge that follows is ignored.
-// In every state `stopped` closes the connection. After it, whatever happens drops a connection that was being opened.
+//   started                              probes. An outage is announced after a grace period at the earliest.
+//   probe succeeded                      one more on the same connection; two in a row → merging.
+//   probe failed                         probes again, on a new connection. Announces the outage if that was due.
+// merging (half-open): only the merge writes to Redis; calls are still answered from memory.
+//   merge finished, more is pending      merges again.
+//   merge finished, nothing is pending → redis. Participants and operators are notified.
+//   merge failed                       → memory, probes again. After a bug of ours the back-off is longer.
+//   connection lost, call failed (as in redis) → memory, probes again. The merge fails by that, too, which is ignored.
+// In every state `stopped` closes the connection. Any event after it drops a connection that was being opened.
 // An event that is not listed changes nothing: a call that fails after Redis was left says nothing new.
 
 import { stepMs } from '../../lib/backoff.ts'
@@ -70,9 +71,9 @@ export type Effect =
   /** Waits `afterMs`, with jitter; then opens the connection if `opens`, and probes. */
   | { readonly type: 'probe'; readonly opens: boolean; readonly afterMs: number }
   | { readonly type: 'merge'; readonly awaySinceMs: number }
-  | { readonly type: 'drop connection' | 'close connection' | 'tell left' }
+  | { readonly type: 'drop connection' | 'close connection' | 'notify left' }
   | { readonly type: 'announce outage'; readonly failure: Failure; readonly awaySinceMs: number }
-  | { readonly type: 'tell returned'; readonly wasAnnounced: boolean; readonly awaySinceMs: number }
+  | { readonly type: 'notify returned'; readonly wasAnnounced: boolean; readonly awaySinceMs: number }
 
 export type Transition = readonly [FailoverState, readonly Effect[]]
 
@@ -110,7 +111,7 @@ function inRedis(state: In<'redis'>, event: FailoverEvent): Transition {
   return [
     toMemory({ ...state, activations: state.activations + 1 }, away, atMs),
     [
-      { type: 'tell left' },
+      { type: 'notify left' },
       { type: 'announce outage', failure, awaySinceMs: atMs },
       ...dropIfSilent(failure),
       { type: 'probe', opens: true, afterMs: stepMs(PROBE, 0) },
@@ -151,7 +152,7 @@ function whileMerging(state: In<'merging'>, event: FailoverEvent): Transition {
     if (event.isPending) return [state, [{ type: 'merge', awaySinceMs: away.sinceMs }]]
     return [
       { ...common(state), status: 'redis', sinceMs: event.atMs },
-      [{ type: 'tell returned', wasAnnounced: away.isAnnounced, awaySinceMs: away.sinceMs }],
+      [{ type: 'notify returned', wasAnnounced: away.isAnnounced, awaySinceMs: away.sinceMs }],
     ]
   }
   const failure = failureThatOpens(event)

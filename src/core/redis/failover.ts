@@ -1,5 +1,5 @@
-// The failover controller, one for each role: the only place that knows what a failure of Redis means. What happens when
-// is decided by failover-machine.ts; one loop here probes, merges and waits, one step at a time.
+// The failover controller, one for each role: the only place that knows what a failure of Redis means.
+// failover-machine.ts decides which step comes next; one loop here probes, merges and waits, one step at a time.
 
 import { jittered } from '../../lib/backoff.ts'
 import { hasTimeLeft, withoutDeadline } from '../../lib/request-deadline.ts'
@@ -40,7 +40,7 @@ export interface Failover {
   attempt<T>(onRedis: () => Promise<T>, onMemory: () => T | Promise<T>): Promise<T>
   isRedis(): boolean
   status(): RoleStatus
-  /** Begins to look for Redis; each time it is found, `merge` runs before it is asked again. */
+  /** Begins to probe Redis; each time it answers, `merge` runs before it is asked again. */
   start(merge: Merge): void
   close(): void
 }
@@ -128,14 +128,14 @@ export function createFailover(options: FailoverOptions): Failover {
         clearInterval(heartbeat)
         connection.close()
         break
-      case 'tell left':
+      case 'notify left':
         events.left()
         break
       case 'announce outage':
         announce(effect)
         break
-      case 'tell returned':
-        tellReturned(effect)
+      case 'notify returned':
+        notifyReturned(effect)
     }
   }
 
@@ -186,7 +186,7 @@ export function createFailover(options: FailoverOptions): Failover {
     lines.unavailable(failure)
   }
 
-  function tellReturned({ wasAnnounced, awaySinceMs }: EffectOf<'tell returned'>): void {
+  function notifyReturned({ wasAnnounced, awaySinceMs }: EffectOf<'notify returned'>): void {
     calls.reset()
     const outage = events.returned(servedCalls - servedBefore, now())
     if (wasAnnounced) lines.recovered(outage, now() - awaySinceMs)
