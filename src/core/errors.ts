@@ -27,9 +27,9 @@ export const sourceFailed = (options?: ErrorOptions) =>
 /**
  * `lost`: no connection. `refused`: an error reply. `silent`: over budget on a connection that sent nothing since.
  * `slow`: over budget, but the connection is alive. `deadline`: the request has used up the time that all of its commands
- * have together, which says nothing of Redis.
+ * have together, which says nothing of Redis. `waiting`: the role may not use it before the other one does.
  */
-export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow' | 'deadline'
+export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow' | 'deadline' | 'waiting'
 
 /** Redis did not do what was asked, or nobody knows whether it did. Never a bug of ours. */
 export class RedisUnavailable extends Error {

@@ -151,7 +151,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
           // Without the clears, nobody knows which values in Redis were cleared.
           if (!clears.isLoaded()) {
             const reason = stateError() ?? 'it has not been read yet'
-            throw new RedisUnavailable('lost', `the cache waits for the state role: ${reason}`)
+            throw new RedisUnavailable('waiting', `the cache waits for the state role: ${reason}`)
           }
           await merge.run(awaySinceMs)
           store.revalidate()
