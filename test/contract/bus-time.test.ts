@@ -4,12 +4,12 @@ import { randomUUID } from 'node:crypto'
 import { jest } from '@jest/globals'
 import { createClient } from 'redis'
 import { HISTORY_MS } from '../../src/core/bus/bus.ts'
-import { HEAD_MS } from '../../src/core/bus/bus-scripts.ts'
-import { createLine } from '../../src/core/bus/channel.ts'
-import { createLines } from '../../src/core/bus/channels.ts'
+import { HEAD_MS } from '../../src/core/bus/channel-scripts.ts'
+import { createLocalChannel, createLocalChannels } from '../../src/core/bus/local-channel.ts'
 import { createMemoryBus } from '../../src/core/bus/memory-bus.ts'
 import type { BusParts } from '../../src/core/bus/open-bus.ts'
-import { createRedisBus, LEASE_MS } from '../../src/core/bus/redis-bus.ts'
+import { createRedisBus } from '../../src/core/bus/redis-bus.ts'
+import { PRESENCE_LEASE_MS } from '../../src/core/bus/redis-presence.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { listen } from '../helpers/listener.ts'
@@ -36,8 +36,8 @@ const dataOf = (messages: readonly { data: unknown }[]) => messages.map(({ data 
 describe('in memory', () => {
   test('a message is remembered for two minutes, and who asks for an older one is told that it is missing', async () => {
     const { now, turn } = createClock()
-    const lines = createLines({ createLine, log: recordLog().log, now })
-    const bus = createMemoryBus({ lines, now })
+    const channels = createLocalChannels({ log: recordLog().log, now })
+    const bus = createMemoryBus({ channels, now })
     const channel = name()
     const { subscription } = await listen(bus, channel)
     await bus.publish(channel, 'old')
@@ -48,21 +48,21 @@ describe('in memory', () => {
     expect(dataOf(await bus.history(channel))).toEqual(['new'])
     const back = await listen(bus, channel, { since: subscription.position })
     expect([back.subscription.recovered, back.data()]).toEqual([false, ['new']])
-    lines.close()
+    channels.close()
   })
 
   test('a channel that nobody listens to is forgotten with its last message', async () => {
     jest.useFakeTimers({ doNotFake: [...FOR_REAL] })
     const { now, turn } = createClock()
-    const lines = createLines({ createLine, log: recordLog().log, now })
-    const bus = createMemoryBus({ lines, now })
+    const channels = createLocalChannels({ log: recordLog().log, now })
+    const bus = createMemoryBus({ channels, now })
     await bus.publish('call:left', 1)
     jest.advanceTimersByTime(HISTORY_MS)
-    expect(lines.find('call:left')).toBeDefined()
+    expect(channels.find('call:left')).toBeDefined()
     turn(HISTORY_MS)
     jest.advanceTimersByTime(HISTORY_MS)
-    expect(lines.find('call:left')).toBeUndefined()
-    lines.close()
+    expect(channels.find('call:left')).toBeUndefined()
+    channels.close()
     jest.useRealTimers()
   })
 })
@@ -147,7 +147,7 @@ describe('in Redis', () => {
     expect(await endOf(channel, 'a')).toBe(endsAt)
     jest.advanceTimersByTime(1)
     await eventually(async () =>
-      expect(await endOf(channel, 'a')).toBeGreaterThan(Date.now() + LEASE_MS - 15_000),
+      expect(await endOf(channel, 'a')).toBeGreaterThan(Date.now() + PRESENCE_LEASE_MS - 15_000),
     )
   })
 
@@ -156,7 +156,7 @@ describe('in Redis', () => {
     const lost: string[] = []
     other.bus.onMember((where, news, { id }) => where === channel && lost.push(`${news} ${id}`))
     await listen(other.bus, channel)
-    await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() + LEASE_MS}\nsome-node\nnull`)
+    await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() + PRESENCE_LEASE_MS}\nsome-node\nnull`)
     expect(await other.bus.members(channel)).toHaveLength(1)
     await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() - 1}\nsome-node\nnull`)
     jest.advanceTimersByTime(RENEWAL_MS)
@@ -171,7 +171,7 @@ describe('in Redis', () => {
     await listen(other.bus, channel)
     await other.bus.enter(channel, { id: 'a', info: 1 }, 5)
     const key = keyOf(channel, 'here')
-    await client.hSet(key, 'quiet', `${Date.now() + LEASE_MS}\nsome-node\nnull`)
+    await client.hSet(key, 'quiet', `${Date.now() + PRESENCE_LEASE_MS}\nsome-node\nnull`)
     jest.advanceTimersByTime(RENEWAL_MS)
     await eventually(() => expect(news).toEqual(['back quiet']))
     await client.hDel(key, 'quiet')
@@ -216,7 +216,7 @@ describe('while Redis is away', () => {
     const [old, recent, stays] = [name(), name(), name()]
     for (const channel of [old, stays, recent]) await process.bus.enter(channel, { id: 'a', info: 0 }, 5)
     await process.bus.leave(old, 'a')
-    jest.advanceTimersByTime(LEASE_MS)
+    jest.advanceTimersByTime(PRESENCE_LEASE_MS)
     await process.bus.leave(recent, 'a')
     jest.advanceTimersByTime(RENEWAL_MS)
     renewed.length = 0
@@ -229,7 +229,7 @@ describe('while Redis is away', () => {
 function recordRenewals() {
   const renewed: string[] = []
   const busParts: BusParts = {
-    createLine,
+    createLocalChannel,
     createRedisBus(options) {
       const redis = createRedisBus(options)
       return {

@@ -1,6 +1,6 @@
 // The channel layer of two processes on one Redis that is killed, frozen, emptied or cut off under them.
 import { randomUUID } from 'node:crypto'
-import { createRedisDeliveries } from '../../src/core/bus/redis-deliveries.ts'
+import { createRedisPubSub } from '../../src/core/bus/redis-pubsub.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -283,7 +283,7 @@ test('a user who may not use pub/sub: the channel layer alone is in memory', asy
 test('a connection for messages that is half open is noticed', async () => {
   const { log, lines } = recordLog()
   const readied: string[] = []
-  const deliveries = createRedisDeliveries({
+  const pubSub = createRedisPubSub({
     connection: connectRedis({
       target: targetOf(proxy.url),
       ca: undefined,
@@ -291,19 +291,18 @@ test('a connection for messages that is half open is noticed', async () => {
       trackPrefix: undefined,
     }),
     wireName: (name) => name,
-    beatMs: 200,
-    received() {},
-    noticed() {},
-    ready: (channels) => readied.push(...channels),
+    heartbeatMs: 200,
+    trouble() {},
     log,
   })
-  deliveries.open()
-  deliveries.add('a')
+  pubSub.on({ ready: (channels) => readied.push(...channels) })
+  pubSub.open()
+  pubSub.add('a')
   await eventually(() => expect(readied).toEqual(['a']))
   proxy.set('hang')
   await eventually(() => expect(lines.map(({ level }) => level)).toEqual(['warn']), 3_000)
   proxy.set('none')
   await eventually(() => expect(readied).toEqual(['a', 'a']), 5_000)
   expect(lines.map(({ level }) => level)).toEqual(['warn', 'info'])
-  deliveries.close()
+  pubSub.close()
 })

@@ -1,5 +1,5 @@
 // The contract of the channel layer: messages to whoever listens, in this process and in others, and who is there.
-// Implementations: redis-bus.ts, memory-bus.ts, and failover-bus.ts, which chooses.
+// Implementations: memory-bus.ts, and failover-bus.ts with failover-presence.ts over Redis.
 //
 // Within an epoch every message of a channel has the next offset, and every subscriber anywhere gets them in that order,
 // each once. What a subscriber cannot be given is announced as a gap, never left out in silence. A new epoch begins where

@@ -1,12 +1,17 @@
 // What is remembered of channels, in number, age and bytes; and the limits that this process keeps for its own clients.
 import { jest } from '@jest/globals'
-import { type Draft, HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MS } from '../../src/core/bus/bus.ts'
-import { createLine } from '../../src/core/bus/channel.ts'
-import { createLines } from '../../src/core/bus/channels.ts'
-import { createHistories } from '../../src/core/bus/histories.ts'
+import {
+  type BusMessage,
+  type Draft,
+  HISTORY_BYTES,
+  HISTORY_BYTES_IN_ALL,
+  HISTORY_MS,
+} from '../../src/core/bus/bus.ts'
+import { createLocalChannel, createLocalChannels } from '../../src/core/bus/local-channel.ts'
 import { createMemoryBus } from '../../src/core/bus/memory-bus.ts'
-import { bytesOf } from '../../src/core/bus/message-size.ts'
-import { createLateMessages } from '../../src/core/bus/unsent-messages.ts'
+import { bytesOf, createMessageLog } from '../../src/core/bus/message-log.ts'
+import type { UnsentMessage } from '../../src/core/bus/redis-bus.ts'
+import { createUnsentMessages } from '../../src/core/bus/unsent-messages.ts'
 import { createOwnLimit, createOwnLimits } from '../../src/core/limiter.ts'
 import { createGate } from '../../src/lib/gate.ts'
 import { createClock } from '../helpers/clock.ts'
@@ -23,38 +28,38 @@ const large = () => draft('x'.repeat(60_000))
 const idsOf = (messages: readonly Draft[]) => messages.map(({ id }) => id)
 
 test('of a channel the last messages are remembered that fit into its bytes', () => {
-  const histories = createHistories<Draft>(now)
+  const messageLog = createMessageLog<Draft>({ now })
   const messages = Array.from({ length: 10 }, large)
-  for (const message of messages) histories.add('a', message)
-  expect(idsOf(histories.of('a'))).toEqual(idsOf(messages.slice(-4)))
-  expect(histories.sizeBytes()).toBeLessThanOrEqual(HISTORY_BYTES)
-  expect(histories.count()).toBe(4)
-  histories.add('a', draft('x'.repeat(HISTORY_BYTES)))
-  expect(histories.has('a')).toBe(false)
+  for (const message of messages) messageLog.append('a', message)
+  expect(idsOf(messageLog.read('a'))).toEqual(idsOf(messages.slice(-4)))
+  expect(messageLog.sizeBytes()).toBeLessThanOrEqual(HISTORY_BYTES)
+  expect(messageLog.count()).toBe(4)
+  messageLog.append('a', draft('x'.repeat(HISTORY_BYTES)))
+  expect(messageLog.has('a')).toBe(false)
 })
 
 test('what is too much for all is dropped from the channel that was written to longest ago', () => {
-  const histories = createHistories<Draft>(now)
-  for (let i = 0; i < 100; i += 1) for (let k = 0; k < 4; k += 1) histories.add(`${i}`, large())
-  expect(histories.sizeBytes()).toBeLessThanOrEqual(HISTORY_BYTES_IN_ALL)
-  expect(histories.sizeBytes()).toBeGreaterThan(HISTORY_BYTES_IN_ALL - HISTORY_BYTES)
-  const kept = histories.channels()
+  const messageLog = createMessageLog<Draft>({ now })
+  for (let i = 0; i < 100; i += 1) for (let k = 0; k < 4; k += 1) messageLog.append(`${i}`, large())
+  expect(messageLog.sizeBytes()).toBeLessThanOrEqual(HISTORY_BYTES_IN_ALL)
+  expect(messageLog.sizeBytes()).toBeGreaterThan(HISTORY_BYTES_IN_ALL - HISTORY_BYTES)
+  const kept = messageLog.channels()
   expect(kept).toEqual(Array.from({ length: kept.length }, (_, i) => `${100 - kept.length + i}`))
-  histories.add(kept[0] as string, draft(1))
-  histories.add('another', large())
-  expect(histories.has(kept[0] as string)).toBe(true)
-  expect(histories.of(kept[1] as string).length).toBeLessThan(4)
+  messageLog.append(kept[0] as string, draft(1))
+  messageLog.append('another', large())
+  expect(messageLog.has(kept[0] as string)).toBe(true)
+  expect(messageLog.read(kept[1] as string).length).toBeLessThan(4)
 })
 
 test('what is too old is forgotten', () => {
-  const histories = createHistories<Draft>(now)
-  histories.add('a', large())
+  const messageLog = createMessageLog<Draft>({ now })
+  messageLog.append('a', large())
   turn(HISTORY_MS - 1)
-  histories.add('b', large())
+  messageLog.append('b', large())
   turn(1)
-  expect([histories.of('a'), histories.of('b').length, histories.count()]).toEqual([[], 1, 2])
-  histories.forgetOld()
-  expect([histories.channels(), histories.count()]).toEqual([['b'], 1])
+  expect([messageLog.read('a'), messageLog.read('b').length, messageLog.count()]).toEqual([[], 1, 2])
+  messageLog.prune()
+  expect([messageLog.channels(), messageLog.count()]).toEqual([['b'], 1])
 })
 
 test('many small values count for what they take, not for their JSON', () => {
@@ -62,49 +67,76 @@ test('many small values count for what they take, not for their JSON', () => {
   expect(bytesOf(draft(data))).toBeGreaterThan(15 * JSON.stringify(data).length)
 })
 
-test('what waits for Redis is bounded in bytes as well, and the oldest is dropped', () => {
-  const late = createLateMessages(now)
-  const messages = Array.from({ length: 10 }, large)
-  for (const message of messages) late.add('a', message, 'new')
-  expect(idsOf(late.first('a', 50))).toEqual(idsOf(messages.slice(-4)))
-  for (let i = 0; i < 100; i += 1) for (let k = 0; k < 4; k += 1) late.add(`b${i}`, large(), 'new')
-  expect(late.size()).toBeLessThan(HISTORY_BYTES_IN_ALL / 60_000)
-  expect([late.has('a'), late.has('b99')]).toEqual([false, true])
-  for (const channel of late.channels()) late.remove(channel, late.first(channel, 50))
-  expect([late.size(), late.channels()]).toEqual([0, []])
+describe('what waits for Redis', () => {
+  const open = () => {
+    const sent: UnsentMessage[] = []
+    const { log, lines } = recordLog()
+    const redis = {
+      merge: async (_channel: string, messages: readonly UnsentMessage[]) => void sent.push(...messages),
+    }
+    return { unsent: createUnsentMessages({ redis, log, now }), sent, lines }
+  }
+
+  test('is bounded in bytes as well, and the oldest is dropped, which is said when the rest is sent', async () => {
+    const { unsent, sent, lines } = open()
+    const messages = Array.from({ length: 10 }, large)
+    for (const message of messages) unsent.add('a', message, 'new')
+    await unsent.send(() => undefined)
+    expect(idsOf(sent)).toEqual(idsOf(messages.slice(-4)))
+    expect(lines.map(({ level, fields }) => [level, fields])).toEqual([['warn', { dropped: 6 }]])
+    for (const message of messages) unsent.add('a', message, 'new')
+    for (let i = 0; i < 100; i += 1) for (let k = 0; k < 4; k += 1) unsent.add(`b${i}`, large(), 'new')
+    const size = unsent.size()
+    expect(size).toBeLessThan(HISTORY_BYTES_IN_ALL / 60_000)
+    expect([unsent.has('a'), unsent.has('b99')]).toEqual([false, true])
+    await unsent.send(() => undefined)
+    expect([unsent.size(), unsent.has('b99')]).toEqual([0, false])
+    expect(lines[1]?.fields).toEqual({ dropped: 410 - size })
+    await unsent.send(() => undefined)
+    expect(lines).toHaveLength(2)
+  })
+
+  test('says nothing of what has become too old: it would be no history any more', async () => {
+    const { unsent, sent, lines } = open()
+    unsent.add('a', draft(1), 'new')
+    turn(HISTORY_MS)
+    unsent.add('a', draft(2), 'new')
+    await unsent.send(() => undefined)
+    expect([sent.map(({ data }) => data), lines]).toEqual([[2], []])
+  })
 })
 
 describe('a channel that somebody listens to', () => {
   const open = () => {
     jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'setImmediate'] })
-    let histories = createHistories<never>(now) as Parameters<typeof createLine>[1]['histories']
-    const lines = createLines({
-      createLine(channel, options) {
-        histories = options.histories
-        return createLine(channel, options)
+    let messageLog = createMessageLog<BusMessage>({ now })
+    const channels = createLocalChannels({
+      create(channel, options) {
+        messageLog = options.messageLog
+        return createLocalChannel(channel, options)
       },
       log: recordLog().log,
       now,
     })
-    return { lines, bus: createMemoryBus({ lines, now }), histories: () => histories }
+    return { channels, bus: createMemoryBus({ channels, now }), messageLog: () => messageLog }
   }
   afterEach(() => void jest.useRealTimers())
 
   test('forgets what is too old all the same, and still has its order', async () => {
-    const { lines, bus, histories } = open()
+    const { channels, bus, messageLog } = open()
     const a = await listen(bus, 'a')
     for (let i = 0; i < 4; i += 1) await bus.publish('a', 'x'.repeat(60_000))
-    expect(histories().sizeBytes()).toBeGreaterThan(240_000)
+    expect(messageLog().sizeBytes()).toBeGreaterThan(240_000)
     turn(HISTORY_MS)
     jest.advanceTimersByTime(60_000)
-    expect(histories().sizeBytes()).toBe(0)
+    expect(messageLog().sizeBytes()).toBe(0)
     const { offset } = await bus.publish('a', 'more')
     expect([offset, a.wrongs, a.gaps]).toEqual([5, [], []])
-    lines.close()
+    channels.close()
   })
 
   test('has no more bytes before a slow subscriber than history', async () => {
-    const { lines, bus } = open()
+    const { channels, bus } = open()
     const releases: (() => void)[] = []
     const slow = await listen(bus, 'a', { wait: () => new Promise((resolve) => releases.push(resolve)) })
     for (let i = 0; i < 20; i += 1) await bus.publish('a', 'x'.repeat(60_000))
@@ -117,7 +149,7 @@ describe('a channel that somebody listens to', () => {
       { channel: 'a', reason: 'behind', to: { epoch: expect.anything(), offset: 20 } },
     ])
     expect(slow.wrongs).toEqual([])
-    lines.close()
+    channels.close()
   })
 })
 
