@@ -1,5 +1,5 @@
-// What the channel layer does as time goes by: it forgets after two minutes, and members are there as long as their process
-// says so. Intervals stand still until a test lets them run; Redis and sockets go on for real.
+// What the channel layer does as time passes: it forgets after two minutes, and members are there as long as their
+// process says so. Intervals stand still until a test lets them run; Redis and sockets are real.
 import { randomUUID } from 'node:crypto'
 import { jest } from '@jest/globals'
 import { createClient } from 'redis'
@@ -34,7 +34,7 @@ const name = () => `call:${randomUUID()}`
 const dataOf = (messages: readonly { data: unknown }[]) => messages.map(({ data }) => data)
 
 describe('in memory', () => {
-  test('a message is remembered for two minutes, and who asks for an older one is told that it is missing', async () => {
+  test('a message is remembered for two minutes, and a subscriber learns that an older one is missing', async () => {
     const { now, turn } = createClock()
     const channels = createLocalChannels({ log: recordLog().log, now })
     const bus = createMemoryBus({ channels, now })
@@ -95,7 +95,7 @@ describe('in Redis', () => {
   const endOf = async (channel: string, id: string) =>
     Number((await client.hGet(keyOf(channel, 'here'), id))?.split('\n')[0])
 
-  test('a message is remembered for two minutes, and who asks for an older one is told that it is missing', async () => {
+  test('a message is remembered for two minutes, and a subscriber learns that an older one is missing', async () => {
     const channel = name()
     const start = await listen(up.bus, channel)
     const before = start.position()
@@ -127,7 +127,7 @@ describe('in Redis', () => {
     expect(await client.pTTL(keyOf(channel, 'head'))).toBeLessThanOrEqual(60_000)
   })
 
-  /** Writes the log of a channel anew, as if its messages had come so long ago. */
+  /** Rewrites the log of a channel as if its messages had come so long ago. */
   async function age(channel: string, agesMs: readonly number[]): Promise<void> {
     const log = keyOf(channel, 'log')
     const entries = (await client.xRange(log, '-', '+')) ?? []
@@ -151,7 +151,7 @@ describe('in Redis', () => {
     )
   })
 
-  test('who is in the channel is told of a member whose process ended, without asking', async () => {
+  test('subscribers learn of a member whose process ended, without asking', async () => {
     const channel = name()
     const lost: string[] = []
     other.bus.onMember((where, news, { id }) => where === channel && lost.push(`${news} ${id}`))
@@ -164,7 +164,7 @@ describe('in Redis', () => {
     expect(await client.hExists(keyOf(channel, 'here'), 'crashed')).toBe(0)
   })
 
-  test('what pub/sub missed is told at the next renewal', async () => {
+  test('what pub/sub missed is found by the next renewal', async () => {
     const channel = name()
     const news: string[] = []
     other.bus.onMember((where, what, { id }) => where === channel && news.push(`${what} ${id}`))

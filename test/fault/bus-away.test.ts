@@ -45,7 +45,7 @@ afterEach(async () => {
   await redis.stop()
 })
 
-/** Each process publishes in turn; its own subscriber has each message at once. */
+/** Each process publishes in turn; its own subscriber has each message when that resolves. */
 async function chat(count: number, processes: readonly TestProcess[] = both()): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const process = processes[i % processes.length] as TestProcess
@@ -87,7 +87,7 @@ async function expectUnited(): Promise<void> {
   })
 }
 
-test('killed for a while: messages flow in each process, presence holds, and both have the same history after', async () => {
+test('killed for a while: messages flow in each process, members stay, and both have one history after', async () => {
   await redis.kill()
   await chatFor(AWAY_MS)
   for (const process of both()) expect(await memberIds(process)).toEqual(['member 1', 'member 2'])
@@ -99,12 +99,12 @@ test('killed for a while: messages flow in each process, presence holds, and bot
   await redis.start()
   for (const process of both()) await process.untilStatus('redis')
   await expectUnited()
-  const kept = await one.bus.subscribe(
+  const stranger = await one.bus.subscribe(
     channel,
     { message() {}, gap() {} },
     { epoch: 'of the outage', offset: 1 },
   )
-  expect(kept.recovered).toBe(false)
+  expect(stranger.recovered).toBe(false)
 })
 
 test('frozen for a while', async () => {
@@ -200,7 +200,7 @@ test('only the connection for messages is lost: what was missed is read, without
   for (const process of both()) expect(process.stateRole.status().status).toBe('redis')
 })
 
-test('what was told of members while it was lost is asked for', async () => {
+test('notices of members that were published while it was lost are made up for', async () => {
   const told: string[] = []
   one.bus.onMember((_channel, news, { id }) => told.push(`${news} ${id}`))
   await redis.command(

@@ -1,4 +1,4 @@
-// Bugs that a channel layer can have, each planted in a part that is given to the wiring: the model must find every one.
+// Bugs that a channel layer can have, each planted in a part that is given to the wiring: the model must find each.
 import { randomUUID } from 'node:crypto'
 import type { BusMessage, Subscriber } from '../../src/core/bus/bus.ts'
 import { createLocalChannel, type LocalChannel } from '../../src/core/bus/local-channel.ts'

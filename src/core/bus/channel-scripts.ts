@@ -1,20 +1,20 @@
 // The Lua of the channels' logs: one atomic operation a script. Each channel has
 //   a hash `head`    epoch, offset, and what `trim` needs: bytes, slot, trimmed
-//   a stream `log`   ids "<offset>-0", with the fields t (when it came, ms, by Redis' clock) and m (id, time and JSON, separated
-//                    by line breaks)
+//   a stream `log`   ids "<offset>-0", with the fields t (when it came, ms, by Redis' clock) and m (id, time and JSON,
+//                    separated by line breaks)
 //   a set `merged`   ids of messages that were merged
 // and all channels together a hash `sizes`. Offsets continue when an epoch begins.
 import { MINUTE, SECOND } from '../../lib/time.ts'
 import { script } from '../cache/cache-scripts.ts'
 import { HISTORY_BYTES, HISTORY_BYTES_IN_ALL, HISTORY_MESSAGES, HISTORY_MS } from './bus.ts'
 
-/** The head of a channel that is quiet for longer ends, which is a gap for its subscribers: their processes ask for it before. */
+/** A channel that is quiet for longer ends in Redis, which is a gap for subscribers: so their processes ask before. */
 export const HEAD_MS = 10 * MINUTE
 
 /**
- * How every script of the channel layer begins, with the types of its keys. A key of another type counts as absent: it is
- * deleted, and named in the reply. A full server refuses the first write of a script if it needs memory, and none after it;
- * what these scripts keep is bounded by themselves, so the first write is one that needs none.
+ * How every script of the channel layer begins, with the types of its keys. A key of another type counts as absent:
+ * it is deleted, and named in the reply. A full server refuses the first write of a script if it needs memory, and
+ * none after it; what these scripts keep is bounded by themselves, so the first write is one that needs none.
  */
 export const begin = (...types: string[]) => `
 local foreign = {}
@@ -30,14 +30,16 @@ local function text(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
-// `open` reads the head: a log without a head is of an epoch that is over, and one that is behind what the caller has seen was
-// set back. `close` writes it. In between are `append`, `trim` and `after`.
+// `open` reads the head: a log without a head is of an epoch that is over, and one that is behind what the caller has
+// seen was set back. `close` writes it. In between are `append`, `trim` and `after`.
 //
-// A log ends as a whole with the slot of time in which its last message becomes too old, and all logs that end with it are
-// counted together: `sizes` has the bytes of each slot, a head those of its log (`bytes`), its slot, and the last offset that
-// was dropped for want of room (`trimmed`). What exceeds the bytes of all is dropped from the log that is written to.
+// A log ends as a whole with the slot of time in which its last message becomes too old, and all logs that end with
+// it are counted together: `sizes` has the bytes of each slot, a head those of its log (`bytes`), its slot, and the
+// last offset that was dropped for want of room (`trimmed`). What exceeds the bytes of all is dropped from the log
+// that is written to.
 //
-// What cannot be read counts as absent: a number as 0; an entry is passed on without a message, so that the caller may say so.
+// What cannot be read counts as absent: a number as 0; an entry is passed on without a message, so that the caller
+// may say so.
 const LOG = `${begin('hash', 'stream', 'set', 'hash')}
 local SLOT, TTL = ${10 * SECOND}, ${HISTORY_MS}
 local epoch, offset, isLost, isEmpty, counted, slot, trimmed
@@ -47,7 +49,8 @@ local function number(value)
 end
 local function read(entry)
   local fields = entry[2]
-  if fields[1] == 't' and fields[3] == 'm' then return tonumber(fields[2]), fields[4] end
+  local atMs = fields[1] == 't' and fields[3] == 'm' and tonumber(fields[2])
+  if atMs then return atMs, fields[4] end
 end
 local function isOld(atMs) return now - atMs > TTL end
 local function hasEnded(slot) return slot * SLOT <= now end
@@ -126,13 +129,13 @@ local function after(from)
 end
 `
 
-// Appends a message, and publishes it for other processes. In a cluster PUBLISH would be SPUBLISH. A message that was merged
-// because nobody knew where it was is not appended when it arrives after all.
-//   KEYS[1] head, [2] log, [3] merged, [4] sizes    ARGV[1] name for pub/sub, [2] message, [3] an epoch in case one begins,
-//     [4] the epoch that is known, or '-' when nothing is to be returned, [5] the offset that was seen in it,
-//     [6] the offset to return from
-//   returns { keys of another type, epoch, its offset, 1 when Redis had lost the channel else 0, messages: all when the epoch is
-//     another one }; the message itself is among them also where there is no room for it in the log
+// Appends a message, and publishes it for other processes. In a cluster PUBLISH would be SPUBLISH. A message that was
+// merged because nobody knew where it was is not appended when it arrives after all.
+//   KEYS[1] head, [2] log, [3] merged, [4] sizes
+//   ARGV[1] name for pub/sub, [2] message, [3] an epoch in case one begins, [4] the epoch that is known, or '-' when
+//     nothing is to be returned, [5] the offset that was seen in it, [6] the offset to return from
+//   returns { keys of another type, epoch, its offset, 1 when Redis had lost the channel else 0, messages: all when the
+//     epoch is another one }; the message itself is among them also where there is no room for it in the log
 export const APPEND = script(`${LOG}
 open(ARGV[3], ARGV[4], ARGV[5])
 local hasRoom = true
@@ -147,8 +150,9 @@ if not hasRoom then found[1] = text(offset) .. '\\n' .. ARGV[2] end
 return { foreign, epoch, text(offset), isLost and 1 or 0, found }`)
 
 // Where a channel is, and the messages after an offset; it begins when it is not there.
-//   KEYS[1] head, [2] log    ARGV[1] an epoch in case one begins, '' to begin none, [2] the epoch that is known, or '',
-//     [3] the offset that was seen in it, [4] the offset to return from
+//   KEYS[1] head, [2] log
+//   ARGV[1] an epoch in case one begins, '' to begin none, [2] the epoch that is known, or '', [3] the offset that was
+//     seen in it, [4] the offset to return from
 //   returns as APPEND, with the epoch '' when there is no channel
 export const READ = script(`${LOG}
 open(ARGV[1], ARGV[2], ARGV[3])
@@ -156,13 +160,14 @@ if ARGV[1] ~= '' then close() end
 local found = after(epoch == ARGV[2] and tonumber(ARGV[4]) or 0)
 return { foreign, epoch or '', text(offset), isLost and 1 or 0, found }`)
 
-// Appends what was published while Redis was away, each message once, by id. The epoch ends unless it has ended since: by that
-// subscribers learn that these messages are older than their position says. It ends, too, when others may have seen them: they
-// are what Redis has lost. A message that Redis may have had, and that would have been dropped from the log since, cannot be
-// told from one that it never had: it is not appended.
-//   KEYS[1] head, [2] log, [3] merged, [4] sizes    ARGV[1] name for pub/sub, [2] an epoch in case one begins, [3] the epoch
-//     that was known, or '', [4] the offset that was seen in it, and for each message its kind ('new', 'asked' when Redis was
-//     asked, 'lost' when it had it), its age, ms, its id, and itself
+// Appends what was published while Redis was away, each message once, by id. The epoch ends unless it has ended
+// since: by that subscribers learn that these messages are older than their position says. It ends, too, when others
+// may have seen them: they are what Redis has lost. A message that Redis may have had, and that would have been
+// dropped from the log since, cannot be told from one that it never had: it is not appended.
+//   KEYS[1] head, [2] log, [3] merged, [4] sizes
+//   ARGV[1] name for pub/sub, [2] an epoch in case one begins, [3] the epoch that was known, or '', [4] the offset that
+//     was seen in it, and for each message its kind ('new', 'asked' when Redis was asked, 'lost' when it had it), its
+//     age, ms, its id, and itself
 //   returns { keys of another type }
 export const MERGE = script(`${LOG}
 open(ARGV[2], ARGV[3], ARGV[4])

@@ -1,4 +1,5 @@
-// How far one local channel has read its log in Redis: what is asked for, what is in flight, and in which order answers count.
+// How far one local channel has read its log in Redis: what is asked for, what is in flight, and in which order
+// answers count.
 import { startTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
@@ -81,7 +82,7 @@ export function createCursor(local: LocalChannel, { redis, access, mayFollow, lo
     return used
   }
 
-  function take(page: RedisLogPage): void {
+  function applyPage(page: RedisLogPage): void {
     if (cursor.subscriptions === 0 || !mayFollow()) return
     if (local.isFollowing() && local.position().epoch === page.epoch) local.apply(page)
     else local.resync(page)
@@ -92,7 +93,7 @@ export function createCursor(local: LocalChannel, { redis, access, mayFollow, lo
       isStale = false
       const isAnswered = await access.attempt(
         async () => {
-          await inTurn(redis.read(channel, present()), take)
+          await inTurn(redis.read(channel, present()), applyPage)
           return true
         },
         () => false,
@@ -127,7 +128,7 @@ export function createCursor(local: LocalChannel, { redis, access, mayFollow, lo
         const [first] = messages
         const isSameEpoch = local.isFollowing() && epoch === local.position().epoch
         isBehind = isSameEpoch && !(first && local.isContiguous(first))
-        if (!isBehind) take(page)
+        if (!isBehind) applyPage(page)
       })
       if (isBehind) await catchUp()
       // Else it is in Redis, whose order is not followed here at the moment.
@@ -137,10 +138,10 @@ export function createCursor(local: LocalChannel, { redis, access, mayFollow, lo
       return access.attempt(
         async () => {
           const from = present()
-          const isEarlier = from !== 'start' && since?.epoch === from.seen.epoch
-          const after = isEarlier ? Math.min(since.offset, from.after) : undefined
-          const answer = redis.read(channel, after === undefined ? from : { ...(from as ReadFrom), after })
-          return (await inTurn(answer, take)).messages
+          const isEarlier = from !== 'start' && since?.epoch === from.seen.epoch && since.offset < from.after
+          const answer = redis.read(channel, isEarlier ? { seen: from.seen, after: since.offset } : from)
+          const { messages } = await inTurn(answer, applyPage)
+          return messages
         },
         () => [],
       )

@@ -1,12 +1,13 @@
 // The messages of the channel layer, through outages of Redis. Their way:
 //
-//   Redis answers    publish → script in Redis → its answer, and pub/sub in other processes → local channel (following)
-//                    → a queue for each subscriber → subscriber
-//   Redis is away    publish → unsent messages, and → local channel (standalone) → queues → subscriber
-//   Redis returns    unsent messages → merged into Redis, by id → local channels follow again, in another epoch
+//   Redis answers   publish → script in Redis → its answer here, pub/sub in other processes → local channel (following)
+//                   → a queue for each subscriber → subscriber
+//   Redis is away   publish → unsent messages, and → local channel (standalone) → queues → subscriber
+//   Redis returns   unsent messages → merged into Redis, by id → local channels follow again, in another epoch
 //
-// A local channel follows Redis while somebody subscribes to it here, Redis is asked, and nothing of the channel is unsent. A
-// publish that Redis was too slow to answer makes its channel standalone as well. What pub/sub missed is read from the log.
+// A local channel follows Redis while somebody subscribes to it here, Redis is asked, and nothing of the channel is
+// unsent. A publish that Redis was too slow to answer makes its channel standalone as well. What pub/sub missed is
+// read from the log.
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -85,7 +86,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     return { epoch, offset }
   }
 
-  /** What Redis has lost of a channel is unsent again. The state role's finding is too coarse: it may miss the last second. */
+  /** What Redis has lost of a channel is unsent again. The state role's finding does not tell: it may miss a second. */
   async function examine(local: LocalChannel): Promise<void> {
     const seen = cursorOf(local).lastSeen()
     if (!seen) return

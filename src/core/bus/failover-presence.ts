@@ -1,6 +1,6 @@
-// Who is in which channel, through outages of Redis. In Redis each member has a lease, which its process renews; the presence table
-// of this process has what is known of it, for when Redis is away. Redis publishes each change; what was missed is found by the
-// next renewal. When Redis returns, each process says again who is in it and who has left.
+// Who is in which channel, through outages of Redis. In Redis each member has a lease, which its process renews; the
+// presence table of this process has what is known of it, for when Redis is away. Redis publishes each change; what
+// was missed is found by the next renewal. When Redis returns, each process says again who is in it and who has left.
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
@@ -135,7 +135,7 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
     pending: () => 0,
     isPending: () => table.all().some(([, presence]) => presence.isDirty || presence.departed().length > 0),
     async synchronize(returned) {
-      // The others' processes may be gone as well: what is known here of their members is put back, where Redis has none.
+      // The others' processes may be away as well: their members are put back where Redis has none, as known here.
       const hasLost = returned === 'empty' || returned === 'older'
       for (const [channel, presence] of table.all()) await renew(channel, hasLost ? presence.others() : [])
     },

@@ -1,14 +1,15 @@
 // One channel in this process: its position, its last messages, and its subscribers here. It knows no Redis.
 //
-// standalone   It gives out offsets itself, in an epoch of its own. Every channel starts so, and is so while Redis is away.
+// standalone   It gives out offsets itself, in an epoch of its own: first, and while Redis is away.
 // following    It follows the log in Redis, in Redis' epoch.
 //
 //   standalone → following    `resync`: it takes over Redis' order, in another epoch.
 //   following  → following    `apply`: the next messages of this epoch. `resync`: Redis has begun another epoch.
 //   following  → standalone   `detach`: Redis is left, or nobody subscribes here any more.
 //
-// Every change of the epoch is a gap `epoch` for subscribers, followed only by messages that were not seen here, by id. They get
-// messages without a hole: each offset is one more than the last one, or than the `to` of a gap.
+// Every change of the epoch is a gap `epoch` for subscribers, and after it come only messages that were not seen
+// here, by id. Subscribers get messages without a hole: each offset is one more than the last one, or than the `to`
+// of a gap.
 import { randomUUID } from 'node:crypto'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -34,7 +35,7 @@ export interface LocalChannel {
   readonly channel: string
   position(): Position
   isFollowing(): boolean
-  /** Whether this message was seen here, under whatever position. */
+  /** Whether this message was seen here, under any position. */
   has(id: string): boolean
   /** Whether this position is an old one or the next one; else something before it is missing. */
   isContiguous(position: Position): boolean

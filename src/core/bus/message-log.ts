@@ -1,5 +1,5 @@
-// The last messages of channels, bounded: of each channel in number, age and bytes, and of all together in bytes. The oldest
-// goes first; when all are too much, that of the channel which was written to longest ago.
+// The last messages of channels, bounded: of each channel in number, age and bytes, and of all together in bytes. The
+// oldest goes first; when all are too much, that of the channel which was written to longest ago.
 import type { Now } from '../../lib/time.ts'
 import {
   type Draft,

@@ -90,8 +90,8 @@ const FORBIDDEN = /^NOPERM|can't run this command|ACL failure/
 const NOT_ALLOWED = Symbol('not allowed')
 
 /**
- * The state role's Redis, for this layer. A user of Redis who may not do what the layer needs (no pub/sub, say) is no outage of
- * the role: the layer alone works in memory, until Redis returns, as its rules may be others then.
+ * The state role's Redis, for this layer. A user of Redis who may not do what the layer needs (no pub/sub, say) is no
+ * outage of the role: the layer alone works in memory, until Redis returns, as its rules may be others then.
  */
 function createAccess(redis: StateRedis, log: Log) {
   let isForbidden = false
@@ -103,8 +103,8 @@ function createAccess(redis: StateRedis, log: Log) {
       if (!(error instanceof RedisUnavailable) || !FORBIDDEN.test(error.message)) throw error
       if (!isForbidden)
         log.error(
-          `channel layer: in memory, because this user of Redis may not use it: ${error.message}. Processes do not get each ` +
-            'other’s messages until the user is allowed pub/sub and scripts (docs/deploying.md)',
+          `channel layer: in memory, because this user of Redis may not use it: ${error.message}. ` +
+            'Processes do not get each other’s messages until it is allowed pub/sub and TIME (docs/deploying.md)',
         )
       isForbidden = true
       return NOT_ALLOWED

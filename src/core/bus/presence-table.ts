@@ -1,5 +1,5 @@
-// The presence table of this process: who is in each channel as far as is known here. Own members are known for certain, those of
-// other processes by Redis' answers and notices, which may overtake each other.
+// The presence table of this process: who is in each channel as far as is known here. Own members are known for
+// certain, those of other processes by Redis' answers and notices, which may overtake each other.
 import type { Now } from '../../lib/time.ts'
 import type { Json, Member, MemberNews } from './bus.ts'
 import { type Notice, PRESENCE_LEASE_MS, type PresenceReply, type RemoteMember } from './redis-presence.ts'

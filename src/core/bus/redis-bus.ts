@@ -1,8 +1,8 @@
-// The channel layer in Redis: what is sent to the scripts, and what their answers say. What to do while Redis is away is decided
-// in failover-bus.ts and failover-presence.ts.
+// The channel layer in Redis: what is sent to the scripts, and what their answers say. What to do while Redis is away
+// is decided in failover-bus.ts and failover-presence.ts.
 //
-// The prefix is ours. A key of another type, and what cannot be read, are that key's trouble: they count as absent, and the next
-// write takes their place.
+// The prefix is ours. A key of another type, and what cannot be read, are that key's trouble: they count as absent,
+// and the next write takes their place.
 import { randomUUID } from 'node:crypto'
 import { corrupt, parseJson } from '../../lib/json.ts'
 import type { Script } from '../cache/cache-scripts.ts'

@@ -1,5 +1,5 @@
-// The members of channels in Redis: their Lua, and what its answers and notices say. Each channel has a hash `here`: a field for each
-// member, with the end of its lease, its node and its info, separated by line breaks.
+// The members of channels in Redis: their Lua, and what its answers and notices say. Each channel has a hash `here`:
+// a field for each member, with the end of its lease, its node and its info, separated by line breaks.
 import { corrupt, parseJson } from '../../lib/json.ts'
 import { MINUTE } from '../../lib/time.ts'
 import { type Script, script } from '../cache/cache-scripts.ts'
@@ -44,8 +44,9 @@ export interface RedisPresence {
   renew(channel: string, report: PresenceReport): Promise<PresenceReply>
 }
 
-// `tell` publishes a notice: an empty line, with which no message begins, its kind, the rest of the lease in ms, node, info and
-// id, separated by line breaks. A field that cannot be read counts as absent: it is deleted, and counted in the reply.
+// `tell` publishes a notice: an empty line, with which no message begins, its kind, the rest of the lease in ms,
+// node, info and id, separated by line breaks. A field that cannot be read counts as absent: it is deleted, and
+// counted in the reply.
 const PRESENCE = `${begin('hash')}
 local unreadable = 0
 local function read(value)
@@ -84,9 +85,10 @@ end
 `
 
 // Puts a member into a channel, or its new info, unless enough others are in it.
-//   KEYS[1] here    ARGV[1] name for pub/sub, [2] id, [3] node, [4] info, [5] how many others are enough, [6] lease, ms
-//   returns { keys of another type, 1 when it is in else 0, members: id, rest of its lease in ms, node and info of each, how
-//     many could not be read }    tells in, lost
+//   KEYS[1] here
+//   ARGV[1] name for pub/sub, [2] id, [3] node, [4] info, [5] how many others are enough, [6] lease, ms
+//   returns { keys of another type, 1 when it is in else 0, members: id, rest of its lease in ms, node and info of
+//     each, how many could not be read }    tells in, lost
 const ENTER = script(`${PRESENCE}
 sweep()
 local isIn = redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 or redis.call('HLEN', KEYS[1]) < tonumber(ARGV[5])
@@ -96,12 +98,13 @@ if isIn then
 end
 return { foreign, isIn and 1 or 0, sweep(), unreadable }`)
 
-// What a node says of its members: who has left, and who is in it, whose leases are renewed; a member that has entered through
-// another node since is that node's. When it says that these are all, its others are taken out. Where the channel has no
-// members at all, what it knows of other nodes' members is put back for the rest of their leases.
-//   KEYS[1] here    ARGV[1] name for pub/sub, [2] node, [3] lease, ms, [4] 1 when these are all else 0, [5] how many are in it,
-//     [6] how many have left, then id and info of each, ids, and for each of other nodes id, rest of its lease in ms, node and
-//     info
+// What a node says of its members: who has left, and who is in it, whose leases are renewed; a member that has
+// entered through another node since is that node's. When it says that these are all, its others are taken out. Where
+// the channel has no members at all, what it knows of other nodes' members is put back for the rest of their leases.
+//   KEYS[1] here
+//   ARGV[1] name for pub/sub, [2] node, [3] lease, ms, [4] 1 when these are all else 0, [5] how many are in it,
+//     [6] how many have left, then id and info of each, ids, and for each of other nodes id, rest of its lease in ms,
+//     node and info
 //   returns as ENTER    tells back, out, lost
 const RENEW = script(`${PRESENCE}
 local present, left = tonumber(ARGV[5]), tonumber(ARGV[6])

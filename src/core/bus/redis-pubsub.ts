@@ -1,5 +1,6 @@
-// What Redis publishes: a connection of its own, subscribed to the channels that somebody here subscribes to. While it is wanted it
-// is opened again and again. What was published in between is not delivered: listeners fetch it when they are told `ready`.
+// What Redis publishes: a connection of its own, subscribed to the channels that somebody here subscribes to. While
+// it is wanted it is opened again and again. What was published in between is not delivered: listeners fetch it when
+// they are told `ready`.
 import { createBackoff } from '../../lib/backoff.ts'
 import { corrupt } from '../../lib/json.ts'
 import { pause, SECOND } from '../../lib/time.ts'
@@ -48,7 +49,7 @@ export function createRedisPubSub(options: RedisPubSubOptions): RedisPubSub {
   const listeners: Partial<PubSubListener>[] = []
   const handlers = new Map<string, (text: string) => void>() // by channel
   const backoff = createBackoff(RETRY)
-  const leaving = new Set<string>() // channels that are being unsubscribed, and must be before they are subscribed again
+  const leaving = new Set<string>() // being unsubscribed, which must end before they are subscribed again
   let isWanted = false
   let isConnected = false
   let isConnecting = false

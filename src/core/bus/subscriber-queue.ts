@@ -1,6 +1,6 @@
-// The subscribers of one channel in this process, each behind a bounded queue of its own, so that nobody waits for anybody else.
-// A queue hands over in order, one item at a time. When it is full it drops what comes, and says so in one gap, once the
-// subscriber has caught up.
+// The subscribers of one channel in this process, each behind a bounded queue of its own, so that nobody waits for
+// anybody else. A queue hands over in order, one item at a time. When it is full it drops what comes, and says so in
+// one gap, once the subscriber has caught up.
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { type BusMessage, type Gap, HISTORY_BYTES, type Subscriber } from './bus.ts'

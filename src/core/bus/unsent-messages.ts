@@ -1,5 +1,5 @@
-// The messages that were published while Redis was away, or too slow, until they are in it: as many as history would hold. In
-// memory only, as they are two minutes old at most.
+// The messages that were published while Redis was away, or too slow, until they are in it: as many as history would
+// hold. In memory only, as they are two minutes old at most.
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Draft, HISTORY_MESSAGES, type Position } from './bus.ts'
@@ -12,7 +12,7 @@ export interface UnsentMessages {
   addLost(channel: string, drafts: readonly Draft[]): void
   has(channel: string): boolean
   size(): number
-  /** Merges them into Redis; `seenOf`: how far its order was known. Rejects with RedisUnavailable, and is called again. */
+  /** Merges them into Redis. `seenOf`: how far its order was known. Rejects with RedisUnavailable. */
   send(seenOf: (channel: string) => Position | undefined): Promise<void>
 }
 
@@ -27,7 +27,8 @@ interface Unsent extends Draft {
 }
 
 const BATCH = 50 // messages a script
-// Twice as many as a channel can have: what is published while it is merged is merged, too, but a stream holds nobody up.
+// Twice as many as a channel can have: what is published during the merge is merged, too, but a stream does not hold
+// up the return.
 const MOST_BATCHES = (2 * HISTORY_MESSAGES) / BATCH
 
 export function createUnsentMessages({ redis, log, now }: UnsentMessagesOptions): UnsentMessages {
@@ -66,8 +67,8 @@ export function createUnsentMessages({ redis, log, now }: UnsentMessagesOptions)
     if (dropped === 0) return
     log.warn(
       { dropped },
-      `channel layer: ${dropped} messages were not kept for Redis, because too many were published while it was away. ` +
-        'Subscribers in this process got them; those in other processes, and the history, did not',
+      `channel layer: ${dropped} messages were dropped before Redis had them, as too many were published while ` +
+        'it was away. Subscribers in this process got them; those in other processes did not',
     )
     dropped = 0
   }
