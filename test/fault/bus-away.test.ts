@@ -123,6 +123,19 @@ test('killed and back without its data: what is remembered here is history again
   await expectUnited()
 })
 
+test('killed and back without its data while a process is cut off: the others put its members back', async () => {
+  proxy.set('refuse')
+  await eventually(() => expect(two.stateRole.status().status).toBe('memory'))
+  await redis.kill()
+  await redis.start('--appendonly', 'no')
+  await one.untilStatus('redis')
+  expect(await redis.command('HKEYS', `samovar:bus:{${channel}}:here`)).toContain('member 2')
+  expect(await memberIds(one)).toEqual(['member 1', 'member 2'])
+  proxy.set('none')
+  await two.untilStatus('redis')
+  await expectUnited()
+})
+
 test('emptied while it runs', async () => {
   await redis.command('FLUSHALL')
   await chat(1)
