@@ -46,8 +46,6 @@ export const keys = {
   busMerged: (channel: string) => `{${channel}}:merged`,
   /** Channel layer: how many bytes all logs hold, by when they end. */
   busSizes: 'sizes',
-  /** Channel layer: which of its lives Redis is in. */
-  busLife: 'life',
   /** Channel layer: who is in a channel. */
   busHere: (channel: string) => `{${channel}}:here`,
 } as const

@@ -1,15 +1,15 @@
-// What the channel layer does as time goes by: it forgets after two minutes, and members are there as long as their process
-// says so. Intervals stand still until a test lets them run; Redis and sockets go on for real.
+// What the channel layer does as time passes: it forgets after two minutes, and members are there as long as their
+// process says so. Intervals stand still until a test lets them run; Redis and sockets are real.
 import { randomUUID } from 'node:crypto'
 import { jest } from '@jest/globals'
 import { createClient } from 'redis'
 import { HISTORY_MS } from '../../src/core/bus/bus.ts'
-import { HEAD_MS } from '../../src/core/bus/bus-scripts.ts'
-import { createLine } from '../../src/core/bus/channel.ts'
-import { createLines } from '../../src/core/bus/channels.ts'
+import { HEAD_MS } from '../../src/core/bus/channel-scripts.ts'
+import { createLocalChannel, createLocalChannels } from '../../src/core/bus/local-channel.ts'
 import { createMemoryBus } from '../../src/core/bus/memory-bus.ts'
 import type { BusParts } from '../../src/core/bus/open-bus.ts'
-import { createRedisBus, LEASE_MS } from '../../src/core/bus/redis-bus.ts'
+import { createRedisBus } from '../../src/core/bus/redis-bus.ts'
+import { PRESENCE_LEASE_MS } from '../../src/core/bus/redis-presence.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { listen } from '../helpers/listener.ts'
@@ -34,10 +34,10 @@ const name = () => `call:${randomUUID()}`
 const dataOf = (messages: readonly { data: unknown }[]) => messages.map(({ data }) => data)
 
 describe('in memory', () => {
-  test('a message is remembered for two minutes, and who asks for an older one is told that it is missing', async () => {
+  test('a message is remembered for two minutes, and a subscriber learns that an older one is missing', async () => {
     const { now, turn } = createClock()
-    const lines = createLines({ createLine, log: recordLog().log, now })
-    const bus = createMemoryBus({ lines, now })
+    const channels = createLocalChannels({ log: recordLog().log, now })
+    const bus = createMemoryBus({ channels, now })
     const channel = name()
     const { subscription } = await listen(bus, channel)
     await bus.publish(channel, 'old')
@@ -48,21 +48,21 @@ describe('in memory', () => {
     expect(dataOf(await bus.history(channel))).toEqual(['new'])
     const back = await listen(bus, channel, { since: subscription.position })
     expect([back.subscription.recovered, back.data()]).toEqual([false, ['new']])
-    lines.close()
+    channels.close()
   })
 
   test('a channel that nobody listens to is forgotten with its last message', async () => {
     jest.useFakeTimers({ doNotFake: [...FOR_REAL] })
     const { now, turn } = createClock()
-    const lines = createLines({ createLine, log: recordLog().log, now })
-    const bus = createMemoryBus({ lines, now })
+    const channels = createLocalChannels({ log: recordLog().log, now })
+    const bus = createMemoryBus({ channels, now })
     await bus.publish('call:left', 1)
     jest.advanceTimersByTime(HISTORY_MS)
-    expect(lines.find('call:left')).toBeDefined()
+    expect(channels.find('call:left')).toBeDefined()
     turn(HISTORY_MS)
     jest.advanceTimersByTime(HISTORY_MS)
-    expect(lines.find('call:left')).toBeUndefined()
-    lines.close()
+    expect(channels.find('call:left')).toBeUndefined()
+    channels.close()
     jest.useRealTimers()
   })
 })
@@ -95,7 +95,7 @@ describe('in Redis', () => {
   const endOf = async (channel: string, id: string) =>
     Number((await client.hGet(keyOf(channel, 'here'), id))?.split('\n')[0])
 
-  test('a message is remembered for two minutes, and who asks for an older one is told that it is missing', async () => {
+  test('a message is remembered for two minutes, and a subscriber learns that an older one is missing', async () => {
     const channel = name()
     const start = await listen(up.bus, channel)
     const before = start.position()
@@ -127,7 +127,7 @@ describe('in Redis', () => {
     expect(await client.pTTL(keyOf(channel, 'head'))).toBeLessThanOrEqual(60_000)
   })
 
-  /** Writes the log of a channel anew, as if its messages had come so long ago. */
+  /** Rewrites the log of a channel as if its messages had come so long ago. */
   async function age(channel: string, agesMs: readonly number[]): Promise<void> {
     const log = keyOf(channel, 'log')
     const entries = (await client.xRange(log, '-', '+')) ?? []
@@ -147,16 +147,16 @@ describe('in Redis', () => {
     expect(await endOf(channel, 'a')).toBe(endsAt)
     jest.advanceTimersByTime(1)
     await eventually(async () =>
-      expect(await endOf(channel, 'a')).toBeGreaterThan(Date.now() + LEASE_MS - 15_000),
+      expect(await endOf(channel, 'a')).toBeGreaterThan(Date.now() + PRESENCE_LEASE_MS - 15_000),
     )
   })
 
-  test('who is in the channel is told of a member whose process ended, without asking', async () => {
+  test('subscribers learn of a member whose process ended, without asking', async () => {
     const channel = name()
     const lost: string[] = []
     other.bus.onMember((where, news, { id }) => where === channel && lost.push(`${news} ${id}`))
     await listen(other.bus, channel)
-    await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() + LEASE_MS}\nsome-node\nnull`)
+    await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() + PRESENCE_LEASE_MS}\nsome-node\nnull`)
     expect(await other.bus.members(channel)).toHaveLength(1)
     await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() - 1}\nsome-node\nnull`)
     jest.advanceTimersByTime(RENEWAL_MS)
@@ -164,14 +164,14 @@ describe('in Redis', () => {
     expect(await client.hExists(keyOf(channel, 'here'), 'crashed')).toBe(0)
   })
 
-  test('what pub/sub missed is told at the next renewal', async () => {
+  test('what pub/sub missed is found by the next renewal', async () => {
     const channel = name()
     const news: string[] = []
     other.bus.onMember((where, what, { id }) => where === channel && news.push(`${what} ${id}`))
     await listen(other.bus, channel)
     await other.bus.enter(channel, { id: 'a', info: 1 }, 5)
     const key = keyOf(channel, 'here')
-    await client.hSet(key, 'quiet', `${Date.now() + LEASE_MS}\nsome-node\nnull`)
+    await client.hSet(key, 'quiet', `${Date.now() + PRESENCE_LEASE_MS}\nsome-node\nnull`)
     jest.advanceTimersByTime(RENEWAL_MS)
     await eventually(() => expect(news).toEqual(['back quiet']))
     await client.hDel(key, 'quiet')
@@ -216,7 +216,7 @@ describe('while Redis is away', () => {
     const [old, recent, stays] = [name(), name(), name()]
     for (const channel of [old, stays, recent]) await process.bus.enter(channel, { id: 'a', info: 0 }, 5)
     await process.bus.leave(old, 'a')
-    jest.advanceTimersByTime(LEASE_MS)
+    jest.advanceTimersByTime(PRESENCE_LEASE_MS)
     await process.bus.leave(recent, 'a')
     jest.advanceTimersByTime(RENEWAL_MS)
     renewed.length = 0
@@ -229,7 +229,7 @@ describe('while Redis is away', () => {
 function recordRenewals() {
   const renewed: string[] = []
   const busParts: BusParts = {
-    createLine,
+    createLocalChannel,
     createRedisBus(options) {
       const redis = createRedisBus(options)
       return {

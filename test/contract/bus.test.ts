@@ -54,7 +54,7 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     expect(elsewhere.messages).toEqual([])
   })
 
-  test('what is published at once comes in the order of the calls', async () => {
+  test('what is published concurrently comes in the order of the calls', async () => {
     const channel = name()
     const a = await listen(bus(), channel)
     const positions = await Promise.all(numbers(300).map((number) => bus().publish(channel, number)))
@@ -153,7 +153,7 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     )
   })
 
-  test('history is as many bytes as it holds, and who was away for more is told that something is missing', async () => {
+  test('history is as many bytes as it holds, and who was away for more learns that something is missing', async () => {
     const channel = name()
     const a = await listen(bus(), channel)
     const before = a.position()
@@ -168,7 +168,7 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     expect(back.wrongs).toEqual([])
   })
 
-  test('a subscriber that is too slow is told once what it was not given, and goes on', async () => {
+  test('a subscriber that is too slow gets one gap for what it was not given, and what comes after', async () => {
     const channel = name()
     const releases: (() => void)[] = []
     const slow = await listen(bus(), channel, {
@@ -188,7 +188,7 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     expect(slow.wrongs).toEqual([])
   })
 
-  test('a gap that is not settled holds up what comes after it', async () => {
+  test('a gap whose promise is pending holds up what comes after it', async () => {
     const channel = name()
     const told: unknown[] = []
     const releases: (() => void)[] = []
@@ -244,7 +244,7 @@ describe.each(['redis', 'memory', 'failover'] as const)('%s', (where) => {
     expect(await bus().enter(channel, { id: 'c', info: null }, 2)).toHaveLength(2)
   })
 
-  test('of many who come at once no more get in than there is place', async () => {
+  test('of many who enter concurrently no more get in than there is room', async () => {
     const channel = name()
     const entered = await Promise.all(
       numbers(10).map((i) => bus().enter(channel, { id: `m${i}`, info: i }, 4)),
@@ -268,7 +268,7 @@ describe('two processes', () => {
     expect(await other.bus.history(channel)).toEqual(await up.bus.history(channel))
   })
 
-  test('a client may go on in the other one', async () => {
+  test('a client may continue in the other one', async () => {
     const channel = name()
     const a = await listen(up.bus, channel)
     await publishAll(up.bus, channel, [1, 2])
@@ -328,7 +328,7 @@ describe('three processes', () => {
       id,
     )
 
-  test('a member whose process has ended is told of wherever somebody listens, once', async () => {
+  test('a member whose process has ended is lost for every subscriber, once', async () => {
     await third.bus.enter(channel, { id: 'crashed', info: 'x' }, 5)
     await third.close() // it says nothing of its members, as when it is killed
     await endLease('crashed')
@@ -340,7 +340,7 @@ describe('three processes', () => {
     expect(told.toSorted()).toEqual(everywhere)
   })
 
-  test('who was taken for lost and is not is put back, and told of once', async () => {
+  test('who was taken for lost and is not is put back, once', async () => {
     const listener = await listen(third.bus, channel)
     await up.bus.publish(channel, 'listens')
     await eventually(() => expect(listener.data()).toEqual(['listens']))

@@ -1,6 +1,6 @@
 // The channel layer of two processes on one Redis that is killed, frozen, emptied or cut off under them.
 import { randomUUID } from 'node:crypto'
-import { createRedisDeliveries } from '../../src/core/bus/redis-deliveries.ts'
+import { createRedisPubSub } from '../../src/core/bus/redis-pubsub.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -45,7 +45,7 @@ afterEach(async () => {
   await redis.stop()
 })
 
-/** Each process publishes in turn; its own subscriber has each message at once. */
+/** Each process publishes in turn; its own subscriber has each message when that resolves. */
 async function chat(count: number, processes: readonly TestProcess[] = both()): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const process = processes[i % processes.length] as TestProcess
@@ -87,7 +87,7 @@ async function expectUnited(): Promise<void> {
   })
 }
 
-test('killed for a while: messages flow in each process, presence holds, and both have the same history after', async () => {
+test('killed for a while: messages flow in each process, members stay, and both have one history after', async () => {
   await redis.kill()
   await chatFor(AWAY_MS)
   for (const process of both()) expect(await memberIds(process)).toEqual(['member 1', 'member 2'])
@@ -99,12 +99,12 @@ test('killed for a while: messages flow in each process, presence holds, and bot
   await redis.start()
   for (const process of both()) await process.untilStatus('redis')
   await expectUnited()
-  const kept = await one.bus.subscribe(
+  const stranger = await one.bus.subscribe(
     channel,
     { message() {}, gap() {} },
     { epoch: 'of the outage', offset: 1 },
   )
-  expect(kept.recovered).toBe(false)
+  expect(stranger.recovered).toBe(false)
 })
 
 test('frozen for a while', async () => {
@@ -120,6 +120,19 @@ test('killed and back without its data: what is remembered here is history again
   await chatFor(500)
   await redis.start('--appendonly', 'no')
   for (const process of both()) await process.untilStatus('redis')
+  await expectUnited()
+})
+
+test('killed and back without its data while a process is cut off: the others put its members back', async () => {
+  proxy.set('refuse')
+  await eventually(() => expect(two.stateRole.status().status).toBe('memory'))
+  await redis.kill()
+  await redis.start('--appendonly', 'no')
+  await one.untilStatus('redis')
+  expect(await redis.command('HKEYS', `samovar:bus:{${channel}}:here`)).toContain('member 2')
+  expect(await memberIds(one)).toEqual(['member 1', 'member 2'])
+  proxy.set('none')
+  await two.untilStatus('redis')
   await expectUnited()
 })
 
@@ -200,7 +213,7 @@ test('only the connection for messages is lost: what was missed is read, without
   for (const process of both()) expect(process.stateRole.status().status).toBe('redis')
 })
 
-test('what was told of members while it was lost is asked for', async () => {
+test('notices of members that were published while it was lost are made up for', async () => {
   const told: string[] = []
   one.bus.onMember((_channel, news, { id }) => told.push(`${news} ${id}`))
   await redis.command(
@@ -283,7 +296,7 @@ test('a user who may not use pub/sub: the channel layer alone is in memory', asy
 test('a connection for messages that is half open is noticed', async () => {
   const { log, lines } = recordLog()
   const readied: string[] = []
-  const deliveries = createRedisDeliveries({
+  const pubSub = createRedisPubSub({
     connection: connectRedis({
       target: targetOf(proxy.url),
       ca: undefined,
@@ -291,19 +304,18 @@ test('a connection for messages that is half open is noticed', async () => {
       trackPrefix: undefined,
     }),
     wireName: (name) => name,
-    beatMs: 200,
-    received() {},
-    noticed() {},
-    ready: (channels) => readied.push(...channels),
+    heartbeatMs: 200,
+    trouble() {},
     log,
   })
-  deliveries.open()
-  deliveries.add('a')
+  pubSub.on({ ready: (channels) => readied.push(...channels) })
+  pubSub.open()
+  pubSub.add('a')
   await eventually(() => expect(readied).toEqual(['a']))
   proxy.set('hang')
   await eventually(() => expect(lines.map(({ level }) => level)).toEqual(['warn']), 3_000)
   proxy.set('none')
   await eventually(() => expect(readied).toEqual(['a', 'a']), 5_000)
   expect(lines.map(({ level }) => level)).toEqual(['warn', 'info'])
-  deliveries.close()
+  pubSub.close()
 })

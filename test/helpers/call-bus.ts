@@ -1,7 +1,6 @@
 // The channel layer of one process, where a test says who is lost and when there is a gap.
 import type { Bus, Gap, Member, Subscriber } from '../../src/core/bus/bus.ts'
-import { createLine } from '../../src/core/bus/channel.ts'
-import { createLines } from '../../src/core/bus/channels.ts'
+import { createLocalChannels } from '../../src/core/bus/local-channel.ts'
 import { createMemoryBus } from '../../src/core/bus/memory-bus.ts'
 import { recordLog } from './log.ts'
 
@@ -14,9 +13,9 @@ export interface CallBus extends Bus {
 }
 
 export function createCallBus(): CallBus {
-  const lines = createLines({ createLine, log: recordLog().log })
-  lines.close() // its sweep is not what is tested
-  const bus = createMemoryBus({ lines })
+  const channels = createLocalChannels({ log: recordLog().log })
+  channels.close() // its sweep is not what is tested
+  const bus = createMemoryBus({ channels })
   const subscribers = new Map<string, Set<Subscriber>>()
   const listeners: Parameters<Bus['onMember']>[0][] = []
   return {

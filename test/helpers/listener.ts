@@ -1,5 +1,5 @@
-// A subscriber that remembers what it was told, in order, and what is wrong with it: what the contract of the bus promises
-// of every subscriber, whatever happens to Redis.
+// A subscriber that remembers what it was given, in order, and what is wrong with it: what the contract of the bus
+// promises every subscriber, through any fault of Redis.
 import type { Bus, BusMessage, Gap, Position, Subscription } from '../../src/core/bus/bus.ts'
 
 export interface Listener {

@@ -1,20 +1,20 @@
-// Bugs that a channel layer can have, each planted in a part that is given to the wiring: the model must find every one.
+// Bugs that a channel layer can have, each planted in a part that is given to the wiring: the model must find each.
 import { randomUUID } from 'node:crypto'
 import type { BusMessage, Subscriber } from '../../src/core/bus/bus.ts'
-import { createLine, type Line } from '../../src/core/bus/channel.ts'
+import { createLocalChannel, type LocalChannel } from '../../src/core/bus/local-channel.ts'
 import type { BusParts } from '../../src/core/bus/open-bus.ts'
 import { createRedisBus, type RedisBus } from '../../src/core/bus/redis-bus.ts'
 
-const inLine = (break_: (line: Line) => Partial<Line>): BusParts => ({
+const inLocalChannel = (break_: (local: LocalChannel) => Partial<LocalChannel>): BusParts => ({
   createRedisBus,
-  createLine(...args) {
-    const line = createLine(...args)
-    return { ...line, ...break_(line) }
+  createLocalChannel(...args) {
+    const local = createLocalChannel(...args)
+    return { ...local, ...break_(local) }
   },
 })
 
 const inRedis = (break_: (redis: RedisBus) => Partial<RedisBus>): BusParts => ({
-  createLine,
+  createLocalChannel,
   createRedisBus(options) {
     const redis = createRedisBus(options)
     return { ...redis, ...break_(redis) }
@@ -43,8 +43,8 @@ function hasty(subscriber: Subscriber): Subscriber {
 
 export const bugs: Record<string, { parts: BusParts; foundIn: RegExp }> = {
   'what was seen here in an outage is delivered again after it': {
-    parts: inLine((line) => ({
-      adopt: (stretch) => line.adopt({ ...stretch, messages: stretch.messages.map(renamed) }),
+    parts: inLocalChannel((local) => ({
+      resync: (page) => local.resync({ ...page, messages: page.messages.map(renamed) }),
     })),
     foundIn: /came twice|twice in history/, // also when it was written back to a Redis that had lost it
   },
@@ -55,9 +55,9 @@ export const bugs: Record<string, { parts: BusParts; foundIn: RegExp }> = {
     foundIn: /came twice|twice in history/,
   },
   'a new epoch is not announced': {
-    parts: inLine((line) => ({
+    parts: inLocalChannel((local) => ({
       subscribe: (subscriber, ...rest) =>
-        line.subscribe(
+        local.subscribe(
           { ...subscriber, gap: (gap) => void (gap.reason !== 'epoch' && subscriber.gap(gap)) },
           ...rest,
         ),
@@ -65,9 +65,9 @@ export const bugs: Record<string, { parts: BusParts; foundIn: RegExp }> = {
     foundIn: /not announced/,
   },
   'what a slow subscriber was not given is not announced': {
-    parts: inLine((line) => ({
+    parts: inLocalChannel((local) => ({
       subscribe: (subscriber, ...rest) =>
-        line.subscribe(
+        local.subscribe(
           { ...subscriber, gap: (gap) => void (gap.reason !== 'behind' && subscriber.gap(gap)) },
           ...rest,
         ),
@@ -75,8 +75,8 @@ export const bugs: Record<string, { parts: BusParts; foundIn: RegExp }> = {
     foundIn: /came after|not announced/,
   },
   'a message overtakes another': {
-    parts: inLine((line) => ({
-      subscribe: (subscriber, ...rest) => line.subscribe(hasty(subscriber), ...rest),
+    parts: inLocalChannel((local) => ({
+      subscribe: (subscriber, ...rest) => local.subscribe(hasty(subscriber), ...rest),
     })),
     foundIn: /came after|not announced/,
   },

@@ -1,5 +1,6 @@
-// Random publishes, joins, goings, and faults of Redis and of the network: no subscriber is given a message twice or out of
-// order in an epoch, and what it was not given was announced. BUS_SEED repeats one seed, BUS_STEPS says how many steps.
+// Random publishes, subscriptions, and faults of Redis and of the network: no subscriber is given a message twice or
+// out of order in an epoch, and what it was not given was announced. BUS_SEED repeats one seed, BUS_STEPS says how many
+// steps.
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { bugs } from './bus-bugs.ts'
 import { playBus, Violation } from './bus-play.ts'

@@ -1,5 +1,6 @@
-// Three processes on one Redis, some channels, and whoever listens to them: random steps from a seed, random faults, and what
-// every listener was told, held against the contract. Now and then everything is left to settle and has to be one again.
+// Three processes on one Redis, some channels, and their subscribers: random steps from a seed, random faults, and what
+// every subscriber was given, held against the contract. Now and then everything is left to calm down, and has to be
+// one again.
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { Position } from '../../src/core/bus/bus.ts'
@@ -25,7 +26,7 @@ interface Node {
   readonly proxy: FaultProxy
 }
 
-/** Somebody who listens, goes, and comes back in another process. */
+/** A subscriber that leaves, and comes back in another process. */
 interface Client {
   readonly channel: string
   readonly isSlow: boolean
@@ -86,7 +87,7 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
     const { position, missed, recovered } = listener.subscription
     if (last && recovered && missed.length !== position.offset - last.offset)
       throw new Violation('said recovered')
-    // Who could not go on where it was may be given again what it had elsewhere, under the same id.
+    // Who could not continue where it was may be given again what it had elsewhere, under the same id.
     if (!recovered || isLossy) client.had.clear()
     client.listener = listener
   }
@@ -241,13 +242,8 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
     )
     for (const other of others) {
       if (JSON.stringify(other) !== JSON.stringify(first)) {
-        const told = await Promise.all(
-          nodes.map(
-            async ({ process }) =>
-              `${process.stateRole.status().status} ${(await process.bus.history(channel)).slice(-3).map(({ epoch, offset, data }) => `${epoch}:${offset}=${data}`)}`,
-          ),
-        )
-        throw new Violation(`${channel}: histories differ: ${told.join('; ')}`)
+        const ends = await Promise.all(nodes.map(({ process }) => endOfHistory(process, channel)))
+        throw new Violation(`${channel}: histories differ: ${ends.join('; ')}`)
       }
     }
     const data = first.map((message) => message.data as number)
@@ -255,9 +251,8 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
       const twice = first.filter(
         (message) => data.indexOf(message.data as number) !== data.lastIndexOf(message.data as number),
       )
-      throw new Violation(
-        `${channel}: a message is twice in history: ${JSON.stringify(twice)} of ${first[0]?.offset}–${first.at(-1)?.offset}`,
-      )
+      const range = `${first[0]?.offset}–${first.at(-1)?.offset}`
+      throw new Violation(`${channel}: a message is twice in history: ${JSON.stringify(twice)} of ${range}`)
     }
     const published = phase.get(channel) ?? []
     const lost = published.filter((number) => !data.includes(number))
@@ -292,4 +287,10 @@ export async function playBus({ seed, steps, redis, busParts }: BusPlay): Promis
       proxy.close()
     }
   }
+}
+
+async function endOfHistory({ bus, stateRole }: TestProcess, channel: string): Promise<string> {
+  const last = (await bus.history(channel)).slice(-3)
+  const places = last.map(({ epoch, offset, data }) => `${epoch}:${offset}=${data}`)
+  return `${stateRole.status().status} ${places}`
 }

@@ -1,10 +1,11 @@
-// The contract of the channel layer: messages to whoever listens, in this process and in others, and who is there.
-// Implementations: redis-bus.ts, memory-bus.ts, and failover-bus.ts, which chooses.
+// The contract of the channel layer: messages to the subscribers of a channel, in this process and in others, and who
+// is in it. Implementations: memory-bus.ts, and over Redis failover-bus.ts (messages) with failover-presence.ts
+// (members).
 //
-// Within an epoch every message of a channel has the next offset, and every subscriber anywhere gets them in that order,
-// each once. What a subscriber cannot be given is announced as a gap, never left out in silence. A new epoch begins where
-// the order of the old one cannot be promised any more: when Redis is left, when it returns, when it has lost its data.
-// A group is a channel with many subscribers, a single channel one with one.
+// Within an epoch every message of a channel has the next offset, and every subscriber anywhere gets them in that
+// order, each once. What a subscriber cannot be given is announced as a gap, never left out in silence. A new epoch
+// begins where the order of the old one cannot be promised any more: when Redis is left, when it returns, when it has
+// lost its data.
 
 /** Anything that JSON can say. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }
@@ -42,43 +43,49 @@ export interface Gap {
 }
 
 export interface Subscriber {
-  /** The next message; until it settles, what comes later waits, `capacity` messages of it. */
+  /** The next message. While its promise is pending, later ones wait, up to `capacity`. */
   message(message: BusMessage): void | Promise<void>
-  /** In its place among the messages; what comes later waits for it as well. */
+  /** In its place among the messages; later ones wait for its promise as well. */
   gap(gap: Gap): void | Promise<void>
   /** 100 unless said. */
   readonly capacity?: number
 }
 
 export interface Subscription {
-  /** Where it begins: `missed` comes before, everything later goes to the subscriber. */
+  /** Where it begins: `missed` is before it, everything later goes to the subscriber. */
   readonly position: Position
-  /** Whether `missed` is everything since `since`, and nothing of it was given elsewhere in the order; true without `since`. */
+  /**
+   * Whether `missed` is everything since `since`, and nothing of it was given under another position before; true
+   * without `since`.
+   */
   readonly recovered: boolean
   readonly missed: readonly BusMessage[]
   close(): void
 }
 
-/** Somebody who is in a channel, for as long as the process that said so goes on saying it. */
+/** A member of a channel, for as long as the process that it entered through keeps saying so. */
 export interface Member {
   readonly id: string
   readonly info: Json
 }
 
-/** `lost`: its process has stopped saying that it is there. `back`: it says so again, or is found where nobody announced it. */
+/** `lost`: its process has stopped saying so. `back`: it says so again, or the member is found unannounced. */
 export type MemberNews = 'lost' | 'back'
 
 export interface Bus {
-  /** Delivers to every subscriber: here when this resolves, in other processes through Redis. Never waits beyond one budget. */
+  /**
+   * Delivers to every subscriber: in this process before this resolves, in others through Redis. Never waits longer
+   * than one budget of a command.
+   */
   publish(channel: string, data: Json): Promise<Position>
   subscribe(channel: string, subscriber: Subscriber, since?: Position): Promise<Subscription>
-  /** The last messages: 200, two minutes or 256 KiB of them, whichever is least; fewer when all channels are too much together. */
+  /** The last messages: 200, two minutes or 256 KiB, the least of these; fewer when all channels are too large. */
   history(channel: string): Promise<readonly BusMessage[]>
-  /** Puts the member into the channel, or its new info; undefined when `most` others are there already. */
+  /** Puts the member into the channel, or its new info; undefined when `most` others are in it already. */
   enter(channel: string, member: Member, most: number): Promise<readonly Member[] | undefined>
   leave(channel: string, id: string): Promise<void>
   members(channel: string): Promise<readonly Member[]>
-  /** Called in every process that listens to the channel, once for each. Who enters or leaves may announce that itself. */
+  /** Called once for each change in every process with a subscriber. Members announce themselves that they enter. */
   onMember(listener: (channel: string, news: MemberNews, member: Member) => void): void
 }
 

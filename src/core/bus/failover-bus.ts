@@ -1,211 +1,123 @@
-// The channel layer: in Redis' order while it answers, in this process' own while it does not.
+// The messages of the channel layer, through outages of Redis. Their way:
 //
-// linked   a line that somebody listens to here follows Redis: a publish appends there and gets back everything up to its own
-//          message; other processes' messages come by pub/sub, and what pub/sub missed is read from the log.
-// own      Redis is away, or was too slow to say whether it took a message: the line counts by itself, under a new epoch, and
-//          what is published waits in `late` until it is in Redis, by id. Then the line is linked again, under another epoch.
+//   Redis answers   publish → script in Redis → its answer here, pub/sub in other processes → local channel (following)
+//                   → a queue for each subscriber → subscriber
+//   Redis is away   publish → unsent messages, and → local channel (standalone) → queues → subscriber
+//   Redis returns   unsent messages → merged into Redis, by id → local channels follow again, in another epoch
+//
+// A local channel follows Redis while somebody subscribes to it here, Redis is asked, and nothing of the channel is
+// unsent. A publish that Redis was too slow to answer makes its channel standalone as well. What pub/sub missed is
+// read from the log.
 import { randomUUID } from 'node:crypto'
-import { type Now, startTimer } from '../../lib/time.ts'
-import type { StateGuest } from '../state/state-role.ts'
-import { type Bus, type BusMessage, type Draft, HISTORY_MESSAGES, type Position } from './bus.ts'
-import type { BusAccess } from './bus-access.ts'
-import { HEAD_MS } from './bus-scripts.ts'
-import type { Line } from './channel.ts'
-import type { Lines } from './channels.ts'
-import { createLink, type Link } from './cursor.ts'
-import type { FailoverPresence } from './failover-presence.ts'
-import type { LateKind, RedisBus, RedisStretch } from './redis-bus.ts'
-import type { RedisDeliveries, RedisDeliveriesOptions } from './redis-deliveries.ts'
-import { createLateMessages } from './unsent-messages.ts'
-
-const BATCH = 50 // messages a script
-// Twice as many as are late at most: what is published meanwhile is merged, too, but a stream of it holds nobody up.
-const MOST_BATCHES = (2 * HISTORY_MESSAGES) / BATCH
-const RETRY_MS = 250
+import type { Now } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
+import type { StateGuest, StateRedis } from '../state/state-role.ts'
+import type { Bus, Draft, Position } from './bus.ts'
+import { HEAD_MS } from './channel-scripts.ts'
+import { type Cursor, createCursor } from './cursor.ts'
+import type { LocalChannel, LocalChannels } from './local-channel.ts'
+import type { RedisBus, UnsentKind } from './redis-bus.ts'
+import type { RedisPubSub } from './redis-pubsub.ts'
+import { createUnsentMessages } from './unsent-messages.ts'
 
 export interface FailoverBusOptions {
-  lines: Lines
+  channels: LocalChannels
   redis: RedisBus
-  access: BusAccess
-  presence: FailoverPresence
-  createDeliveries: (
-    events: Pick<RedisDeliveriesOptions, 'received' | 'noticed' | 'ready'>,
-  ) => RedisDeliveries
+  pubSub: RedisPubSub
+  access: Pick<StateRedis, 'attempt' | 'isRedis'>
+  log: Log
   now: Now
 }
 
-export interface FailoverBus extends Bus, StateGuest {
-  /** Whether somebody here listens to it. */
-  isListened(channel: string): boolean
+export interface FailoverBus extends Pick<Bus, 'publish' | 'subscribe' | 'history'>, StateGuest {
   close(): void
 }
 
 export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
-  const { lines, redis, access, presence, now } = options
-  const late = createLateMessages(now)
-  const links = new WeakMap<Line, Link>()
-  let hasMerged = false // since Redis was left: what comes after that is merged when Redis is asked again, and does not hold it up
+  const { channels, redis, pubSub, access, log, now } = options
+  const unsent = createUnsentMessages({ redis, log, now })
+  const cursors = new WeakMap<LocalChannel, Cursor>()
+  let hasMerged = false // since Redis was left: what is unsent after that does not hold up its return
 
-  const deliveries = options.createDeliveries({
-    received(message) {
-      const line = lines.find(message.channel)
-      if (!line?.isLinked()) return
+  pubSub.on({
+    message(message) {
+      const local = channels.find(message.channel)
+      if (!local?.isFollowing()) return
       const { epoch, offset } = message
-      if (line.fits(message)) line.accept({ epoch, offset, messages: [message] })
-      else void catchUp(line)
+      if (local.isContiguous(message)) local.apply({ epoch, offset, messages: [message] })
+      else catchUpSoon(local)
     },
-    noticed: presence.hear,
-    ready: (channels) => {
-      for (const channel of channels) {
-        void catchUp(lines.open(channel))
-        void presence.catchUp(channel)
-      }
+    ready(names) {
+      for (const channel of names) catchUpSoon(channels.open(channel))
     },
   })
 
-  function linkOf(line: Line): Link {
-    const known = links.get(line)
+  const mayFollow = (channel: string) => access.isRedis() && !unsent.has(channel)
+
+  function cursorOf(local: LocalChannel): Cursor {
+    const known = cursors.get(local)
     if (known) return known
-    const link = createLink(line)
-    links.set(line, link)
-    return link
+    const cursor = createCursor(local, { redis, access, mayFollow: () => mayFollow(local.channel), log })
+    cursors.set(local, cursor)
+    return cursor
   }
 
-  const follows = (line: Line) => access.isRedis() && !late.has(line.channel)
-
-  function cut(line: Line): void {
-    if (!line.isLinked()) return
-    linkOf(line).seen = line.position()
-    line.beOwn()
+  function catchUpSoon(local: LocalChannel): void {
+    void inBackground(cursorOf(local).catchUp(), log)
   }
 
-  function take(line: Line, stretch: RedisStretch): void {
-    if (linkOf(line).users === 0 || !follows(line)) return
-    if (line.isLinked() && line.position().epoch === stretch.epoch) line.accept(stretch)
-    else line.adopt(stretch)
+  const subscribed = () => [...channels.all()].filter((local) => cursorOf(local).subscriptions > 0)
+
+  function catchUpAll(): void {
+    for (const local of subscribed()) catchUpSoon(local)
   }
 
-  /** Asks Redis for what is not here yet: one question at a time, and one more if it was asked for meanwhile. */
-  function catchUp(line: Line): Promise<void> {
-    const link = linkOf(line)
-    link.isStale = true
-    link.catchingUp ??= untilFresh(line, link).finally(() => {
-      link.catchingUp = undefined
-    })
-    return link.catchingUp
+  /** A channel with subscribers stays in Redis, however quiet it is. */
+  async function keepHeads(): Promise<void> {
+    for (const local of subscribed()) await cursorOf(local).catchUp()
   }
+  const timer = setInterval(() => void inBackground(keepHeads(), log), HEAD_MS / 3).unref()
 
-  async function untilFresh(line: Line, link: Link): Promise<void> {
-    while (link.isStale && link.users > 0 && follows(line)) {
-      link.isStale = false
-      const isAnswered = await access.ask(
-        async () => {
-          await link.inTurn(redis.read(line.channel, link.known()), (stretch) => take(line, stretch))
-          return true
-        },
-        () => false,
-      )
-      if (isAnswered) continue
-      startTimer(RETRY_MS, () => void catchUp(line))
-      return
-    }
-  }
-
-  async function append(line: Line, draft: Draft): Promise<Position> {
-    const link = linkOf(line)
-    const isHeard = link.users > 0
-    let isBehind = false
-    const answer = link.sending((after) => redis.append(line.channel, draft, isHeard ? after : 'nothing'))
-    const place = await link.inTurn(answer, (stretch) => {
-      const { epoch, offset, messages } = stretch
-      if (!isHeard) {
-        link.seen = { epoch, offset }
-        return line.keep({ ...draft, channel: line.channel, epoch, offset })
-      }
-      const first = messages[0]
-      const isSameEpoch = line.isLinked() && epoch === line.position().epoch
-      isBehind = isSameEpoch && !(first && line.fits(first))
-      if (!isBehind) take(line, stretch)
-    })
-    if (isBehind) await catchUp(line)
-    const { epoch, offset } = place
-    // Else it is in Redis, and its order is not followed here at the moment.
-    return line.has(draft.id) || line.isLinked() ? { epoch, offset } : line.append(draft)
-  }
-
-  function inMemory(line: Line, draft: Draft, kind: LateKind): Position {
-    cut(line)
-    late.add(line.channel, draft, kind)
-    const { epoch, offset } = line.append(draft)
+  function publishHere(local: LocalChannel, draft: Draft, kind: UnsentKind): Position {
+    cursorOf(local).detach()
+    unsent.add(local.channel, draft, kind)
+    const { epoch, offset } = local.append(draft)
     return { epoch, offset }
   }
 
-  /** Puts what Redis lost of a channel before what it missed. */
-  async function examine(line: Line): Promise<void> {
-    const { seen } = linkOf(line)
+  /** What Redis has lost of a channel is unsent again. The state role's finding does not tell: it may miss a second. */
+  async function examine(local: LocalChannel): Promise<void> {
+    const seen = cursorOf(local).lastSeen()
     if (!seen) return
-    const { isLost } = await redis.read(line.channel, { seen, after: Number.MAX_SAFE_INTEGER - 1 })
-    if (isLost) late.addBefore(line.channel, line.history())
+    const { isLost } = await redis.read(local.channel, { seen, after: Number.MAX_SAFE_INTEGER - 1 })
+    if (isLost) unsent.addLost(local.channel, local.history())
   }
-
-  async function mergeLate(channel: string): Promise<void> {
-    const line = lines.open(channel)
-    for (let i = 0; i < MOST_BATCHES; i += 1) {
-      const batch = late.first(channel, BATCH)
-      if (batch.length === 0) return
-      await redis.merge(channel, batch, linkOf(line).seen)
-      late.remove(channel, batch)
-    }
-  }
-
-  const heard = () => [...lines.all()].filter((line) => linkOf(line).users > 0)
-
-  function followAll(): void {
-    for (const line of heard()) void catchUp(line)
-  }
-
-  /** A channel that somebody listens to stays in Redis, however quiet it is. */
-  async function refresh(): Promise<void> {
-    for (const line of heard()) await catchUp(line)
-  }
-  const refreshing = setInterval(() => void refresh(), HEAD_MS / 3).unref()
 
   return {
     async publish(channel, data) {
-      const line = lines.open(channel)
+      const local = channels.open(channel)
       const draft = { id: randomUUID(), data, atMs: now() }
-      if (late.has(channel)) return inMemory(line, draft, 'new')
-      let kind: LateKind = 'new'
-      return access.ask(
+      if (unsent.has(channel)) return publishHere(local, draft, 'new')
+      let kind: UnsentKind = 'new'
+      return access.attempt(
         () => {
           kind = 'asked'
-          return append(line, draft)
+          return cursorOf(local).append(draft)
         },
-        () => inMemory(line, draft, kind),
+        () => publishHere(local, draft, kind),
       )
     },
 
     async subscribe(channel, subscriber, since) {
-      const line = lines.open(channel)
-      const link = linkOf(line)
-      link.users += 1
-      deliveries.add(channel)
-      let before: readonly BusMessage[] = []
-      if (follows(line) && (since || !line.isLinked())) {
-        await access.ask(
-          async () => {
-            const from = link.known()
-            const isSame = from && since?.epoch === from.seen.epoch
-            const after = isSame ? Math.min(since.offset, from.after) : from?.after
-            const answer = redis.read(channel, from && { ...from, after: after ?? from.after })
-            const stretch = await link.inTurn(answer, (found) => take(line, found))
-            before = stretch.messages
-          },
-          () => {},
-        )
-      }
-      if (follows(line) && !line.isLinked()) void catchUp(line)
-      const subscription = line.subscribe(subscriber, since, before)
+      const local = channels.open(channel)
+      const cursor = cursorOf(local)
+      cursor.subscriptions += 1
+      pubSub.add(channel)
+      const isRead = mayFollow(channel) && (since !== undefined || !local.isFollowing())
+      const known = isRead ? await cursor.read(since) : []
+      if (mayFollow(channel) && !local.isFollowing()) catchUpSoon(local)
+      const subscription = local.subscribe(subscriber, since, known)
       let isOpen = true
       return {
         ...subscription,
@@ -213,56 +125,37 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
           if (!isOpen) return
           isOpen = false
           subscription.close()
-          link.users -= 1
-          if (link.users > 0) return
-          deliveries.remove(channel)
-          // Not at once: it may be the line that is just giving its subscriber a message, with more to come.
-          queueMicrotask(() => link.users === 0 && cut(line))
+          cursor.subscriptions -= 1
+          if (cursor.subscriptions > 0) return
+          pubSub.remove(channel)
+          // Later: the local channel may be giving its subscriber a message right now, with more to come.
+          queueMicrotask(() => cursor.subscriptions === 0 && cursor.detach())
         },
       }
     },
 
     async history(channel) {
-      const here = () => lines.find(channel)?.history() ?? []
-      return late.has(channel) ? here() : access.ask(() => redis.history(channel), here)
+      const here = () => channels.find(channel)?.history() ?? []
+      return unsent.has(channel) ? here() : access.attempt(() => redis.history(channel), here)
     },
-
-    enter: presence.enter,
-    leave: presence.leave,
-    members: presence.members,
-    onMember: presence.onMember,
 
     left() {
       hasMerged = false
-      for (const line of lines.all()) cut(line)
-      deliveries.rest()
+      for (const local of channels.all()) cursorOf(local).detach()
+      pubSub.rest()
     },
-    pending: late.size,
-    isPending() {
-      const isLate = late.size() > 0 && (access.isRedis() || !hasMerged)
-      return !access.isForbidden() && (isLate || presence.isPending())
-    },
+    pending: unsent.size,
+    isPending: () => unsent.size() > 0 && (access.isRedis() || !hasMerged),
     async synchronize() {
-      await access.merge(async () => {
-        if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
-        for (const channel of late.channels()) await mergeLate(channel)
-        await presence.synchronize()
-      })
+      if (!access.isRedis()) for (const local of [...channels.all()]) await examine(local)
+      await unsent.send((channel) => cursorOf(channels.open(channel)).lastSeen())
       hasMerged = true
-      if (access.isRedis()) followAll()
+      if (access.isRedis()) catchUpAll()
     },
     returned() {
-      access.renew()
-      deliveries.open()
-      followAll()
+      pubSub.open()
+      catchUpAll()
     },
-    isListened(channel) {
-      const line = lines.find(channel)
-      return line !== undefined && linkOf(line).users > 0
-    },
-    close() {
-      clearInterval(refreshing)
-      deliveries.close()
-    },
+    close: () => clearInterval(timer),
   }
 }

@@ -1,137 +1,145 @@
-// Who is in which channel: in Redis under leases that this process renews for its members, and here as far as is known, for
-// when Redis is away. Redis tells of each change whoever listens to the channel; what was missed, the next renewal finds. On
-// Redis' return each process says again who is there and who has left.
+// Who is in which channel, through outages of Redis. In Redis each member has a lease, which its process renews; the
+// presence table of this process has what is known of it, for when Redis is away. Redis publishes each change; what
+// was missed is found by the next renewal. When Redis returns, each process says again who is in it and who has left.
 import { type Now, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
+import type { StateGuest, StateRedis } from '../state/state-role.ts'
 import type { Bus } from './bus.ts'
-import type { BusAccess } from './bus-access.ts'
-import { createRolls } from './presence-table.ts'
-import type { Notice, RedisBus, RemoteMember, Report } from './redis-bus.ts'
+import { createPresenceTable } from './presence-table.ts'
+import type { PresenceReport, RedisPresence, RemoteMember } from './redis-presence.ts'
+import type { RedisPubSub } from './redis-pubsub.ts'
 
 const RENEW_MS = 20 * SECOND // a third of a lease
 
-const NOBODY: Report = { own: new Map(), isWhole: false, left: [], others: [] }
+const NOBODY: PresenceReport = { own: new Map(), isWhole: false, left: [], others: [] }
 
-export interface FailoverPresence extends Pick<Bus, 'enter' | 'leave' | 'members' | 'onMember'> {
-  /** What Redis told who listens to the channel. */
-  hear(channel: string, notice: Notice): void
-  /** Asks Redis what it may have told when nobody listened here. */
-  catchUp(channel: string): Promise<void>
-  /** Whether somebody came or went whom Redis does not know of. */
-  isPending(): boolean
-  /** Tells Redis. Rejects with RedisUnavailable. */
-  synchronize(): Promise<void>
+export interface FailoverPresence extends Pick<Bus, 'enter' | 'leave' | 'members' | 'onMember'>, StateGuest {
   close(): void
 }
 
 export interface FailoverPresenceOptions {
-  redis: RedisBus
-  access: BusAccess
+  redis: RedisPresence
+  pubSub: Pick<RedisPubSub, 'on' | 'has'>
+  access: Pick<StateRedis, 'attempt'>
   /** This process. */
   node: string
-  /** Whether somebody here listens to the channel: who is lost in it matters here. */
-  isListened: (channel: string) => boolean
+  log: Log
   now: Now
 }
 
 export function createFailoverPresence(options: FailoverPresenceOptions): FailoverPresence {
-  const { redis, access, node, isListened, now } = options
+  const { redis, pubSub, access, node, log, now } = options
   const listeners: Parameters<Bus['onMember']>[0][] = []
-  const rolls = createRolls({
+  const table = createPresenceTable({
     node,
     now,
-    tell(...news) {
+    notify(...news) {
       for (const listener of listeners) listener(...news)
     },
   })
-  let life: string | undefined // that Redis was in when it was last told everything
-  const timer = setInterval(() => void tick(), RENEW_MS).unref()
+  const timer = setInterval(() => void inBackground(renewAll(), log), RENEW_MS).unref()
+
+  pubSub.on({
+    notice(channel, notice) {
+      if (table.open(channel).apply(notice)) askSoon(channel)
+    },
+    ready(channels) {
+      for (const channel of channels) askSoon(channel)
+    },
+  })
 
   async function renew(channel: string, others: readonly RemoteMember[]): Promise<void> {
-    const roll = rolls.open(channel)
-    const left = roll.left()
-    roll.isDirty = false
+    const presence = table.open(channel)
+    const left = presence.departed()
+    presence.isDirty = false
     try {
-      const isWhole = roll.entering === 0
-      await roll.learn(redis.renew(channel, { own: roll.own, isWhole, left, others }))
-      roll.haveLeft(left)
+      const isWhole = presence.entering === 0
+      await presence.reconcile(redis.renew(channel, { own: presence.own, isWhole, left, others }))
+      presence.forgetDeparted(left)
     } catch (error) {
-      roll.isDirty = true
+      presence.isDirty = true
       throw error
     }
   }
 
-  async function catchUp(channel: string): Promise<void> {
-    if (!rolls.find(channel)) return
-    await access.ask(
+  async function renewIfKnown(channel: string): Promise<void> {
+    if (!table.find(channel)) return
+    await access.attempt(
       () => renew(channel, []),
       () => {},
     )
   }
 
-  async function tick(): Promise<void> {
-    for (const [channel, roll] of rolls.all()) {
-      if (roll.isNeeded(isListened(channel))) await catchUp(channel)
-      else rolls.forget(channel)
+  function askSoon(channel: string): void {
+    void inBackground(renewIfKnown(channel), log)
+  }
+
+  async function renewAll(): Promise<void> {
+    for (const [channel, presence] of table.all()) {
+      if (presence.isNeeded(pubSub.has(channel))) await renewIfKnown(channel)
+      else table.forget(channel)
     }
   }
 
   return {
     enter(channel, member, most) {
-      return access.ask(
+      return access.attempt(
         async () => {
-          const roll = rolls.open(channel)
-          roll.entering += 1
+          const presence = table.open(channel)
+          presence.entering += 1
           try {
-            const { isIn } = await roll.learn(redis.enter(channel, member, most))
+            const { isIn } = await presence.reconcile(redis.enter(channel, member, most))
             if (!isIn) return undefined
-            roll.enter(member)
-            return roll.all()
+            presence.enter(member)
+            return presence.all()
           } finally {
-            roll.entering -= 1
+            presence.entering -= 1
           }
         },
         () => {
-          const roll = rolls.open(channel)
-          if (!roll.hasPlace(member.id, most)) return undefined
-          roll.enter(member)
-          roll.isDirty = true
-          return roll.all()
+          const presence = table.open(channel)
+          if (!presence.hasRoom(member.id, most)) return undefined
+          presence.enter(member)
+          presence.isDirty = true
+          return presence.all()
         },
       )
     },
     async leave(channel, id) {
-      const roll = rolls.open(channel)
-      roll.leave(id)
-      await access.ask(
+      const presence = table.open(channel)
+      presence.leave(id)
+      await access.attempt(
         async () => {
-          await roll.learn(redis.renew(channel, { ...NOBODY, left: [id] }))
-          roll.own.delete(id) // an answer to its coming may have been under way
-          roll.haveLeft([id])
+          await presence.reconcile(redis.renew(channel, { ...NOBODY, left: [id] }))
+          presence.own.delete(id) // an answer to its coming may have been in flight
+          presence.forgetDeparted([id])
         },
         () => {},
       )
     },
     members: (channel) =>
-      access.ask(
+      access.attempt(
         async () => {
-          const roll = rolls.open(channel)
-          await roll.learn(redis.renew(channel, NOBODY))
-          return roll.all()
+          const presence = table.open(channel)
+          await presence.reconcile(redis.renew(channel, NOBODY))
+          return presence.all()
         },
-        () => rolls.find(channel)?.all() ?? [],
+        () => table.find(channel)?.all() ?? [],
       ),
-    onMember: (listener) => void listeners.push(listener),
-    hear(channel, notice) {
-      if (rolls.open(channel).hear(notice)) void catchUp(channel)
+    onMember(listener) {
+      listeners.push(listener)
     },
-    catchUp,
-    isPending: () => rolls.all().some(([, roll]) => roll.isDirty || roll.left().length > 0),
-    async synchronize() {
-      const found = await redis.life()
-      const isLost = life !== undefined && life !== found
-      for (const [channel, roll] of rolls.all()) await renew(channel, isLost ? roll.others() : [])
-      life = found
+
+    left() {},
+    pending: () => 0,
+    isPending: () => table.all().some(([, presence]) => presence.isDirty || presence.departed().length > 0),
+    async synchronize(returned) {
+      // The others' processes may be away as well: their members are put back where Redis has none, as known here.
+      const hasLost = returned === 'empty' || returned === 'older'
+      for (const [channel, presence] of table.all()) await renew(channel, hasLost ? presence.others() : [])
     },
+    returned() {},
     close: () => clearInterval(timer),
   }
 }

@@ -1,36 +1,36 @@
-// The channel layer of one process: what there is when Redis is switched off.
+// The channel layer of one process: when Redis is switched off.
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../../lib/time.ts'
 import type { Bus } from './bus.ts'
-import type { Lines } from './channels.ts'
-import { createRolls } from './presence-table.ts'
+import type { LocalChannels } from './local-channel.ts'
+import { createPresenceTable } from './presence-table.ts'
 
 export interface MemoryBusOptions {
-  lines: Lines
+  channels: LocalChannels
   now?: Now
 }
 
-export function createMemoryBus({ lines, now = Date.now }: MemoryBusOptions): Bus {
-  const rolls = createRolls({ node: 'here', now, tell() {} })
+export function createMemoryBus({ channels, now = Date.now }: MemoryBusOptions): Bus {
+  const table = createPresenceTable({ node: 'here', now, notify() {} })
   return {
     async publish(channel, data) {
-      const { epoch, offset } = lines.open(channel).append({ id: randomUUID(), data, atMs: now() })
+      const { epoch, offset } = channels.open(channel).append({ id: randomUUID(), data, atMs: now() })
       return { epoch, offset }
     },
-    subscribe: async (channel, subscriber, since) => lines.open(channel).subscribe(subscriber, since),
-    history: async (channel) => lines.find(channel)?.history() ?? [],
+    subscribe: async (channel, subscriber, since) => channels.open(channel).subscribe(subscriber, since),
+    history: async (channel) => channels.find(channel)?.history() ?? [],
     async enter(channel, member, most) {
-      const roll = rolls.open(channel)
-      if (!roll.hasPlace(member.id, most)) return undefined
-      roll.enter(member)
-      return roll.all()
+      const presence = table.open(channel)
+      if (!presence.hasRoom(member.id, most)) return undefined
+      presence.enter(member)
+      return presence.all()
     },
     async leave(channel, id) {
-      const roll = rolls.open(channel)
-      roll.own.delete(id)
-      if (!roll.isNeeded(true)) rolls.forget(channel)
+      const presence = table.open(channel)
+      presence.own.delete(id)
+      if (!presence.isNeeded(true)) table.forget(channel)
     },
-    members: async (channel) => rolls.find(channel)?.all() ?? [],
-    onMember() {}, // nobody's process can end but this one
+    members: async (channel) => table.find(channel)?.all() ?? [],
+    onMember() {}, // no other process can end
   }
 }

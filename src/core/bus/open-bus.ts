@@ -1,24 +1,23 @@
-// The channel layer, opened: over the state role's Redis, or in memory where that is switched off.
+// The channel layer, opened: over the state role's Redis, or in memory where Redis is switched off.
 import { randomUUID } from 'node:crypto'
 import type { RedisTarget } from '../../lib/redis-url.ts'
 import { createScope } from '../../lib/scope.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { RedisUnavailable } from '../errors.ts'
 import { connectRedis } from '../redis/connection.ts'
 import type { StateGuest, StateRedis } from '../state/state-role.ts'
 import type { Bus } from './bus.ts'
-import { createBusAccess } from './bus-access.ts'
-import { createLine } from './channel.ts'
-import { createLines } from './channels.ts'
 import { createFailoverBus } from './failover-bus.ts'
-import { createFailoverPresence, type FailoverPresence } from './failover-presence.ts'
+import { createFailoverPresence } from './failover-presence.ts'
+import { createLocalChannel, createLocalChannels } from './local-channel.ts'
 import { createMemoryBus } from './memory-bus.ts'
-import { createRedisBus } from './redis-bus.ts'
-import { createRedisDeliveries } from './redis-deliveries.ts'
+import { createRedisBus, type KeyTrouble } from './redis-bus.ts'
+import { createRedisPubSub } from './redis-pubsub.ts'
 
 export interface BusRole {
   readonly bus: Bus
-  /** What takes part in the merges of the state role. */
+  /** What takes part in the merges of the state role: messages, and presence. */
   readonly guests: readonly StateGuest[]
   close(): Promise<void>
 }
@@ -39,11 +38,11 @@ export interface BusRoleOptions {
 
 /** What the layer is made of, where it can be broken: the model-based test plants its bugs here. */
 export interface BusParts {
-  readonly createLine: typeof createLine
+  readonly createLocalChannel: typeof createLocalChannel
   readonly createRedisBus: typeof createRedisBus
 }
 
-const BEAT_MS = { own: 2 * SECOND, rented: 15 * SECOND }
+const HEARTBEAT_MS = { embedded: 2 * SECOND, external: 15 * SECOND }
 
 export function openBus({
   redis,
@@ -54,43 +53,105 @@ export function openBus({
   isExternal,
   log,
   now = Date.now,
-  parts = { createLine, createRedisBus },
+  parts = { createLocalChannel, createRedisBus },
 }: BusRoleOptions): BusRole {
   const scope = createScope()
-  const lines = scope.add(createLines({ createLine: parts.createLine, log, now }))
+  const channels = scope.add(createLocalChannels({ create: parts.createLocalChannel, log, now }))
   if (!redis || !target) {
-    return { bus: createMemoryBus({ lines, now }), guests: [], close: scope.close }
+    return { bus: createMemoryBus({ channels, now }), guests: [], close: scope.close }
   }
 
   const node = randomUUID()
   const wireName = (channel: string) => `${prefix}${target.database}:{${channel}}`
-  const redisBus = parts.createRedisBus({ call: redis.call, prefix, wireName, node })
-  const access = createBusAccess({ redis, log })
-  const presence: FailoverPresence = scope.add(
-    createFailoverPresence({
-      redis: redisBus,
-      access,
-      node,
-      isListened: (channel): boolean => bus.isListened(channel),
-      now,
+  const trouble = createTroubleLog(log)
+  const access = createAccess(redis, log)
+  const redisBus = parts.createRedisBus({ call: redis.call, prefix, wireName, node, trouble })
+  const pubSub = scope.add(
+    createRedisPubSub({
+      connection: connectRedis({ target, ca, budgetMs, trackPrefix: undefined }),
+      wireName,
+      heartbeatMs: isExternal ? HEARTBEAT_MS.external : HEARTBEAT_MS.embedded,
+      trouble,
+      log,
     }),
   )
-  const bus = scope.add(
-    createFailoverBus({
-      lines,
-      redis: redisBus,
-      access,
-      presence,
-      createDeliveries: (events) =>
-        createRedisDeliveries({
-          connection: connectRedis({ target, ca, budgetMs, trackPrefix: undefined }),
-          wireName,
-          beatMs: isExternal ? BEAT_MS.rented : BEAT_MS.own,
-          ...events,
-          log,
-        }),
-      now,
+  const presence = scope.add(createFailoverPresence({ redis: redisBus, pubSub, access, node, log, now }))
+  const messages = scope.add(createFailoverBus({ channels, redis: redisBus, pubSub, access, log, now }))
+  const { publish, subscribe, history } = messages
+  const { enter, leave, members, onMember } = presence
+  return {
+    bus: { publish, subscribe, history, enter, leave, members, onMember },
+    guests: [access.guard(messages), access.guard(presence)],
+    close: scope.close,
+  }
+}
+
+const FORBIDDEN = /^NOPERM|can't run this command|ACL failure/
+const NOT_ALLOWED = Symbol('not allowed')
+
+/**
+ * The state role's Redis, for this layer. A user of Redis who may not do what the layer needs (no pub/sub, say) is no
+ * outage of the role: the layer alone works in memory, until Redis returns, as its rules may be others then.
+ */
+function createAccess(redis: StateRedis, log: Log) {
+  let isForbidden = false
+
+  async function allowed<T>(onRedis: () => Promise<T>): Promise<T | typeof NOT_ALLOWED> {
+    try {
+      return await onRedis()
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable) || !FORBIDDEN.test(error.message)) throw error
+      if (!isForbidden)
+        log.error(
+          `channel layer: in memory, because this user of Redis may not use it: ${error.message}. ` +
+            'Processes do not get each other’s messages until it is allowed pub/sub and TIME (docs/deploying.md)',
+        )
+      isForbidden = true
+      return NOT_ALLOWED
+    }
+  }
+
+  return {
+    async attempt<T>(onRedis: () => Promise<T>, onMemory: () => T | Promise<T>): Promise<T> {
+      if (isForbidden) return onMemory()
+      const answer = await redis.attempt(() => allowed(onRedis), onMemory)
+      return answer === NOT_ALLOWED ? onMemory() : answer
+    },
+    isRedis: () => !isForbidden && redis.isRedis(),
+    /** A guest that is merged only while it is allowed. */
+    guard: (guest: StateGuest): StateGuest => ({
+      ...guest,
+      isPending: () => !isForbidden && guest.isPending(),
+      async synchronize(returned) {
+        if (!isForbidden) await allowed(() => guest.synchronize(returned))
+      },
+      returned() {
+        isForbidden = false
+        guest.returned()
+      },
     }),
-  )
-  return { bus, guests: [bus], close: scope.close }
+  }
+}
+
+const MOST_NAMED = 100 // keys that have a line in the log
+
+const SENTENCES: Record<KeyTrouble, string> = {
+  foreign: 'a key of ours held a value of another type, and was deleted',
+  unreadable: 'something in Redis cannot be read, and is ignored',
+}
+
+/** Counts what in Redis is not ours, and says so once a key. */
+function createTroubleLog(log: Log) {
+  const named = new Set<string>()
+  let count = 0
+  return (key: string, trouble: KeyTrouble): void => {
+    count += 1
+    if (named.has(key) || named.size === MOST_NAMED) return
+    named.add(key)
+    log.error(
+      { key, trouble, count },
+      `channel layer: ${SENTENCES[trouble]}. Subscribers may get a gap; ` +
+        'make sure that nobody else, and no other version, writes under this prefix',
+    )
+  }
 }

@@ -1,71 +1,80 @@
-// Who is in each channel, as far as this process knows: its own members, and the others' by what Redis answers and tells.
+// The presence table of this process: who is in each channel as far as is known here. Own members are known for
+// certain, those of other processes by Redis' answers and notices, which may overtake each other.
 import type { Now } from '../../lib/time.ts'
 import type { Json, Member, MemberNews } from './bus.ts'
-import { LEASE_MS, type Notice, type Presence, type RemoteMember } from './redis-bus.ts'
+import { type Notice, PRESENCE_LEASE_MS, type PresenceReply, type RemoteMember } from './redis-presence.ts'
 
-export interface Roll {
+export interface ChannelPresence {
   readonly own: Map<string, Json>
-  /** How many have asked Redis to be let in, and have no answer. */
+  /** How many have asked Redis to enter, and have no answer. */
   entering: number
-  /** Whether Redis may not know what is in it now. */
+  /** Whether Redis may hold something else than what is here. */
   isDirty: boolean
-  /** The others whose lease has not ended. */
+  /** Members of other processes whose lease has not ended. */
   others(): RemoteMember[]
   all(): Member[]
-  /** Members of ours that have left and that Redis may hold. */
-  left(): string[]
-  /** Takes over what Redis answers, when it does: who is another process' member there is not ours any more. */
-  learn(answer: Promise<Presence>): Promise<Presence>
-  /** Takes over what Redis tells; true when it takes a member of ours from us, so that Redis should be asked. */
-  hear(notice: Notice): boolean
+  /** Own members that have left and that Redis may still hold. */
+  departed(): string[]
+  /** Redis knows that these have left. */
+  forgetDeparted(ids: readonly string[]): void
+  /** Applies an answer when it arrives: a member that another process has there is not ours any more. */
+  reconcile(reply: Promise<PresenceReply>): Promise<PresenceReply>
+  /** Applies a notice; true when it contradicts what is known of an own member, so that Redis should be asked. */
+  apply(notice: Notice): boolean
   enter(member: Member): void
   leave(id: string): void
-  /** Redis knows that these have left. */
-  haveLeft(ids: readonly string[]): void
-  /** Whether this member, or fewer than `most` others, are there. */
-  hasPlace(id: string, most: number): boolean
-  /** Whether something of ours is in it, or, where somebody listens, others. */
-  isNeeded(isListened: boolean): boolean
+  /** Whether this member is in it already, or fewer than `most` others. */
+  hasRoom(id: string, most: number): boolean
+  /** Whether it holds something of ours, or, where somebody subscribes, others. */
+  isNeeded(isSubscribed: boolean): boolean
 }
 
-export interface Rolls {
-  find(channel: string): Roll | undefined
-  open(channel: string): Roll
-  all(): [string, Roll][]
+export interface PresenceTable {
+  find(channel: string): ChannelPresence | undefined
+  open(channel: string): ChannelPresence
+  all(): [string, ChannelPresence][]
   forget(channel: string): void
 }
 
-export interface RollsOptions {
+export interface PresenceTableOptions {
   /** This process. */
   node: string
   now: Now
-  tell(channel: string, news: MemberNews, member: Member): void
+  notify(channel: string, news: MemberNews, member: Member): void
 }
 
-export function createRolls({ node, now, tell }: RollsOptions): Rolls {
-  const rolls = new Map<string, Roll>()
+export function createPresenceTable({ node, now, notify }: PresenceTableOptions): PresenceTable {
+  const table = new Map<string, ChannelPresence>()
   return {
-    find: (channel) => rolls.get(channel),
+    find: (channel) => table.get(channel),
     open(channel) {
-      const known = rolls.get(channel)
+      const known = table.get(channel)
       if (known) return known
-      const roll = createRoll(node, now, (news, { id, info }) => tell(channel, news, { id, info }))
-      rolls.set(channel, roll)
-      return roll
+      const presence = createChannelPresence(node, now, (news, { id, info }) =>
+        notify(channel, news, { id, info }),
+      )
+      table.set(channel, presence)
+      return presence
     },
-    all: () => [...rolls],
-    forget: (channel) => void rolls.delete(channel),
+    all: () => [...table],
+    forget(channel) {
+      table.delete(channel)
+    },
   }
 }
 
-function createRoll(node: string, now: Now, tell: (news: MemberNews, member: RemoteMember) => void): Roll {
+function createChannelPresence(
+  node: string,
+  now: Now,
+  notify: (news: MemberNews, member: RemoteMember) => void,
+): ChannelPresence {
   const own = new Map<string, Json>()
   const others = new Map<string, { member: RemoteMember; untilMs: number }>() // until Redis says that they are gone
-  const left = new Map<string, number>() // and when their lease has ended in any case
-  const questions = new Set<Set<string>>() // to Redis, and of whom it has told since each was asked
-  let isLearned = false
+  const departed = new Map<string, number>() // by id, and when the lease has ended in any case
+  const asking = new Set<Set<string>>() // for each question in flight, the members of whom a notice has come since
+  let isKnown = false // Redis has answered once
 
-  const put = (member: RemoteMember) => void others.set(member.id, { member, untilMs: now() + member.restMs })
+  const put = (member: RemoteMember) => others.set(member.id, { member, untilMs: now() + member.restMs })
 
   const present = () =>
     [...others.values()]
@@ -81,64 +90,64 @@ function createRoll(node: string, now: Now, tell: (news: MemberNews, member: Rem
       ...[...own].map(([id, info]) => ({ id, info })),
       ...present().map(({ id, info }) => ({ id, info })),
     ],
-    left() {
-      for (const [id, untilMs] of left) if (untilMs <= now()) left.delete(id)
-      return [...left.keys()]
+    departed() {
+      for (const [id, untilMs] of departed) if (untilMs <= now()) departed.delete(id)
+      return [...departed.keys()]
     },
-    async learn(answer) {
-      const told = new Set<string>()
-      questions.add(told)
-      const presence = await answer.finally(() => questions.delete(told))
-      // What was told meanwhile is newer than the answer, or is followed by what is.
-      const found = presence.members.filter((member) => member.node !== node && !told.has(member.id))
+    forgetDeparted(ids) {
+      for (const id of ids) departed.delete(id)
+    },
+    async reconcile(answer) {
+      const noticed = new Set<string>()
+      asking.add(noticed)
+      const reply = await answer.finally(() => asking.delete(noticed))
+      // A notice that came while Redis was asked is newer than the answer, or is followed by one that is.
+      const found = reply.members.filter((member) => member.node !== node && !noticed.has(member.id))
       const ids = new Set(found.map(({ id }) => id))
       for (const [id, { member }] of others) {
-        if (ids.has(id) || told.has(id)) continue
+        if (ids.has(id) || noticed.has(id)) continue
         others.delete(id)
-        tell('lost', member)
+        notify('lost', member)
       }
       for (const member of found) {
-        const isKnown = own.delete(member.id) || others.has(member.id)
+        const wasHere = own.delete(member.id) || others.has(member.id)
         put(member)
-        if (isLearned && !isKnown) tell('back', member)
+        if (isKnown && !wasHere) notify('back', member)
       }
-      isLearned = true
-      return presence
+      isKnown = true
+      return reply
     },
-    hear({ kind, member }) {
+    apply({ kind, member }) {
       const { id } = member
-      const isThere = kind === 'in' || kind === 'back'
+      const isPresent = kind === 'in' || kind === 'back'
       const isOurs = member.node === node
-      if (own.has(id)) return !isThere || !isOurs
+      if (own.has(id)) return !isPresent || !isOurs
       if (isOurs) return false
-      for (const told of questions) told.add(id)
+      for (const noticed of asking) noticed.add(id)
       const known = others.get(id)
-      if (isThere) {
+      if (isPresent) {
         put(member)
-        if (kind === 'back' && !known) tell('back', member)
+        if (kind === 'back' && !known) notify('back', member)
       } else if (known?.member.node === member.node) {
         others.delete(id)
-        if (kind === 'lost') tell('lost', member)
+        if (kind === 'lost') notify('lost', member)
       }
       return false
     },
     enter({ id, info }) {
       own.set(id, info)
       others.delete(id)
-      left.delete(id)
+      departed.delete(id)
     },
     leave(id) {
       own.delete(id)
-      left.set(id, now() + LEASE_MS)
+      departed.set(id, now() + PRESENCE_LEASE_MS)
     },
-    haveLeft(ids) {
-      for (const id of ids) left.delete(id)
-    },
-    hasPlace: (id, most) =>
+    hasRoom: (id, most) =>
       own.has(id) || own.size + present().filter((other) => other.id !== id).length < most,
-    isNeeded(isListened) {
-      const ours = this.entering + own.size + this.left().length + questions.size
-      return ours > 0 || (isListened && others.size > 0)
+    isNeeded(isSubscribed) {
+      const ours = this.entering + own.size + this.departed().length + asking.size
+      return ours > 0 || (isSubscribed && others.size > 0)
     },
   }
 }
