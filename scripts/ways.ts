@@ -260,6 +260,18 @@ await until(async () => (await statusOf()) === 'redis')
 await Promise.all([readList(), logIn(), sendWebhook()])
 await pause(3_000) // for what a start does in the background
 
+/** Each file with its functions, each script and each database. */
+function list(name: string, counts: Counts): void {
+  const files = new Map<string, string[]>()
+  for (const [where, count] of counts.functions) {
+    const [file = '', called] = where.split(' ')
+    files.set(file, [...(files.get(file) ?? []), `${called}×${count}`])
+  }
+  console.log(`\n${name}`)
+  for (const [file, functions] of [...files].sort()) console.log(`  ${file}: ${functions.join(' ')}`)
+  for (const [what, count] of [...counts.scripts, ...counts.commits]) console.log(`  ${what}: ${count}`)
+}
+
 const isListed = process.argv.includes('--list')
 const named = process.argv.slice(2).filter((name) => !name.startsWith('--'))
 const table: Record<string, Record<string, number>> = {}
@@ -274,7 +286,7 @@ for (const name of named.length > 0 ? named : Object.keys(ways)) {
     'scripts of BullMQ': sum(counts.scripts, (key) => key.startsWith('bullmq')),
     'SQLite commits': sum(counts.commits),
   }
-  if (isListed) console.log(name, counts)
+  if (isListed) list(name, counts)
 }
 console.table(table)
 
