@@ -28,7 +28,10 @@ const WALKS = 5
 const SETTLE_MS = 300 // what a way does after its answer
 const SECRET = Buffer.alloc(24, 'a').toString('base64')
 
-/** How often each thing happened: functions by where they are, scripts by their hash and whose they are, commits by file. */
+/**
+ * How often each thing happened: functions by where they are, scripts by their hash and whose they are, commits by
+ * file.
+ */
 interface Counts {
   readonly functions: ReadonlyMap<string, number>
   readonly scripts: ReadonlyMap<string, number>

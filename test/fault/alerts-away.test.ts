@@ -1,5 +1,5 @@
-// A thousand alerts on a series with known crossings: each crossing is told, once, also when Redis is killed between the
-// decision and the telling, or in the middle of it, and when the process is.
+// A thousand alerts on a series with known crossings: each crossing is told, once, also when Redis is killed between
+// the decision and the telling, or in the middle of it, and when the process is.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,5 +1,6 @@
-// Jobs in Redis: BullMQ, over connections that close together with the first that is lost. It lives as long as they do;
-// failover-queue.ts opens another one. Each name has a queue of BullMQ, so each has its own concurrency and dead letters.
+// Jobs in Redis: BullMQ, over connections that close together with the first that is lost. It lives as long as they
+// do; failover-queue.ts opens another one. Each name has a queue of BullMQ, so each has its own concurrency and dead
+// letters.
 
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
 import { createDeadlines } from '../../lib/deadlines.ts'

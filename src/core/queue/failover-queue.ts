@@ -1,12 +1,13 @@
 // Chooses where a job goes: to Redis while the state role is there, else to the outbox, whose jobs run in this process.
 //
 // away     No BullMQ. Added jobs run here; jobs that are in Redis wait for it.
-// merging  The state role has merged, so every done mark is in Redis. BullMQ is opened and given, by id, each unfinished job
-//          that Redis does not have. No worker runs yet.
-// redis    Workers run and schedules are upserted. A job that BullMQ does not take within its budget runs here unless the
-//          relay gets it into Redis first, which it tries every second.
+// merging  The state role has merged, so every done mark is in Redis. BullMQ is opened and given, by id, the unfinished
+//          jobs that Redis does not have. No worker runs yet.
+// redis    Workers run and schedules are upserted. A job that BullMQ does not take in time runs here, unless the relay,
+//          which tries every second, gets it into Redis first.
 //
-// BullMQ may lose its connections, or be refused, while the state role is well: then it alone is opened again, every second.
+// BullMQ may lose its connections, or be refused, while the state role is well: then only BullMQ is opened again, every
+// second.
 import { hasTimeLeft } from '../../lib/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'

@@ -1,5 +1,5 @@
-// One run of a job, whether BullMQ or the memory queue starts it: under a lease, so that no two runs of it overlap, and not
-// again once it is done (once.ts). The done mark is in the state role, and goes through an outage with it.
+// One run of a job, whether BullMQ or the memory queue starts it: under a lease, so that no two runs of it overlap,
+// and not again once it is done (once.ts). The done mark is in the state role, and goes through an outage with it.
 import { originOf } from '../../lib/error-origin.ts'
 import { pause } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -9,7 +9,7 @@ import type { Once } from '../once.ts'
 import type { JobRef } from './outbox-job.ts'
 import type { JobHandler } from './queue.ts'
 
-const FINGERPRINT = 'job' // one id is one job, whatever its data
+const FINGERPRINT = 'job' // one id is one job, also with other data
 const DEAD = 'dead '
 
 /** `busy`: another process runs it, try again later. `dead`: its last attempt failed while Redis was away. */

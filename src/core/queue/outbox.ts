@@ -1,6 +1,6 @@
-// The unfinished jobs that this process knows: those that run here because Redis does not have them, copies of those that
-// Redis has, in case it loses them, and dead letters that Redis does not have yet. Each is on disk before `add` resolves,
-// so it outlives the process and the container.
+// The unfinished jobs that this process knows: those that run here because Redis does not have them, copies of those
+// that Redis has, in case it loses them, and dead letters that Redis does not have yet. Each is on disk before `add`
+// resolves, so it outlives the process and the container.
 import { corrupt } from '../../lib/json.ts'
 import type { Log } from '../../log.ts'
 import { stateFull } from '../errors.ts'

@@ -6,9 +6,9 @@
 //
 // open-queue.ts puts the parts together, failover-queue.ts chooses the way, job-runs.ts is the one run of a job.
 //
-// A job whose id is known is not added again, also when it is done: the id of a job that is done is known for DONE_KEPT_MS,
-// or for `keptMs` of its name. A queue may run a handler twice (its process may die between the effect and the done mark),
-// so handlers are idempotent, and say how.
+// A job whose id is known is not added again, also when it is done: the id of a job that is done is known for
+// DONE_KEPT_MS, or for `keptMs` of its name. A queue may run a handler twice (its process may die between the effect
+// and the done mark), so handlers are idempotent, and say how.
 import type { Json } from '../bus/bus.ts'
 
 export interface JobOptions {
@@ -59,8 +59,8 @@ export interface JobCounts {
 
 export interface Queue {
   /**
-   * Resolves once the job is stored: in Redis, or in memory and on disk. Rejects with `state_full` when neither can take
-   * it. Never waits longer than one command may.
+   * Resolves once the job is stored: in Redis, or in memory and on disk. Rejects with `state_full` when neither can
+   * take it. Never waits longer than one command may.
    */
   add(name: string, data: Json, options: JobOptions): Promise<void>
   /** Runs jobs of that name. One handler for each name. */

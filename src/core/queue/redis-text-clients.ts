@@ -23,8 +23,8 @@ export interface TextClients {
 }
 
 /**
- * Rejects with the reason, as RedisUnavailable, when the first one cannot connect. Once it has resolved, `onLost` is called
- * when any of the clients loses its connection, or cannot connect: once.
+ * Rejects with the reason, as RedisUnavailable, when the first one cannot connect. Once it has resolved, `onLost` is
+ * called when any of the clients loses its connection, or cannot connect: once.
  */
 export async function openTextClients(
   server: Server,

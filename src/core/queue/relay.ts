@@ -14,8 +14,8 @@ const PRUNE_BATCH = 100
 
 export interface Relay {
   /**
-   * Adds to Redis what it does not have: the jobs that run here, and those copies that Redis may have lost. Redis ignores
-   * what it knows. Rejects with RedisUnavailable; what was not added stays here.
+   * Adds to Redis what it does not have: the jobs that run here, and those copies that Redis may have lost. Redis
+   * ignores what it knows. Rejects with RedisUnavailable; what was not added stays here.
    */
   send(to: BullQueue, mayHaveLost: 'none' | 'recent' | 'all'): Promise<void>
   /** Drops copies of jobs that another process has finished, some a minute. Rejects with RedisUnavailable. */

@@ -1,7 +1,8 @@
 // Jobs that run on a schedule. A run belongs to a slot, the time since 1970 divided by the interval, and its id is
-// <name>:<slot>, whether BullMQ's scheduler, a timer here (while Redis is away) or catching up has started it. So one slot
-// is one run of all processes that share Redis, and one run of each process while Redis is away. The last slot that was run
-// is a max register in the state role: it tells what was missed in an outage or a stop, and no older slot runs any more.
+// <name>:<slot>, whether BullMQ's scheduler, a timer here (while Redis is away) or catching up has started it. So one
+// slot is one run of all processes that share Redis, and one run of each process while Redis is away. The last slot
+// that was run is a max register in the state role: it tells what was missed in an outage or a stop, and no older
+// slot runs any more.
 import { DAY, HOUR, type Now, type StartTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'

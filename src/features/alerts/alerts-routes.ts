@@ -94,7 +94,8 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
 }
 
 function shown(alert: Alert, nowMs: number) {
-  const { id, coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify, status, watch, rings } = alert
+  const { id, coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify, status, watch, triggerCount } =
+    alert
   const isExpired = status === 'open' && expiresAtMs !== undefined && expiresAtMs <= nowMs
   return {
     id,
@@ -108,8 +109,8 @@ function shown(alert: Alert, nowMs: number) {
     notify,
     status: isExpired ? 'expired' : status,
     referencePrice: watch.referencePrice ?? null,
-    rings,
-    lastRangAt: isoOrNull(watch.rangAtMs),
+    rings: triggerCount,
+    lastRangAt: isoOrNull(watch.triggeredAtMs),
     createdAt: new Date(alert.createdAtMs).toISOString(),
   }
 }

@@ -1,24 +1,20 @@
-// Tells crossings: one job for each crossing, way and try. What has been told and what not is in the outbox
-// (delivery-records.ts), from which jobs are added again, so that a lost queue loses nothing.
-import { z } from 'zod'
-import type { Job, Queue } from '../../core/queue/queue.ts'
-import { HOUR, MINUTE, type Now, pause, SECOND } from '../../lib/time.ts'
+// Delivers crossings: claims what is due in the records, sends it, and commits the end. It wakes after each check, at
+// the start of a process, and when the next delivery falls due. Processes that share records share the work by their
+// claims.
+import { inBackground } from '../../core/background.ts'
+import type { Queue } from '../../core/queue/queue.ts'
+import { HOUR, type Now, pause, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type Crossing, type Language, type Way, ways } from './alert.ts'
-import {
-  type ClaimedDelivery,
-  type DeliveryRecords,
-  GIVE_UP_MS,
-  type OpenDelivery,
-} from './delivery-records.ts'
+import { type ClaimedDelivery, type DeliveryRecords, GIVE_UP_MS } from './delivery-records.ts'
 
-/** What became of one try. `never`: why no later one would do better; `blocks`: and the alert is not to ring any more. */
+/** The result of one try. `never`: why no later one would do better; `blocks`: and the alert must not trigger again. */
 export type Sent =
   | { readonly kind: 'sent' }
   | { readonly kind: 'later'; readonly reason: string; readonly retryAfterMs?: number }
   | { readonly kind: 'never'; readonly reason: string; readonly blocks?: true }
 
-/** What a way is told to tell, and whom. */
+/** What is sent, and to whom. */
 export interface Message {
   readonly userId: string
   readonly language: Language
@@ -29,75 +25,120 @@ export interface Message {
 export interface Sender {
   /** Resolves when one more may be sent, where there is a pace to keep. */
   ready?(signal: AbortSignal): Promise<void>
-  /** Within its own time limit, well below a lease; a stop does not break it off, because the other side may have it already. */
+  /** Within a time limit far below a lease. A stop does not interrupt it: the receiver may have the message already. */
   send(message: Message): Promise<Sent>
 }
 
 export interface DeliverParts {
-  queue: Pick<Queue, 'add' | 'work'>
   deliveries: DeliveryRecords
   senders: Readonly<Record<Way, Sender>>
   now: Now
+  timer?: StartTimer
   log: Log
 }
 
-const JOBS: Readonly<Record<Way, { name: string; concurrency: number }>> = {
-  page: { name: 'alert-page', concurrency: 16 },
-  telegram: { name: 'alert-telegram', concurrency: 8 },
-  webhook: { name: 'alert-webhook', concurrency: 16 },
+export interface Deliver {
+  /** Sends what is due, in the background. */
+  wake(): void
+  /** Begins no more deliveries, and waits 2 s for active ones. */
+  close(): Promise<void>
 }
-// Of a job that cannot read the outbox, or comes too early; any other ends well, and the next try is a job of its own.
-const ATTEMPTS = 16
+
+const CONCURRENCY: Readonly<Record<Way, number>> = { page: 16, telegram: 8, webhook: 16 }
 const FIRST_PAUSE_MS = 5 * SECOND
 const LONGEST_PAUSE_MS = HOUR
+const STOP_MS = 2 * SECOND
+// 21 s: with the time that a message takes it is less than the lease of 30 s.
+const COMMIT_PAUSES_MS = [0.2, 0.8, 2, 3, 5, 5, 5].map((seconds) => seconds * SECOND)
 
-// 21 s in all: with the time that a message may take it is less than the lease of 30 s.
-const NOTE_PAUSES_MS = [0.2, 0.8, 2, 3, 5, 5, 5].map((seconds) => seconds * SECOND)
+export function createDeliver({ deliveries, senders, now, timer = startTimer, log }: DeliverParts): Deliver {
+  const stop = new AbortController()
+  const active = new Set<Promise<void>>()
+  const activeOf = new Map<Way, number>(ways.map((way) => [way, 0]))
+  let isFailing = false // so that it is logged once
+  let armedForMs = Number.POSITIVE_INFINITY
+  let stopTimer = () => {}
 
-const ADDED_AT_ONCE = 50
-const OVERDUE_MS = 5 * MINUTE
-// So long the same id may be added again. Nothing worse than a look into the outbox comes of a mark that has gone.
-const DONE_KEPT_MS = 2 * OVERDUE_MS
+  function wake(): void {
+    if (!stop.signal.aborted) start(startDue())
+  }
 
-class NotYet extends Error {}
+  async function startDue(): Promise<void> {
+    const { counts, nextAtMs } = await deliveries.due()
+    isFailing = false
+    for (const [way, count] of counts) {
+      const free = CONCURRENCY[way] - (activeOf.get(way) ?? 0)
+      for (let i = 0; i < Math.min(free, count); i += 1) start(deliverAll(way))
+    }
+    arm(nextAtMs)
+  }
 
-const jobData = z.object({ crossingId: z.string() })
+  function arm(atMs: number): void {
+    if (atMs >= armedForMs || stop.signal.aborted) return
+    stopTimer()
+    armedForMs = atMs
+    stopTimer = timer(Math.min(Math.max(0, atMs - now()), HOUR), () => {
+      armedForMs = Number.POSITIVE_INFINITY
+      wake()
+    })
+  }
 
-export function createDeliver({ queue, deliveries, senders, now, log }: DeliverParts) {
-  // Named by which try it is and when it is due, so that a job that has ended never stands in the way of a later one; and by
-  // how long it is overdue, because a job may be in a Redis that is away. That it is not told twice is the outbox' business.
-  const add = ({ crossingId, way, tries, notBeforeMs }: OpenDelivery) => {
-    const delayMs = notBeforeMs - now()
-    const overdue = Math.max(0, Math.floor(-delayMs / OVERDUE_MS))
-    const id = `${crossingId}:${way}:${tries}:${notBeforeMs}:${overdue}`
-    return queue.add(
-      JOBS[way].name,
-      { crossingId },
-      { id, delayMs: Math.max(0, delayMs), attempts: ATTEMPTS },
+  function start(work: Promise<void>): void {
+    active.add(work)
+    void inBackground(
+      logged(work).finally(() => active.delete(work)),
+      log,
     )
   }
 
-  async function deliver(way: Way, { data, signal }: Job): Promise<void> {
-    const { crossingId } = jobData.parse(data)
-    await senders[way].ready?.(signal)
-    signal.throwIfAborted()
-    const claimed = await deliveries.claim(crossingId, way)
-    if (claimed === 'ended') return
-    if (claimed === 'not yet') throw new NotYet()
-    const isTooLate = now() - claimed.decidedAtMs > GIVE_UP_MS
-    const sent: Sent = isTooLate ? { kind: 'never', reason: 'too_late' } : await senders[way].send(claimed)
-    if (sent.kind === 'sent') return note(() => deliveries.end(claimed, 'sent', { blocks: false }))
-    log.warn(
-      { crossing: crossingId, way, reason: sent.reason, try: claimed.tries },
-      'an alert is not delivered',
-    )
-    if (sent.kind === 'later') return putOff(claimed, sent.retryAfterMs)
-    await note(() => deliveries.end(claimed, sent.reason, { blocks: sent.blocks === true }))
+  async function logged(work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      // The records may be in another container's hands.
+      if (!isFailing && !stop.signal.aborted)
+        log.warn({ err: error }, 'alerts cannot be delivered now: they are tried again within a minute')
+      isFailing = true
+    }
   }
 
-  /** Again and again while the lease lasts, whatever the reason (a busy file, a server that restarts): else it is told twice. */
-  async function note(write: () => Promise<void>): Promise<void> {
-    for (const pauseMs of NOTE_PAUSES_MS) {
+  /** One after the other, until none is due. */
+  async function deliverAll(way: Way): Promise<void> {
+    activeOf.set(way, (activeOf.get(way) ?? 0) + 1)
+    try {
+      while (!stop.signal.aborted && (await deliveries.isDue(way))) {
+        await senders[way].ready?.(stop.signal)
+        if (stop.signal.aborted) return
+        const claimed = await deliveries.claim(way)
+        if (claimed) await deliver(claimed)
+      }
+    } finally {
+      activeOf.set(way, (activeOf.get(way) ?? 1) - 1)
+    }
+  }
+
+  async function deliver(claimed: ClaimedDelivery): Promise<void> {
+    const { crossingId, way, tries } = claimed
+    const sent = await send(claimed)
+    if (sent.kind === 'sent') return commit(() => deliveries.end(claimed, 'sent', { blocks: false }))
+    log.warn({ crossing: crossingId, way, reason: sent.reason, try: tries }, 'an alert is not delivered')
+    if (sent.kind === 'never')
+      return commit(() => deliveries.end(claimed, sent.reason, { blocks: sent.blocks === true }))
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1))
+    const untilMs = now() + Math.ceil(sent.retryAfterMs ?? pauseMs)
+    await commit(() => deliveries.putOff(claimed, untilMs))
+    arm(untilMs)
+  }
+
+  async function send({ crossing, ...claimed }: ClaimedDelivery): Promise<Sent> {
+    if (!crossing) return { kind: 'never', reason: 'unreadable' }
+    if (now() - claimed.decidedAtMs > GIVE_UP_MS) return { kind: 'never', reason: 'too_late' }
+    return senders[claimed.way].send({ ...claimed, crossing })
+  }
+
+  /** Retries while the lease lasts, for any reason (a busy file, a server that restarts): else it is sent twice. */
+  async function commit(write: () => Promise<void>): Promise<void> {
+    for (const pauseMs of COMMIT_PAUSES_MS) {
       try {
         return await write()
       } catch {
@@ -107,28 +148,17 @@ export function createDeliver({ queue, deliveries, senders, now, log }: DeliverP
     await write()
   }
 
-  async function putOff(claimed: ClaimedDelivery, retryAfterMs: number | undefined): Promise<void> {
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (claimed.tries - 1))
-    const notBeforeMs = now() + Math.ceil(retryAfterMs ?? pauseMs)
-    await deliveries.putOff(claimed, notBeforeMs)
-    await add({ ...claimed, notBeforeMs })
-  }
-
   return {
-    work(): void {
-      for (const way of ways) {
-        queue.work(JOBS[way].name, (job) => deliver(way, job), {
-          concurrency: JOBS[way].concurrency,
-          keptMs: DONE_KEPT_MS,
-        })
-      }
-    },
-    /** Adds a job for everything in the outbox that is to be told; the queue knows those that it has already. */
-    async addOpen(): Promise<void> {
-      const open = await deliveries.open()
-      for (let from = 0; from < open.length; from += ADDED_AT_ONCE) {
-        await Promise.all(open.slice(from, from + ADDED_AT_ONCE).map(add))
-      }
+    wake,
+    async close() {
+      stop.abort()
+      stopTimer()
+      if (active.size > 0) await Promise.race([Promise.allSettled(active), pause(STOP_MS)])
     },
   }
+}
+
+/** Earlier versions had a job for each delivery. What is left of those jobs in a queue has nothing to do but this. */
+export function finishFormerJobs(queue: Pick<Queue, 'work'>, { wake }: Deliver): void {
+  for (const way of ways) queue.work(`alert-${way}`, async () => wake())
 }

@@ -1,13 +1,14 @@
-// The outbox: which crossings are still to be told, and by which way. It is what makes a delivery happen once; the queue
-// only says when, and may run a job twice or forget it.
+// The deliveries of crossings, one for each way: the outbox that the deciding transaction fills.
+// A delivery has one lease and one done mark, both in its row.
 //
-//   waiting ──claimed, from `not_before` on──► sending ──► ended, with an outcome: `sent`, or why it never will be
-//      ▲                                         │
-//      └────── put off, or the lease ended ──────┘       sending: a lease of 30 s, in case its process dies
+//   due ──claimed──► sending, under a lease of 30 s ──► ended, with an outcome: `sent`, or why it never will be
+//    ▲                  │
+//    └─ put off, or the lease has ended: its process died
 //
-// A process killed between the third party's yes and our note of it tells a crossing again when the lease has ended; the
-// crossing's id is the same then.
+// A process that is killed after the receiver has accepted and before the end is committed delivers a crossing twice;
+// the crossing's id is the same then.
 import { randomUUID } from 'node:crypto'
+import { corrupt, parseJson } from '../../lib/json.ts'
 import type { Row, SqlValue } from '../../lib/sql-row.ts'
 import { DAY, HOUR, type Now, SECOND } from '../../lib/time.ts'
 import type { Records } from '../../sql/sql.ts'
@@ -16,22 +17,15 @@ import { messageText } from './alert-words.ts'
 import { createGroupedCommits, type Statement } from './grouped-commits.ts'
 
 export const LEASE_MS = 30 * SECOND
-/** What could not be told by then is no news any more. */
+/** A crossing that was not delivered by then is out of date. */
 export const GIVE_UP_MS = 12 * HOUR
 const KEPT_MS = 30 * DAY
-const EARLY_MS = 250 // timers and other machines' clocks are not exact; a little early does no harm
 const SHOWN_CROSSINGS = 50
-// So many at a time that nobody waits long for the database.
+const IS_OPEN = 'ended_at IS NULL'
+const IS_DUE = `${IS_OPEN} AND not_before <= ? AND lease_until <= ?`
+const IS_LATE = `${IS_DUE} AND (SELECT decided_at FROM alert_crossings WHERE id = crossing_id) < ?`
+// So few at a time that nobody waits long for the database.
 const OLDEST = 'SELECT id FROM alert_crossings WHERE decided_at < ? ORDER BY decided_at, id LIMIT 1000'
-
-/** A delivery that is to be made, and may be tried from that moment on. */
-export interface OpenDelivery {
-  readonly crossingId: string
-  readonly way: Way
-  /** How often it has been tried. */
-  readonly tries: number
-  readonly notBeforeMs: number
-}
 
 /** A delivery that is ours until the lease ends. */
 export interface ClaimedDelivery {
@@ -42,22 +36,31 @@ export interface ClaimedDelivery {
   readonly by: string
   readonly userId: string
   readonly language: Language
-  readonly crossing: Crossing
+  /** Undefined when its row cannot be read. */
+  readonly crossing: Crossing | undefined
   readonly decidedAtMs: number
   readonly webhook: { readonly url: string; readonly secret: string } | undefined
 }
 
+export interface DueDeliveries {
+  /** How many deliveries of each way are due. */
+  readonly counts: ReadonlyMap<Way, number>
+  /** When the next one falls due after now; Infinity when there is none. */
+  readonly nextAtMs: number
+}
+
 export interface DeliveryRecords {
-  open(): Promise<OpenDelivery[]>
-  /** `not yet`: it must wait, or somebody else is at it. */
-  claim(crossingId: string, way: Way): Promise<ClaimedDelivery | 'ended' | 'not yet'>
-  /** The end of it. `blocks`: its alert rings no more until the user says so. */
+  due(): Promise<DueDeliveries>
+  isDue(way: Way): Promise<boolean>
+  /** Claims the delivery of that way that has been due for longest; undefined when there is none. */
+  claim(way: Way): Promise<ClaimedDelivery | undefined>
+  /** Ends it for ever. `blocks`: its alert does not trigger until the user resumes it. */
   end(claimed: ClaimedDelivery, outcome: string, options: { blocks: boolean }): Promise<void>
   putOff(claimed: ClaimedDelivery, untilMs: number): Promise<void>
-  /** The user's last 50 crossings, newest first, with what has become of their deliveries. */
-  lastOf(userId: string): Promise<Shown[]>
-  /** Ends what is too old to be told, and forgets what is too old to be shown, a thousand crossings a call. */
-  tidy(): Promise<void>
+  /** The user's last 50 crossings, newest first, with the outcomes of their deliveries. */
+  lastOf(userId: string): Promise<ShownCrossing[]>
+  /** Ends deliveries that are too late, and deletes old crossings, a thousand a call. */
+  prune(): Promise<void>
 }
 
 export function createDeliveryRecords({
@@ -68,63 +71,69 @@ export function createDeliveryRecords({
   now?: Now
 }): DeliveryRecords {
   const commit = createGroupedCommits(records)
+  const hasAny = async (query: string, ...parameters: SqlValue[]) =>
+    (await records.all(`${query} LIMIT 1`, ...parameters)).length > 0
 
   return {
-    async open() {
-      const query = `SELECT crossing_id, way, tries, not_before, lease_until FROM alert_deliveries WHERE ended_at IS NULL
-        ORDER BY not_before, crossing_id, way`
-      return (await records.all(query)).map((row) => ({
-        crossingId: String(row.crossing_id),
-        way: row.way as Way,
-        tries: Number(row.tries),
-        notBeforeMs: Math.max(Number(row.not_before), Number(row.lease_until)),
-      }))
+    async due() {
+      const nowMs = now()
+      const query = `SELECT way, COUNT(*) AS count,
+          CASE WHEN lease_until > not_before THEN lease_until ELSE not_before END AS due_at
+        FROM alert_deliveries WHERE ${IS_OPEN} GROUP BY 1, 3`
+      const counts = new Map<Way, number>()
+      let nextAtMs = Number.POSITIVE_INFINITY
+      for (const { way, due_at, count } of await records.all(query)) {
+        if (Number(due_at) > nowMs) nextAtMs = Math.min(nextAtMs, Number(due_at))
+        else counts.set(way as Way, (counts.get(way as Way) ?? 0) + Number(count))
+      }
+      return { counts, nextAtMs }
     },
 
-    async claim(crossingId, way) {
+    isDue: (way) => hasAny(`SELECT 1 FROM alert_deliveries WHERE way = ? AND ${IS_DUE}`, way, now(), now()),
+
+    async claim(way) {
       const by = randomUUID()
       const nowMs = now()
+      // Another process may claim the row that the inner query finds: the condition is checked again on the row itself.
       await commit([
-        `UPDATE alert_deliveries SET tries = tries + 1, lease_by = ?, lease_until = ?
-         WHERE crossing_id = ? AND way = ? AND ended_at IS NULL AND not_before <= ? AND lease_until <= ?`,
-        by,
-        nowMs + LEASE_MS,
-        crossingId,
-        way,
-        nowMs + EARLY_MS,
-        nowMs,
+        `UPDATE alert_deliveries SET tries = tries + 1, lease_by = ?, lease_until = ? WHERE way = ? AND ${IS_DUE}
+           AND crossing_id IN (SELECT crossing_id FROM alert_deliveries WHERE way = ? AND ${IS_DUE}
+             ORDER BY not_before, crossing_id LIMIT 1)`,
+        ...[by, nowMs + LEASE_MS],
+        ...[way, nowMs, nowMs],
+        ...[way, nowMs, nowMs],
       ])
       const [row] = await records.all(
-        `SELECT d.tries, d.lease_by, d.ended_at, c.user_id, c.language, c.payload, c.decided_at, u.webhook_url, u.webhook_secret FROM alert_deliveries d
-           JOIN alert_crossings c ON c.id = d.crossing_id LEFT JOIN alert_users u ON u.user_id = c.user_id
-         WHERE d.crossing_id = ? AND d.way = ?`,
-        crossingId,
+        `SELECT d.crossing_id, d.tries, c.user_id, c.language, c.payload, c.decided_at, u.webhook_url, u.webhook_secret
+         FROM alert_deliveries d JOIN alert_crossings c ON c.id = d.crossing_id
+           LEFT JOIN alert_users u ON u.user_id = c.user_id
+         WHERE d.way = ? AND d.lease_by = ? AND d.${IS_OPEN}`,
         way,
+        by,
       )
-      // Without a row its alert has been deleted.
-      if (!row || row.ended_at !== null) return 'ended'
-      return row.lease_by === by ? asClaimed(row, { crossingId, way, by }) : 'not yet'
+      return row && asClaimed(row, { way, by })
     },
 
     end({ crossingId, way, by, crossing }, outcome, { blocks }) {
       const ended: Statement = [
-        'UPDATE alert_deliveries SET ended_at = ?, outcome = ? WHERE crossing_id = ? AND way = ? AND lease_by = ? AND ended_at IS NULL',
+        `UPDATE alert_deliveries SET ended_at = ?, outcome = ?
+         WHERE crossing_id = ? AND way = ? AND lease_by = ? AND ${IS_OPEN}`,
         now(),
         outcome,
         crossingId,
         way,
         by,
       ]
-      const blocked: Statement = [
-        "UPDATE alerts SET status = 'blocked', version = version + 1 WHERE id = ? AND status = 'open'",
-        crossing.alertId,
-      ]
-      return blocks ? commit(ended, blocked) : commit(ended)
+      if (!blocks || !crossing) return commit(ended)
+      const text =
+        "UPDATE alerts SET status = 'blocked', version = version + 1 WHERE id = ? AND status = 'open'"
+      return commit(ended, [text, crossing.alertId])
     },
 
     putOff: ({ crossingId, way, by }, untilMs) =>
       commit([
-        'UPDATE alert_deliveries SET not_before = ?, lease_until = 0 WHERE crossing_id = ? AND way = ? AND lease_by = ?',
+        `UPDATE alert_deliveries SET not_before = ?, lease_until = 0
+         WHERE crossing_id = ? AND way = ? AND lease_by = ?`,
         untilMs,
         crossingId,
         way,
@@ -132,62 +141,64 @@ export function createDeliveryRecords({
       ]),
 
     async lastOf(userId) {
-      const query = `SELECT c.language, c.payload, d.way, d.outcome FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
-        WHERE c.id IN (SELECT id FROM alert_crossings WHERE user_id = ? ORDER BY decided_at DESC, id LIMIT ${SHOWN_CROSSINGS})
+      const query = `SELECT c.language, c.payload, d.way, d.outcome
+        FROM alert_crossings c LEFT JOIN alert_deliveries d ON d.crossing_id = c.id
+        WHERE c.id IN (
+          SELECT id FROM alert_crossings WHERE user_id = ? ORDER BY decided_at DESC, id LIMIT ${SHOWN_CROSSINGS})
         ORDER BY c.decided_at DESC, c.id, d.way`
       return asShown(await records.all(query, userId))
     },
 
-    tidy() {
+    async prune() {
       const nowMs = now()
-      return records.transaction(async (tx) => {
-        tx.run(
-          `UPDATE alert_deliveries SET ended_at = ?, outcome = 'too_late' WHERE ended_at IS NULL AND not_before <= ? AND lease_until <= ?
-             AND (SELECT decided_at FROM alert_crossings WHERE id = crossing_id) < ?`,
-          nowMs,
-          nowMs,
-          nowMs,
-          nowMs - GIVE_UP_MS,
-        )
-        tx.run(`DELETE FROM alert_deliveries WHERE crossing_id IN (${OLDEST})`, nowMs - KEPT_MS)
-        tx.run(`DELETE FROM alert_crossings WHERE id IN (${OLDEST})`, nowMs - KEPT_MS)
-      })
+      const lateBy = [nowMs, nowMs, nowMs - GIVE_UP_MS]
+      const oldBy = nowMs - KEPT_MS
+      const hasLate = await hasAny(`SELECT 1 FROM alert_deliveries WHERE ${IS_LATE}`, ...lateBy)
+      const hasOld = await hasAny('SELECT 1 FROM alert_crossings WHERE decided_at < ?', oldBy)
+      if (!hasLate && !hasOld) return // a commit costs a wait for the disk
+      await commit(
+        [`UPDATE alert_deliveries SET ended_at = ?, outcome = 'too_late' WHERE ${IS_LATE}`, nowMs, ...lateBy],
+        [`DELETE FROM alert_deliveries WHERE crossing_id IN (${OLDEST})`, oldBy],
+        [`DELETE FROM alert_crossings WHERE id IN (${OLDEST})`, oldBy],
+      )
     },
   }
 }
 
-function asClaimed(row: Row, names: Pick<ClaimedDelivery, 'crossingId' | 'way' | 'by'>): ClaimedDelivery {
+function readCrossing(payload: SqlValue | undefined): Crossing | undefined {
+  const crossing = parseJson(String(payload))
+  return crossing === corrupt || typeof crossing !== 'object' ? undefined : (crossing as Crossing)
+}
+
+function asClaimed(row: Row, names: Pick<ClaimedDelivery, 'way' | 'by'>): ClaimedDelivery {
+  const { webhook_url: url, webhook_secret: secret } = row
   return {
     ...names,
+    crossingId: String(row.crossing_id),
     tries: Number(row.tries),
     userId: String(row.user_id),
     language: row.language as Language,
-    crossing: JSON.parse(String(row.payload)) as Crossing,
+    crossing: readCrossing(row.payload),
     decidedAtMs: Number(row.decided_at),
-    webhook:
-      row.webhook_url === null
-        ? undefined
-        : { url: String(row.webhook_url), secret: String(row.webhook_secret) },
+    webhook: url === null ? undefined : { url: String(url), secret: String(secret) },
   }
 }
 
-interface Shown extends Crossing {
+interface ShownCrossing extends Crossing {
   readonly text: string
-  /** Of each way what has become of it: an outcome, or `waiting`. */
+  /** Of each way its outcome, or `waiting`. */
   readonly deliveries: Record<string, SqlValue>
 }
 
-/** One of each crossing, from rows of one for each of its deliveries. */
-function asShown(rows: readonly Row[]): Shown[] {
-  const shown = new Map<string, Shown>()
+/** One of each crossing, from rows of one for each of its deliveries; without those that cannot be read. */
+function asShown(rows: readonly Row[]): ShownCrossing[] {
+  const shown = new Map<string, ShownCrossing>()
   for (const { language, payload, way, outcome } of rows) {
-    const told = JSON.parse(String(payload)) as Crossing
-    const one = shown.get(told.id) ?? {
-      ...told,
-      text: messageText(told, language as Language),
-      deliveries: {},
-    }
-    shown.set(told.id, one)
+    const crossing = readCrossing(payload)
+    if (!crossing) continue
+    const text = messageText(crossing, language as Language)
+    const one = shown.get(crossing.id) ?? { ...crossing, text, deliveries: {} }
+    shown.set(crossing.id, one)
     if (way) one.deliveries[String(way)] = outcome ?? 'waiting'
   }
   return [...shown.values()]

@@ -7,7 +7,7 @@ import { messageText } from './alert-words.ts'
 import type { Sender, Sent } from './deliver-alerts.ts'
 
 const LIMIT_MS = 5 * SECOND
-// Telegram allows about 30 a second; the rest is left to whatever else the bot does. core.telegram.org/bots/faq
+// Telegram allows about 30 a second; the rest is for other uses of the bot. core.telegram.org/bots/faq
 const PACE = { name: 'telegram-messages', limit: 25, windowMs: SECOND }
 
 const answerSchema = z.object({
