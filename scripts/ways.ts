@@ -1,4 +1,4 @@
-// How much of the code one request crosses: node scripts/ways.ts [cached-read|miss|login|webhook|alert] [--list]
+// How much of the code one request crosses: node scripts/ways.ts [cached-read|miss|login|webhook|check|alert] [--list]
 //
 // Starts the real app over a real redis-server in this process, warms up, walks each way once more, and counts what ran
 // meanwhile: files and functions below src (V8's precise coverage), Redis scripts (MONITOR) and SQLite commits. It uses
@@ -210,36 +210,45 @@ async function sendWebhook(): Promise<void> {
   await expectStatus(204, fetch(url('/api/webhooks/payments'), { method: 'POST', headers, body }))
 }
 
-/** One alert of one user, told on an open page and by Telegram: from the check that decides it. */
-async function walkAlert(): Promise<Counts> {
+const WATCHED = ['bitcoin', 'ethereum']
+const WINDOW_MS = 1_500
+
+/** What the check at the next full minute adds to an idle app; it reads new prices, and waits for the messages. */
+async function walkMinute(isTold: () => boolean): Promise<Counts> {
+  const idle = await during(() => pause(WINDOW_MS))
+  await pause(MINUTE_MS - (Date.now() % MINUTE_MS) - 100)
+  const beganAtMs = Date.now()
+  const counts = await during(async () => {
+    await until(isTold)
+    await pause(Math.max(0, beganAtMs + WINDOW_MS - Date.now()))
+  })
+  return without(counts, idle)
+}
+
+/** One alert of one user, told on an open page and by Telegram, from the check that decides it; or a check without any. */
+async function walkCheck({ isCrossing }: { isCrossing: boolean }): Promise<Counts> {
   const cookie = await logIn()
+  const messages = bot.messages.length
   const told: string[] = []
   const page = new WebSocket(`ws://${base}/ws/alerts`, { headers: { cookie } })
   page.on('message', (data) => told.push(String(data)))
   await until(() => told.length === 1)
-  const isTold = (count: number) => () => bot.messages.length === count && told.length === count + 1
-  for (const coin of ['bitcoin', 'ethereum']) coinGecko.moved.set(coin, 90)
+  const isTold = (count: number) => () =>
+    bot.messages.length === messages + count && told.length === count + 1
+  for (const coin of WATCHED) coinGecko.moved.set(coin, 90)
   await pause(2_500) // older prices are not fresh any more
-  for (const coin of ['bitcoin', 'ethereum']) {
+  for (const coin of WATCHED) {
     const body = JSON.stringify({ coin, vs: 'usd', when: 'above', value: 100, notify: ['telegram'] })
     const headers = { cookie, 'content-type': 'application/json' }
     await expectStatus(201, fetch(url('/api/alerts'), { method: 'POST', headers, body }))
   }
-  // The first warms up, and tells how long it takes.
-  coinGecko.moved.set('bitcoin', 101)
+  coinGecko.moved.set('bitcoin', 101) // the first one warms up
   await until(isTold(1))
   await pause(5_000)
-  const tookMs = 1_500
-  const idle = await during(() => pause(tookMs))
-  coinGecko.moved.set('ethereum', 101)
-  await pause(MINUTE_MS - (Date.now() % MINUTE_MS) - 100)
-  const beganAtMs = Date.now()
-  const counts = await during(async () => {
-    await until(isTold(2))
-    await pause(Math.max(0, beganAtMs + tookMs - Date.now()))
-  })
+  if (isCrossing) coinGecko.moved.set('ethereum', 101)
+  const counts = await walkMinute(isTold(isCrossing ? 2 : 1))
   page.close()
-  return without(counts, idle)
+  return counts
 }
 
 const ways: Record<string, () => Promise<Counts>> = {
@@ -251,7 +260,8 @@ const ways: Record<string, () => Promise<Counts>> = {
   },
   login: () => fewest(logIn),
   webhook: () => fewest(sendWebhook),
-  alert: walkAlert,
+  check: () => walkCheck({ isCrossing: false }),
+  alert: () => walkCheck({ isCrossing: true }),
 }
 
 const filesOf = ({ functions }: Counts) => new Set([...functions.keys()].map((where) => where.split(' ')[0]))
