@@ -1,7 +1,7 @@
 // How much of the code one request crosses: node scripts/ways.ts [cached-read|miss|login|webhook|check|alert] [--list]
 //
 // Starts the real app over a real redis-server in this process, warms up, walks each way once more, and counts what ran
-// meanwhile: files and functions below src (V8's precise coverage), Redis scripts (MONITOR) and SQLite commits. It uses
+// during that: files and functions below src (V8's precise coverage), Redis scripts (MONITOR) and SQLite commits. It uses
 // src/app.ts, src/config.ts and HTTP, so that it measures an older tree as well: copy it there.
 //
 // The short ways are walked several times, and the walk with the fewest functions counts: in the others something else
@@ -210,7 +210,6 @@ async function sendWebhook(): Promise<void> {
   await expectStatus(204, fetch(url('/api/webhooks/payments'), { method: 'POST', headers, body }))
 }
 
-const WATCHED = ['bitcoin', 'ethereum']
 const WINDOW_MS = 1_500
 
 /** What the check at the next full minute adds to an idle app; it reads new prices, and waits for the messages. */
@@ -225,8 +224,17 @@ async function walkMinute(isTold: () => boolean): Promise<Counts> {
   return without(counts, idle)
 }
 
-/** One alert of one user, told on an open page and by Telegram, from the check that decides it; or a check without any. */
-async function walkCheck({ isCrossing }: { isCrossing: boolean }): Promise<Counts> {
+/**
+ * One alert of one user, told on an open page and by Telegram, from the check that decides it; or a check in which nothing
+ * crosses. The first coin warms up, and the second is measured.
+ */
+async function walkCheck({
+  coins: [first, second],
+  isCrossing,
+}: {
+  coins: [string, string]
+  isCrossing: boolean
+}): Promise<Counts> {
   const cookie = await logIn()
   const messages = bot.messages.length
   const told: string[] = []
@@ -235,17 +243,17 @@ async function walkCheck({ isCrossing }: { isCrossing: boolean }): Promise<Count
   await until(() => told.length === 1)
   const isTold = (count: number) => () =>
     bot.messages.length === messages + count && told.length === count + 1
-  for (const coin of WATCHED) coinGecko.moved.set(coin, 90)
+  for (const coin of [first, second]) coinGecko.moved.set(coin, 90)
   await pause(2_500) // older prices are not fresh any more
-  for (const coin of WATCHED) {
+  for (const coin of [first, second]) {
     const body = JSON.stringify({ coin, vs: 'usd', when: 'above', value: 100, notify: ['telegram'] })
     const headers = { cookie, 'content-type': 'application/json' }
     await expectStatus(201, fetch(url('/api/alerts'), { method: 'POST', headers, body }))
   }
-  coinGecko.moved.set('bitcoin', 101) // the first one warms up
+  coinGecko.moved.set(first, 101)
   await until(isTold(1))
   await pause(5_000)
-  if (isCrossing) coinGecko.moved.set('ethereum', 101)
+  if (isCrossing) coinGecko.moved.set(second, 101)
   const counts = await walkMinute(isTold(isCrossing ? 2 : 1))
   page.close()
   return counts
@@ -260,8 +268,8 @@ const ways: Record<string, () => Promise<Counts>> = {
   },
   login: () => fewest(logIn),
   webhook: () => fewest(sendWebhook),
-  check: () => walkCheck({ isCrossing: false }),
-  alert: () => walkCheck({ isCrossing: true }),
+  check: () => walkCheck({ coins: ['bitcoin', 'ethereum'], isCrossing: false }),
+  alert: () => walkCheck({ coins: ['tether', 'binancecoin'], isCrossing: true }),
 }
 
 const filesOf = ({ functions }: Counts) => new Set([...functions.keys()].map((where) => where.split(' ')[0]))
