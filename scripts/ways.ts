@@ -1,8 +1,8 @@
 // How much of the code one request crosses: node scripts/ways.ts [cached-read|miss|login|webhook|check|alert] [--list]
 //
-// Starts the real app over a real redis-server in this process, warms up, walks each way once more, and counts what ran
-// during that: files and functions below src (V8's precise coverage), Redis scripts (MONITOR) and SQLite commits. It uses
-// src/app.ts, src/config.ts and HTTP, so that it measures an older tree as well: copy it there.
+// Starts the real app over a real redis-server in this process, warms up, walks each way once more, and counts what
+// ran during that: files and functions below src (V8's precise coverage), Redis scripts (MONITOR) and SQLite commits.
+// It uses src/app.ts, src/config.ts and HTTP, so that it measures an older tree as well: copy it there.
 //
 // The short ways are walked several times, and the walk with the fewest functions counts: in the others something else
 // ran at the same moment. An alert takes a second, so what an idle app does in as long a time is taken off.
@@ -225,8 +225,8 @@ async function walkMinute(isTold: () => boolean): Promise<Counts> {
 }
 
 /**
- * One alert of one user, told on an open page and by Telegram, from the check that decides it; or a check in which nothing
- * crosses. The first coin warms up, and the second is measured.
+ * One alert of one user, told on an open page and by Telegram, from the check that decides it; or a check in which
+ * nothing crosses. The first coin warms up, and the second is measured.
  */
 async function walkCheck({
   coins: [first, second],

@@ -7,8 +7,12 @@ import type { Alert, AlertSpec } from '../../src/features/alerts/alert.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
 import { commitEvaluations } from '../../src/features/alerts/commit-evaluations.ts'
 import { NEW_WATCH } from '../../src/features/alerts/crossing.ts'
-import { createDeliveryRecords, GIVE_UP_MS, LEASE_MS } from '../../src/features/alerts/delivery-records.ts'
-import { createWebhookAddressRecords } from '../../src/features/alerts/webhook-address-records.ts'
+import {
+  createDeliveryRecords,
+  GIVE_UP_MS,
+  LEASE_MS,
+} from '../../src/features/alerts/delivery/delivery-records.ts'
+import { createWebhookAddressRecords } from '../../src/features/alerts/delivery/webhook-address-records.ts'
 import { parsePostgresUrl } from '../../src/lib/postgres-url.ts'
 import { openLocalRecords } from '../../src/sql/local-records.ts'
 import { openPostgres } from '../../src/sql/postgres.ts'

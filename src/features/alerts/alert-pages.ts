@@ -1,7 +1,7 @@
 // The users' open pages, in this process and in others: a crossing reaches them over the channel layer.
 import type { Bus, Json } from '../../core/bus/bus.ts'
 import { messageText } from './alert-words.ts'
-import type { Sender } from './deliver-alerts.ts'
+import type { Sender } from './delivery/deliver-alerts.ts'
 
 /** What a page gets: a crossing, or that some may be missing; then it asks for the last ones. */
 type Notice =

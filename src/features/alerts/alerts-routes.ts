@@ -8,10 +8,10 @@ import { MINUTE, type Now } from '../../lib/time.ts'
 import { type Alert, alertSchemas, languageOf } from './alert.ts'
 import type { AlertChanges } from './alert-changes.ts'
 import type { AlertRecords } from './alert-records.ts'
-import type { DeliveryRecords } from './delivery-records.ts'
-import { parseSafeUrl } from './safe-url.ts'
-import { createSecret } from './user-webhook.ts'
-import type { WebhookAddressRecords } from './webhook-address-records.ts'
+import type { DeliveryRecords } from './delivery/delivery-records.ts'
+import { parseSafeUrl } from './delivery/safe-url.ts'
+import { createSecret } from './delivery/user-webhook.ts'
+import type { WebhookAddressRecords } from './delivery/webhook-address-records.ts'
 
 export interface AlertsRoutesParts {
   alerts: AlertRecords

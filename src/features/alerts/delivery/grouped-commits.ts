@@ -1,6 +1,6 @@
 // Small commits of the same moment, as one: each commit waits for the disk, and all in a group share that wait.
-import type { SqlValue } from '../../lib/sql-row.ts'
-import type { Records } from '../../sql/sql.ts'
+import type { SqlValue } from '../../../lib/sql-row.ts'
+import type { Records } from '../../../sql/sql.ts'
 
 export type Statement = readonly [text: string, ...parameters: SqlValue[]]
 

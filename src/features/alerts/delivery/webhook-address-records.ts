@@ -1,7 +1,7 @@
 // Where a user wants crossings sent, and the secret they are signed with.
 
-import type { Now } from '../../lib/time.ts'
-import type { Records } from '../../sql/sql.ts'
+import type { Now } from '../../../lib/time.ts'
+import type { Records } from '../../../sql/sql.ts'
 
 export interface WebhookAddressRecords {
   /** Undefined when the user has named none. */

@@ -1,11 +1,11 @@
 // Delivers crossings: claims what is due in the records, sends it, and commits the end. It wakes after each check, at
 // the start of a process, and when the next delivery falls due. Processes that share records share the work by their
 // claims.
-import { inBackground } from '../../core/background.ts'
-import type { Queue } from '../../core/queue/queue.ts'
-import { HOUR, type Now, pause, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
-import type { Log } from '../../log.ts'
-import { type Crossing, type Language, type Way, ways } from './alert.ts'
+import { inBackground } from '../../../core/background.ts'
+import type { Queue } from '../../../core/queue/queue.ts'
+import { HOUR, type Now, pause, SECOND, type StartTimer, startTimer } from '../../../lib/time.ts'
+import type { Log } from '../../../log.ts'
+import { type Crossing, type Language, type Way, ways } from '../alert.ts'
 import { type ClaimedDelivery, type DeliveryRecords, GIVE_UP_MS } from './delivery-records.ts'
 
 /** The result of one try. `never`: why no later one would do better; `blocks`: and the alert must not trigger again. */

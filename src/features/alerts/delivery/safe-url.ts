@@ -3,7 +3,7 @@
 // between gains nothing.
 import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { SECOND } from '../../lib/time.ts'
+import { SECOND } from '../../../lib/time.ts'
 import { isPublicAddress } from './public-address.ts'
 
 const MOST_LENGTH = 2_000

@@ -1,5 +1,5 @@
 // A user whose server is slow, or silent, gets one delivery at a time, so that the others are not held up.
-import { SECOND } from '../../lib/time.ts'
+import { SECOND } from '../../../lib/time.ts'
 
 const SLOW_MS = 2 * SECOND
 

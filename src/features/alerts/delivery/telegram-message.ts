@@ -1,9 +1,9 @@
 // A crossing as a message of the bot to its user. core.telegram.org/bots/api#sendmessage
 import { z } from 'zod'
-import type { Limiter } from '../../core/limiter.ts'
-import { type Now, pause, SECOND } from '../../lib/time.ts'
-import type { Log } from '../../log.ts'
-import { messageText } from './alert-words.ts'
+import type { Limiter } from '../../../core/limiter.ts'
+import { type Now, pause, SECOND } from '../../../lib/time.ts'
+import type { Log } from '../../../log.ts'
+import { messageText } from '../alert-words.ts'
 import type { Sender, Sent } from './deliver-alerts.ts'
 
 const LIMIT_MS = 5 * SECOND
