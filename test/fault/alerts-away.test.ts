@@ -211,7 +211,7 @@ test('with a stop while messages are under way: what Telegram has is waited for,
   await again.close()
 })
 
-test('with records that cannot be written as messages arrive: that is done later, and they are not sent again', async () => {
+test('with records that cannot be written as messages arrive: that is done later, and none is sent twice', async () => {
   const { app, cross } = await openFive()
   bot.delayMs = 300
   const told = cross()
