@@ -127,7 +127,7 @@ test('500 jobs through a kill, a freeze and a FLUSHALL of Redis and a kill of th
   await eventually(async () => expect(await jobs.pendingWrites()).toBe(0))
 })
 
-test('what is unfinished when Redis is back is in it by id and runs in another process; what is done does not', async () => {
+test('what is unfinished when Redis is back is in it by id and runs elsewhere; what is done does not', async () => {
   const counts = new Map<string, number>()
   const first = await openApart(counts)
   await first.isThere()
