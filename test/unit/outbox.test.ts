@@ -1,5 +1,5 @@
+import type { OutboxJob } from '../../src/core/queue/outbox.ts'
 import { createOutbox } from '../../src/core/queue/outbox.ts'
-import type { OutboxJob } from '../../src/core/queue/outbox-job.ts'
 import { recordLog } from '../helpers/log.ts'
 
 const job = (id: number, place: OutboxJob['place']): OutboxJob => ({

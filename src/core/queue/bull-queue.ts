@@ -12,7 +12,7 @@ import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 import { type Server, unavailable } from '../redis/connection.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
-import type { JobRef, OutboxJob } from './outbox-job.ts'
+import type { JobRef, OutboxJob } from './outbox.ts'
 import { DONE_KEPT_MS, type JobCounts, type QueuesInRedis, type Schedule } from './queue.ts'
 import { openTextClients } from './redis-text-clients.ts'
 

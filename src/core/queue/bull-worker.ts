@@ -4,7 +4,7 @@ import { SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import type { JobRuns } from './job-runs.ts'
-import type { JobRef } from './outbox-job.ts'
+import type { JobRef } from './outbox.ts'
 
 const SETTINGS = {
   // A job whose process died runs again after lockDuration and at most one stalledInterval.

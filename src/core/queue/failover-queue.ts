@@ -3,22 +3,19 @@
 // away     No BullMQ. Added jobs run here; jobs that are in Redis wait for it.
 // merging  The state role has merged, so every done mark is in Redis. BullMQ is opened and given, by id, the unfinished
 //          jobs that Redis does not have. No worker runs yet.
-// redis    Workers run and schedules are upserted. A job that BullMQ does not take in time runs here, unless the relay,
+// working  Workers run and schedules are upserted. A job that BullMQ does not take in time runs here, unless the relay,
 //          which tries every second, gets it into Redis first.
-//
-// BullMQ may lose its connections, or be refused, while the state role is well: then only BullMQ is opened again, every
-// second.
 import { hasTimeLeft } from '../../lib/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { StateGuest } from '../state/state-role.ts'
+import { createBullLink, type OpenBull } from './bull-link.ts'
 import { type BullQueue, JobRefused } from './bull-queue.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { MemoryQueue } from './memory-queue.ts'
-import type { Outbox } from './outbox.ts'
-import type { OutboxJob } from './outbox-job.ts'
+import type { Outbox, OutboxJob } from './outbox.ts'
 import { DONE_KEPT_MS, type JobCounts, type Queue, type QueuesInRedis, type Schedule } from './queue.ts'
 import type { Relay } from './relay.ts'
 import type { Schedules } from './schedules.ts'
@@ -28,8 +25,8 @@ const START_GRACE_MS = 5 * SECOND // Redis may take so long to be found
 const STOP_MS = 2 * SECOND
 
 export interface FailoverQueueOptions {
-  /** Undefined: Redis is switched off. Rejects with RedisUnavailable. */
-  open: ((onLost: (cause: RedisUnavailable) => void) => Promise<BullQueue>) | undefined
+  /** Undefined: Redis is switched off. */
+  open: OpenBull | undefined
   outbox: Outbox
   memory: MemoryQueue
   relay: Relay
@@ -53,47 +50,27 @@ export interface FailoverQueue extends Queue, StateGuest {
 
 export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueue {
   const { open, outbox, memory, relay, runs, schedules, isRedis, probeRedis, log, now } = options
+  const link = createBullLink({ open, log })
   const concurrencies = new Map<string, number>()
   const refusedSchedules = new Set<string>()
-  let bull: BullQueue | undefined
-  let isWorking = false // whether the workers of `bull` run
+  let worked: BullQueue | undefined // the last one whose workers were started
   let mayHaveLostAll = false // whether Redis may have come back without the jobs it had
-  let connectionLost: RedisUnavailable | undefined
-  let lastReason = ''
-  let isTicking = false
-  let isClosed = false
   let hasCaughtUp = false
+  let isTicking = false
   const startedAtMs = now()
 
-  function drop(): void {
-    bull?.drop()
-    bull = undefined
-    isWorking = false
-    refusedSchedules.clear()
-  }
-
-  async function openBull(): Promise<BullQueue> {
-    if (!open) throw new RedisUnavailable('lost', 'Redis is switched off')
-    let opened: BullQueue | undefined
-    opened = await open((cause) => {
-      if (bull !== opened) return
-      connectionLost = cause
-      drop()
-    })
-    if (bull || isClosed) opened.drop()
-    else bull = opened
-    return bull ?? opened
-  }
+  const working = () => (worked === link.current() ? worked : undefined)
 
   async function relayTo(on: BullQueue): Promise<void> {
-    await relay.send(on, isWorking ? 'none' : mayHaveLostAll ? 'all' : 'recent')
+    await relay.send(on, working() ? 'none' : mayHaveLostAll ? 'all' : 'recent')
     mayHaveLostAll = false
   }
 
   async function startWork(on: BullQueue): Promise<void> {
+    refusedSchedules.clear()
     for (const [name, schedule] of schedules.all()) await upsertSchedule(on, name, schedule)
-    if (bull !== on) return
-    isWorking = true
+    if (on !== link.current()) return
+    worked = on
     for (const [name, concurrency] of concurrencies) on.work(name, concurrency)
     await catchUp()
   }
@@ -115,40 +92,18 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
 
   async function tick(): Promise<void> {
     relay.pruneDead()
-    if (!hasCaughtUp && !isRedis() && now() - startedAtMs > START_GRACE_MS) await orStayHere(catchUp)
+    if (!hasCaughtUp && !isRedis() && now() - startedAtMs > START_GRACE_MS) await link.attempt(catchUp)
     if (!isRedis() || !open) return
-    if (connectionLost) explain(connectionLost)
-    connectionLost = undefined
-    const wasWorking = isWorking
-    await orStayHere(async () => {
-      const on = bull ?? (await openBull())
+    await link.attempt(async () => {
+      const on = await link.open()
       await relayTo(on)
-      if (!isWorking && bull === on) await startWork(on)
+      if (!working()) await startWork(on)
       await relay.pruneFinished(on)
     })
-    if (wasWorking && isWorking) lastReason = ''
-  }
-
-  /** Does it with BullMQ; when that fails, jobs stay here. */
-  async function orStayHere(work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      explain(error)
-      if (!(error instanceof RedisUnavailable && error.reason === 'slow')) drop()
-    }
-  }
-
-  /** Logs each reason once, until BullMQ works. */
-  function explain(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error)
-    if (reason !== lastReason)
-      log.warn({ err: error }, 'jobs cannot be put into Redis: they are kept here and run in this process')
-    lastReason = reason
   }
 
   async function tickOnce(): Promise<void> {
-    if (isTicking || isClosed) return
+    if (isTicking) return
     isTicking = true
     try {
       await tick()
@@ -194,6 +149,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
         place: 'here',
       } as const
       if (outbox.get(job)) return
+      const bull = link.current()
       if (bull && hasTimeLeft()) await addToRedis(bull, job)
       else outbox.put(job)
     },
@@ -201,17 +157,19 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       runs.handle(name, handler, keptMs)
       concurrencies.set(name, concurrency)
       memory.work(name, concurrency)
-      if (isWorking) bull?.work(name, concurrency)
+      working()?.work(name, concurrency)
     },
     schedule(name, schedule) {
       schedules.set(name, schedule)
       const begin = async () => {
-        if (bull && isWorking) await upsertSchedule(bull, name, schedule)
-        if (isWorking || !open || hasCaughtUp) await schedules.catchUp(name)
+        const bull = working()
+        if (bull) await upsertSchedule(bull, name, schedule)
+        if (bull || !open || hasCaughtUp) await schedules.catchUp(name)
       }
-      void inBackground(orStayHere(begin), log)
+      void inBackground(link.attempt(begin), log)
     },
     async counts() {
+      const bull = link.current()
       try {
         if (bull) return sum(memory.counts(), await bull.counts())
       } catch (error) {
@@ -221,27 +179,24 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     },
 
     left() {
-      connectionLost = undefined // the state role says why
-      drop()
-      void inBackground(orStayHere(catchUp), log)
+      link.drop()
+      void inBackground(link.attempt(catchUp), log)
     },
     async synchronize(returned) {
       mayHaveLostAll ||= returned !== undefined && returned !== 'kept'
-      await orStayHere(async () => relayTo(bull ?? (await openBull())))
+      await link.attempt(async () => relayTo(await link.open()))
     },
     isPending: () => false, // jobs run where they are until they are moved
     returned: () => setImmediate(tickInBackground),
     pending: () => outbox.jobs().filter(({ place }) => place === 'here').length,
 
-    bull: () => (isWorking ? bull : undefined),
-    startsRuns: (name) => !isWorking || refusedSchedules.has(name),
+    bull: working,
+    startsRuns: (name) => !working() || refusedSchedules.has(name),
     async close() {
-      isClosed = true
       clearInterval(timer)
       schedules.close()
       memory.close()
-      await Promise.all([runs.close(STOP_MS), bull?.close(STOP_MS)])
-      drop()
+      await Promise.all([runs.close(STOP_MS), link.close(STOP_MS)])
     },
   }
 }

@@ -6,7 +6,7 @@ import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
 import type { Once } from '../once.ts'
-import type { JobRef } from './outbox-job.ts'
+import type { JobRef } from './outbox.ts'
 import type { JobHandler } from './queue.ts'
 
 const FINGERPRINT = 'job' // one id is one job, also with other data

@@ -7,8 +7,7 @@ import { HOUR, type Now, type StartTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import type { JobRuns } from './job-runs.ts'
-import type { Outbox } from './outbox.ts'
-import type { JobRef, OutboxJob } from './outbox-job.ts'
+import type { JobRef, Outbox, OutboxJob } from './outbox.ts'
 import type { JobCounts } from './queue.ts'
 
 export interface MemoryQueue {

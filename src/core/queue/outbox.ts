@@ -1,14 +1,36 @@
 // The unfinished jobs that this process knows: those that run here because Redis does not have them, copies of those
 // that Redis has, in case it loses them, and dead letters that Redis does not have yet. Each is on disk before `add`
 // resolves, so it outlives the process and the container.
-import { corrupt } from '../../lib/json.ts'
+import { corrupt, parseJson } from '../../lib/json.ts'
 import type { Log } from '../../log.ts'
+import type { Json } from '../bus/bus.ts'
 import { stateFull } from '../errors.ts'
 import type { StateDisk } from '../state/disk/state-disk.ts'
 import type { OnDisk } from '../state/disk/state-files.ts'
-import { decodeJob, encodeJob, type JobRef, keyOf, type OutboxJob } from './outbox-job.ts'
 
 export const MAX_JOBS = 10_000
+
+/** Who runs it: this process; whichever process gets it from Redis; or nobody, because its last attempt has failed. */
+const PLACES = ['here', 'redis', 'dead'] as const
+
+export interface OutboxJob {
+  readonly name: string
+  readonly id: string
+  readonly data: Json
+  readonly attempts: number
+  readonly backoffMs: number
+  readonly addedAtMs: number
+  /** When it may run next; by the wall clock. */
+  readonly dueAtMs: number
+  /** How many attempts have failed here. */
+  readonly failed: number
+  readonly place: (typeof PLACES)[number]
+}
+
+export type JobRef = Pick<OutboxJob, 'name' | 'id'>
+
+// A job's name is a word of ours, without a colon.
+export const keyOf = ({ name, id }: JobRef) => `${name}:${id}`
 
 export interface Outbox extends OnDisk {
   get(job: JobRef): OutboxJob | undefined
@@ -20,8 +42,6 @@ export interface Outbox extends OnDisk {
   delete(job: JobRef): void
   /** Those that are there now. */
   jobs(): OutboxJob[]
-  /** How many jobs on disk could not be read: they are lost. */
-  corrupt(): number
   /** Calls the listener with each job that is to run here. */
   onHere(listener: (job: OutboxJob) => void): void
 }
@@ -62,9 +82,11 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
   function readJob(key: string, text: string): OutboxJob | undefined {
     const job = decodeJob(text)
     if (job !== corrupt) return job
-    if (!corruptKeys.has(key))
-      log.error({ key }, 'a job on disk cannot be read and does not run: add it again if it is missed')
-    corruptKeys.add(key)
+    if (!corruptKeys.has(key)) {
+      corruptKeys.add(key)
+      const fields = { key, corrupt: corruptKeys.size }
+      log.error(fields, 'a job on disk cannot be read and does not run: add it again if it is missed')
+    }
     return undefined
   }
 
@@ -84,7 +106,6 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
     },
     delete: (job) => remove(keyOf(job)),
     jobs: () => [...jobs.values()],
-    corrupt: () => corruptKeys.size,
     onHere(listener) {
       here = listener
     },
@@ -100,4 +121,26 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
       for (const [key, job] of jobs) disk.saveJob(key, encodeJob(job))
     },
   }
+}
+
+/** The form on disk, which earlier and later versions read as well. */
+export const encodeJob = (job: OutboxJob) => JSON.stringify(job)
+
+export function decodeJob(text: string): OutboxJob | typeof corrupt {
+  const json = parseJson(text)
+  return isJob(json) ? json : corrupt
+}
+
+const NUMBERS = ['attempts', 'backoffMs', 'addedAtMs', 'dueAtMs', 'failed'] as const
+
+function isJob(json: unknown): json is OutboxJob {
+  if (typeof json !== 'object' || json === null) return false
+  const job = json as Partial<Record<keyof OutboxJob, unknown>>
+  return (
+    typeof job.name === 'string' &&
+    typeof job.id === 'string' &&
+    job.data !== undefined &&
+    NUMBERS.every((field) => Number.isFinite(job[field])) &&
+    PLACES.some((place) => place === job.place)
+  )
 }

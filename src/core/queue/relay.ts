@@ -4,7 +4,7 @@ import type { Log } from '../../log.ts'
 import { type BullQueue, JobRefused } from './bull-queue.ts'
 import type { MemoryQueue } from './memory-queue.ts'
 import type { Outbox } from './outbox.ts'
-import { keyOf, type OutboxJob } from './outbox-job.ts'
+import { keyOf, type OutboxJob } from './outbox.ts'
 import { DONE_KEPT_MS } from './queue.ts'
 
 const BATCH = 20

@@ -10,7 +10,7 @@ import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
 import type { State } from '../state/state.ts'
 import type { JobToRun, SlotRules } from './job-runs.ts'
-import type { JobRef } from './outbox-job.ts'
+import type { JobRef } from './outbox.ts'
 import type { Schedule } from './queue.ts'
 
 const LAST_SLOT_KEPT_MS = 30 * DAY
