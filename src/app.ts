@@ -174,17 +174,19 @@ export function createApp(config: Config, log: Log): App {
     log,
   })
 
-  const alerts = createAlerts({
-    records,
-    queue,
-    bus: roles.bus,
-    limiter,
-    pricesOf: (ids, vs) => markets.freshPrices(ids, vs as Currency),
-    currencies,
-    telegram: config.telegram,
-    currentUser,
-    log,
-  })
+  const alerts = scope.add(
+    createAlerts({
+      records,
+      queue,
+      bus: roles.bus,
+      limiter,
+      pricesOf: (ids, vs) => markets.freshPrices(ids, vs as Currency),
+      currencies,
+      telegram: config.telegram,
+      currentUser,
+      log,
+    }),
+  )
   const alertSocket = createAlertSocket({
     pages: alerts.pages,
     userIdOf: (req) => currentUser(req)?.id,

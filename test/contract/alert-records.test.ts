@@ -3,12 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDataLock } from '../../src/core/data-lock.ts'
-import type { Alert, Wish } from '../../src/features/alerts/alert.ts'
+import type { Alert, AlertSpec } from '../../src/features/alerts/alert.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
-import { commitLooks } from '../../src/features/alerts/commit-looks.ts'
-import { UNSEEN } from '../../src/features/alerts/crossing.ts'
-import { createDeliveryRecords, GIVE_UP_MS, LEASE_MS } from '../../src/features/alerts/delivery-records.ts'
-import { createWebhookAddressRecords } from '../../src/features/alerts/webhook-address-records.ts'
+import { commitEvaluations } from '../../src/features/alerts/commit-evaluations.ts'
+import { NEW_WATCH } from '../../src/features/alerts/crossing.ts'
+import {
+  createDeliveryRecords,
+  GIVE_UP_MS,
+  LEASE_MS,
+} from '../../src/features/alerts/delivery/delivery-records.ts'
+import { createWebhookAddressRecords } from '../../src/features/alerts/delivery/webhook-address-records.ts'
 import { parsePostgresUrl } from '../../src/lib/postgres-url.ts'
 import { openLocalRecords } from '../../src/sql/local-records.ts'
 import { openPostgres } from '../../src/sql/postgres.ts'
@@ -48,7 +52,7 @@ const places: Record<string, () => Promise<{ records: Records; close(): Promise<
   },
 }
 
-const wish: Wish = {
+const spec: AlertSpec = {
   coin: 'bitcoin',
   vs: 'usd',
   when: 'above',
@@ -76,25 +80,39 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
   })
   afterEach(() => place.close())
 
-  const make = () => alerts.create({ userId, language: 'ru', wish, watch: { ...UNSEEN, armed: true } })
+  const make = () => alerts.create({ userId, language: 'ru', spec, watch: { ...NEW_WATCH, armed: true } })
   const ring = (...some: Alert[]) =>
-    commitLooks({
+    commitEvaluations({
       records: place.records,
-      decisions: some.map((alert) => ({
+      evaluated: some.map((alert) => ({
         alert,
-        watch: { armed: false, referencePrice: undefined, rangAtMs: clock.now() },
-        ringsAt: { price: 101.25, asOf: '2026-11-20T08:00:00.000Z' },
+        watch: { armed: false, referencePrice: undefined, triggeredAtMs: clock.now() },
+        trigger: { price: 101.25, asOf: '2026-11-20T08:00:00.000Z' },
       })),
       hasTelegram: true,
       nowMs: clock.now(),
     })
 
+  const openDeliveries = async () => {
+    const rows = await place.records.all(
+      'SELECT crossing_id, way FROM alert_deliveries WHERE ended_at IS NULL',
+    )
+    return rows.map(({ crossing_id, way }) => `${crossing_id} ${way}`).sort()
+  }
+
   test('an alert is read as it was made, and changed by one of two at once', async () => {
     const made = (await make()) as Alert
-    expect(made).toMatchObject({ ...wish, userId, language: 'ru', status: 'open', rings: 0, version: 1 })
+    expect(made).toMatchObject({
+      ...spec,
+      userId,
+      language: 'ru',
+      status: 'open',
+      triggerCount: 0,
+      version: 1,
+    })
     expect(await alerts.list(userId)).toEqual([made])
     const change = (value: number) =>
-      alerts.change(made, { wish: { ...wish, value }, status: 'paused', watch: UNSEEN })
+      alerts.change(made, { spec: { ...spec, value }, status: 'paused', watch: NEW_WATCH })
     const changed = await Promise.all([change(1), change(2)])
     expect(changed.filter(Boolean)).toHaveLength(1)
     expect(await alerts.open()).toEqual([])
@@ -112,11 +130,11 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
   test('a crossing is decided once by two who look at the same alerts', async () => {
     const some = [(await make()) as Alert, (await make()) as Alert]
     await Promise.all([ring(...some), ring(...some), ring(...some)])
-    const open = await deliveries.open()
-    expect(open.map(({ crossingId, way }) => `${crossingId} ${way}`).sort()).toEqual(
+    const open = await openDeliveries()
+    expect(open).toEqual(
       some.flatMap(({ id }) => ['page', 'telegram', 'webhook'].map((way) => `alert:${id}:1 ${way}`)).sort(),
     )
-    expect((await alerts.find(userId, (some[0] as Alert).id))?.rings).toBe(1)
+    expect((await alerts.find(userId, (some[0] as Alert).id))?.triggerCount).toBe(1)
   })
 
   const crossings = (count: number) =>
@@ -135,10 +153,10 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
     const once = await alerts.create({
       userId,
       language: 'ru',
-      wish: { ...wish, repeat: 'once' },
-      watch: UNSEEN,
+      spec: { ...spec, repeat: 'once' },
+      watch: NEW_WATCH,
     })
-    const other = await alerts.create({ userId: 'telegram:7', language: 'ru', wish, watch: UNSEEN })
+    const other = await alerts.create({ userId: 'telegram:7', language: 'ru', spec, watch: NEW_WATCH })
     const open = async () => (await alerts.open()).map(({ id }) => id)
     const all = [always, once, other].map((alert) => alert?.id)
     await crossings(499)
@@ -158,12 +176,12 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       )
     await crossings(1_200)
     clock.turn(30 * 24 * 3_600_000)
-    await deliveries.tidy()
+    await deliveries.prune()
     expect(await left()).toEqual([1_200, 1_200])
     clock.turn(1)
-    await deliveries.tidy()
+    await deliveries.prune()
     expect(await left()).toEqual([200, 200])
-    await deliveries.tidy()
+    await deliveries.prune()
     expect(await left()).toEqual([0, 0])
   })
 
@@ -171,25 +189,27 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
     const { id } = (await make()) as Alert
     await ring((await alerts.find(userId, id)) as Alert)
     const crossing = `alert:${id}:1`
-    const claims = await Promise.all([1, 2, 3].map(() => deliveries.claim(crossing, 'webhook')))
-    expect(claims.filter((one) => one === 'not yet')).toHaveLength(2)
-    const claimed = claims.find((one) => typeof one === 'object')
+    const claims = await Promise.all([1, 2, 3].map(() => deliveries.claim('webhook')))
+    const [claimed, ...others] = claims.filter((one) => one !== undefined)
+    expect(others).toEqual([])
     expect(claimed).toMatchObject({ userId, webhook, tries: 1, crossing: { price: 101.25, value: 100.5 } })
     clock.turn(LEASE_MS)
-    const again = await deliveries.claim(crossing, 'webhook')
-    if (typeof again !== 'object' || typeof claimed !== 'object') throw new Error('nobody has it')
+    const again = await deliveries.claim('webhook')
+    if (!again || !claimed) throw new Error('nobody has it')
     await deliveries.end(claimed, 'by the one whose lease had ended', { blocks: false })
     await deliveries.putOff(again, clock.now() + 5_000)
-    expect(await deliveries.claim(crossing, 'webhook')).toBe('not yet')
+    expect(await deliveries.claim('webhook')).toBeUndefined()
+    expect(await deliveries.due()).toMatchObject({ nextAtMs: clock.now() + 5_000 })
     clock.turn(5_000)
-    const last = await deliveries.claim(crossing, 'webhook')
-    if (typeof last !== 'object') throw new Error('nobody has it')
+    const last = await deliveries.claim('webhook')
+    if (!last) throw new Error('nobody has it')
     await deliveries.end(last, 'sent', { blocks: true })
-    expect(await deliveries.claim(crossing, 'webhook')).toBe('ended')
+    expect(await deliveries.claim('webhook')).toBeUndefined()
+    expect(await openDeliveries()).toEqual([`${crossing} page`, `${crossing} telegram`])
     expect((await alerts.find(userId, id))?.status).toBe('blocked')
     clock.turn(GIVE_UP_MS)
-    await deliveries.tidy()
-    expect(await deliveries.open()).toEqual([])
+    await deliveries.prune()
+    expect(await openDeliveries()).toEqual([])
     expect((await deliveries.lastOf(userId))[0]).toMatchObject({
       id: crossing,
       text: 'bitcoin выше 100,5 USD: 101,25 USD',

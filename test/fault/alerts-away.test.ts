@@ -1,5 +1,5 @@
-// A thousand alerts on a series with known crossings: each crossing is told, once, also when Redis is killed between the
-// decision and the telling, or in the middle of it, and when the process is.
+// A thousand alerts on a series with known crossings: each crossing is told, once, also when Redis is killed between
+// the decision and the telling, or in the middle of it, and when the process is.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -142,7 +142,7 @@ test('with a process that is killed between decision and telling', async () => {
   await eventually(() => expectAllOnce(LAST), LONG_MS)
 })
 
-test('with a process that is killed while it tells: what was on its way may come again, under the same id', async () => {
+test('with a process that is killed while it sends: what was on its way may come again, under its id', async () => {
   const first = startProcess({ makes: true, steps: [0, 1] })
   await eventually(() => expect(bot.messages.length).toBeGreaterThan(300), LONG_MS)
   first.child.kill('SIGKILL')
@@ -211,7 +211,7 @@ test('with a stop while messages are under way: what Telegram has is waited for,
   await again.close()
 })
 
-test('with records that cannot be written as the messages arrive: they are noted a little later, and not sent again', async () => {
+test('with records that cannot be written as messages arrive: that is done later, and none is sent twice', async () => {
   const { app, cross } = await openFive()
   bot.delayMs = 300
   const told = cross()

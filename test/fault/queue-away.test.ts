@@ -74,7 +74,7 @@ async function openApart(counts: Map<string, number>): Promise<JobsApart> {
 
 const UNDER_WAY = 5 // at a time: what a killed process was at may take effect once more
 
-test('500 jobs through a kill of Redis, a freeze, a kill of the app and an emptied Redis: each ran, each effect once', async () => {
+test('500 jobs through a kill, a freeze and a FLUSHALL of Redis and a kill of the app: each runs once', async () => {
   const counts = new Map<string, number>()
   let slowestMs = 0
   let next = 0
@@ -127,7 +127,7 @@ test('500 jobs through a kill of Redis, a freeze, a kill of the app and an empti
   await eventually(async () => expect(await jobs.pendingWrites()).toBe(0))
 })
 
-test('what is unfinished when Redis is back is in it by id, and when its process is killed another one runs it; what is finished is not', async () => {
+test('what is unfinished when Redis is back is in it by id and runs elsewhere; what is done does not', async () => {
   const counts = new Map<string, number>()
   const first = await openApart(counts)
   await first.isThere()

@@ -1,6 +1,6 @@
 // A thousand alerts of ten users on a price series with known crossings, and what must be told of them.
 import type { Alert } from '../../src/features/alerts/alert.ts'
-import { UNSEEN } from '../../src/features/alerts/crossing.ts'
+import { NEW_WATCH } from '../../src/features/alerts/crossing.ts'
 import type { AlertsApp } from './alerts-app.ts'
 import type { FakeBotApi } from './fake-bot-api.ts'
 import type { WebhookReceiver } from './webhook-receiver.ts'
@@ -27,7 +27,10 @@ const KINDS: readonly Kind[] = [
 const kindOf = (coin: number) => KINDS[coin % KINDS.length] as Kind
 const coinName = (coin: number) => `coin-${String(coin).padStart(3, '0')}`
 
-/** A hundred of each of ten users, each with a webhook: a coin of its own for each, so that a message tells whose it is. */
+/**
+ * A hundred of each of ten users, each with a webhook: a coin of its own for each, so that a message tells whose it
+ * is.
+ */
 export async function makeThousand(app: AlertsApp, hooks: WebhookReceiver): Promise<void> {
   for (let user = 1; user <= USERS; user += 1) {
     await app.addresses.set(`telegram:${user}`, {
@@ -39,7 +42,7 @@ export async function makeThousand(app: AlertsApp, hooks: WebhookReceiver): Prom
       await app.alerts.create({
         userId: `telegram:${user}`,
         language: 'en',
-        wish: {
+        spec: {
           coin: coinName(coin),
           vs: 'usd',
           when,
@@ -49,7 +52,7 @@ export async function makeThousand(app: AlertsApp, hooks: WebhookReceiver): Prom
           expiresAtMs: undefined,
           notify: ['telegram', 'webhook'],
         },
-        watch: UNSEEN,
+        watch: NEW_WATCH,
       })
     }
   }

@@ -1,5 +1,5 @@
-// The alerts part of the app over a real Redis with the real queue and channel layer, real SQLite and real HTTP, with what
-// a test needs to turn: prices, the clock, who is logged in, and what happens between decision and delivery.
+// The alerts part of the app over a real Redis with the real queue and channel layer, real SQLite and real HTTP, with
+// what a test needs to turn: prices, the clock, who is logged in, and what happens between decision and delivery.
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,9 +12,9 @@ import { openRoles } from '../../src/core/samovar.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
 import { createAlertSocket } from '../../src/features/alerts/alert-socket.ts'
 import { createAlerts } from '../../src/features/alerts/alerts.ts'
-import type { PricesOf } from '../../src/features/alerts/check-alerts.ts'
-import type { Resolve } from '../../src/features/alerts/safe-url.ts'
-import { createWebhookAddressRecords } from '../../src/features/alerts/webhook-address-records.ts'
+import type { Resolve } from '../../src/features/alerts/delivery/safe-url.ts'
+import { createWebhookAddressRecords } from '../../src/features/alerts/delivery/webhook-address-records.ts'
+import type { PricesOf } from '../../src/features/alerts/evaluate-alerts.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
 import type { Now } from '../../src/lib/time.ts'
@@ -37,7 +37,7 @@ export interface AlertsAppOptions {
   /** What names stand for; this machine unless said. */
   resolve?: Resolve
   isAllowed?: (address: string) => boolean
-  /** Before what is to be told is read from the outbox. */
+  /** Before a delivery is claimed. */
   beforeTelling?: () => Promise<void>
   isPaced?: boolean
   now?: Now
@@ -80,12 +80,18 @@ export async function openAlertsApp({
   })
   const ended = new Set<string>()
   const records: Records = {
-    transaction: opened.transaction,
-    async all(query, ...parameters) {
-      if (!/FROM alert_deliveries WHERE ended_at IS NULL/.test(query)) return opened.all(query, ...parameters)
-      await rest.beforeTelling?.()
-      return opened.all(query, ...parameters)
-    },
+    all: opened.all,
+    transaction: (work) =>
+      opened.transaction(async (tx) => {
+        let claims = false
+        const run: typeof tx.run = (text, ...parameters) => {
+          claims ||= text.includes('tries = tries + 1')
+          tx.run(text, ...parameters)
+        }
+        const answer = await work({ ...tx, run })
+        if (claims) await rest.beforeTelling?.()
+        return answer
+      }),
   }
   const unlimited: Pick<Limiter, 'hit'> = {
     hit: async () => ({ allowed: true, remaining: 1, resetMs: 0, retryAfterMs: 0, growsAfterMs: 0 }),
@@ -164,6 +170,7 @@ export async function openAlertsApp({
       }),
     async close() {
       await server.close()
+      await alerts.close()
       await queue.close()
       await roles.close()
       await opened.close()

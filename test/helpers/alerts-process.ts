@@ -1,5 +1,5 @@
-// The alerts part of the app in a process of its own, which makes its alerts, checks one step after another as it is told,
-// and kills itself before it tells of a step, as the kernel kills.
+// The alerts part of the app in a process of its own, which makes its alerts, checks one step after another as it is
+// told, and kills itself before it tells of a step, as the kernel kills.
 
 import { makeThousand, SERIES } from './alert-series.ts'
 import { fresh, openAlertsApp } from './alerts-app.ts'

@@ -1,7 +1,9 @@
-// Background jobs in a process of its own, so that it can be killed as the kernel kills. Its jobs have one effect: to tell us.
+// Background jobs in a process of its own, so that it can be killed as the kernel kills. Its jobs have one effect: to
+// tell us.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { Refusal } from '../../src/core/errors.ts'
 import type { JobCounts } from '../../src/core/queue/queue.ts'
 import { eventually } from './eventually.ts'
 
@@ -10,7 +12,10 @@ export interface ToChild {
   readonly does: 'add' | 'work' | 'counts' | 'pendingWrites' | 'hasRedis'
   readonly given: { name?: string; id?: string; delayMs?: number; concurrency?: number }
 }
-export type FromChild = { readonly number: number; readonly answer: unknown } | { readonly effect: string }
+export type FromChild =
+  | { readonly number: number; readonly answer: unknown }
+  | { readonly number: number; readonly refusal: string }
+  | { readonly effect: string }
 
 export type JobsApart = Awaited<ReturnType<typeof openJobsApart>>
 
@@ -23,19 +28,21 @@ export async function openJobsApart(
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
-  const waiting = new Map<number, (answer: unknown) => void>()
+  const waiting = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>()
   let asked = 0
   child.on('message', (message: FromChild) => {
     if ('effect' in message) return effect(message.effect)
-    waiting.get(message.number)?.(message.answer)
-    waiting.delete(message.number)
+    const { number } = message
+    if ('refusal' in message) waiting.get(number)?.reject(new Refusal(message.refusal, 'refused there'))
+    else waiting.get(number)?.resolve(message.answer)
+    waiting.delete(number)
   })
 
   function ask<T>(does: ToChild['does'], given: ToChild['given'] = {}): Promise<T> {
     asked += 1
     const number = asked
-    return new Promise((resolve) => {
-      waiting.set(number, resolve as (answer: unknown) => void)
+    return new Promise((resolve, reject) => {
+      waiting.set(number, { resolve: resolve as (answer: unknown) => void, reject })
       child.send({ number, does, given } satisfies ToChild)
     })
   }

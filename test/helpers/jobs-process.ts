@@ -1,4 +1,5 @@
 // The other side of jobs-apart.ts: a process that has background jobs, and does as it is told.
+import { Refusal } from '../../src/core/errors.ts'
 import { pause } from '../../src/lib/time.ts'
 import { openJobs, type TestJobs } from './jobs.ts'
 import type { FromChild, ToChild } from './jobs-apart.ts'
@@ -27,8 +28,13 @@ const does: Record<ToChild['does'], (jobs: TestJobs, given: ToChild['given']) =>
   hasRedis: ({ queue }) => queue.bull() !== undefined,
 }
 
-process.on('message', async ({ number, does: what, given }: ToChild) =>
-  send({ number, answer: await does[what](jobs, given) }),
-)
+process.on('message', async ({ number, does: what, given }: ToChild) => {
+  try {
+    send({ number, answer: await does[what](jobs, given) })
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    send({ number, refusal: error.code })
+  }
+})
 process.on('disconnect', () => process.exit())
 send({ number: 0, answer: 'open' })

@@ -1,5 +1,5 @@
-// What an alert is decided by: prices of now, through the real cache and the real budget, from a CoinGecko of the tests'
-// own. A price that is only remembered makes no alert ring, neither when it is made nor when it is looked at.
+// What an alert is decided by: prices of now, through the real cache and the real budget, from a CoinGecko of the
+// tests' own. A price that is only remembered makes no alert ring, neither when it is made nor when it is looked at.
 
 import { createLimiter } from '../../src/core/limiter.ts'
 import { createCallBudget } from '../../src/features/markets/call-budget.ts'

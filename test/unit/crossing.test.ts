@@ -1,5 +1,5 @@
 // When an alert rings: a table of cases, and random series against a second, naive telling of the same rules.
-import { BAND, look, type Rule, UNSEEN, type Watch } from '../../src/features/alerts/crossing.ts'
+import { BAND, evaluate, NEW_WATCH, type Rule, type Watch } from '../../src/features/alerts/crossing.ts'
 import { createRandom, type Random } from '../helpers/random.ts'
 
 const MINUTE = 60_000
@@ -14,11 +14,11 @@ const rule = (given: Partial<Rule>): Rule => ({
 
 /** At which of these prices, a minute apart, it rings. */
 function rings(asked: Rule, prices: readonly number[]): number[] {
-  let watch: Watch = UNSEEN
+  let watch: Watch = NEW_WATCH
   return prices.flatMap((price, i) => {
-    const { watch: next, rings } = look(asked, watch, price, i * MINUTE)
+    const { watch: next, triggers } = evaluate(asked, watch, price, i * MINUTE)
     watch = next
-    return rings ? [i] : []
+    return triggers ? [i] : []
   })
 }
 
@@ -60,8 +60,8 @@ test.each<[string, Partial<Rule>, number[], number[]]>([
 })
 
 test('a look that changes nothing gives the same object', () => {
-  const { watch } = look(rule({}), UNSEEN, 99, 0)
-  expect(look(rule({}), watch, 99.5, MINUTE).watch).toBe(watch)
+  const { watch } = evaluate(rule({}), NEW_WATCH, 99, 0)
+  expect(evaluate(rule({}), watch, 99.5, MINUTE).watch).toBe(watch)
 })
 
 /** The rules once more, from the whole series at once: from each ring it looks for the next one. */

@@ -1,6 +1,8 @@
-import { createOutbox, type KeptJob } from '../../src/core/queue/outbox.ts'
+import type { OutboxJob } from '../../src/core/queue/outbox.ts'
+import { createOutbox } from '../../src/core/queue/outbox.ts'
+import { recordLog } from '../helpers/log.ts'
 
-const job = (id: number, place: KeptJob['place']): KeptJob => ({
+const job = (id: number, place: OutboxJob['place']): OutboxJob => ({
   name: 'a',
   id: `${id}`,
   data: null,
@@ -13,7 +15,7 @@ const job = (id: number, place: KeptJob['place']): KeptJob => ({
 })
 
 test('a full outbox spares copies of what Redis has, and then refuses', () => {
-  const outbox = createOutbox()
+  const outbox = createOutbox(recordLog().log)
   for (let i = 0; i < 10_000; i += 1) outbox.put(job(i, i === 5 ? 'redis' : 'here'))
   outbox.put(job(10_000, 'redis'))
   expect(outbox.get({ name: 'a', id: '10000' })).toBeUndefined()

@@ -1,12 +1,12 @@
 // Which addresses a user may make this server call, and each known way around the rule.
 import { lookup } from 'node:dns/promises'
-import { isPublicAddress } from '../../src/features/alerts/public-address.ts'
+import { isPublicAddress } from '../../src/features/alerts/delivery/public-address.ts'
 import {
   createResolve,
   createSafeLookup,
   parseSafeUrl,
   UnsafeAddress,
-} from '../../src/features/alerts/safe-url.ts'
+} from '../../src/features/alerts/delivery/safe-url.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startNameServer } from '../helpers/name-server.ts'
 

@@ -1,8 +1,8 @@
 // A webhook to a name that stands for one of our own addresses, now or only at the second look, reaches nobody.
 import type { Crossing } from '../../src/features/alerts/alert.ts'
-import type { Sender, Sent } from '../../src/features/alerts/deliver-alerts.ts'
-import { createResolve, type Resolve } from '../../src/features/alerts/safe-url.ts'
-import { createUserWebhookSender } from '../../src/features/alerts/user-webhook.ts'
+import type { Sender, Sent } from '../../src/features/alerts/delivery/deliver-alerts.ts'
+import { createResolve, type Resolve } from '../../src/features/alerts/delivery/safe-url.ts'
+import { createUserWebhookSender } from '../../src/features/alerts/delivery/user-webhook.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startNameServer } from '../helpers/name-server.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../helpers/webhook-receiver.ts'

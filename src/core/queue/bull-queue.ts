@@ -1,24 +1,31 @@
-// Jobs in Redis: BullMQ, over clients that end with the first connection that is lost. What is here lives as long as they
-// do; failover-queue.ts makes another one when Redis is back. One queue of BullMQ for each name, so that each has its own
-// concurrency and its own dead letters.
+// Jobs in Redis: BullMQ, over connections that close together with the first that is lost. It lives as long as they
+// do; failover-queue.ts opens another one. Each name has a queue of BullMQ, so each has its own concurrency and dead
+// letters.
 
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
 import { createDeadlines } from '../../lib/deadlines.ts'
 import { waitFor } from '../../lib/request-deadline.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 import { type Server, unavailable } from '../redis/connection.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
-import type { JobName, KeptJob } from './outbox.ts'
-import { DONE_KEPT_MS, type JobCounts, type Schedule } from './queue.ts'
+import type { JobRef, OutboxJob } from './outbox.ts'
+import { DONE_KEPT_MS, type JobCounts, type QueuesInRedis, type Schedule } from './queue.ts'
 import { openTextClients } from './redis-text-clients.ts'
 
 /** How many finished jobs of each name are shown; that a job is done is known for longer, from its mark. */
 const KEPT = { age: DONE_KEPT_MS / SECOND, count: 1_000 }
 const KEEP = { removeOnComplete: KEPT, removeOnFail: KEPT }
-const EVENTS = { events: { maxLen: 100 } } // its stream of news, which nobody reads
+const EVENTS = { events: { maxLen: 100 } } // its event stream, which nobody reads
+
+/** Replies about keys, not about what this client may do. */
+const ABOUT_KEYS = /^(WRONGTYPE|ERR (?!.*(can't run|ACL failure)))/
+
+/** Redis refuses one job, or the jobs of one name: what is under their keys is not BullMQ's. Redis itself is well. */
+export class JobRefused extends Error {}
 
 export interface BullOptions {
   server: Server
@@ -26,43 +33,42 @@ export interface BullOptions {
   prefix: string
   budgetMs: number
   runs: Pick<JobRuns, 'run' | 'isStopping'>
-  /** A worker that took nothing for that long, while one job was due, is replaced. */
+  /** A worker that takes nothing for that long, while the same job is due, is replaced. */
   stuckMs: number
-  /** Called once: the connections are gone. */
-  lost: (cause: RedisUnavailable) => void
-  finished: (job: JobName) => void
+  /** Called once, when the connections are lost after opening. */
+  onLost: (cause: RedisUnavailable) => void
+  /** Nobody will run the job any more. */
+  onFinished: (job: JobRef) => void
   /** The id of a schedule's run. */
   slotId: (name: string, atMs: number) => string
   log: Log
 }
 
-export interface BullQueue {
-  /** Adds it unless its id is known. Rejects with RedisUnavailable. */
-  add(job: KeptJob): Promise<void>
+/** Each call rejects with RedisUnavailable; one about a single job or name may reject with JobRefused, too. */
+export interface BullQueue extends QueuesInRedis {
+  /** Adds the job unless its id is known. */
+  add(job: OutboxJob): Promise<void>
   work(name: string, concurrency: number): void
   schedule(name: string, schedule: Schedule): Promise<void>
-  /** Whether nobody will run it any more, or nothing is known of it. */
-  isFinished(job: JobName): Promise<boolean>
+  /** Whether nobody will run it any more; true as well when Redis does not know it. */
+  isFinished(job: JobRef): Promise<boolean>
   counts(): Promise<JobCounts>
-  ping(): Promise<void>
-  /** BullMQ's own queues, for its board. */
-  queues(): readonly Queue[]
-  /** Puts back the jobs under way, which have been told to end; or leaves them after `graceMs`. */
+  /** Waits for active jobs to be put back, up to `graceMs`: they have been told to end. */
   close(graceMs: number): Promise<void>
-  /** At once, without a word to Redis. Jobs under way go on. */
+  /** Closes the connections immediately, and tells Redis nothing. Active jobs continue. */
   drop(): void
 }
 
 /** Rejects with RedisUnavailable. */
 export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
-  const { server, prefix, budgetMs, runs, stuckMs, finished, slotId, log } = options
-  const clients = await openTextClients(server, options.lost)
+  const { server, prefix, budgetMs, runs, stuckMs, onFinished, slotId, log } = options
+  const clients = await openTextClients(server, options.onLost)
   const connection = createNodeRedisClient(clients.client)
-  connection.on('error', () => {}) // known from the clients
+  connection.on('error', () => {}) // the clients report it
   const deadlines = createDeadlines()
   const queues = new Map<string, Queue>()
   const workers = new Map<string, BullWorker>()
-  const watch = setInterval(() => void look(), stuckMs).unref()
+  const watch = setInterval(() => void inBackground(replaceStuck(), log), stuckMs).unref()
 
   function queueOf(name: string): Queue {
     const known = queues.get(name)
@@ -73,31 +79,40 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     return queue
   }
 
-  /** Under one budget. Too late means `slow`: whether Redis is away is for those to say who watch its connection. */
+  /** Within one budget. Too late means `slow`: whether Redis is away is for the state role to say. */
   function call<T>(work: () => Promise<T>): Promise<T> {
     const answer = new Promise<T>((resolve, reject) => {
-      const settle = deadlines.start(budgetMs, () =>
+      const stop = deadlines.start(budgetMs, () =>
         reject(new RedisUnavailable('slow', `BullMQ took longer than ${budgetMs} ms`)),
       )
       work().then(
         (answer) => {
-          settle()
+          stop()
           resolve(answer)
         },
         (cause) => {
-          settle()
-          reject(unavailable(cause))
+          stop()
+          reject(failureOf(cause))
         },
       )
     })
     return waitFor(answer, deadlineExceeded)
   }
 
-  async function look(): Promise<void> {
-    for (const worker of workers.values()) await worker.look().catch(() => {}) // the next look will tell
+  async function replaceStuck(): Promise<void> {
+    for (const worker of workers.values()) await worker.replaceIfStuck().catch(() => {}) // the next check will tell
   }
 
-  function nameOf({ name, id = '' }: Job): JobName {
+  async function countsOf(queue: Queue): Promise<Readonly<Record<string, number>>> {
+    try {
+      return await queue.getJobCounts()
+    } catch (cause) {
+      if (failureOf(cause) instanceof JobRefused) return {} // the other names are counted
+      throw cause
+    }
+  }
+
+  function refOf({ name, id = '' }: Job): JobRef {
     const [, atMs] = /^repeat:.*:(\d+)$/.exec(id) ?? []
     return { name, id: atMs ? slotId(name, Number(atMs)) : decodeId(id) }
   }
@@ -120,7 +135,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
       }),
     work(name, concurrency) {
       const parts = { queue: queueOf(name), connection, prefix, concurrency, keep: KEEP }
-      const worker = createBullWorker({ ...parts, runs, nameOf, finished, log })
+      const worker = createBullWorker({ ...parts, runs, refOf, onFinished, log })
       workers.set(name, worker)
     },
     schedule: (name, { everyMs, data }) =>
@@ -139,7 +154,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
       ),
     counts: () =>
       call(async () => {
-        const all = await Promise.all([...queues.values()].map((queue) => queue.getJobCounts()))
+        const all = await Promise.all([...queues.values()].map(countsOf))
         const sum = (...states: string[]) =>
           all.reduce((total, counts) => total + states.reduce((n, state) => n + (counts[state] ?? 0), 0), 0)
         return {
@@ -164,3 +179,12 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
 // BullMQ takes no id that holds a colon or is a number.
 const encodeId = (id: string) => (/^\d+$/.test(id) ? `+${id}` : encodeURIComponent(id))
 const decodeId = (id: string) => decodeURIComponent(id.replace(/^\+/, ''))
+
+/** A bug stays what it is; a reply about the keys of one job or name says nothing of Redis. */
+function failureOf(cause: unknown): unknown {
+  if (cause instanceof TypeError || cause instanceof RangeError || cause instanceof ReferenceError)
+    return cause
+  const failure = unavailable(cause)
+  const isAboutKeys = failure.reason === 'refused' && ABOUT_KEYS.test(failure.message)
+  return isAboutKeys ? new JobRefused(failure.message, { cause }) : failure
+}

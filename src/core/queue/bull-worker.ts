@@ -1,16 +1,17 @@
-// A worker of BullMQ that is replaced when it has stopped taking jobs although its connection looks fine.
+// A worker of BullMQ, and another one in its place when it takes no jobs although its connection looks fine.
 import { DelayedError, type Job, type Queue, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq'
 import { SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import type { JobRuns } from './job-runs.ts'
-import type { JobName } from './outbox.ts'
+import type { JobRef } from './outbox.ts'
 
 const SETTINGS = {
   // A job whose process died runs again after lockDuration and at most one stalledInterval.
   lockDuration: 30 * SECOND,
   stalledInterval: 15 * SECOND,
-  maxStalledCount: 50, // each outage counts once for each job under way; attempts are counted elsewhere
-  drainDelay: 10, // s; how often an idle worker asks, which rented servers count
+  maxStalledCount: 50, // each outage counts once for each active job; attempts are counted elsewhere
+  drainDelay: 10, // s; how often an idle worker asks: managed services bill each command
 } as const
 
 export interface BullWorkerOptions {
@@ -20,24 +21,23 @@ export interface BullWorkerOptions {
   concurrency: number
   keep: Pick<WorkerOptions, 'removeOnComplete' | 'removeOnFail'>
   runs: Pick<JobRuns, 'run' | 'isStopping'>
-  /** The name by which we know it. */
-  nameOf: (job: Job) => JobName
-  /** Nobody will run it any more. */
-  finished: (job: JobName) => void
+  refOf: (job: Job) => JobRef
+  /** Nobody will run the job any more. */
+  onFinished: (job: JobRef) => void
   log: Log
 }
 
 export interface BullWorker {
-  /** Replaces the worker if it is idle and the same job has been due since the last look. */
-  look(): Promise<void>
-  /** Resolves when the jobs under way have ended. */
+  /** Replaces the worker if it is idle and the same job has been due since the last call. */
+  replaceIfStuck(): Promise<void>
+  /** Resolves when the active jobs have ended. */
   drain(): Promise<void>
-  /** At once; what is under way goes on without it. */
+  /** Closes the worker immediately; active jobs continue without it. */
   abandon(): void
 }
 
 export function createBullWorker(options: BullWorkerOptions): BullWorker {
-  const { queue, connection, prefix, concurrency, keep, runs, nameOf, finished, log } = options
+  const { queue, connection, prefix, concurrency, keep, runs, refOf, onFinished, log } = options
   let active = 0
   let taken = 0
   let takenBefore = 0
@@ -47,7 +47,7 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
   function start(): Worker {
     const settings = { ...SETTINGS, ...keep, connection, prefix, concurrency }
     const started = new Worker(queue.name, (job, token) => counted(job, token ?? ''), settings)
-    // What it tells of connections is known from the clients; what fails in a job is logged where it runs.
+    // Failures of connections are reported by the clients, those of jobs where they run.
     started.on('error', (error) => log.debug({ queue: queue.name, err: error }, 'BullMQ'))
     return started
   }
@@ -63,16 +63,16 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
   }
 
   async function run(job: Job, token: string): Promise<void> {
-    const name = nameOf(job)
+    const ref = refOf(job)
     const attempts = job.opts.attempts ?? 1
     const attempt = job.attemptsMade + 1
-    const end = await runs.run({ ...name, data: job.data, attempt, attempts }).catch(async (error) => {
+    const end = await runs.run({ ...ref, data: job.data, attempt, attempts }).catch(async (error) => {
       if (runs.isStopping()) return putBack(job, token, 0)
-      if (attempt >= attempts) finished(name)
+      if (attempt >= attempts) onFinished(ref)
       throw error
     })
     if (end.kind === 'busy') return putBack(job, token, end.retryAfterMs)
-    finished(name)
+    onFinished(ref)
     if (end.kind === 'dead') throw new UnrecoverableError(end.reason)
   }
 
@@ -91,11 +91,14 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
   }
 
   function abandon(): void {
-    void worker.close(true).catch(() => {}) // its clients may be gone, and nobody waits for it
+    void inBackground(
+      worker.close(true).catch(() => {}), // its connections may be closed already
+      log,
+    )
   }
 
   return {
-    async look() {
+    async replaceIfStuck() {
       const due = await firstDue()
       const isStuck = due !== undefined && due === dueBefore && taken === takenBefore && active === 0
       dueBefore = due

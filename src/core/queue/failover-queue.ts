@@ -1,91 +1,88 @@
-// Jobs: in Redis while the state role is there, else in the outbox, which runs here.
+// Chooses where a job goes: to Redis while the state role is there, else to the outbox, whose jobs run in this process.
 //
-// away     No BullMQ. What is added goes to the outbox; jobs that are in Redis wait for it.
-// merging  The state has been merged, so that every mark of a finished job is in Redis. BullMQ is opened, and what is
-//          unfinished here is added to it by id; what it has already it ignores. Nobody works yet.
-// redis    Workers run, schedules are upserted. A call that fails is done here instead, and moved to Redis a second later.
-//
-// BullMQ may be lost, or refuse, while the state role is well: then it alone is opened again, once a second.
-
+// away     No BullMQ. Added jobs run here; jobs that are in Redis wait for it.
+// merging  The state role has merged, so every done mark is in Redis. BullMQ is opened and given, by id, the unfinished
+//          jobs that Redis does not have. No worker runs yet.
+// working  Workers run and schedules are upserted. A job that BullMQ does not take in time runs here, unless the relay,
+//          which tries every second, gets it into Redis first.
 import { hasTimeLeft } from '../../lib/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { StateGuest } from '../state/state-role.ts'
-import type { BullQueue } from './bull-queue.ts'
+import { createBullLink, type OpenBull } from './bull-link.ts'
+import { type BullQueue, JobRefused } from './bull-queue.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { MemoryQueue } from './memory-queue.ts'
-import type { Outbox } from './outbox.ts'
-import { DONE_KEPT_MS, type JobCounts, type Queue } from './queue.ts'
-import type { Moves } from './relay.ts'
+import type { Outbox, OutboxJob } from './outbox.ts'
+import { DONE_KEPT_MS, type JobCounts, type Queue, type QueuesInRedis, type Schedule } from './queue.ts'
+import type { Relay } from './relay.ts'
 import type { Schedules } from './schedules.ts'
 
 const TICK_MS = SECOND
-const START_GRACE_MS = 5 * SECOND // so long a Redis may take to be found
+const START_GRACE_MS = 5 * SECOND // Redis may take so long to be found
 const STOP_MS = 2 * SECOND
 
 export interface FailoverQueueOptions {
-  /** Undefined: Redis is switched off. Rejects with RedisUnavailable. */
-  open: ((lost: (cause: RedisUnavailable) => void) => Promise<BullQueue>) | undefined
+  /** Undefined: Redis is switched off. */
+  open: OpenBull | undefined
   outbox: Outbox
   memory: MemoryQueue
-  moves: Moves
+  relay: Relay
   runs: Pick<JobRuns, 'handle' | 'close'>
   schedules: Schedules
   /** Whether the state role is in Redis. */
   isRedis: () => boolean
-  /** A call to BullMQ took too long: somebody should ask whether Redis is there. */
-  suspect: () => void
+  /** BullMQ did not answer in time: asks the state role to find out whether Redis is there. */
+  probeRedis: () => void
   log: Log
   now: Now
 }
 
 export interface FailoverQueue extends Queue, StateGuest {
-  /** BullMQ, while there is one. */
-  bull(): BullQueue | undefined
+  /** Undefined while BullMQ does not work. */
+  bull(): QueuesInRedis | undefined
+  /** Whether this process starts the runs of that schedule. */
+  startsRuns(name: string): boolean
   close(): Promise<void>
 }
 
 export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueue {
-  const { open, outbox, memory, moves, runs, schedules, isRedis, suspect, log, now } = options
+  const { open, outbox, memory, relay, runs, schedules, isRedis, probeRedis, log, now } = options
+  const link = createBullLink({ open, log })
   const concurrencies = new Map<string, number>()
-  let bull: BullQueue | undefined
-  let isWorking = false // whether its workers run
-  let isAllOwed = false // whether Redis may have lost everything
-  let lastFailure = ''
-  let ticking: Promise<void> | undefined
-  let isClosed = false
+  const refusedSchedules = new Set<string>()
+  let worked: BullQueue | undefined // the last one whose workers were started
+  let mayHaveLostAll = false // whether Redis may have come back without the jobs it had
   let hasCaughtUp = false
+  let isTicking = false
   const startedAtMs = now()
 
-  function drop(): void {
-    bull?.drop()
-    bull = undefined
-    isWorking = false
-  }
+  const working = () => (worked === link.current() ? worked : undefined)
 
-  async function openBull(): Promise<BullQueue> {
-    if (!open) throw new RedisUnavailable('lost', 'Redis is switched off')
-    const opened: BullQueue = await open((cause) => {
-      log.debug({ err: cause }, 'a connection of BullMQ was lost')
-      if (bull === opened) drop()
-    })
-    if (bull || isClosed) opened.drop()
-    else bull = opened
-    return bull ?? opened
-  }
-
-  async function move(to: BullQueue): Promise<void> {
-    await moves.move(to, isWorking ? 'none' : isAllOwed ? 'all' : 'recent')
-    isAllOwed = false
+  async function relayTo(on: BullQueue): Promise<void> {
+    await relay.send(on, working() ? 'none' : mayHaveLostAll ? 'all' : 'recent')
+    mayHaveLostAll = false
   }
 
   async function startWork(on: BullQueue): Promise<void> {
-    for (const [name, schedule] of schedules.all()) await on.schedule(name, schedule)
-    if (bull !== on) return
-    isWorking = true
+    refusedSchedules.clear()
+    for (const [name, schedule] of schedules.all()) await upsertSchedule(on, name, schedule)
+    if (on !== link.current()) return
+    worked = on
     for (const [name, concurrency] of concurrencies) on.work(name, concurrency)
     await catchUp()
+  }
+
+  async function upsertSchedule(on: BullQueue, name: string, schedule: Schedule): Promise<void> {
+    try {
+      await on.schedule(name, schedule)
+    } catch (error) {
+      if (!(error instanceof JobRefused)) throw error
+      log.error({ job: name, err: error }, 'a schedule cannot be put into Redis: its runs start here')
+      refusedSchedules.add(name)
+    }
   }
 
   async function catchUp(): Promise<void> {
@@ -94,99 +91,112 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
   }
 
   async function tick(): Promise<void> {
-    moves.forgetDead()
-    if (!hasCaughtUp && !isRedis() && now() - startedAtMs > START_GRACE_MS) await explained(catchUp)
+    relay.pruneDead()
+    if (!hasCaughtUp && !isRedis() && now() - startedAtMs > START_GRACE_MS) await link.attempt(catchUp)
     if (!isRedis() || !open) return
-    await explained(async () => {
-      const on = bull ?? (await openBull())
-      await move(on)
-      if (!isWorking && bull === on) await startWork(on)
-      await moves.forgetFinished(on)
+    await link.attempt(async () => {
+      const on = await link.open()
+      await relayTo(on)
+      if (!working()) await startWork(on)
+      await relay.pruneFinished(on)
     })
   }
 
-  /** Jobs stay here when BullMQ cannot be used; why is said once. */
-  async function explained(work: () => Promise<void>): Promise<void> {
+  async function tickOnce(): Promise<void> {
+    if (isTicking) return
+    isTicking = true
     try {
-      await work()
-      lastFailure = ''
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      if (reason !== lastFailure)
-        log.warn({ err: error }, 'jobs cannot be put into Redis: they are kept here')
-      lastFailure = reason
-      if (!(error instanceof RedisUnavailable && error.reason === 'slow')) drop()
+      await tick()
+    } finally {
+      isTicking = false
     }
   }
+  const tickInBackground = () => void inBackground(tickOnce(), log)
+  const timer = setInterval(tickInBackground, TICK_MS).unref()
 
-  function tickOnce(): void {
-    if (ticking || isClosed) return
-    ticking = tick().finally(() => {
-      ticking = undefined
-    })
+  /** To Redis with a copy here, or, when Redis does not take it, to the outbox alone. */
+  async function addToRedis(to: BullQueue, job: OutboxJob): Promise<void> {
+    const copy: OutboxJob = { ...job, place: 'redis' }
+    outbox.put(copy) // a full outbox goes without it
+    try {
+      await to.add(copy)
+    } catch (error) {
+      const isOutage = error instanceof RedisUnavailable
+      if (!isOutage && !(error instanceof JobRefused)) {
+        outbox.delete(copy)
+        throw error
+      }
+      if (isOutage) probeRedis()
+      // Undefined when there was no room for the copy; any other version is newer, from a run of the job.
+      const known = outbox.get(job)
+      if (known === undefined || known === copy) outbox.put(job)
+    }
   }
-  const timer = setInterval(tickOnce, TICK_MS).unref()
 
   return {
     async add(name, data, { id, delayMs = 0, attempts = 5, backoffMs = SECOND }) {
       const addedAtMs = now()
-      const job = { name, id, data, attempts, backoffMs, addedAtMs, dueAtMs: addedAtMs + delayMs, failed: 0 }
+      const dueAtMs = addedAtMs + delayMs
+      const job = {
+        name,
+        id,
+        data,
+        attempts,
+        backoffMs,
+        addedAtMs,
+        dueAtMs,
+        failed: 0,
+        place: 'here',
+      } as const
       if (outbox.get(job)) return
-      if (!bull || !hasTimeLeft()) return outbox.put({ ...job, place: 'here' })
-      const copy = { ...job, place: 'redis' } as const
-      outbox.put(copy)
-      try {
-        await bull.add(copy)
-      } catch (error) {
-        if (!(error instanceof RedisUnavailable)) throw error
-        suspect()
-        if (outbox.get(job) === copy) outbox.put({ ...job, place: 'here' })
-      }
+      const bull = link.current()
+      if (bull && hasTimeLeft()) await addToRedis(bull, job)
+      else outbox.put(job)
     },
     work(name, handler, { concurrency = 1, keptMs = DONE_KEPT_MS } = {}) {
       runs.handle(name, handler, keptMs)
       concurrencies.set(name, concurrency)
       memory.work(name, concurrency)
-      if (isWorking) bull?.work(name, concurrency)
+      working()?.work(name, concurrency)
     },
     schedule(name, schedule) {
       schedules.set(name, schedule)
-      const on = bull
-      void explained(async () => {
-        if (isWorking) await on?.schedule(name, schedule)
-        if (isWorking || !open || hasCaughtUp) await schedules.catchUp(name)
-      })
+      const begin = async () => {
+        const bull = working()
+        if (bull) await upsertSchedule(bull, name, schedule)
+        if (bull || !open || hasCaughtUp) await schedules.catchUp(name)
+      }
+      void inBackground(link.attempt(begin), log)
     },
     async counts() {
-      const here = memory.counts()
+      const bull = link.current()
       try {
-        return bull ? sum(here, await bull.counts()) : sum(here, copiesOf(outbox, now()))
+        if (bull) return sum(memory.counts(), await bull.counts())
       } catch (error) {
         if (!(error instanceof RedisUnavailable)) throw error
-        return sum(here, copiesOf(outbox, now()))
       }
+      return memory.counts({ withCopies: true })
     },
 
     left() {
-      drop()
-      void explained(catchUp)
+      link.drop()
+      void inBackground(link.attempt(catchUp), log)
     },
     async synchronize(returned) {
-      isAllOwed ||= returned !== undefined && returned !== 'kept'
-      await explained(async () => move(bull ?? (await openBull())))
+      mayHaveLostAll ||= returned !== undefined && returned !== 'kept'
+      await link.attempt(async () => relayTo(await link.open()))
     },
     isPending: () => false, // jobs run where they are until they are moved
-    returned: () => setImmediate(tickOnce),
+    returned: () => setImmediate(tickInBackground),
     pending: () => outbox.jobs().filter(({ place }) => place === 'here').length,
 
-    bull: () => (isWorking ? bull : undefined),
+    bull: working,
+    startsRuns: (name) => !working() || refusedSchedules.has(name),
     async close() {
-      isClosed = true
       clearInterval(timer)
       schedules.close()
       memory.close()
-      await Promise.all([runs.close(STOP_MS), bull?.close(STOP_MS)])
-      drop()
+      await Promise.all([runs.close(STOP_MS), link.close(STOP_MS)])
     },
   }
 }
@@ -199,11 +209,4 @@ function sum(a: JobCounts, b: JobCounts): JobCounts {
     done: a.done + b.done,
     dead: a.dead + b.dead,
   }
-}
-
-/** Jobs that wait for Redis, as far as they are known here. */
-function copiesOf(outbox: Outbox, nowMs: number): JobCounts {
-  const copies = outbox.jobs().filter(({ place }) => place === 'redis')
-  const delayed = copies.filter(({ dueAtMs }) => dueAtMs > nowMs).length
-  return { waiting: copies.length - delayed, delayed, active: 0, done: 0, dead: 0 }
 }

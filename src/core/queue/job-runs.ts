@@ -1,55 +1,55 @@
-// One run of a job, wherever it was kept: under a lease, so that no other run of it overlaps, and never again once it is
-// done (once.ts). The mark of that is in the state role and goes with it through an outage, in either direction.
+// One run of a job, whether BullMQ or the memory queue starts it: under a lease, so that no two runs of it overlap,
+// and not again once it is done (once.ts). The done mark is in the state role, and goes through an outage with it.
 import { originOf } from '../../lib/error-origin.ts'
 import { pause } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
 import type { Once } from '../once.ts'
-import type { JobName } from './outbox.ts'
+import type { JobRef } from './outbox.ts'
 import type { JobHandler } from './queue.ts'
 
-const FINGERPRINT = 'job' // one id is one job, whatever its data
+const FINGERPRINT = 'job' // one id is one job, also with other data
 const DEAD = 'dead '
 
-/** `busy`: somebody else is at it, look again later. `dead`: it was given up while Redis was away. */
+/** `busy`: another process runs it, try again later. `dead`: its last attempt failed while Redis was away. */
 export type RunEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'busy'; readonly retryAfterMs: number }
   | { readonly kind: 'dead'; readonly reason: string }
 
-export interface JobToRun extends JobName {
+export interface JobToRun extends JobRef {
   readonly data: Json
   readonly attempt: number
-  /** How many attempts it has in all. */
+  /** How many attempts it has. */
   readonly attempts: number
 }
 
-/** What a schedule says of its own runs. */
+/** What a schedule knows of its own runs. */
 export interface SlotRules {
-  /** How long the mark of such a run is needed; undefined for other jobs. */
-  keptMs(job: JobName): number | undefined
+  /** How long the done mark of such a run is needed; undefined for other jobs. */
+  keptMs(job: JobRef): number | undefined
   /** Whether it must not run: a later run has taken its place, or it is too late. */
   isOver(job: JobToRun): Promise<boolean>
-  done(job: JobName): Promise<void>
+  done(job: JobRef): Promise<void>
 }
 
 export interface JobRuns {
-  /** `keptMs`: how long the mark of a job of that name is kept. */
+  /** `keptMs`: how long done marks of that name are kept. */
   handle(name: string, handler: JobHandler, keptMs: number): void
-  /** Rejects when this attempt has failed; or, while stopping, was broken off and does not count. */
+  /** Rejects when this attempt has failed; or, while stopping, was interrupted and does not count. */
   run(job: JobToRun): Promise<RunEnd>
-  /** Nobody shall run it again. Never rejects. */
-  bury(job: JobName, reason: string): Promise<void>
+  /** Marks the job so that nobody runs it again. Never rejects. */
+  deadLetter(job: JobRef, reason: string): Promise<void>
   isStopping(): boolean
-  /** Begins no job any more, tells those under way to end, and waits so long for them; the others are run again some day. */
+  /** Starts no more jobs, tells active ones to end, and waits up to `graceMs` for them; the others run again later. */
   close(graceMs: number): Promise<void>
 }
 
 export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log }): JobRuns {
   const { once, slots, log } = options
   const handlers = new Map<string, { readonly handler: JobHandler; readonly keptMs: number }>()
-  const underWay = new Set<Promise<RunEnd>>()
+  const active = new Set<Promise<RunEnd>>()
   const stop = new AbortController()
 
   async function attempt(job: JobToRun): Promise<RunEnd> {
@@ -63,7 +63,7 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
       fingerprint: FINGERPRINT,
       keptMs,
       async work({ signal }) {
-        stop.signal.throwIfAborted() // its mark could not be kept any more
+        stop.signal.throwIfAborted() // its done mark could not be kept any more
         await known.handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
         return Buffer.alloc(0)
       },
@@ -75,12 +75,12 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     return { kind: 'done' }
   }
 
-  async function during(running: Promise<RunEnd>): Promise<RunEnd> {
-    underWay.add(running)
+  async function tracked(running: Promise<RunEnd>): Promise<RunEnd> {
+    active.add(running)
     try {
       return await running
     } finally {
-      underWay.delete(running)
+      active.delete(running)
     }
   }
 
@@ -92,34 +92,37 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     async run(job) {
       const line = { job: job.name, id: job.id, attempt: job.attempt }
       try {
-        const end = await during(attempt(job))
+        const end = await tracked(attempt(job))
         log.debug({ ...line, outcome: end.kind }, 'job')
         return end
       } catch (error) {
         const isLast = job.attempt >= job.attempts
         if (stop.signal.aborted)
-          log.info({ ...line, outcome: 'stopped' }, 'a job was broken off and is run again')
+          log.info({ ...line, outcome: 'stopped' }, 'a job was interrupted and runs again')
         else if (isLast)
           log.error({ ...line, outcome: 'dead', ...originOf(error) }, 'a job failed for the last time')
         else log.warn({ ...line, outcome: 'failed', ...originOf(error) }, 'a job failed and is tried again')
         throw error
       }
     },
-    async bury({ name, id }, reason) {
+    async deadLetter({ name, id }, reason) {
       const work = async () => Buffer.from(DEAD + reason.slice(0, 500))
       try {
         const keptMs = handlers.get(name)?.keptMs
         const task = { key: keys.job(name, id), fingerprint: FINGERPRINT, work }
         await once.run({ ...task, ...(keptMs !== undefined && { keptMs }) })
       } catch (error) {
-        // Full memory, say. Without the mark it would be run again where it is added again.
-        log.warn({ job: name, id, err: error }, 'that a job is dead could not be kept')
+        // The state's memory is full, for instance.
+        log.warn(
+          { job: name, id, err: error },
+          'a dead letter could not be marked: added again, the job runs again',
+        )
       }
     },
     isStopping: () => stop.signal.aborted,
     async close(graceMs) {
       stop.abort(new Error('the process stops'))
-      if (underWay.size > 0) await Promise.race([Promise.allSettled(underWay), pause(graceMs)])
+      if (active.size > 0) await Promise.race([Promise.allSettled(active), pause(graceMs)])
     },
   }
 }

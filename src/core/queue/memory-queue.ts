@@ -1,78 +1,88 @@
 // Runs the jobs of the outbox that belong to this process, each when it is due.
 //
-//   here, due later ── time ──► here, due ──► under way ──► finished: out of the outbox
-//          ▲                                     │  └─ failed for the last time ──► dead
-//          └───── failed: back-off · busy ───────┘
+//   delayed ──due──► waiting ──► active ──► done: out of the outbox
+//      ▲                           │  └─ the last attempt failed ──► dead
+//      └── failed: back-off, busy ─┘
 import { HOUR, type Now, type StartTimer } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import type { JobRuns } from './job-runs.ts'
-import type { JobName, KeptJob, Outbox } from './outbox.ts'
+import type { JobRef, Outbox, OutboxJob } from './outbox.ts'
 import type { JobCounts } from './queue.ts'
 
 export interface MemoryQueue {
-  /** Runs jobs of that name from here on, so many at a time. */
+  /** Runs jobs of that name from now on, so many at a time. */
   work(name: string, concurrency: number): void
-  isActive(job: JobName): boolean
-  counts(): JobCounts
-  /** Begins no more jobs. */
+  isActive(job: JobRef): boolean
+  /** `withCopies`: jobs that wait in Redis, too, as far as this process knows them. */
+  counts(options?: { withCopies: boolean }): JobCounts
+  /** Starts no more jobs. */
   close(): void
 }
 
 export interface MemoryQueueOptions {
   outbox: Outbox
-  runs: Pick<JobRuns, 'run' | 'bury' | 'isStopping'>
+  runs: Pick<JobRuns, 'run' | 'deadLetter' | 'isStopping'>
+  log: Log
   now: Now
   timer: StartTimer
 }
 
-interface Line {
+/** The jobs of one name that are not finished. */
+interface NamedJobs {
   concurrency: number
-  /** Ordered by when they are due; some may have gone elsewhere or have been changed since. */
-  readonly jobs: KeptJob[]
+  /** Ordered by when they are due. May hold jobs that have changed or gone to Redis since: the outbox knows. */
+  readonly waiting: OutboxJob[]
   readonly active: Set<string>
   stopTimer(): void
 }
 
-export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptions): MemoryQueue {
-  const lines = new Map<string, Line>()
+export function createMemoryQueue({ outbox, runs, log, now, timer }: MemoryQueueOptions): MemoryQueue {
+  const names = new Map<string, NamedJobs>()
   let done = 0
 
-  function lineOf(name: string): Line {
-    const line = lines.get(name) ?? { concurrency: 0, jobs: [], active: new Set(), stopTimer: () => {} }
-    lines.set(name, line)
-    return line
+  function jobsOf(name: string): NamedJobs {
+    const known = names.get(name)
+    if (known) return known
+    const jobs: NamedJobs = { concurrency: 0, waiting: [], active: new Set(), stopTimer: () => {} }
+    names.set(name, jobs)
+    return jobs
   }
 
   outbox.onHere((job) => {
-    const line = lineOf(job.name)
-    line.jobs.splice(placeOf(line.jobs, job.dueAtMs), 0, job)
-    pump(line)
+    const jobs = jobsOf(job.name)
+    jobs.waiting.splice(indexFor(jobs.waiting, job.dueAtMs), 0, job)
+    startDue(jobs)
   })
 
-  function pump(line: Line): void {
-    while (line.active.size < line.concurrency && !runs.isStopping()) {
-      const [job] = line.jobs
+  function startDue(jobs: NamedJobs): void {
+    const { waiting, active } = jobs
+    while (active.size < jobs.concurrency && !runs.isStopping()) {
+      const [job] = waiting
       if (!job) return
-      // An older version, or one that is in Redis by now; the same id is never run twice at once here.
-      const isCurrent = outbox.get(job) === job && !line.active.has(job.id)
+      // The same id never runs twice at the same time here.
+      const isCurrent = outbox.get(job) === job && !active.has(job.id)
       const inMs = job.dueAtMs - now()
       if (isCurrent && inMs > 0) {
-        line.stopTimer()
-        line.stopTimer = timer(Math.min(inMs, HOUR), () => pump(line))
+        jobs.stopTimer()
+        jobs.stopTimer = timer(Math.min(inMs, HOUR), () => startDue(jobs))
         return
       }
-      line.jobs.shift()
-      if (!isCurrent) continue
-      line.active.add(job.id)
-      void run(job).then((next) => {
-        line.active.delete(job.id)
-        if (next) outbox.put(next)
-        pump(line)
-      })
+      waiting.shift()
+      if (isCurrent) void inBackground(runAndContinue(job, jobs), log)
     }
   }
 
-  /** What it is to be after this attempt; undefined when it is finished, or stays as it is. */
-  async function run(job: KeptJob): Promise<KeptJob | undefined> {
+  async function runAndContinue(job: OutboxJob, jobs: NamedJobs): Promise<void> {
+    jobs.active.add(job.id)
+    const next = await run(job)
+    jobs.active.delete(job.id)
+    if (next) outbox.put(next)
+    startDue(jobs)
+  }
+
+  /** What the job is after this attempt; undefined when it is done, or stays as it is. */
+  async function run(job: OutboxJob): Promise<OutboxJob | undefined> {
     const attempt = job.failed + 1
     try {
       const end = await runs.run({ ...job, attempt })
@@ -84,41 +94,41 @@ export function createMemoryQueue({ outbox, runs, now, timer }: MemoryQueueOptio
       if (runs.isStopping()) return undefined
       const failed = { ...job, failed: attempt }
       if (attempt < job.attempts) return { ...failed, dueAtMs: now() + job.backoffMs * 2 ** (attempt - 1) }
-      await runs.bury(job, error instanceof Error ? error.message : String(error))
+      await runs.deadLetter(job, error instanceof Error ? error.message : String(error))
       return { ...failed, place: 'dead' }
     }
   }
 
   return {
     work(name, concurrency) {
-      const line = lineOf(name)
-      line.concurrency = concurrency
-      pump(line)
+      const jobs = jobsOf(name)
+      jobs.concurrency = concurrency
+      startDue(jobs)
     },
-    isActive: ({ name, id }) => lines.get(name)?.active.has(id) ?? false,
-    counts() {
+    isActive: ({ name, id }) => names.get(name)?.active.has(id) ?? false,
+    counts({ withCopies } = { withCopies: false }) {
       const count = { waiting: 0, delayed: 0, active: 0, done, dead: 0 }
       for (const job of outbox.jobs()) {
         if (job.place === 'dead') count.dead += 1
-        else if (job.place === 'redis') continue
-        else if (lines.get(job.name)?.active.has(job.id)) count.active += 1
+        else if (job.place === 'redis' && !withCopies) continue
+        else if (names.get(job.name)?.active.has(job.id)) count.active += 1
         else if (job.dueAtMs > now()) count.delayed += 1
         else count.waiting += 1
       }
       return count
     },
     close() {
-      for (const line of lines.values()) line.stopTimer()
+      for (const jobs of names.values()) jobs.stopTimer()
     },
   }
 }
 
-/** Where a job that is due then belongs: after all that are due no later. */
-function placeOf(jobs: readonly KeptJob[], dueAtMs: number): number {
-  let [low, high] = [0, jobs.length]
+/** The index after all jobs that are due no later. */
+function indexFor(waiting: readonly OutboxJob[], dueAtMs: number): number {
+  let [low, high] = [0, waiting.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((jobs[middle]?.dueAtMs ?? 0) <= dueAtMs) low = middle + 1
+    if ((waiting[middle]?.dueAtMs ?? 0) <= dueAtMs) low = middle + 1
     else high = middle
   }
   return low

@@ -1,5 +1,4 @@
-// Background jobs, put together for the variant: over Redis with the outbox behind it, or from the outbox alone.
-
+// Background jobs, put together: over Redis with the outbox beside it, or from the outbox alone.
 import { type Now, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
@@ -13,7 +12,7 @@ import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
 import { createJobRuns } from './job-runs.ts'
 import { createMemoryQueue } from './memory-queue.ts'
 import { createOutbox } from './outbox.ts'
-import { createMoves } from './relay.ts'
+import { createRelay } from './relay.ts'
 import { createSchedules } from './schedules.ts'
 
 export interface QueueOptions {
@@ -28,41 +27,41 @@ export interface QueueOptions {
 export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
   const { redis, state, log, now = Date.now, timer = startTimer, stuckMs = 30 * SECOND } = options
   const { state: target, ca, budgetMs } = redis
-  const outbox = createOutbox()
+  const outbox = createOutbox(log)
   const schedules = createSchedules({
     state: state.state,
     add: (name, id, data) => queue.add(name, data, { id }),
-    isAlone: () => queue.bull() === undefined,
-    isCertain: () => !target || queue.bull() !== undefined,
+    startsRuns: (name) => queue.startsRuns(name),
+    knowsLastSlots: () => !target || queue.bull() !== undefined,
     log,
     now,
     timer,
   })
   const runs = createJobRuns({ once: createOnce({ state: state.state, now }), slots: schedules, log })
-  const memory = createMemoryQueue({ outbox, runs, now, timer })
+  const memory = createMemoryQueue({ outbox, runs, log, now, timer })
   const queue = createFailoverQueue({
     open:
       target &&
-      ((lost) =>
+      ((onLost) =>
         openBullQueue({
           server: { target, ca },
           prefix: statePrefix(redis.prefix) + keys.queue,
           budgetMs,
           runs,
           stuckMs,
-          lost,
-          finished: outbox.delete,
+          onLost,
+          onFinished: outbox.delete,
           slotId: schedules.slotId,
           log,
         })),
     outbox,
     memory,
-    moves: createMoves({ outbox, memory, log, now }),
+    relay: createRelay({ outbox, memory, log, now }),
     runs,
     schedules,
     isRedis: state.numbers.isRedis,
-    // Any command will do: the state role judges its own connection by it.
-    suspect: () =>
+    // Any command will do: the state role judges its connection by it.
+    probeRedis: () =>
       void inBackground(
         state.numbers.store.generations(keys.generations).then(() => {}),
         log,

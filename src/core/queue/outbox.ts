@@ -1,15 +1,19 @@
-// The jobs that this process knows and that are not finished: those that Redis does not have, which run here; copies of
-// those it has, in case it loses them; and dead letters it has not been told of. On disk before a caller has its answer,
-// so that they outlive the process and the container.
-
+// The unfinished jobs that this process knows: those that run here because Redis does not have them, copies of those
+// that Redis has, in case it loses them, and dead letters that Redis does not have yet. Each is on disk before `add`
+// resolves, so it outlives the process and the container.
+import { corrupt, parseJson } from '../../lib/json.ts'
+import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
 import { stateFull } from '../errors.ts'
 import type { StateDisk } from '../state/disk/state-disk.ts'
 import type { OnDisk } from '../state/disk/state-files.ts'
 
-const MOST_JOBS = 10_000
+export const MAX_JOBS = 10_000
 
-export interface KeptJob {
+/** Who runs it: this process; whichever process gets it from Redis; or nobody, because its last attempt has failed. */
+const PLACES = ['here', 'redis', 'dead'] as const
+
+export interface OutboxJob {
   readonly name: string
   readonly id: string
   readonly data: Json
@@ -20,54 +24,87 @@ export interface KeptJob {
   readonly dueAtMs: number
   /** How many attempts have failed here. */
   readonly failed: number
-  /** Who runs it: this process, or whoever gets it from Redis; `dead`: nobody any more. */
-  readonly place: 'here' | 'redis' | 'dead'
+  readonly place: (typeof PLACES)[number]
 }
 
-export type JobName = Pick<KeptJob, 'name' | 'id'>
+export type JobRef = Pick<OutboxJob, 'name' | 'id'>
+
+// A job's name is a word of ours, without a colon.
+export const keyOf = ({ name, id }: JobRef) => `${name}:${id}`
 
 export interface Outbox extends OnDisk {
-  get(job: JobName): KeptJob | undefined
-  /** Keeps it in the place of the version before. Throws `state_full` when there are too many that nobody else has. */
-  put(job: KeptJob): void
-  delete(job: JobName): void
+  get(job: JobRef): OutboxJob | undefined
+  /**
+   * Stores the job in the place of its older version. A full outbox drops copies: false when this is a copy, and is not
+   * stored. Throws `state_full` when the job is only here and there is no copy to drop.
+   */
+  put(job: OutboxJob): boolean
+  delete(job: JobRef): void
   /** Those that are there now. */
-  jobs(): KeptJob[]
-  /** Told of each job that is to run here. */
-  onHere(listener: (job: KeptJob) => void): void
+  jobs(): OutboxJob[]
+  /** Calls the listener with each job that is to run here. */
+  onHere(listener: (job: OutboxJob) => void): void
 }
 
-export function createOutbox(): Outbox {
-  const jobs = new Map<string, KeptJob>()
+export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
+  const jobs = new Map<string, OutboxJob>()
+  const corruptKeys = new Set<string>()
   let disk: StateDisk | undefined
-  let here: (job: KeptJob) => void = () => {}
+  let isFull = false
+  let here: (job: OutboxJob) => void = () => {}
 
-  /** A copy of what Redis has can be spared. */
-  function makeRoom(): boolean {
+  function remove(key: string): void {
+    if (!jobs.delete(key)) return
+    disk?.saveJob(key, undefined)
+    if (jobs.size < MAX_JOBS / 2) isFull = false
+  }
+
+  function warnFull(): void {
+    if (isFull) return
+    isFull = true
+    log.warn(
+      { jobs: jobs.size },
+      'the outbox of jobs is full: some jobs are in Redis alone and are lost if Redis loses its data; ' +
+        'run more workers, or add fewer jobs',
+    )
+  }
+
+  /** Redis has what is dropped. */
+  function dropCopy(): boolean {
     for (const [key, { place }] of jobs) {
       if (place !== 'redis') continue
-      jobs.delete(key)
-      disk?.saveJob(key, undefined)
+      remove(key)
       return true
     }
     return false
+  }
+
+  function readJob(key: string, text: string): OutboxJob | undefined {
+    const job = decodeJob(text)
+    if (job !== corrupt) return job
+    if (!corruptKeys.has(key)) {
+      corruptKeys.add(key)
+      const fields = { key, corrupt: corruptKeys.size }
+      log.error(fields, 'a job on disk cannot be read and does not run: add it again if it is missed')
+    }
+    return undefined
   }
 
   return {
     get: (job) => jobs.get(keyOf(job)),
     put(job) {
       const key = keyOf(job)
-      if (!jobs.has(key) && jobs.size >= MOST_JOBS) {
-        if (job.place === 'redis') return
-        if (!makeRoom()) throw stateFull()
+      if (!jobs.has(key) && jobs.size >= MAX_JOBS) {
+        warnFull()
+        if (job.place === 'redis') return false
+        if (!dropCopy()) throw stateFull()
       }
       jobs.set(key, job)
-      disk?.saveJob(key, JSON.stringify(job))
+      disk?.saveJob(key, encodeJob(job))
       if (job.place === 'here') here(job)
+      return true
     },
-    delete(job) {
-      if (jobs.delete(keyOf(job))) disk?.saveJob(keyOf(job), undefined)
-    },
+    delete: (job) => remove(keyOf(job)),
     jobs: () => [...jobs.values()],
     onHere(listener) {
       here = listener
@@ -76,15 +113,34 @@ export function createOutbox(): Outbox {
       disk = opened
       if (!disk) return
       for (const [key, text] of disk.jobs()) {
-        if (jobs.has(key)) continue
-        const job = JSON.parse(text) as KeptJob
+        const job = jobs.has(key) ? undefined : readJob(key, text)
+        if (!job) continue
         jobs.set(key, job)
         if (job.place === 'here') here(job)
       }
-      for (const [key, job] of jobs) disk.saveJob(key, JSON.stringify(job))
+      for (const [key, job] of jobs) disk.saveJob(key, encodeJob(job))
     },
   }
 }
 
-// A job's name is a word of ours, without a colon.
-const keyOf = ({ name, id }: JobName) => `${name}:${id}`
+/** The form on disk, which earlier and later versions read as well. */
+export const encodeJob = (job: OutboxJob) => JSON.stringify(job)
+
+export function decodeJob(text: string): OutboxJob | typeof corrupt {
+  const json = parseJson(text)
+  return isJob(json) ? json : corrupt
+}
+
+const NUMBERS = ['attempts', 'backoffMs', 'addedAtMs', 'dueAtMs', 'failed'] as const
+
+function isJob(json: unknown): json is OutboxJob {
+  if (typeof json !== 'object' || json === null) return false
+  const job = json as Partial<Record<keyof OutboxJob, unknown>>
+  return (
+    typeof job.name === 'string' &&
+    typeof job.id === 'string' &&
+    job.data !== undefined &&
+    NUMBERS.every((field) => Number.isFinite(job[field])) &&
+    PLACES.some((place) => place === job.place)
+  )
+}

@@ -1,9 +1,14 @@
-// The contract of background jobs: added by id, run at least once, remembered when they are done.
-// Implementations: bull-queue.ts (BullMQ on Redis), memory-queue.ts, and failover-queue.ts, which chooses.
+// The contract of background jobs: added by id, run at least once, and known as done afterwards.
 //
-// A job with an id that is known is not added again, also when it has finished: ids of finished jobs are kept for
-// DONE_KEPT_MS, or as long as whoever works on them needs. A handler may run twice by the nature of queues (its process may die between its effect and the mark), so
-// handlers are idempotent, and say how.
+//   add ──► outbox, in memory and on disk ──► BullMQ in Redis ──► a worker in any process ──┐
+//              │      ▲ (relay: what Redis misses, once it is back)                         ├──► one run ──► done mark
+//              └──────┴── memory queue, while Redis is away ──► this process ───────────────┘
+//
+// open-queue.ts puts the parts together, failover-queue.ts chooses the way, job-runs.ts is the one run of a job.
+//
+// A job whose id is known is not added again, also when it is done: the id of a job that is done is known for
+// DONE_KEPT_MS, or for `keptMs` of its name. A queue may run a handler twice (its process may die between the effect
+// and the done mark), so handlers are idempotent, and say how.
 import type { Json } from '../bus/bus.ts'
 
 export interface JobOptions {
@@ -33,7 +38,7 @@ export type JobHandler = (job: Job) => Promise<void>
 export interface WorkOptions {
   /** How many at a time; 1 unless said. */
   readonly concurrency?: number
-  /** How long it is known at least that a job is done; 4 days unless said. Each one takes room in the state role till then. */
+  /** How long it is known that a job is done; 4 days unless said. Each one takes room in the state role until then. */
   readonly keptMs?: number
 }
 
@@ -53,13 +58,24 @@ export interface JobCounts {
 }
 
 export interface Queue {
-  /** Resolves once the job is kept: in Redis, or in memory and on disk. Never waits beyond one budget. */
+  /**
+   * Resolves once the job is stored: in Redis, or in memory and on disk. Rejects with `state_full` when neither can
+   * take it. Never waits longer than one command may.
+   */
   add(name: string, data: Json, options: JobOptions): Promise<void>
   /** Runs jobs of that name. One handler for each name. */
   work(name: string, handler: JobHandler, options?: WorkOptions): void
   /** Runs jobs of that name on a schedule, which is upserted from here each time Redis is found. */
   schedule(name: string, schedule: Schedule): void
   counts(): Promise<JobCounts>
+}
+
+/** BullMQ while it works: for the board of an admin. */
+export interface QueuesInRedis {
+  /** Rejects with RedisUnavailable. */
+  ping(): Promise<void>
+  /** BullMQ's own queues, one for each name. */
+  queues(): readonly object[]
 }
 
 export const DONE_KEPT_MS = 4 * 24 * 3_600_000

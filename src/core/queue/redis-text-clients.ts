@@ -1,6 +1,5 @@
-// Clients for a library that has its own words for Redis, and makes as many connections as it likes.
-// Like our own connection they never try again: the first that is lost ends all of them.
-
+// Connections for BullMQ, which sends commands of its own and opens as many connections as it likes.
+// None of them reconnects: the first that is lost closes all of them, and failover-queue.ts opens others.
 import { createClient } from 'redis'
 import type { RedisUnavailable } from '../errors.ts'
 import { type Server, settingsOf, unavailable, withinConnectTime } from '../redis/connection.ts'
@@ -19,31 +18,36 @@ export type TextClient = ReturnType<typeof buildTextClient>
 export interface TextClients {
   /** Connected; what the library duplicates of it belongs to these as well. */
   readonly client: TextClient
-  /** Closes all of them without a word; calls under way reject. */
+  /** Closes all of them and calls nobody; commands under way reject. */
   destroy(): void
 }
 
-/** Rejects with RedisUnavailable. `lost` is called once, when any of the clients loses its connection. */
+/**
+ * Rejects with the reason, as RedisUnavailable, when the first one cannot connect. Once it has resolved, `onLost` is
+ * called when any of the clients loses its connection, or cannot connect: once.
+ */
 export async function openTextClients(
   server: Server,
-  lost: (cause: RedisUnavailable) => void,
+  onLost: (cause: RedisUnavailable) => void,
 ): Promise<TextClients> {
   const clients = new Set<TextClient>()
-  let isOver = false
+  let isOpen = false
+  let firstFailure: RedisUnavailable | undefined
 
   function build(): TextClient {
     const client = buildTextClient(server)
     clients.add(client)
     client.on('error', (cause) => {
-      if (isOver) return
+      if (firstFailure) return
+      firstFailure = unavailable(cause)
       destroy()
-      lost(unavailable(cause))
+      if (isOpen) onLost(firstFailure)
     })
     return Object.assign(client, { duplicate: build })
   }
 
   function destroy(): void {
-    isOver = true
+    firstFailure ??= unavailable(new Error('closed'))
     for (const client of clients) if (client.isOpen) client.destroy()
   }
 
@@ -51,8 +55,12 @@ export async function openTextClients(
   try {
     await withinConnectTime(client.connect().then(() => {}))
   } catch (cause) {
+    // `connect` rejects with what closing has made of the failure.
+    const reason = firstFailure ?? unavailable(cause)
     destroy()
-    throw unavailable(cause)
+    throw reason
   }
+  if (firstFailure) throw firstFailure
+  isOpen = true
   return { client, destroy }
 }

@@ -1,23 +1,25 @@
-// Jobs that run again and again. A run belongs to a slot, the time since 1970 divided by its interval, and its id is
-// <name>:<slot>, whoever starts it: BullMQ's scheduler, a timer here while Redis is away, or the catching up. So one slot
-// is one run of all processes that share Redis, and one of each while it is away. The number of the last slot that was run
-// is a mark in the state role; it tells after an outage or a stop what was missed, and nothing older than it runs any more.
+// Jobs that run on a schedule. A run belongs to a slot, the time since 1970 divided by the interval, and its id is
+// <name>:<slot>, whether BullMQ's scheduler, a timer here (while Redis is away) or catching up has started it. So one
+// slot is one run of all processes that share Redis, and one run of each process while Redis is away. The last slot
+// that was run is a max register in the state role: it tells what was missed in an outage or a stop, and no older
+// slot runs any more.
 import { DAY, HOUR, type Now, type StartTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import type { Json } from '../bus/bus.ts'
 import { keys } from '../keys.ts'
 import type { State } from '../state/state.ts'
 import type { JobToRun, SlotRules } from './job-runs.ts'
-import type { JobName } from './outbox.ts'
+import type { JobRef } from './outbox.ts'
 import type { Schedule } from './queue.ts'
 
-const MARK_KEPT_MS = 30 * DAY
+const LAST_SLOT_KEPT_MS = 30 * DAY
 
 export interface Schedules extends SlotRules {
   set(name: string, schedule: Schedule): void
   all(): Iterable<readonly [string, Schedule]>
   slotId(name: string, atMs: number): string
-  /** Starts the run that takes the place of all that were missed, where the schedule wants one. */
+  /** Starts the one run that replaces all that were missed, where the schedule wants it. */
   catchUp(name: string): Promise<void>
   close(): void
 }
@@ -26,35 +28,39 @@ export interface SchedulesOptions {
   state: Pick<State, 'mark' | 'marked'>
   /** Adds a run of that schedule. */
   add: (name: string, slotId: string, data: Json) => Promise<void>
-  /** Whether nobody else starts runs. */
-  isAlone: () => boolean
-  /** Whether the marks can be trusted to be all there are. */
-  isCertain: () => boolean
+  /** Whether this process starts the runs of that schedule, because BullMQ's scheduler does not. */
+  startsRuns: (name: string) => boolean
+  /** Whether every last slot can be read: false while Redis may know more than this process. */
+  knowsLastSlots: () => boolean
   log: Log
   now: Now
   timer: StartTimer
 }
 
 export function createSchedules(options: SchedulesOptions): Schedules {
-  const { state, add, isAlone, isCertain, log, now, timer } = options
+  const { state, add, startsRuns, knowsLastSlots, log, now, timer } = options
   const schedules = new Map<string, Schedule>()
   const stops = new Map<string, () => void>()
 
   const slotAt = ({ everyMs }: Schedule, atMs: number) => Math.floor(atMs / everyMs)
   const idOf = (name: string, slot: number) => `${name}:${slot}`
+  const lastSlot = (name: string) => state.marked(keys.scheduled(name))
+  const setLastSlot = (name: string, slot: number) =>
+    state.mark(keys.scheduled(name), slot, LAST_SLOT_KEPT_MS)
 
-  function slotOf({ name, id }: JobName): number | undefined {
+  function slotOf({ name, id }: JobRef): number | undefined {
     if (!schedules.has(name) || !id.startsWith(`${name}:`)) return undefined
     const slot = Number(id.slice(name.length + 1))
     return Number.isSafeInteger(slot) ? slot : undefined
   }
 
-  /** Also while Redis has the schedule: it may be away when the time comes. */
+  /** Runs while BullMQ has the schedule, too: Redis may be away when the time comes. */
   function arm(name: string, schedule: Schedule): void {
     const next = slotAt(schedule, now()) + 1
     const inMs = next * schedule.everyMs - now()
     const due = () => {
-      if (slotAt(schedule, now()) >= next && isAlone()) void start(name, next, schedule)
+      const isDue = slotAt(schedule, now()) >= next
+      if (isDue && startsRuns(name)) void inBackground(start(name, next, schedule), log)
       arm(name, schedule)
     }
     stops.set(name, timer(Math.min(inMs, HOUR), due))
@@ -64,7 +70,8 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     try {
       await add(name, idOf(name, slot), data)
     } catch (error) {
-      log.warn({ job: name, slot, err: error }, 'a run of a schedule could not be added') // memory is full: it is missed
+      // The outbox is full, for instance.
+      log.warn({ job: name, slot, err: error }, 'a scheduled run could not be added: it is left out')
     }
   }
 
@@ -72,9 +79,9 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     const schedule = schedules.get(name)
     if (!schedule) return
     const slot = slotAt(schedule, now())
-    const last = await state.marked(keys.scheduled(name))
-    // Nothing is missed of a schedule that begins now; but what Redis may know must not be overwritten unseen.
-    if (last === undefined && isCertain()) await state.mark(keys.scheduled(name), slot, MARK_KEPT_MS)
+    const last = await lastSlot(name)
+    // A new schedule has missed nothing; but what Redis may know is not overwritten unread.
+    if (last === undefined && knowsLastSlots()) await setLastSlot(name, slot)
     if (last !== undefined && last < slot && schedule.catchUp === 'once') await start(name, slot, schedule)
   }
 
@@ -97,16 +104,16 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       const slot = slotOf(job)
       const schedule = schedules.get(job.name)
       if (slot === undefined || !schedule) return false
-      const last = await state.marked(keys.scheduled(job.name))
+      const last = await lastSlot(job.name)
       if (last !== undefined && last >= slot) return true
-      // The next slot has begun: this one fell due while nobody could run it. A later attempt began in time.
+      // The next slot has begun: nobody could run this one in time. A later attempt started in time.
       const isLate = job.attempt === 1 && slotAt(schedule, now()) > slot
       if (isLate) await catchUp(job.name)
       return isLate
     },
     async done(job) {
       const slot = slotOf(job)
-      if (slot !== undefined) await state.mark(keys.scheduled(job.name), slot, MARK_KEPT_MS)
+      if (slot !== undefined) await setLastSlot(job.name, slot)
     },
     close() {
       for (const stop of stops.values()) stop()

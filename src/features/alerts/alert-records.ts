@@ -1,10 +1,17 @@
-// The users' alerts in the database of records: made, listed, changed and deleted by them, and read by the check.
+// The users' alerts in the database of records: made, listed, changed and deleted by users, and read by the check.
 import { randomBytes } from 'node:crypto'
 import type { Row, SqlValue } from '../../lib/sql-row.ts'
 import { DAY, type Now } from '../../lib/time.ts'
 import type { Migrations, Records } from '../../sql/sql.ts'
-import { type Alert, type Language, MOST_ALERTS, MOST_RINGS_A_DAY, type Status, type Wish } from './alert.ts'
-import { UNSEEN, type Watch } from './crossing.ts'
+import {
+  type Alert,
+  type AlertSpec,
+  type Language,
+  MOST_ALERTS,
+  MOST_TRIGGERS_A_DAY,
+  type Status,
+} from './alert.ts'
+import { NEW_WATCH, type Watch } from './crossing.ts'
 import { alerts } from './migrations/001-alerts.ts'
 
 export const alertMigrations: Migrations = { of: 'alerts', steps: [alerts] }
@@ -12,12 +19,12 @@ export const alertMigrations: Migrations = { of: 'alerts', steps: [alerts] }
 export interface NewAlert {
   readonly userId: string
   readonly language: Language
-  readonly wish: Wish
+  readonly spec: AlertSpec
   readonly watch: Watch
 }
 
 export interface Change {
-  readonly wish: Wish
+  readonly spec: AlertSpec
   readonly status: Status
   readonly watch: Watch
 }
@@ -30,14 +37,14 @@ export interface AlertRecords {
   find(userId: string, id: string): Promise<Alert | undefined>
   /** False when it has been changed since it was read, or deleted. */
   change(alert: Alert, change: Change): Promise<boolean>
-  /** With its crossings, told or not. False when there was none. */
+  /** With its crossings and their deliveries. False when there is no such alert. */
   remove(userId: string, id: string): Promise<boolean>
-  /** Those that may ring: not of a user with too many rings today, except those that ring once. */
+  /** Those that may trigger: without those of users with too many triggers today, unless they trigger once. */
   open(): Promise<Alert[]>
 }
 
-const COLUMNS = `id, user_id, language, coin, vs, direction, value, repeats, cooldown_ms, expires_at, notify, status, armed,
-  reference_price, rang_at, rings, version, created_at`
+const COLUMNS = `id, user_id, language, coin, vs, direction, value, repeats, cooldown_ms, expires_at, notify, status,
+  armed, reference_price, rang_at, rings, version, created_at`
 const ID_BYTES = 12
 
 export function createAlertRecords({
@@ -55,11 +62,11 @@ export function createAlertRecords({
   return {
     find,
 
-    async create({ userId, language, wish, watch }) {
+    async create({ userId, language, spec, watch }) {
       const id = randomBytes(ID_BYTES).toString('base64url')
       const nowMs = now()
       await records.transaction(async (tx) => {
-        // Two of one user's wait for each other here, so that both count what the other has made.
+        // Serialises concurrent calls of one user, so that each counts the alerts of the others.
         tx.run(
           `INSERT INTO alert_users (user_id, changed_at) VALUES (?, ?)
              ON CONFLICT (user_id) DO UPDATE SET changed_at = excluded.changed_at`,
@@ -71,8 +78,8 @@ export function createAlertRecords({
            FROM alert_users WHERE user_id = ? AND (SELECT COUNT(*) FROM alerts WHERE user_id = ?) < ${MOST_ALERTS}`,
           id,
           language,
-          ...valuesOf(wish),
-          ...seenOf(watch),
+          ...valuesOf(spec),
+          ...watchValuesOf(watch),
           nowMs,
           userId,
           userId,
@@ -86,15 +93,15 @@ export function createAlertRecords({
       return (await records.all(query, userId)).map(asAlert)
     },
 
-    async change({ id, userId, version }, { wish, status, watch }) {
+    async change({ id, userId, version }, { spec, status, watch }) {
       const by = randomBytes(ID_BYTES).toString('base64url')
       await records.transaction(async (tx) => {
         tx.run(
-          `UPDATE alerts SET coin = ?, vs = ?, direction = ?, value = ?, repeats = ?, cooldown_ms = ?, expires_at = ?, notify = ?,
-             armed = ?, reference_price = ?, status = ?, version = version + 1, decided_by = ?
+          `UPDATE alerts SET coin = ?, vs = ?, direction = ?, value = ?, repeats = ?, cooldown_ms = ?, expires_at = ?,
+             notify = ?, armed = ?, reference_price = ?, status = ?, version = version + 1, decided_by = ?
            WHERE id = ? AND user_id = ? AND version = ?`,
-          ...valuesOf(wish),
-          ...seenOf(watch),
+          ...valuesOf(spec),
+          ...watchValuesOf(watch),
           status,
           by,
           id,
@@ -110,7 +117,8 @@ export function createAlertRecords({
       if (!(await find(userId, id))) return false
       await records.transaction(async (tx) => {
         tx.run(
-          'DELETE FROM alert_deliveries WHERE crossing_id IN (SELECT id FROM alert_crossings WHERE user_id = ? AND alert_id = ?)',
+          `DELETE FROM alert_deliveries
+           WHERE crossing_id IN (SELECT id FROM alert_crossings WHERE user_id = ? AND alert_id = ?)`,
           userId,
           id,
         )
@@ -121,26 +129,27 @@ export function createAlertRecords({
     },
 
     async open() {
-      // In the order of their ids, so that two who change many at once never wait for each other.
+      // In the order of their ids, so that two processes that change many never deadlock.
       const nowMs = now()
       const query = `SELECT ${COLUMNS} FROM alerts WHERE status = 'open' AND (expires_at IS NULL OR expires_at > ?)
         AND (repeats = 'once' OR user_id NOT IN (
-          SELECT user_id FROM alert_crossings WHERE decided_at > ? GROUP BY user_id HAVING COUNT(*) >= ${MOST_RINGS_A_DAY}))
+          SELECT user_id FROM alert_crossings WHERE decided_at > ?
+          GROUP BY user_id HAVING COUNT(*) >= ${MOST_TRIGGERS_A_DAY}))
         ORDER BY id`
       return (await records.all(query, nowMs, nowMs - DAY)).map(asAlert)
     },
   }
 }
 
-/** A watch that begins anew: the next look is a first one, but how long it cools down goes on. */
-export const unseen = ({ watch }: Alert): Watch => ({ ...UNSEEN, rangAtMs: watch.rangAtMs })
+/** The next evaluation is a first one; a cooldown continues. */
+export const restarted = ({ watch }: Alert): Watch => ({ ...NEW_WATCH, triggeredAtMs: watch.triggeredAtMs })
 
-function valuesOf({ coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify }: Wish): SqlValue[] {
+function valuesOf({ coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify }: AlertSpec): SqlValue[] {
   return [coin, vs, when, value, repeat, cooldownMs, expiresAtMs ?? null, notify.join(' ')]
 }
 
-/** What of a watch stands in the row besides when it rang, which only a look changes. */
-export function seenOf({ armed, referencePrice }: Watch): SqlValue[] {
+/** The columns of a watch, without the time of its last trigger, which only an evaluation changes. */
+export function watchValuesOf({ armed, referencePrice }: Watch): SqlValue[] {
   return [armed === undefined ? null : Number(armed), referencePrice ?? null]
 }
 
@@ -163,9 +172,9 @@ function asAlert(row: Row): Alert {
     watch: {
       armed: row.armed === null ? undefined : row.armed === 1,
       referencePrice: numberOf(row.reference_price),
-      rangAtMs: numberOf(row.rang_at),
+      triggeredAtMs: numberOf(row.rang_at),
     },
-    rings: Number(row.rings),
+    triggerCount: Number(row.rings),
     version: Number(row.version),
     createdAtMs: Number(row.created_at),
   }

@@ -1,7 +1,7 @@
 // What an alert says to people, in both languages.
 import type { Crossing, Language } from './alert.ts'
 
-/** One line of plain text. */
+/** Plain text without line breaks. */
 export function messageText(crossing: Crossing, language: Language): string {
   const { coin, vs, when, value, price, referencePrice } = crossing
   const money = (amount: number) => `${figure(amount, language)} ${vs.toUpperCase()}`

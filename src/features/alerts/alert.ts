@@ -1,9 +1,9 @@
-// An alert, a crossing of it and the ways it is told: their types, and the schemas of what users say about them.
+// Alerts, their crossings, and the ways users are notified: the types, and the schemas of what users send.
 import { z } from 'zod'
 import { DAY, MINUTE } from '../../lib/time.ts'
 import { type Rule, type Watch, whens } from './crossing.ts'
 
-/** How a crossing is told. Open pages hear of every one, the others are chosen. */
+/** How a user is notified of a crossing. Open pages always are, the others are chosen. */
 export const ways = ['page', 'telegram', 'webhook'] as const
 export type Way = (typeof ways)[number]
 export const chosenWays = ['telegram', 'webhook'] as const
@@ -12,11 +12,11 @@ type ChosenWay = (typeof chosenWays)[number]
 const languages = ['en', 'ru'] as const
 export type Language = (typeof languages)[number]
 
-/** `blocked`: paused by us, because Telegram may not write to the user. `done`: it was to ring once, and has. */
+/** `blocked`: paused by us, because the bot may not write to the user. `done`: it triggers once, and has. */
 export type Status = 'open' | 'paused' | 'blocked' | 'done'
 
 /** What the user asks for. */
-export interface Wish extends Rule {
+export interface AlertSpec extends Rule {
   readonly coin: string
   readonly vs: string
   readonly repeat: 'once' | 'always'
@@ -24,26 +24,26 @@ export interface Wish extends Rule {
 }
 
 export interface Patch {
-  readonly wish: Partial<Wish>
+  readonly spec: Partial<AlertSpec>
   readonly isPaused: boolean | undefined
 }
 
-export interface Alert extends Wish {
+export interface Alert extends AlertSpec {
   readonly id: string
   readonly userId: string
   readonly language: Language
   readonly status: Status
   readonly watch: Watch
   /** How many crossings it has had: they are numbered from 1. */
-  readonly rings: number
+  readonly triggerCount: number
   readonly createdAtMs: number
-  /** Raised by every change, so that two who change it at once do not both. */
+  /** Incremented by every change, so that of two concurrent changes one succeeds. */
   readonly version: number
 }
 
-/** What is told of a crossing. */
+/** What notifications say of a crossing. */
 export interface Crossing {
-  /** `alert:<id of the alert>:<number>`, the same however often it is told. */
+  /** `alert:<id of the alert>:<number>`, the same in every notification. */
   readonly id: string
   readonly alertId: string
   readonly coin: string
@@ -59,14 +59,14 @@ export interface Crossing {
 }
 
 export const MOST_ALERTS = 100 // of each user
-export const MOST_RINGS_A_DAY = 500 // of each user, once a check has seen that there are so many
+export const MOST_TRIGGERS_A_DAY = 500 // of each user, as of the last check
 const MOST_VALUE = 1e15
 const DEFAULT_COOLDOWN_MINUTES = 15
 export const MOST_COOLDOWN_MINUTES = 30 * (DAY / MINUTE)
 
 const asMs = (moment: string | null) => (moment === null ? undefined : Date.parse(moment))
 
-/** The bodies of POST and PATCH, parsed to what they ask for. `currencies` are those with prices; the first is meant when none is named. */
+/** The bodies of POST and PATCH, parsed. `currencies` are those with prices; the first is the default. */
 export function alertSchemas(currencies: readonly string[]) {
   const fields = {
     coin: z.string().regex(/^[a-z0-9-]{1,100}$/, 'must be an id of CoinGecko, such as bitcoin'),
@@ -93,21 +93,21 @@ export function alertSchemas(currencies: readonly string[]) {
       notify: fields.notify.default([...chosenWays]),
     })
     .transform(
-      ({ cooldownMinutes, expiresAt, ...rest }): Wish => ({
+      ({ cooldownMinutes, expiresAt, ...rest }): AlertSpec => ({
         ...rest,
         cooldownMs: cooldownMinutes * MINUTE,
         expiresAtMs: asMs(expiresAt),
       }),
     )
-  // What is not named stays away, so that a patch can be laid over an alert.
+  // Fields that are not named stay absent, so that a patch can be spread over an alert.
   const patch = z
     .strictObject({ ...fields, paused: z.boolean() })
     .partial()
     .refine((given) => Object.keys(given).length > 0, 'name at least one field to change')
     .transform(
       ({ cooldownMinutes, expiresAt, paused, ...rest }): Patch => ({
-        wish: {
-          ...(rest as Partial<Wish>),
+        spec: {
+          ...(rest as Partial<AlertSpec>),
           ...(cooldownMinutes !== undefined && { cooldownMs: cooldownMinutes * MINUTE }),
           ...(expiresAt !== undefined && { expiresAtMs: asMs(expiresAt) }),
         },

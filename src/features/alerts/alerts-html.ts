@@ -14,9 +14,12 @@ export function alertsHtml({ language, vs, isLoggedIn }: AlertsModel): Html {
   return html`<section aria-labelledby="alerts-title" id="alerts">
   <h2 id="alerts-title">${text.title}</h2>
   <p>${text.intro}</p>
-  ${isLoggedIn ? ownAlerts(language, vs) : html`<p><a href="/login?lang=${language}&amp;return=%2Fmarkets">${text.logIn}</a></p>`}
+  ${isLoggedIn ? ownAlerts(language, vs) : loginLink(language)}
 </section>`
 }
+
+const loginLink = (language: Language) =>
+  html`<p><a href="/login?lang=${language}&amp;return=%2Fmarkets">${texts[language].logIn}</a></p>`
 
 function ownAlerts(language: Language, vs: string): Html {
   const text = texts[language]
@@ -28,13 +31,16 @@ function ownAlerts(language: Language, vs: string): Html {
   <script type="module" src="/static/alerts/alerts.js"></script>
   <noscript><p>${text.script}</p></noscript>
   <form id="alert-form" data-words="${words}">
-    <label>${text.coin} <input name="coin" list="alert-coins" required maxlength="100" pattern="[a-z0-9\\-]+" value="bitcoin" autocomplete="off"></label>
+    <label>${text.coin}
+      <input name="coin" list="alert-coins" required maxlength="100" pattern="[a-z0-9\\-]+" value="bitcoin"
+        autocomplete="off"></label>
     <datalist id="alert-coins"></datalist>
     <input type="hidden" name="vs" value="${vs}">
     <label>${text.when} <select name="when">${options(whens)}</select></label>
     <label>${text.value} <input name="value" type="number" required min="0" step="any"></label>
     <label>${text.repeat} <select name="repeat">${options(text.repeats)}</select></label>
-    <label>${text.cooldown} <input name="cooldownMinutes" type="number" required min="0" max="${MOST_COOLDOWN_MINUTES}" value="15"></label>
+    <label>${text.cooldown}
+      <input name="cooldownMinutes" type="number" required min="0" max="${MOST_COOLDOWN_MINUTES}" value="15"></label>
     <button>${text.add}</button>
   </form>
   <p id="alert-problem" role="alert" hidden></p>

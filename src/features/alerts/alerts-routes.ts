@@ -8,10 +8,10 @@ import { MINUTE, type Now } from '../../lib/time.ts'
 import { type Alert, alertSchemas, languageOf } from './alert.ts'
 import type { AlertChanges } from './alert-changes.ts'
 import type { AlertRecords } from './alert-records.ts'
-import type { DeliveryRecords } from './delivery-records.ts'
-import { parseSafeUrl } from './safe-url.ts'
-import { createSecret } from './user-webhook.ts'
-import type { WebhookAddressRecords } from './webhook-address-records.ts'
+import type { DeliveryRecords } from './delivery/delivery-records.ts'
+import { parseSafeUrl } from './delivery/safe-url.ts'
+import { createSecret } from './delivery/user-webhook.ts'
+import type { WebhookAddressRecords } from './delivery/webhook-address-records.ts'
 
 export interface AlertsRoutesParts {
   alerts: AlertRecords
@@ -94,7 +94,8 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
 }
 
 function shown(alert: Alert, nowMs: number) {
-  const { id, coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify, status, watch, rings } = alert
+  const { id, coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify, status, watch, triggerCount } =
+    alert
   const isExpired = status === 'open' && expiresAtMs !== undefined && expiresAtMs <= nowMs
   return {
     id,
@@ -108,8 +109,8 @@ function shown(alert: Alert, nowMs: number) {
     notify,
     status: isExpired ? 'expired' : status,
     referencePrice: watch.referencePrice ?? null,
-    rings,
-    lastRangAt: isoOrNull(watch.rangAtMs),
+    rings: triggerCount,
+    lastRangAt: isoOrNull(watch.triggeredAtMs),
     createdAt: new Date(alert.createdAtMs).toISOString(),
   }
 }

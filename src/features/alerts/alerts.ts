@@ -1,4 +1,4 @@
-// Price alerts, put together: their records, the check on its schedule, and the three ways to tell a crossing.
+// Price alerts, put together: their records, the check on its schedule, and the three ways to notify users.
 import type { Request } from 'express'
 import type { Bus } from '../../core/bus/bus.ts'
 import type { Limiter } from '../../core/limiter.ts'
@@ -10,21 +10,21 @@ import { createAlertChanges } from './alert-changes.ts'
 import { createAlertPages } from './alert-pages.ts'
 import { createAlertRecords } from './alert-records.ts'
 import { alertsRoutes } from './alerts-routes.ts'
-import { createCheck, type PricesOf } from './check-alerts.ts'
-import { createDeliver } from './deliver-alerts.ts'
-import { createDeliveryRecords } from './delivery-records.ts'
-import { createResolve } from './safe-url.ts'
-import { createTelegramSender } from './telegram-message.ts'
-import { createUserWebhookSender, type UserWebhookParts } from './user-webhook.ts'
-import { createWebhookAddressRecords } from './webhook-address-records.ts'
+import { createDeliver, finishFormerJobs } from './delivery/deliver-alerts.ts'
+import { createDeliveryRecords } from './delivery/delivery-records.ts'
+import { createResolve } from './delivery/safe-url.ts'
+import { createTelegramSender } from './delivery/telegram-message.ts'
+import { createUserWebhookSender, type UserWebhookParts } from './delivery/user-webhook.ts'
+import { createWebhookAddressRecords } from './delivery/webhook-address-records.ts'
+import { createEvaluateAlerts, type PricesOf } from './evaluate-alerts.ts'
 
 export interface AlertsParts {
   records: Records
-  queue: Pick<Queue, 'add' | 'work' | 'schedule'>
+  queue: Pick<Queue, 'work' | 'schedule'>
   bus: Pick<Bus, 'publish' | 'subscribe'>
   limiter: Pick<Limiter, 'hit'>
   pricesOf: PricesOf
-  /** Those that have prices; the first one is meant where none is named. */
+  /** Those that have prices; the first one is the default. */
   currencies: readonly string[]
   telegram: { readonly botToken: string | undefined; readonly apiUrl: URL }
   currentUser: (req: Request) => { readonly id: string; readonly language?: string } | undefined
@@ -42,9 +42,8 @@ export function createAlerts(parts: AlertsParts) {
   const deliveries = createDeliveryRecords({ records, now })
   const pages = createAlertPages({ bus })
   const hasTelegram = telegram.botToken !== undefined
-  const check = createCheck({ records, alerts, pricesOf, hasTelegram, now, log })
+  const evaluateAlerts = createEvaluateAlerts({ records, alerts, pricesOf, hasTelegram, now, log })
   const deliver = createDeliver({
-    queue,
     deliveries,
     senders: {
       page: pages,
@@ -66,19 +65,17 @@ export function createAlerts(parts: AlertsParts) {
       currentUser,
       now,
     }),
-    /** Checks and tells from now on, beginning with what an earlier process has left untold. */
+    /** Checks and notifies from now on, beginning with what an earlier process has not delivered. */
     start(): void {
-      deliver.work()
       queue.work('check-alerts', async () => {
-        await check()
-        await deliveries.tidy()
-        await deliver.addOpen()
+        await evaluateAlerts()
+        await deliveries.prune()
+        deliver.wake()
       })
       queue.schedule('check-alerts', { everyMs: CHECK_EVERY_MS, data: null, catchUp: 'once' })
-      deliver.addOpen().catch((error) => {
-        // The records may be another container's at the moment; the check comes back to this every minute.
-        log.warn({ err: error }, 'alerts that were not told yet are told a minute later')
-      })
+      finishFormerJobs(queue, deliver)
+      deliver.wake()
     },
+    close: deliver.close,
   }
 }

@@ -3,7 +3,7 @@ import { type RequestHandler, Router } from 'express'
 
 export interface JobsParts {
   board: RequestHandler
-  /** Refuses whoever may not. */
+  /** Refuses everybody but the admin. */
   guard: RequestHandler
 }
 

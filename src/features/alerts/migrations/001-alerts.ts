@@ -1,5 +1,5 @@
-// Alerts with what was seen so far, what concerns a user as a whole, and the outbox: crossings, and for each of them and
-// each way to tell it one delivery. `decided_by` names the look that made the last change (commit-looks.ts).
+// Alerts with their watches, what concerns a user as a whole, and the outbox: crossings, and one delivery for each way.
+// `decided_by` names the evaluation that made the last change (commit-evaluations.ts).
 export const alerts = `
 CREATE TABLE alert_users (
   user_id TEXT PRIMARY KEY, webhook_url TEXT, webhook_secret TEXT, changed_at INTEGER NOT NULL

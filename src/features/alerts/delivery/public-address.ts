@@ -1,5 +1,5 @@
-// Which addresses are on the public internet: those a user may make this server talk to. Everything else is a place that
-// only we can reach: ourselves, our network, and the metadata of the machine we run on.
+// Which addresses are on the public internet: those a user may make this server talk to. Everything else is a place
+// that only we can reach: ourselves, our network, and the metadata of the machine we run on.
 import { BlockList, isIP } from 'node:net'
 
 // iana.org/assignments/iana-ipv4-special-registry, with multicast and what is reserved for ever.

@@ -1,11 +1,10 @@
-// Small commits that come at the same time, as one: each costs a wait for the disk, and all of them share it.
-
-import type { SqlValue } from '../../lib/sql-row.ts'
-import type { Records } from '../../sql/sql.ts'
+// Small commits of the same moment, as one: each commit waits for the disk, and all in a group share that wait.
+import type { SqlValue } from '../../../lib/sql-row.ts'
+import type { Records } from '../../../sql/sql.ts'
 
 export type Statement = readonly [text: string, ...parameters: SqlValue[]]
 
-/** Resolves when the statements are committed, in the order of the calls; they succeed and fail together with others. */
+/** Resolves when the statements are committed, in the order of the calls; a group succeeds or fails as a whole. */
 export type Commit = (...statements: Statement[]) => Promise<void>
 
 interface Waiting {
@@ -14,9 +13,12 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+const GROUP_MS = 10
+
 export function createGroupedCommits(records: Pick<Records, 'transaction'>): Commit {
   let waiting: Waiting[] = []
 
+  /** Never rejects. */
   async function flush(): Promise<void> {
     const group = waiting
     waiting = []
@@ -33,7 +35,6 @@ export function createGroupedCommits(records: Pick<Records, 'transaction'>): Com
   return (...statements) =>
     new Promise((resolve, reject) => {
       waiting.push({ statements, resolve, reject })
-      // After all that the event loop has at hand now.
-      if (waiting.length === 1) setImmediate(() => void flush())
+      if (waiting.length === 1) setTimeout(flush, GROUP_MS)
     })
 }

@@ -1,29 +1,29 @@
-// The check, once a minute in one of the processes: reads the prices of all coins that somebody waits for, decides, and
-// commits what it has decided. Who is told, and how, is the business of deliver-alerts.ts.
+// The check, once a minute in one of the processes: reads the prices of all coins that open alerts name, evaluates the
+// alerts, and commits the result. deliver-alerts.ts notifies the users.
 import { Refusal } from '../../core/errors.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Records } from '../../sql/sql.ts'
 import type { Alert } from './alert.ts'
 import type { AlertRecords } from './alert-records.ts'
-import { commitLooks, type Decision } from './commit-looks.ts'
-import { look } from './crossing.ts'
+import { commitEvaluations, type Evaluated } from './commit-evaluations.ts'
+import { evaluate } from './crossing.ts'
 
 /** A price as the source had it at that moment. */
 export interface Price {
   readonly price: number
   readonly asOf: string
-  /** There is no newer one to be had: nothing is decided by it. */
+  /** The source has no newer one: it decides nothing. */
   readonly isStale: boolean
 }
 
 /**
- * The prices of these coins as they are now, in as few calls as it takes; those without a price are left out. Rejects with
- * a Refusal when there are none to be had.
+ * The prices of these coins as they are now, in as few calls as it takes; coins without a price are left out. Rejects
+ * with a Refusal when there are none to be had.
  */
 export type PricesOf = (coins: readonly string[], vs: string) => Promise<ReadonlyMap<string, Price>>
 
-export interface CheckParts {
+export interface EvaluateParts {
   records: Records
   alerts: Pick<AlertRecords, 'open'>
   pricesOf: PricesOf
@@ -32,8 +32,8 @@ export interface CheckParts {
   log: Log
 }
 
-export function createCheck({ records, alerts, pricesOf, hasTelegram, now, log }: CheckParts) {
-  /** Nothing when they cannot be had: the next check is a minute away, and the other currencies are not to wait. */
+export function createEvaluateAlerts({ records, alerts, pricesOf, hasTelegram, now, log }: EvaluateParts) {
+  /** Nothing when they cannot be had: the next check is a minute away, and the other currencies do not wait for it. */
   async function pricesFor(some: readonly Alert[], vs: string): Promise<ReadonlyMap<string, Price>> {
     try {
       return await pricesOf([...new Set(some.map(({ coin }) => coin))], vs)
@@ -44,27 +44,27 @@ export function createCheck({ records, alerts, pricesOf, hasTelegram, now, log }
     }
   }
 
-  function tellStale(some: readonly Alert[], prices: ReadonlyMap<string, Price>, vs: string): void {
+  function warnStale(some: readonly Alert[], prices: ReadonlyMap<string, Price>, vs: string): void {
     const alerts = some.filter(({ coin }) => prices.get(coin)?.isStale).length
     if (alerts > 0) log.warn({ vs, alerts, reason: 'stale' }, 'alerts are not checked: no prices')
   }
 
-  return async function check(): Promise<void> {
+  return async function evaluateAlerts(): Promise<void> {
     for (const [vs, some] of byCurrency(await alerts.open())) {
       const prices = await pricesFor(some, vs)
-      tellStale(some, prices, vs)
+      warnStale(some, prices, vs)
       const nowMs = now()
-      const decisions = some.flatMap((alert) => decide(alert, prices.get(alert.coin), nowMs))
-      await commitLooks({ records, decisions, hasTelegram, nowMs })
+      const evaluated = some.flatMap((alert) => evaluateOne(alert, prices.get(alert.coin), nowMs))
+      await commitEvaluations({ records, evaluated, hasTelegram, nowMs })
     }
   }
 }
 
-/** Nothing when the look changes nothing. */
-function decide(alert: Alert, found: Price | undefined, nowMs: number): Decision[] {
+/** Nothing when the evaluation changes nothing. */
+function evaluateOne(alert: Alert, found: Price | undefined, nowMs: number): Evaluated[] {
   if (!found || found.isStale) return []
-  const { watch, rings } = look(alert, alert.watch, found.price, nowMs)
-  return watch === alert.watch ? [] : [{ alert, watch, ringsAt: rings ? found : undefined }]
+  const { watch, triggers } = evaluate(alert, alert.watch, found.price, nowMs)
+  return watch === alert.watch ? [] : [{ alert, watch, trigger: triggers ? found : undefined }]
 }
 
 function byCurrency(alerts: readonly Alert[]): ReadonlyMap<string, readonly Alert[]> {

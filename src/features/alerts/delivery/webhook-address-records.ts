@@ -1,7 +1,7 @@
 // Where a user wants crossings sent, and the secret they are signed with.
 
-import type { Now } from '../../lib/time.ts'
-import type { Records } from '../../sql/sql.ts'
+import type { Now } from '../../../lib/time.ts'
+import type { Records } from '../../../sql/sql.ts'
 
 export interface WebhookAddressRecords {
   /** Undefined when the user has named none. */
@@ -26,8 +26,8 @@ export function createWebhookAddressRecords({
       return records.transaction(async (tx) =>
         tx.run(
           `INSERT INTO alert_users (user_id, webhook_url, webhook_secret, changed_at) VALUES (?, ?, ?, ?)
-             ON CONFLICT (user_id) DO UPDATE SET webhook_url = excluded.webhook_url, webhook_secret = excluded.webhook_secret,
-               changed_at = excluded.changed_at`,
+             ON CONFLICT (user_id) DO UPDATE SET webhook_url = excluded.webhook_url,
+               webhook_secret = excluded.webhook_secret, changed_at = excluded.changed_at`,
           userId,
           webhook?.url ?? null,
           webhook?.secret ?? null,

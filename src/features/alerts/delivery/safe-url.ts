@@ -1,8 +1,9 @@
-// Addresses that users name for us to call, made safe (OWASP, server-side request forgery): https only, a public host, and
-// the address that is connected to is the one that was checked, so that a name which changes its mind in between gains nothing.
+// Addresses that users name for us to call, made safe (OWASP, server-side request forgery): https only, a public
+// host, and the address that is connected to is the one that was checked, so that a name which changes its mind in
+// between gains nothing.
 import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { SECOND } from '../../lib/time.ts'
+import { SECOND } from '../../../lib/time.ts'
 import { isPublicAddress } from './public-address.ts'
 
 const MOST_LENGTH = 2_000
@@ -62,7 +63,10 @@ export function createResolve(servers?: readonly string[]): Resolve {
 const found = (result: PromiseSettledResult<string[]>, family: number) =>
   result.status === 'fulfilled' ? result.value.map((address) => ({ address, family })) : []
 
-/** For a socket's `lookup`: it connects to what this one has checked. One address that is not public spoils all of them. */
+/**
+ * For a socket's `lookup`: it connects to what this one has checked. One address that is not public spoils all of
+ * them.
+ */
 export function createSafeLookup(
   resolve: (name: string) => ReturnType<Resolve>,
   isAllowed: (address: string) => boolean = isPublicAddress,

@@ -1,5 +1,5 @@
-// Whose server is slow, or silent, has one delivery under way at a time, and the places of the others stay theirs.
-import { SECOND } from '../../lib/time.ts'
+// A user whose server is slow, or silent, gets one delivery at a time, so that the others are not held up.
+import { SECOND } from '../../../lib/time.ts'
 
 const SLOW_MS = 2 * SECOND
 

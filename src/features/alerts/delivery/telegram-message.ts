@@ -1,13 +1,13 @@
 // A crossing as a message of the bot to its user. core.telegram.org/bots/api#sendmessage
 import { z } from 'zod'
-import type { Limiter } from '../../core/limiter.ts'
-import { type Now, pause, SECOND } from '../../lib/time.ts'
-import type { Log } from '../../log.ts'
-import { messageText } from './alert-words.ts'
+import type { Limiter } from '../../../core/limiter.ts'
+import { type Now, pause, SECOND } from '../../../lib/time.ts'
+import type { Log } from '../../../log.ts'
+import { messageText } from '../alert-words.ts'
 import type { Sender, Sent } from './deliver-alerts.ts'
 
 const LIMIT_MS = 5 * SECOND
-// Telegram allows about 30 a second; the rest is left to whatever else the bot does. core.telegram.org/bots/faq
+// Telegram allows about 30 a second; the rest is for other uses of the bot. core.telegram.org/bots/faq
 const PACE = { name: 'telegram-messages', limit: 25, windowMs: SECOND }
 
 const answerSchema = z.object({

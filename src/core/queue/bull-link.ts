@@ -1,0 +1,84 @@
+// Opens BullMQ, and opens it again after its connections are lost: they may be, or be refused, while the state role
+// is well.
+import type { Log } from '../../log.ts'
+import { RedisUnavailable } from '../errors.ts'
+import type { BullQueue } from './bull-queue.ts'
+
+/** Rejects with RedisUnavailable; later calls `onLost`, once, when the connections are gone. */
+export type OpenBull = (onLost: (cause: RedisUnavailable) => void) => Promise<BullQueue>
+
+export interface BullLink {
+  /** Undefined while BullMQ is not open. */
+  current(): BullQueue | undefined
+  /** The present one, or a new one. Rejects with RedisUnavailable. */
+  open(): Promise<BullQueue>
+  /**
+   * Does work that needs BullMQ. When it fails, jobs stay here: the reason is logged, each one once until BullMQ
+   * works, and BullMQ is dropped unless it was only slow. Never rejects.
+   */
+  attempt(work: () => Promise<void>): Promise<void>
+  /** Redis is left, or must not be asked now. */
+  drop(): void
+  close(graceMs: number): Promise<void>
+}
+
+/** `open` is undefined when Redis is switched off. */
+export function createBullLink({ open, log }: { open: OpenBull | undefined; log: Log }): BullLink {
+  let bull: BullQueue | undefined
+  let connectionLost: RedisUnavailable | undefined // and not opened again since
+  let lastReason = ''
+  let isClosed = false
+
+  function drop(): void {
+    bull?.drop()
+    bull = undefined
+    connectionLost = undefined
+  }
+
+  async function openBull(): Promise<BullQueue> {
+    if (bull) return bull
+    if (!open) throw new RedisUnavailable('lost', 'Redis is switched off')
+    if (connectionLost) explain(connectionLost)
+    connectionLost = undefined
+    let opened: BullQueue | undefined
+    opened = await open((cause) => {
+      if (bull !== opened) return
+      drop()
+      connectionLost = cause
+    })
+    // Another call may have opened one in the meantime.
+    if (bull || isClosed) opened.drop()
+    else bull = opened
+    return bull ?? opened
+  }
+
+  function explain(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    if (reason !== lastReason)
+      log.warn({ err: error }, 'jobs cannot be put into Redis: they are kept here and run in this process')
+    lastReason = reason
+  }
+
+  return {
+    current: () => bull,
+    open: openBull,
+    async attempt(work) {
+      if (isClosed) return
+      const before = bull
+      try {
+        await work()
+        if (before && before === bull) lastReason = ''
+      } catch (error) {
+        if (isClosed) return
+        explain(error)
+        if (!(error instanceof RedisUnavailable && error.reason === 'slow')) drop()
+      }
+    },
+    drop,
+    async close(graceMs) {
+      isClosed = true
+      await bull?.close(graceMs)
+      drop()
+    },
+  }
+}
