@@ -1,7 +1,7 @@
 // Work is done once, wherever its marks are: in Redis, or in memory while Redis is away.
 import { randomUUID } from 'node:crypto'
-import { keys } from '../../src/core/keys.ts'
 import { createOnce, LEASE_MS, MOST_ANSWER_BYTES, type Run, WORK_MS } from '../../src/core/once.ts'
+import { webhookKeys } from '../../src/features/webhooks/webhook-keys.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
@@ -43,7 +43,7 @@ describe.each(places)('Redis %s', (where) => {
     const bell = createBell()
     return { clock, bell, once: createOnce({ state: state(), now: clock.now, timer: bell.timer }) }
   }
-  const newKey = () => keys.webhook('test', randomUUID())
+  const newKey = () => webhookKeys.webhook('test', randomUUID())
   const answer = (text: string) => async () => Buffer.from(text)
   const done = (text: string, replayed: boolean) => ({ kind: 'done', answer: Buffer.from(text), replayed })
 
@@ -173,7 +173,7 @@ describe.each(places)('Redis %s', (where) => {
 })
 
 test('what is done is known for four days', async () => {
-  const key = keys.webhook('test', randomUUID())
+  const key = webhookKeys.webhook('test', randomUUID())
   await createOnce({ state: opened.processes.shared.state }).run({
     key,
     fingerprint: 'a',
