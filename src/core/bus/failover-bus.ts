@@ -6,7 +6,7 @@
 //          what is published waits in `late` until it is in Redis, by id. Then the line is linked again, under another epoch.
 import { randomUUID } from 'node:crypto'
 import { type Now, startTimer } from '../../lib/time.ts'
-import type { StateGuest } from '../state/state-role.ts'
+import { createParticipant, type Participant } from '../participant.ts'
 import { type Bus, type BusMessage, type Draft, HISTORY_MESSAGES, type Position } from './bus.ts'
 import type { BusAccess } from './bus-access.ts'
 import { HEAD_MS } from './bus-scripts.ts'
@@ -34,7 +34,7 @@ export interface FailoverBusOptions {
   now: Now
 }
 
-export interface FailoverBus extends Bus, StateGuest {
+export interface FailoverBus extends Bus, Participant {
   /** Whether somebody here listens to it. */
   isListened(channel: string): boolean
   close(): void
@@ -232,6 +232,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     members: presence.members,
     onMember: presence.onMember,
 
+    ...createParticipant({}),
     left() {
       hasMerged = false
       for (const line of lines.all()) cut(line)
@@ -242,7 +243,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       const isLate = late.size() > 0 && (access.isRedis() || !hasMerged)
       return !access.isForbidden() && (isLate || presence.isPending())
     },
-    async synchronize() {
+    async merge() {
       await access.merge(async () => {
         if (!access.isRedis()) for (const line of [...lines.all()]) await examine(line)
         for (const channel of late.channels()) await mergeLate(channel)

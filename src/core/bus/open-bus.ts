@@ -4,8 +4,9 @@ import type { RedisTarget } from '../../lib/redis-url.ts'
 import { createScope } from '../../lib/scope.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import type { Participant } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
-import type { StateGuest, StateRedis } from '../state/state-role.ts'
+import type { StateRedis } from '../state/state-role.ts'
 import type { Bus } from './bus.ts'
 import { createBusAccess } from './bus-access.ts'
 import { createLine } from './channel.ts'
@@ -19,7 +20,7 @@ import { createRedisDeliveries } from './redis-deliveries.ts'
 export interface BusRole {
   readonly bus: Bus
   /** What takes part in the merges of the state role. */
-  readonly guests: readonly StateGuest[]
+  readonly participants: readonly Participant[]
   close(): Promise<void>
 }
 
@@ -59,7 +60,7 @@ export function openBus({
   const scope = createScope()
   const lines = scope.add(createLines({ createLine: parts.createLine, log, now }))
   if (!redis || !target) {
-    return { bus: createMemoryBus({ lines, now }), guests: [], close: scope.close }
+    return { bus: createMemoryBus({ lines, now }), participants: [], close: scope.close }
   }
 
   const node = randomUUID()
@@ -92,5 +93,5 @@ export function openBus({
       now,
     }),
   )
-  return { bus, guests: [bus], close: scope.close }
+  return { bus, participants: [bus], close: scope.close }
 }

@@ -11,7 +11,7 @@ import { hasTimeLeft } from '../../lib/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
-import type { StateGuest } from '../state/state-role.ts'
+import { createParticipant, type Participant } from '../participant.ts'
 import type { BullQueue } from './bull-queue.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { MemoryQueue } from './memory-queue.ts'
@@ -40,7 +40,7 @@ export interface FailoverQueueOptions {
   now: Now
 }
 
-export interface FailoverQueue extends Queue, StateGuest {
+export interface FailoverQueue extends Queue, Participant {
   /** BullMQ, while there is one. */
   bull(): BullQueue | undefined
   close(): Promise<void>
@@ -167,11 +167,12 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       }
     },
 
+    ...createParticipant({ load: outbox.load, persist: outbox.persist }),
     left() {
       drop()
       void explained(catchUp)
     },
-    async synchronize(returned) {
+    async merge(returned) {
       isAllOwed ||= returned !== undefined && returned !== 'kept'
       await explained(async () => move(bull ?? (await openBull())))
     },

@@ -2,11 +2,9 @@
 
 import { type Now, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { inBackground } from '../background.ts'
 import { keys, statePrefix } from '../keys.ts'
 import { createOnce } from '../once.ts'
 import type { Server } from '../redis/connection.ts'
-import type { OnDisk } from '../state/disk/state-files.ts'
 import type { StateRole } from '../state/state-role.ts'
 import { openBullQueue } from './bull-queue.ts'
 import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
@@ -18,14 +16,14 @@ import { createSchedules } from './schedules.ts'
 
 export interface QueueOptions {
   redis: { state: Server['target'] | undefined; ca: string | undefined; budgetMs: number; prefix: string }
-  state: Pick<StateRole, 'state' | 'status' | 'numbers'>
+  state: Pick<StateRole, 'state' | 'redis' | 'suspect'>
   log: Log
   now?: Now
   timer?: StartTimer
   stuckMs?: number
 }
 
-export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
+export function openQueue(options: QueueOptions): FailoverQueue {
   const { redis, state, log, now = Date.now, timer = startTimer, stuckMs = 30 * SECOND } = options
   const { state: target, ca, budgetMs } = redis
   const outbox = createOutbox()
@@ -60,15 +58,10 @@ export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
     moves: createMoves({ outbox, memory, log, now }),
     runs,
     schedules,
-    isRedis: state.numbers.isRedis,
-    // Any command will do: the state role judges its own connection by it.
-    suspect: () =>
-      void inBackground(
-        state.numbers.store.generations(keys.generations).then(() => {}),
-        log,
-      ),
+    isRedis: () => state.redis?.isRedis() ?? false,
+    suspect: state.suspect,
     log,
     now,
   })
-  return { ...queue, useDisk: outbox.useDisk }
+  return queue
 }

@@ -4,8 +4,8 @@
 
 import type { Json } from '../bus/bus.ts'
 import { stateFull } from '../errors.ts'
+import type { Participant } from '../participant.ts'
 import type { StateDisk } from '../state/disk/state-disk.ts'
-import type { OnDisk } from '../state/disk/state-files.ts'
 
 const MOST_JOBS = 10_000
 
@@ -26,7 +26,7 @@ export interface KeptJob {
 
 export type JobName = Pick<KeptJob, 'name' | 'id'>
 
-export interface Outbox extends OnDisk {
+export interface Outbox extends Pick<Participant, 'load' | 'persist'> {
   get(job: JobName): KeptJob | undefined
   /** Keeps it in the place of the version before. Throws `state_full` when there are too many that nobody else has. */
   put(job: KeptJob): void
@@ -72,9 +72,11 @@ export function createOutbox(): Outbox {
     onHere(listener) {
       here = listener
     },
-    useDisk(opened) {
+    persist() {
+      disk = undefined
+    },
+    load(opened) {
       disk = opened
-      if (!disk) return
       for (const [key, text] of disk.jobs()) {
         if (jobs.has(key)) continue
         const job = JSON.parse(text) as KeptJob
