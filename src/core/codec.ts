@@ -1,5 +1,5 @@
-// The boundary where bytes become values. What Redis, the disk or the wire holds may be damaged, or be of another version:
-// it is decoded to a value of the expected shape, or to `corrupt`, and nothing throws.
+// The boundary where bytes become values. What Redis, the disk or the wire holds may be damaged, or be of another
+// version: it is decoded to a value of the expected shape, or to `corrupt`, and nothing throws.
 
 export const corrupt = Symbol('corrupt')
 export type Corrupt = typeof corrupt

@@ -1,5 +1,5 @@
-// What could not be decoded, or is of another type than ours: counted, and logged once a key. It counts as absent on the side
-// where it is.
+// What could not be decoded, or is of another type than ours: counted, and logged once a key. It counts as absent
+// on the side where it is.
 import type { Log } from '../log.ts'
 
 const MOST_NAMED = 100

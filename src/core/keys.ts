@@ -1,6 +1,6 @@
-// Names of keys, but for those of cached values, which their features give, as operators look them up. The first word of a
-// key of the state role says of which kind its value is (state/kinds), and so how two versions of it become one. Core
-// declares its own words here, and each feature its own where it lives.
+// Names of keys, but for those of cached values, which their features give, as operators look them up. The first
+// word of a key of the state role says of which kind its value is (state/kinds), and so how two versions of it
+// become one. Core declares its own words here, and each feature its own where it lives.
 import type { KindName } from './state/kinds/kinds.ts'
 
 /** What a clear clears. */

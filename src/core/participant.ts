@@ -1,6 +1,6 @@
-// Whatever keeps something of its own through an outage of the state role's Redis: the journal, reports of outages, the
-// copy on disk, generation counters, pending invalidations, jobs, unsent messages. The role takes all of them through the
-// same steps, in the order of one list (samovar.ts).
+// A participant keeps something of its own through an outage of the state role's Redis: the journal, reports of
+// outages, the copy on disk, generation counters, pending invalidations, jobs, unsent messages. The role takes all
+// of them through the same steps, in the order of one list (samovar.ts).
 //
 //   load ──► left ──► merge, until nothing is pending ──► returned ──► … ──► persist
 //
@@ -8,21 +8,26 @@
 import type { StateDisk } from './state/disk/state-disk.ts'
 
 /**
- * What Redis turned out to be when it came back. The state role decides it once, by the epoch and the sequences that it keeps
- * there, for all who keep something in that Redis. `first`: never seen before. `empty` or `older`: it has lost data.
+ * What Redis turned out to be when it came back. The state role decides it once, by the epoch and the sequences
+ * that it keeps there, for all who keep something in that Redis. `first`: never seen before. `empty` or `older`: it
+ * has lost data.
  */
 export type Return = 'first' | 'kept' | 'empty' | 'older'
 
 export interface Participant {
-  /** The disk is ours: what is there is taken up, what is only here goes there, and so does what changes from now on. */
+  /**
+   * The disk is ours: its data is taken up, data that is only in memory goes there, and so does each change from
+   * now on.
+   */
   load(disk: StateDisk): void
-  /** The disk is about to be given up: what is not there yet goes there, and nothing after that. */
+  /** The disk is about to be given up: data that is not there yet goes there, and nothing after that. */
   persist(): void
-  /** Redis is not asked any more, and may not have kept the last that it was told. */
+  /** Redis is not asked any more, and may have lost the last writes. */
   left(): void
   /**
-   * Plays into Redis what it misses. Runs at each return, until nothing is pending; and while Redis is asked, when something is
-   * pending, because it was too slow for it: then `returned` is undefined. Rejects with RedisUnavailable, and is run again.
+   * Plays into Redis what it misses. Runs at each return, until nothing is pending; and while Redis is asked, when
+   * something is pending, because it was too slow for it: then `returned` is undefined. Rejects with
+   * RedisUnavailable, and is run again.
    */
   merge(returned: Return | undefined): Promise<void>
   /** Whether something must be in Redis before it counts as returned. */

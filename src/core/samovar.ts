@@ -1,5 +1,5 @@
-// The one way in: cache, state, channels, jobs, limits and work that is done once, over Redis while it answers and without it
-// while it does not. The app, the tests and the benchmarks open the same.
+// The one way in: cache, state, channels, jobs, limits and work that is done once, over Redis while it answers and
+// without it while it does not. The app, the tests and the benchmarks open the same.
 import type { RedisTarget } from '../lib/redis-url.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
@@ -137,7 +137,8 @@ export function openSamovar(options: SamovarOptions): Samovar {
   const { stuckMs } = parts
   const queue = scope.add(openQueue({ redis, state: stateRole, log, ...(stuckMs && { stuckMs }) }))
 
-  // The order in which each takes its step at a loss of Redis, in a merge, and when the disk is taken up: clears before any key.
+  // The order in which each takes its step at a loss of Redis, in a merge, and when the disk is taken up: clears
+  // before any key.
   const participants = inOrder([
     generationCounters.participant,
     ...stateRole.own,
@@ -152,7 +153,7 @@ export function openSamovar(options: SamovarOptions): Samovar {
     bus: busRole.bus,
     queue,
     limiter: createLimiter({ state }),
-    once: createOnce({ state }),
+    once: createOnce({ state, damaged: (key) => stateRole.damage.note('Redis', key) }),
     outages,
     roles: { cache: cacheRole, state: stateRole },
     status: () => combineStatus([cacheRole.status(), stateRole.status()]),

@@ -1,6 +1,6 @@
-// Which cached entries a clear has made dead. Each clear bumps a counter in the state role, one each for all, a prefix and a
-// tag; an entry carries the highest number known when its load began, so a load that began before a clear is dead too.
-// No clock is compared: every number is above all that were known to the process that bumped it.
+// Which cached entries a clear has made dead. Each clear bumps a counter in the state role, one each for all, a
+// prefix and a tag; an entry carries the highest number known when its load began, so a load that began before a
+// clear is dead too. No clock is compared: every number is above all that were known to the process that bumped it.
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { type ClearScope, generationField } from '../keys.ts'

@@ -1,5 +1,5 @@
-// Keys of the cache that were deleted while Redis was away: it is told before it is asked again. On disk too, so that
-// a restart in the outage does not forget them. Too many to keep one by one count as everything.
+// Keys of the cache that were deleted while Redis was away: they are deleted there before it is asked again. On
+// disk too, so that a restart in the outage does not forget them. Too many to keep one by one count as everything.
 import { createParticipant, type Participant } from '../participant.ts'
 import type { StateDisk } from '../state/disk/state-disk.ts'
 
@@ -8,11 +8,11 @@ const EVERYTHING = '' // in the place of all keys
 
 export interface PendingInvalidations {
   add(keys: readonly string[]): void
-  /** What there is to tell Redis. */
+  /** The keys to delete in Redis. */
   entries(): readonly string[]
-  /** Whether everything that Redis holds counts as deleted: then it is not enough to tell it of the entries. */
+  /** Whether everything that Redis holds counts as deleted: then it is not enough to delete the entries there. */
   isEverything(): boolean
-  /** Redis has been told of these; those that were deleted again since `entries` gave them stay. */
+  /** Redis has deleted these; those that were deleted again since `entries` gave them stay. */
   acknowledge(keys: readonly string[]): void
   has(key: string): boolean
   size(): number
@@ -23,7 +23,7 @@ export interface PendingInvalidations {
 export function createPendingInvalidations(): PendingInvalidations {
   const deleted = new Map<string, number>() // key → the how-manieth deletion it was
   let last = 0
-  let told = 0
+  let given = 0
   let disk: Pick<StateDisk, 'deleted' | 'saveDeleted' | 'acknowledgeDeleted'> | undefined
 
   const isEverything = () => deleted.has(EVERYTHING)
@@ -42,12 +42,12 @@ export function createPendingInvalidations(): PendingInvalidations {
   return {
     add,
     entries() {
-      told = last
+      given = last
       return [...deleted.keys()]
     },
     isEverything,
     acknowledge(keys) {
-      const done = keys.filter((key) => (deleted.get(key) ?? 0) <= told)
+      const done = keys.filter((key) => (deleted.get(key) ?? 0) <= given)
       for (const key of done) deleted.delete(key)
       disk?.acknowledgeDeleted(done)
     },

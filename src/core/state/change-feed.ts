@@ -1,5 +1,5 @@
-// Other processes' writes: Redis tells which keys they were to, and their new versions are copied to the standby a little
-// later, many together. Redis tells of our own writes as well, because scripts make them.
+// Other processes' writes: Redis tells which keys they were to, and their new versions are copied to the standby a
+// little later, many together. Redis tells of our own writes as well, because scripts make them.
 import type { FindKind } from '../keys.ts'
 import type { Journal } from './disk/journal.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
@@ -15,7 +15,10 @@ export interface ChangeFeed {
   has(key: string): boolean
   /** Copies what was noted. Rejects with RedisUnavailable; what was not copied stays noted. */
   apply(): Promise<void>
-  /** Whether too many keys have changed to note each of them: only a full resync brings them. Forgets that it was asked. */
+  /**
+   * Whether too many keys have changed to note each of them: only a full resync brings them. Forgets that it was
+   * asked.
+   */
   takeOverflow(): boolean
 }
 

@@ -28,7 +28,10 @@ export interface FailoverStateStoreOptions {
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
   const { redis, standby, journal, failover, kindOf, isKnown, expectSameEpoch, written } = options
 
-  /** In memory, and in the journal when it changed anything: both before this returns, so that no merge falls between. */
+  /**
+   * In memory, and in the journal when it changed anything: both before this returns, so that no merge falls
+   * between.
+   */
   function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
     const before = standby.kept(key)
     const answer = call(standby)
@@ -58,7 +61,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       const epoch = options.epoch()
       const answer = await call(redis)
       const copied = copy(answer, epoch)
-      if (copied) await copied // most copies are made at once, and a turn of the queue is not free
+      if (copied) await copied // most copies are made in the same turn, and another one is not free
       written(key)
       return answer
     })
@@ -78,7 +81,10 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     )
   }
 
-  /** What Redis has is copied. What it has no more is dropped here, too; what it never had, or has lost, is journaled. */
+  /**
+   * What Redis has is copied. What it has no more is dropped here, too; what it never had, or has lost, is
+   * journaled.
+   */
   async function lookUp(key: string): Promise<VersionedEntry | undefined> {
     const [before, epoch] = [standby.kept(key)?.value, options.epoch()]
     const found = await redis.find(key)
@@ -151,8 +157,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         const hits = standby.kept<SlidingWindowLog>(key)?.value.hits ?? []
         const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
         if (counted >= hit.limit - answer.remaining) await expectSameEpoch(epoch)
-        // Redis was too slow for another one, which is journaled: since then hits are judged here, where this one is missing.
-        // If it is one too many here, Redis has counted one that was refused.
+        // Redis was too slow for another one, which is journaled: since then hits are judged here, where this one
+        // is missing. If it is one too many here, Redis has counted one that was refused.
         if (journal.has(key)) return inMemory(key, count)
         standby.countHit(key, hit)
         return answer

@@ -1,4 +1,5 @@
-// The state role, opened: over Redis with the standby behind it, or in memory with a copy on disk where that is switched off.
+// The state role, opened: over Redis with the standby behind it, or in memory with a copy on disk where that is
+// switched off.
 import { randomUUID } from 'node:crypto'
 import { SECOND } from '../../lib/time.ts'
 import { inBackground } from '../background.ts'
@@ -28,7 +29,7 @@ export function openState(options: StateRoleOptions): StateRole {
 }
 
 function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateRole {
-  const { standby, outages } = memory
+  const { standby, outages, damage } = memory
   const status = switchedOff(Date.now())
   const { state, store } = memory.over(standby)
   const counters = createStateCounters({ store, standby, log })
@@ -38,6 +39,7 @@ function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateR
     state,
     counters,
     outages,
+    damage,
     redis: undefined,
     own: [...memory.participants, createParticipant({ load: journal.load, persist: journal.persist })],
     status: () => status,
@@ -166,6 +168,7 @@ function overRedis(
     state,
     counters,
     outages,
+    damage,
     redis: { call: connection.call, attempt: failover.attempt, isRedis },
     own: [...memory.participants, merge.participant],
     status: failover.status,

@@ -1,5 +1,6 @@
-// The keys of the state role in Redis: their names, and what becomes of one under which somebody has put another type of
-// value. That is the key's trouble, not the server's: it reads as absent, and the next write takes its place.
+// The keys of the state role in Redis: their names, and what becomes of one under which somebody has put another
+// type of value. That is the key's trouble, not the server's: it reads as absent, and the next write takes its
+// place.
 import { ErrorReply } from 'redis'
 import type { Script } from '../cache/cache-scripts.ts'
 import { type FindKind, keys } from '../keys.ts'

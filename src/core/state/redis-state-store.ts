@@ -29,7 +29,10 @@ export interface RedisStateStore extends StateStore {
   delete(keys: readonly string[]): Promise<void>
   /** `by`: the process whose sequence it tells. */
   incarnation(by: string): Promise<Incarnation>
-  /** Begins the epoch `to`, unless Redis is not in `from` any more, and raises the sequence of the process to this at least. */
+  /**
+   * Begins the epoch `to`, unless Redis is not in `from` any more, and raises the sequence of the process to this
+   * at least.
+   */
   beginEpoch(begin: BeginEpoch): Promise<Incarnation>
   bumpSequence(by: string): Promise<Incarnation>
 }

@@ -16,7 +16,10 @@ const ROOM_AGAIN = 3 / 4 // of the budget: so little is used that what did not f
 export interface Standby extends StateStore {
   /** The version kept under the key. */
   kept<V extends StateValue>(key: string): VersionedEntry<V> | undefined
-  /** Merges a version that Redis or the disk has. When there is no room for it, no older one stays: it is incomplete. */
+  /**
+   * Merges a version that Redis or the disk has. When there is no room for it, no older one stays: it is
+   * incomplete.
+   */
   apply(key: string, version: VersionedEntry): void
   /** Counts a hit that Redis has allowed. */
   countHit(key: string, hit: Hit): void
@@ -34,7 +37,10 @@ export interface Standby extends StateStore {
   hasRoomAgain(): boolean
   /** Whether a full resync has ended: everything that Redis had then has been offered. */
   isSynced(): boolean
-  /** From here on everything that Redis has is offered; `partial` until that ends. If it is cut off, what did not fit before still counts. */
+  /**
+   * From here on everything that Redis has is offered; `partial` until that ends. If it is cut off, what did not
+   * fit before still counts.
+   */
   beginResync(): void
   endResync(): void
 }

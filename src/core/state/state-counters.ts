@@ -1,5 +1,5 @@
-// The generation counters of the cache, in the state: a map of max registers like any other, but read in the same turn with
-// each cached value, and so told to the cache when they change.
+// The generation counters of the cache, in the state: a map of max registers, which the cache must know in the same
+// turn in which it judges an entry. So it is called when they change.
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { keys } from '../keys.ts'
@@ -23,7 +23,10 @@ export interface StateCounters {
   bump(fields: readonly string[], floor: number): Promise<number>
   /** Another process may have bumped them: asks Redis, where it is asked. */
   refresh(): void
-  /** In a merge: copies what Redis has, and journals what it lacks. What it has; rejects with RedisUnavailable. */
+  /**
+   * In a merge: copies what Redis has, and journals what it does not have. What it has; rejects with
+   * RedisUnavailable.
+   */
   compare(): Promise<Fields>
   /** Whether Redis is asked. */
   isRedis(): boolean
@@ -47,7 +50,8 @@ export function createStateCounters(
 ): StateCounters & { changed(key: string): void } {
   const { store, redis, journal, standby, isRedis = () => false, isTracked = () => false, log } = options
   const listeners: ((fields: Fields) => void)[] = []
-  standby.apply(KEY, { value: NO_FIELDS, expiresAtMs: Number.POSITIVE_INFINITY }) // so that there is always room for them
+  // From the start, so that there is always room for them.
+  standby.apply(KEY, { value: NO_FIELDS, expiresAtMs: Number.POSITIVE_INFINITY })
   const known = () => standby.kept<MaxRegisterMap>(KEY)?.value.fields ?? NO_FIELDS.fields
   return {
     known,

@@ -1,6 +1,7 @@
 // What the state role is to the rest of core, and what it needs to be opened.
 import type { RedisTarget } from '../../lib/redis-url.ts'
 import type { Log } from '../../log.ts'
+import type { DamageLog } from '../damage-log.ts'
 import type { DataLock } from '../data-lock.ts'
 import type { FindKind } from '../keys.ts'
 import type { Outages } from '../outages.ts'
@@ -16,6 +17,8 @@ export interface StateRole {
   readonly state: State
   readonly counters: StateCounters
   readonly outages: Outages
+  /** What could not be decoded. */
+  readonly damage: DamageLog
   /** Its Redis, for keys that are not the role's; undefined: switched off. */
   readonly redis: StateRedis | undefined
   /** What the role itself keeps through an outage. */

@@ -1,4 +1,4 @@
-// The contract between state.ts and whatever holds the state role's keys: whole versions of values, never halves.
+// The contract between state.ts and the stores that hold the state role's keys: whole versions of values, never halves.
 // Implementations: redis-state-store.ts, standby.ts (memory), and failover-state-store.ts, which chooses.
 import type { FirstWriteWinsRegister } from './kinds/first-write-wins-register.ts'
 import type { Timestamp } from './kinds/kind.ts'

@@ -16,8 +16,9 @@ export interface ClaimResult {
 }
 
 /**
- * Times are milliseconds; the kind of a key is declared with `defineKeys` (keys.ts). Every method may reject with RedisUnavailable, with
- * `state_full` while Redis is away and memory is used up, and with nothing else that is not a bug.
+ * Times are milliseconds; the kind of a key is declared with `defineKeys` (keys.ts). Every method may reject with
+ * RedisUnavailable, with `state_full` while Redis is away and memory is used up, and with nothing else that is not
+ * a bug.
  */
 export interface State {
   /** The newest version; undefined when there is none, or a tombstone. */

@@ -1,5 +1,5 @@
-// The copy of the state on disk: a restart begins with it, and serves from it where Redis is away. A write of this process is
-// in it before it is acknowledged; what others wrote follows within a second.
+// The copy of the state on disk: a restart begins with it, and serves from it where Redis is away. A write of this
+// process is in it before it is acknowledged; what others wrote follows within a second.
 import { SECOND } from '../../../lib/time.ts'
 import { createParticipant, type Participant } from '../../participant.ts'
 import type { Standby } from '../standby.ts'
@@ -12,7 +12,10 @@ const PARTIAL = 'copy-partial' // metadata: Redis has keys that did not fit into
 export interface DiskCopy {
   /** The version of this key in the standby has changed, or is gone. */
   changed(key: string): void
-  /** Resolves once the change under this key is committed: one commit for all that is awaited in a turn of the event loop. */
+  /**
+   * Resolves once the change under this key is committed: one commit for all that is awaited in a turn of the event
+   * loop.
+   */
   committed(key: string): Promise<void> | undefined
   /** Commits now what has changed. */
   flush(): void

@@ -1,6 +1,6 @@
-// What Redis does not have yet: the last version of each key, committed to disk before the caller gets its answer, so that it
-// outlives the process and the container. In memory alone where nothing may be written, because another container holds the
-// data lock.
+// What Redis does not have yet: the last version of each key, committed to disk before the caller gets its answer,
+// so that it outlives the process and the container. In memory alone where nothing may be written, because another
+// container holds the data lock.
 import type { Log } from '../../../log.ts'
 import { stateFull } from '../../errors.ts'
 import type { Participant } from '../../participant.ts'

@@ -1,5 +1,5 @@
-// Writes to samovar.db. One that fails is reported, and retried until it succeeds: memory has the data until then, and no
-// caller fails because of it.
+// Writes to samovar.db. One that fails is reported, and retried until it succeeds: memory has the data until then,
+// and no caller fails because of it.
 import { SECOND } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { LocalDatabase } from '../../sqlite.ts'
@@ -51,7 +51,10 @@ export function createRetryQueue(database: LocalDatabase, log: Log): RetryQueue 
     } else dropMoot()
   }
 
-  /** What would leave nothing where nothing is: so the queue is bounded by what memory keeps, and by what is in the file. */
+  /**
+   * What would leave nothing where nothing is: so the queue is bounded by what memory keeps, and by what is in the
+   * file.
+   */
   function dropMoot(): void {
     for (const [row, { table, key, mootAtMs }] of waiting)
       if (mootAtMs <= Date.now() && !isInFile(table, key)) waiting.delete(row)

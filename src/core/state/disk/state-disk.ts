@@ -1,6 +1,6 @@
-// What the state role keeps on disk (samovar.db): the journal of what Redis has not seen, a copy of what it has, and
-// the reports of past outages. A damaged file is moved aside and reported, a damaged row is left out and reported; neither
-// ever keeps the app from starting.
+// What the state role keeps on disk (samovar.db): the journal of what Redis has not seen, a copy of what it has,
+// and the reports of past outages. A damaged file is moved aside and reported, a damaged row is left out and
+// reported; neither ever keeps the app from starting.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -44,7 +44,7 @@ export interface StateDisk {
   save(table: VersionTable, entries: Iterable<readonly [string, VersionedEntry | undefined]>): void
   metadata(name: string): string | undefined
   setMetadata(name: string, value: string): void
-  /** Keys of the cache that are invalid, and that Redis has not been told of. */
+  /** Keys of the cache that are invalid, and that Redis may still have. */
   deleted(): string[]
   saveDeleted(keys: readonly string[]): void
   acknowledgeDeleted(keys: readonly string[]): void
@@ -62,7 +62,10 @@ export interface StateDiskOptions {
   damage: Pick<DamageLog, 'note'>
 }
 
-/** Opens the file, or a new one where it is missing or damaged. Throws when neither can be done: no space, no permission. */
+/**
+ * Opens the file, or a new one where it is missing or damaged. Throws when neither can be done: no space, no
+ * permission.
+ */
 export function openStateDisk(path: string, options: StateDiskOptions): StateDisk {
   const replaced = 'ALERT the journal on disk was damaged: it is set aside, and a new one begins'
   return wrap(

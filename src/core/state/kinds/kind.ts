@@ -1,5 +1,6 @@
-// What a kind of value is: how two versions of it become one, the same in Lua, and how it is written in Redis and on disk.
-// Every merge is commutative, associative and idempotent, so it does not matter who merges, how often, or in which order.
+// What a kind of value is: how two versions of it become one, the same in Lua, and how it is written in Redis and
+// on disk. Every merge is commutative, associative and idempotent, so it does not matter who merges, how often, or
+// in which order.
 import type { Script } from '../../cache/cache-scripts.ts'
 import type { Corrupt } from '../../codec.ts'
 

@@ -1,6 +1,6 @@
-// Numbers by field, each of which only grows: the generation counters. `top` is the highest of all. Past 1,000 fields the
-// lowest are folded into `all`, which stands for every field that is not there: it says more than was said, never less.
-// Nothing of it expires.
+// Numbers by field, each of which only grows: the generation counters. `top` is the highest of all. Past 1,000
+// fields the lowest are folded into `all`, which stands for every field that is not there: it says more than was
+// said, never less. Nothing of it expires.
 import { script } from '../../cache/cache-scripts.ts'
 import { corrupt, parseJson } from '../../codec.ts'
 import type { Entry, Kind, Pairs } from './kind.ts'

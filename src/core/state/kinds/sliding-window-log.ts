@@ -1,4 +1,5 @@
-// The sliding-window log of a limiter: never more than `limit` hits in any window of that length. Each hit is in it once.
+// The sliding-window log of a limiter: never more than `limit` hits in any window of that length. Each hit is in it
+// once.
 import { script } from '../../cache/cache-scripts.ts'
 import { corrupt, isArrayOf, isNumber, isShape, isText, parseJson } from '../../codec.ts'
 import { type Kind, mergeWith } from './kind.ts'
@@ -47,7 +48,10 @@ export function slide(log: readonly LoggedHit[], { id, nowMs, limit, windowMs, c
 /** An entry's name, the same wherever the hit is counted: so both countings are one after a merge. */
 const entryId = (id: string, i: number) => (i === 0 ? id : `${id}:${i}`)
 
-/** The log's own words: when the hit was made that must leave before the next one, and the one before `remaining` grows. */
+/**
+ * The log's own words: when the hit was made that must leave before the next one, and the one before `remaining`
+ * grows.
+ */
 interface Counted {
   readonly allowed: boolean
   readonly count: number
@@ -76,8 +80,8 @@ return 1`)
 
 // As many members as a hit costs, scored by its time. The same as slide().
 //   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] id of the hit, [5] what it costs
-//   returns { 1 when counted else 0, hits in the window, time of the hit that must leave before the next such one or -1,
-//     time of the hit that leaves before more is free }
+//   returns { 1 when counted else 0, hits in the window, time of the hit that must leave before the next such one
+//     or -1, time of the hit that leaves before more is free }
 export const HIT = script(`
 local now, limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))

@@ -34,5 +34,5 @@ export function decodeTimestamped(encoded: Buffer): Timestamped | Corrupt {
   return { timestamp, bytes: tombstone ? undefined : encoded.subarray(end + 1) }
 }
 
-/** Measured: of an entry under a key of 72 letters, besides its bytes. */
+/** Measured: of an entry under a key of 72 letters, without its bytes. */
 export const sizeOfTimestamped = ({ bytes }: Timestamped) => 150 + (bytes?.byteLength ?? 0)

@@ -1,4 +1,5 @@
-// What the merges since the last return have done: for the report of the outage. Bounded, and it says what was left out.
+// What the merges since the last return have done: for the report of the outage. Bounded, and it says what was left
+// out.
 import type { Return } from '../../participant.ts'
 
 const MOST_ACCEPTED = 100

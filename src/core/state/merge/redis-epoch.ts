@@ -1,13 +1,13 @@
-// What Redis turned out to be. Two keys of its own tell whether it kept its data: an epoch, made once, and a sequence that
-// grows while we write, one for each process, because another's would hide that ours was lost.
+// What Redis turned out to be. Two keys of its own tell whether it kept its data: an epoch, made once, and a
+// sequence that grows while we write, one for each process, because another's would hide that ours was lost.
 //
 //   the same epoch, and a sequence not behind ours   kept: it has everything
 //   no epoch                                         empty: it is seeded with all that the standby knows
 //   the same epoch, and a sequence behind ours       older: it is an older state of itself, and is seeded, too
 //   another epoch                                    older: of a time before it was empty, or begun by another process
 //
-// Empty or older, a new epoch begins, so that every other process seeds it as well: Redis may have forgotten what only that
-// process knows.
+// Empty or older, a new epoch begins, so that every other process seeds it as well: Redis may have forgotten what
+// only that process knows.
 import { randomUUID } from 'node:crypto'
 import { RedisUnavailable } from '../../errors.ts'
 import type { Return } from '../../participant.ts'
@@ -17,11 +17,15 @@ import type { Incarnation, RedisStateStore } from '../redis-state-store.ts'
 export interface RedisEpoch {
   /** The epoch of Redis that is known here. */
   current(): string | undefined
-  /** Rejects with RedisUnavailable when Redis is not in that epoch any more: then its last answers may be of an empty one. */
+  /**
+   * Rejects with RedisUnavailable when Redis is not in that epoch any more: then its last answers may be of an
+   * empty one.
+   */
   expectSame(epoch: string | undefined): Promise<void>
   /**
-   * Decides what Redis is now. Where it has lost data, `lost` runs before the new epoch begins, so that what it notes is safe:
-   * `isOlderSelf` when Redis is an older state of itself. Rejects with RedisUnavailable, and is run again.
+   * Decides what Redis is now. Where it has lost data, `lost` runs before the new epoch begins, so that what it
+   * notes is safe: `isOlderSelf` when Redis is an older state of itself. Rejects with RedisUnavailable, and is run
+   * again.
    */
   examine(lost: (returned: Return, isOlderSelf: boolean) => Promise<void>): Promise<Return>
   /** Something was written to Redis. */

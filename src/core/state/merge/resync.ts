@@ -1,5 +1,5 @@
-// Everything that Redis holds of the state, page by page: copied to the standby at the start, after each return, and when
-// there is room again for what did not fit.
+// Everything that Redis holds of the state, page by page: copied to the standby at the start, after each return,
+// and when there is room again for what did not fit.
 import type { VersionedEntry } from '../kinds/kinds.ts'
 import type { RedisStateStore } from '../redis-state-store.ts'
 import type { Standby } from '../standby.ts'

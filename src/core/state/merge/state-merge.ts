@@ -1,4 +1,5 @@
-// Redis is back: what it missed is played into it. While Redis is asked, what it was too slow for is played into it as well.
+// Redis is back: what it missed is played into it. While Redis is asked, what it was too slow for is played into it
+// as well.
 import type { Log } from '../../../log.ts'
 import { wordOf } from '../../keys.ts'
 import { createParticipant, type Participant, type Return } from '../../participant.ts'
@@ -18,8 +19,8 @@ export interface StateMerge {
   /** The journal, as one of those who keep something through an outage. */
   readonly participant: Participant
   /**
-   * Decides what Redis turned out to be, and journals everything that it may have lost. Of several tries in one return the worst
-   * finding counts. Rejects with RedisUnavailable.
+   * Decides what Redis turned out to be, and journals everything that it may have lost. Of several tries in one
+   * return the worst finding counts. Rejects with RedisUnavailable.
    */
   examine(awaySinceMs: number): Promise<Return>
   /** What the merges since the last call did. */
