@@ -3,19 +3,18 @@ import type { Now } from '../../lib/time.ts'
 import { createUnderWay } from '../../lib/under-way.ts'
 import { corrupt } from '../codec.ts'
 import { type FindKind, keys } from '../keys.ts'
-import { createReads } from '../redis/batched-reads.ts'
 import type { RedisClient, RedisConnection } from '../redis/connection.ts'
 import {
   CLAIM,
   type FirstWriteWinsRegister,
   firstWriteWinsRegister,
 } from './kinds/first-write-wins-register.ts'
-import type { Pairs } from './kinds/kind.ts'
-import { type KindName, kinds, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
+import { kinds, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
 import { type LwwRegister, REPLACE } from './kinds/lww-register.ts'
 import { BUMP } from './kinds/max-register-map.ts'
 import { HIT, hitResult } from './kinds/sliding-window-log.ts'
 import { createRedisStateKeys } from './redis-state-keys.ts'
+import { createRedisStateReads } from './redis-state-reads.ts'
 import { BEGIN_EPOCH } from './state-scripts.ts'
 import type { StateStore } from './state-store.ts'
 
@@ -79,49 +78,21 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     kindOf,
     foreign: (key, met) => damaged(key, 'foreign', met),
   })
-  const readBytes = createReads(connection)
+  const damagedRead = (key: string) => damaged(key, 'corrupt', 'read')
+  const { fetch, find } = createRedisStateReads({
+    connection,
+    own,
+    reading,
+    kindOf,
+    known,
+    corrupt: damagedRead,
+    now,
+  })
   const underWay = createUnderWay()
   const call = connection.call
 
   /** Redis is told how long, not until when: its clock may be another. */
   const leftMs = (expiresAtMs: number) => Math.max(1, Math.ceil(expiresAtMs - now()))
-
-  async function fetch(client: RedisClient, key: string): Promise<VersionedEntry | undefined> {
-    const kind = kindOf(key)
-    if (kind === undefined) return undefined
-    const [value, ttlMs] = await Promise.all([
-      reading(key, fetchValue(client, key, kind)),
-      client.pTTL(own(key)),
-    ])
-    if (!value) return undefined
-    if (value.kind === 'max-register-map') return { value, expiresAtMs: Number.POSITIVE_INFINITY }
-    return ttlMs > 0 ? { value, expiresAtMs: now() + ttlMs } : undefined
-  }
-
-  async function fetchValue(
-    client: RedisClient,
-    key: string,
-    kind: KindName,
-  ): Promise<StateValue | undefined> {
-    const { inRedis } = kinds[kind]
-    if (inRedis.type === 'string') return decode(key, kind, await client.get(own(key)))
-    const pairs = await (inRedis.type === 'zset' ? fetchScores : fetchFields)(client, key)
-    return pairs.length > 0 ? inRedis.decode(pairs) : undefined
-  }
-
-  const fetchScores = async (client: RedisClient, key: string): Promise<Pairs> =>
-    (await client.zRangeWithScores(own(key), 0, -1)).map(({ value, score }) => [value.toString(), score])
-
-  const fetchFields = async (client: RedisClient, key: string): Promise<Pairs> =>
-    Object.entries(await client.hGetAll(own(key))).map(([field, number]) => [field, Number(number)])
-
-  function decode(key: string, kind: KindName, bytes: Buffer | null | undefined): StateValue | undefined {
-    if (!bytes) return undefined
-    const value = kinds[kind].decode(bytes)
-    if (value !== corrupt) return value
-    damaged(key, 'corrupt', 'read')
-    return undefined
-  }
 
   /** Whether Redis need not compare: nobody else writes there, and the version here is live and older. */
   function isNewest(key: string, { value }: VersionedEntry): boolean {
@@ -146,16 +117,7 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   }
 
   return {
-    async find(key) {
-      const kind = kindOf(key)
-      if (kind === undefined || kinds[kind].inRedis.type !== 'string')
-        return await call((client) => fetch(client, key))
-      const value = decode(key, kind, await readBytes(own(key)))
-      if (!value) return undefined
-      const here = known(key)
-      if (here && isSame(here.value, value)) return { ...here, value }
-      return await call((client) => fetch(client, key))
-    },
+    find,
 
     put: (key, version) =>
       underWay.during(key, (isAlone) =>
@@ -254,8 +216,3 @@ function numberOr0(bytes: Buffer | null | undefined): number {
 
 const isLive = (value: StateValue): value is LwwRegister =>
   value.kind === 'lww-register' && value.bytes !== undefined
-
-function isSame(a: StateValue, b: StateValue): boolean {
-  if (a.kind === 'max-register' && b.kind === 'max-register') return a.number === b.number
-  return 'timestamp' in a && 'timestamp' in b && a.timestamp === b.timestamp
-}
