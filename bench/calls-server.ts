@@ -7,11 +7,11 @@ import { openAppRoles, silent } from './open-app-roles.ts'
 import { answerMemory } from './own-memory.ts'
 
 const { PORT, REDIS_CACHE, REDIS_STATE } = process.env
-const { roles } = await openAppRoles(
+const { bus } = await openAppRoles(
   REDIS_CACHE && REDIS_STATE ? { cache: REDIS_CACHE, state: REDIS_STATE } : undefined,
 )
 const sockets = createSocketServer({
-  rooms: createRooms({ bus: roles.bus, capacityOf: () => 10 }),
+  rooms: createRooms({ bus, capacityOf: () => 10 }),
   secrets: ['a secret of the benchmark'],
   iceServers: [],
   mostSockets: 2_000,

@@ -2,7 +2,7 @@
 // first users did) and for a local database, which is the hardest case for a cache.
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Cache, createCache } from '../src/core/cache/cache.ts'
+import type { Cache } from '../src/core/cache/cache.ts'
 import type { Cached, CacheOutcome } from '../src/core/cache/cached.ts'
 import { createDataLock } from '../src/core/data-lock.ts'
 import {
@@ -50,15 +50,17 @@ export const load: Benchmark = {
     })
     const withRedis = await openAppRoles({ cache: cacheServer.url, state: stateServer.socketUrl })
     const inMemory = await openAppRoles()
+    const switchedOff = await openAppRoles(undefined, false)
     const raw = await connectRaw(cacheServer.url)
     try {
       const rows: string[][] = []
       for (const source of [slowSource(database), sqlite(database)]) {
-        rows.push(...(await measure(source, { withRedis, inMemory, raw })))
+        rows.push(...(await measure(source, { withRedis, inMemory, switchedOff, raw })))
       }
       return [report(rows)]
     } finally {
       raw.destroy()
+      await switchedOff.close()
       await inMemory.close()
       await withRedis.close()
       database.close()
@@ -99,17 +101,16 @@ function sqlite(database: TableSource): Source {
 /** One row for each way to come by the value a second time. */
 async function measure(
   source: Source,
-  { withRedis, inMemory, raw }: { withRedis: AppStores; inMemory: AppStores; raw: RawClient },
+  {
+    withRedis,
+    inMemory,
+    switchedOff,
+    raw,
+  }: { withRedis: AppStores; inMemory: AppStores; switchedOff: AppStores; raw: RawClient },
 ): Promise<string[][]> {
-  const switchedOff = createCache({
-    ...inMemory.roles,
-    store: inMemory.roles.cache.store,
-    enabled: false,
-    log: silent,
-  })
   const tookMs = { uncached: [] as number[], withRedis: [] as number[], inMemory: [] as number[] }
   for (let round = -source.warmUpRounds; round < source.coldRounds; round += 1) {
-    const uncached = await timeOf(source.through(switchedOff))
+    const uncached = await timeOf(source.through(switchedOff.cache))
     const cold = [await timeCold(source, withRedis.cache), await timeCold(source, inMemory.cache)] as const
     if (round < 0) continue
     tookMs.uncached.push(uncached)

@@ -1,12 +1,12 @@
-// The app's own stores and cache over a benchmark's Redis, wired as in src/app.ts, and raw node-redis to compare with.
+// A Samovar over a benchmark's Redis, as src/app.ts opens it, and raw node-redis to compare with.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient, RESP_TYPES } from 'redis'
-import { createCache } from '../src/core/cache/cache.ts'
 import { createDataLock } from '../src/core/data-lock.ts'
-import { openRoles, type Roles } from '../src/core/samovar.ts'
+import { openSamovar, type Samovar } from '../src/core/samovar.ts'
+import { sessionKeys } from '../src/features/sessions/session-keys.ts'
 import { parseRedisUrl, type RedisTarget } from '../src/lib/redis-url.ts'
 import { createLog } from '../src/log.ts'
 
@@ -15,9 +15,9 @@ export const silent = createLog({ level: 'silent', format: 'json' })
 const MEMORY_BUDGET_BYTES = 64 * 1024 * 1024
 
 /** In Redis, by the roles' URLs, or in memory alone. Resolves when both roles are where they should be. */
-export async function openAppRoles(urls?: { cache: string; state: string }) {
+export async function openAppRoles(urls?: { cache: string; state: string }, isCacheEnabled = true) {
   const dataDir = await mkdtemp(join(tmpdir(), 'samovar-bench-'))
-  const roles = openRoles({
+  const samovar = openSamovar({
     mode: urls ? 'embedded' : 'memory',
     redis: {
       cache: urls && targetOf(urls.cache),
@@ -27,27 +27,29 @@ export async function openAppRoles(urls?: { cache: string; state: string }) {
       budgetMs: 100,
       prefix: 'samovar:',
     },
+    keys: [sessionKeys],
+    cache: { enabled: isCacheEnabled },
     workers: 1,
     memoryBudgetBytes: MEMORY_BUDGET_BYTES,
     dataDir,
     dataLock: createDataLock(undefined),
     log: silent,
   })
-  const cache = createCache({ store: roles.cache.store, clears: roles.clears, enabled: true, log: silent })
-  roles.start()
-  await untilStatus(roles, urls ? 'redis' : 'memory')
+  samovar.start()
+  await untilStatus(samovar, urls ? 'redis' : 'memory')
   return {
-    roles,
-    cache,
+    ...samovar,
     async close() {
-      await cache.close()
-      await roles.close()
+      await samovar.close()
       await rm(dataDir, { recursive: true })
     },
   }
 }
 
-export async function untilStatus(roles: Roles, wanted: 'redis' | 'memory'): Promise<void> {
+export async function untilStatus(
+  { roles }: Pick<Samovar, 'roles'>,
+  wanted: 'redis' | 'memory',
+): Promise<void> {
   const isThere = () => [roles.cache, roles.state].every((role) => role.status().status === wanted)
   for (let tries = 0; !isThere(); tries += 1) {
     if (tries === 500) throw new Error(`the stores did not come to status ${wanted}`)

@@ -54,16 +54,16 @@ export const store: Benchmark = {
       const { roles } = app
       await Promise.all(KEYS.map((key) => rawCache.set(key, entry)))
       await Promise.all(KEYS.map((key) => rawState.set(key, entry)))
-      for (const key of KEYS) await roles.state.state.write(`session:${key}`, entry, HOUR)
+      for (const key of KEYS) await app.state.write(`session:${key}`, entry, HOUR)
       const contests: Contest[] = [
         {
           name: 'state get',
-          ours: (key) => roles.state.state.read(`session:${key}`),
+          ours: (key) => app.state.read(`session:${key}`),
           raw: (key) => rawState.get(key),
         },
         {
           name: 'state set',
-          ours: (key) => roles.state.state.write(`session:${key}`, entry, HOUR),
+          ours: (key) => app.state.write(`session:${key}`, entry, HOUR),
           raw: (key) => rawState.set(key, entry, { PX: HOUR }),
         },
         {
@@ -146,12 +146,9 @@ async function memoryHits(app: AppStores, servers: { kill(): void }[]): Promise<
   for (const { name, call } of whileUp) rows.push([name, 'redis', ...(await againstMap(call, map))])
 
   for (const server of servers) server.kill()
-  await untilStatus(roles, 'memory')
-  await roles.state.state.write('session:hit', entry, HOUR)
-  const inOutage = [
-    ...whileUp,
-    { name: 'state store, get', call: () => roles.state.state.read('session:hit') },
-  ]
+  await untilStatus(app, 'memory')
+  await app.state.write('session:hit', entry, HOUR)
+  const inOutage = [...whileUp, { name: 'state store, get', call: () => app.state.read('session:hit') }]
   for (const { name, call } of inOutage) rows.push([name, 'memory', ...(await againstMap(call, map))])
   return {
     title: 'A hit in memory',

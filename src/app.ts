@@ -1,11 +1,7 @@
 // The system, put together: read it top to bottom. What is added to the scope first is closed last.
 import type { Config } from './config.ts'
-import { createCache } from './core/cache/cache.ts'
 import { createDataLock } from './core/data-lock.ts'
-import { createLimiter } from './core/limiter.ts'
-import { createOnce } from './core/once.ts'
-import { openQueue } from './core/queue/open-queue.ts'
-import { openRoles } from './core/samovar.ts'
+import { openSamovar } from './core/samovar.ts'
 import { alertMigrations } from './features/alerts/alert-records.ts'
 import { createAlertSocket } from './features/alerts/alert-socket.ts'
 import { createAlerts } from './features/alerts/alerts.ts'
@@ -24,6 +20,7 @@ import { createSharedAddresses } from './features/limits/shared-address.ts'
 import { createCallBudget } from './features/markets/call-budget.ts'
 import { type Currency, currencies } from './features/markets/coin.ts'
 import { createCoinGecko } from './features/markets/coingecko.ts'
+import { marketKeys } from './features/markets/market-keys.ts'
 import { createMarkets } from './features/markets/markets.ts'
 import { marketsRoutes } from './features/markets/markets-routes.ts'
 import { outagesRoutes } from './features/outages/outages-routes.ts'
@@ -38,6 +35,7 @@ import { createLogIn } from './features/sessions/log-in.ts'
 import { createOwnSessions } from './features/sessions/own-sessions.ts'
 import { createLoginPage } from './features/sessions/pages/login-page.ts'
 import { loginPagesRoutes } from './features/sessions/pages/login-pages-routes.ts'
+import { sessionKeys } from './features/sessions/session-keys.ts'
 import {
   createHasLoggedOut,
   createIdentify,
@@ -49,10 +47,12 @@ import { keepSecret } from './features/sessions/session-secret.ts'
 import { createSessionStore } from './features/sessions/session-store.ts'
 import { createOidc } from './features/sessions/telegram/oidc.ts'
 import { telegramRoutes } from './features/sessions/telegram/telegram-routes.ts'
+import { webhookKeys } from './features/webhooks/webhook-keys.ts'
 import { webhookMigrations } from './features/webhooks/webhook-records.ts'
 import { webhookRoutes } from './features/webhooks/webhook-routes.ts'
 import { createWebhooks } from './features/webhooks/webhooks.ts'
 import { createJsonFetcher } from './http/fetch-json.ts'
+import { idempotencyKeys } from './http/idempotency.ts'
 import { createQueueBoard } from './http/queue-board.ts'
 import { hasToken, requireAdmin, requireAdminOfPage, requireToken } from './http/security.ts'
 import { createHttpServer } from './http/server.ts'
@@ -97,16 +97,6 @@ export function createApp(config: Config, log: Log): App {
   let phase: Phase = 'starting'
 
   const dataLock = scope.add(createDataLock(config.runDir))
-  const roles = scope.add(openRoles({ ...config, dataLock, log }))
-  const cache = scope.add(
-    createCache({
-      store: roles.cache.store,
-      clears: roles.clears,
-      enabled: config.cache.enabled,
-      defaultFreshMs: config.cache.ttlMs,
-      log,
-    }),
-  )
   const databases = scope.add(
     openDatabases({
       ...config,
@@ -119,13 +109,15 @@ export function createApp(config: Config, log: Log): App {
   )
   const { records } = databases
   // Jobs are worked on from here: queue.work('reports', …), docs/features/jobs.md. Closed before the databases they write to.
-  const queue = scope.add(openQueue({ ...config, state: roles.state, log }))
+  const keys = [sessionKeys, webhookKeys, marketKeys, idempotencyKeys]
+  const samovar = scope.add(openSamovar({ ...config, keys, dataLock, log }))
+  const { cache, state, bus, queue, limiter, once } = samovar
   const freshMs = config.cache.referenceTtlMs
   const countries = createReferenceTable({ source: databases.reference, copy: databases.copy, log })
   const reference = createReference({ cache, table: countries, freshMs })
   scope.add(refreshRegularly({ reference, freshMs }))
 
-  const sessionRecords = createSessionRecords({ state: roles.state.state })
+  const sessionRecords = createSessionRecords({ state })
   const sessionStore = createSessionStore({ records: sessionRecords })
   const secrets = config.sessionSecrets ?? [keepSecret(config.dataDir, log)]
   const sessions = createSessionMiddleware({ store: sessionStore, secrets, paths: SESSION_PATHS })
@@ -133,7 +125,6 @@ export function createApp(config: Config, log: Log): App {
   const currentUser = (req: Parameters<typeof identify>[0]) => identify(req).user
 
   const { adminToken } = config
-  const limiter = createLimiter({ state: roles.state.state })
   const limits = createLimits({
     limiter,
     sharedAddresses: createSharedAddresses({ log }),
@@ -148,7 +139,6 @@ export function createApp(config: Config, log: Log): App {
   const oidc = clientId && clientSecret ? createOidc({ issuer, clientId, clientSecret }) : undefined
   const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
 
-  const once = createOnce({ state: roles.state.state })
   // Handlers are registered here: webhooks.on('payments', …), docs/features/webhooks.md.
   const webhooks = createWebhooks({ once, records, log })
 
@@ -157,13 +147,13 @@ export function createApp(config: Config, log: Log): App {
   const markets = createMarkets({
     cache,
     coinGecko: createCoinGecko({ ...config.coinGecko, fetchJson }),
-    budget: createCallBudget({ limiter, state: roles.state.state, perMinute, log }),
+    budget: createCallBudget({ limiter, state, perMinute, log }),
     freshMs: priceTtlMs,
   })
 
   const userName = (req: Parameters<typeof identify>[0]) => currentUser(req)?.name
   const sockets = createSocketServer({
-    rooms: createRooms({ bus: roles.bus, capacityOf }),
+    rooms: createRooms({ bus, capacityOf }),
     secrets,
     iceServers: config.calls.iceServers,
     mostSockets: config.calls.mostSockets,
@@ -178,7 +168,7 @@ export function createApp(config: Config, log: Log): App {
     createAlerts({
       records,
       queue,
-      bus: roles.bus,
+      bus,
       limiter,
       pricesOf: (ids, vs) => markets.freshPrices(ids, vs as Currency),
       currencies,
@@ -200,12 +190,12 @@ export function createApp(config: Config, log: Log): App {
         enabled: config.cache.enabled,
         mode: config.mode,
         startedAtMs,
-        status: roles.status(),
+        status: samovar.status(),
         counts: cache.counts(),
-        server: roles.cache.server(),
-        memory: roles.cache.memorySize(),
-        pendingWrites: roles.pendingWrites(),
-        standby: roles.state.coverage(),
+        server: samovar.roles.cache.server(),
+        memory: samovar.roles.cache.memorySize(),
+        pendingWrites: samovar.pendingWrites(),
+        standby: samovar.roles.state.coverage(),
       },
       Date.now(),
     )
@@ -230,7 +220,8 @@ export function createApp(config: Config, log: Log): App {
           webhooks,
           sources: config.webhooks.sources,
           toleranceMs: config.webhooks.toleranceMs,
-          isClosed: (source) => config.webhooks.closed.includes(source) && roles.status().status !== 'redis',
+          isClosed: (source) =>
+            config.webhooks.closed.includes(source) && samovar.status().status !== 'redis',
           records,
           limitSigned: (req, res) => limits.check(policies.webhooks, req, res),
           limitUnsigned: (req, res) => limits.check(policies.unsigned, req, res),
@@ -239,14 +230,14 @@ export function createApp(config: Config, log: Log): App {
         }),
       ],
       routers: [
-        healthRoutes({ phase: () => phase, status: roles.status }),
+        healthRoutes({ phase: () => phase, status: samovar.status }),
         sessions,
         limits.limitChanges(['/api/cache/clear', '/api/auth', '/api/calls']),
         sessionRoutes({ records: sessionRecords }),
         telegramRoutes({
           botToken,
           oidc,
-          state: roles.state.state,
+          state,
           secrets,
           logIn: createLogIn({ records: sessionRecords }),
           currentUser,
@@ -262,7 +253,7 @@ export function createApp(config: Config, log: Log): App {
         cacheAdminRoutes({
           cache,
           stats,
-          countEntries: roles.cache.countKeys,
+          countEntries: samovar.roles.cache.countKeys,
           guard,
           limitClears: (req, res) => limits.check(policies.clears, req, res),
           log,
@@ -277,13 +268,13 @@ export function createApp(config: Config, log: Log): App {
           userName,
           limitMade: limits.limitBy(policies.calls),
         }),
-        outagesRoutes({ outages: roles.state.outages.all, guard }),
+        outagesRoutes({ outages: samovar.outages.all, guard }),
         pageRoutes({
           status: () => {
             const { status, since, hits, misses, uptimeSeconds } = stats()
             return { status, since, hits, misses, uptimeSeconds }
           },
-          outages: roles.state.outages.all,
+          outages: samovar.outages.all,
           async searchCountries(language, text) {
             const { value } = await reference.list(language)
             return (value?.countries ?? []).filter((country) => matches(country, text))
@@ -296,7 +287,7 @@ export function createApp(config: Config, log: Log): App {
   return {
     async listen() {
       const port = await server.listen(config.port)
-      roles.start([queue])
+      samovar.start()
       alerts.start()
       const kept = config.mode === 'memory' ? 'memory' : 'redis'
       log.info(SESSIONS_ARE_KEPT[kept])

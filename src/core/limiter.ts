@@ -35,7 +35,7 @@ export interface Limiter {
   /** Counts a hit of `who` unless the window is full. Reaching the limit is an answer, not an exception. */
   hit(policy: Policy, who: string, cost?: number): Promise<HitResult>
   /**
-   * Asks several at once, all of which must allow. They are asked in this order until one refuses, so give those first
+   * Asks several, all of which must allow. They are asked in this order until one refuses, so give those first
    * that refuse most: a hit that is refused counts in none after it, only in those before it.
    */
   hitAll(hits: readonly [LimitedHit, ...LimitedHit[]]): Promise<Verdict>
@@ -67,7 +67,10 @@ export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'h
   }
 }
 
-/** The same for what lives and ends in this process, as a socket does: nobody else ever counts its hits, so none needs the state role. */
+/**
+ * The same for something of this process alone, such as a socket: nobody else counts its hits, so the state role
+ * need not.
+ */
 export interface OwnLimit {
   /** Counts a hit, which may weigh as much as it likes, unless the window is full. True when it was allowed. */
   hit(weight?: number): boolean

@@ -1,29 +1,31 @@
-// Work that is done once under its key, however often and from wherever it is asked for. Knows no HTTP.
+// Work that is done once under its key, however often and by however many processes it is asked for. Knows no HTTP.
 //
-//   absent ──► running ──► done       running: a lease of 30 s, a record. done: a claim with the answer, 4 days.
+//   absent ──► running ──► done     running: a lease, 30 s. done: a first-write-wins register with the answer, 4 days.
 //     ▲           │
-//     └───────────┘                   the work failed, or its lease ended because its process died
+//     └───────────┘                 the work failed, or its lease ended because its process died
 //
-// Four days, because senders repeat an id for three. The lease is taken, given back and handed on by compare-and-set
-// only, and never destroyed: what is destroyed could not be taken again. It keeps two runs from overlapping; it does not
-// fence what the work does elsewhere. Work that must take effect once whatever happens writes a mark of its own in the
-// transaction of its effect (see features/webhooks), and tells here what that mark says.
+// Four days, because senders repeat an id for three. The lease is taken, given back and handed on by
+// compare-and-set only: a tombstone could not be taken again. It keeps two runs from overlapping; it does not fence
+// what the work does elsewhere. Work that must take effect exactly once writes a mark of its own in the transaction
+// of its effect, and returns here what that mark says. A lease or an answer that cannot be decoded counts as
+// absent.
 
 import { randomUUID } from 'node:crypto'
+import { type Corrupt, corrupt, isNumber, isShape, isText, parseJson } from '../lib/codec.ts'
 import { DAY, type Now, SECOND, type StartTimer, startTimer } from '../lib/time.ts'
 import { workTimedOut } from './errors.ts'
 import { keys } from './keys.ts'
 import type { State } from './state/state.ts'
 
-export const LEASE_MS = 30 * SECOND
+export const RUN_LEASE_MS = 30 * SECOND
 /** Less than the lease, so that work that heeds its signal has ended before anybody else begins. */
 export const WORK_MS = 25 * SECOND
 /** Answers are kept for days in memory that is bounded. */
 export const MOST_ANSWER_BYTES = 16 * 1024
 const DONE_MS = 4 * DAY
-const LEASE_KEPT_MS = 2 * LEASE_MS
+const LEASE_KEPT_MS = 2 * RUN_LEASE_MS
 const TRIES = 3
-const TAKEN_MEANWHILE_MS = SECOND
+const CONTENDED_MS = SECOND
 
 export interface Done {
   /** Which run did it. */
@@ -38,12 +40,12 @@ export interface Run {
   readonly by: string
   /** Aborts when the time is up. */
   readonly signal: AbortSignal
-  /** Throws when the time is up, also where a blocked event loop has kept the signal from telling. */
+  /** Throws when the time is up, also where a blocked event loop has delayed the signal. */
   throwIfLate(): void
 }
 
 export interface Task {
-  /** A key of a claim, from keys.ts. */
+  /** A key of a first-write-wins register. */
   readonly key: string
   readonly fingerprint: string
   /** How long it is known that it was done; 4 days unless said. */
@@ -64,42 +66,53 @@ export interface Once {
 
 export interface OnceOptions {
   state: Pick<State, 'read' | 'update' | 'claim' | 'claimed'>
+  /** What is under this key cannot be decoded. */
+  damaged?: (key: string) => void
   now?: Now
   timer?: StartTimer
 }
 
-export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOptions): Once {
+export function createOnce(options: OnceOptions): Once {
+  const { state, damaged = () => {}, now = Date.now, timer = startTimer } = options
+
+  function leaseIn(name: string, bytes: Buffer): RunLease | undefined {
+    const lease = parseJson(bytes, isLease)
+    if (lease !== corrupt) return lease
+    damaged(name)
+    return undefined
+  }
+
   /** Takes the lease; or how long somebody else has it. */
   async function take(name: string, by: string): Promise<{ untilMs: number } | { leftMs: number }> {
     for (let tries = 0; tries < TRIES; tries += 1) {
       const found = await state.read(name)
-      const held = found && (JSON.parse(found.bytes.toString()) as Lease)
+      const held = found && leaseIn(name, found.bytes)
       // Written after all, though the answer to that was lost.
       if (held?.by === by) return held
       const leftMs = held ? held.untilMs - now() : 0
       if (leftMs > 0) return { leftMs }
-      const lease: Lease = { by, untilMs: now() + LEASE_MS }
+      const lease: RunLease = { by, untilMs: now() + RUN_LEASE_MS }
       if (await state.update(name, encodeLease(lease), LEASE_KEPT_MS, found?.timestamp)) return lease
     }
-    return { leftMs: TAKEN_MEANWHILE_MS }
+    return { leftMs: CONTENDED_MS }
   }
 
-  /** Lets the next one begin at once. Where that fails, the lease ends by itself. */
+  /** Lets the next one begin now. Where that fails, the lease ends by itself. */
   async function giveBack(name: string, by: string): Promise<void> {
     try {
       const found = await state.read(name)
-      if (!found || (JSON.parse(found.bytes.toString()) as Lease).by !== by) return
+      if (!found || leaseIn(name, found.bytes)?.by !== by) return
       await state.update(name, encodeLease({ by: '', untilMs: 0 }), LEASE_KEPT_MS, found.timestamp)
     } catch {}
   }
 
-  /** The work's result, or a rejection when its time is up; work that goes on all the same keeps its lease. */
+  /** The work's result, or a rejection when its time is up; work that does not stop then keeps its lease. */
   async function inTime(work: Task['work'], by: string, lateAtMs: number, ended: () => Promise<void>) {
     const abort = new AbortController()
     let stopTimer = () => {}
     const late = new Promise<never>((_resolve, reject) => {
       stopTimer = timer(lateAtMs - now(), () => {
-        reject(workTimedOut()) // first, so that this is the answer whatever the work makes of the abort
+        reject(workTimedOut()) // first, so that this is the answer, however the work takes the abort
         abort.abort(workTimedOut())
       })
     })
@@ -121,36 +134,44 @@ export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOp
   return {
     async run({ key, fingerprint, keptMs = DONE_MS, work }) {
       const by = randomUUID()
-      const outcome = (bytes: Buffer): Outcome => {
-        const done = decodeDone(bytes)
-        if (done.fingerprint !== fingerprint) return { kind: 'other-body' }
-        return { kind: 'done', answer: done.answer, replayed: done.by !== by }
+      const outcome = (done: Done): Outcome =>
+        done.fingerprint === fingerprint
+          ? { kind: 'done', answer: done.answer, replayed: done.by !== by }
+          : { kind: 'other-body' }
+      const doneIn = (bytes: Buffer | undefined): Done | undefined => {
+        const done = bytes && decodeDone(bytes)
+        if (done !== corrupt) return done
+        damaged(key)
+        return undefined
       }
-      const before = await state.claimed(key)
+      const before = doneIn(await state.claimed(key))
       if (before) return outcome(before)
 
       const name = keys.running(key)
       const lease = await take(name, by)
       if ('leftMs' in lease) return { kind: 'running', retryAfterMs: lease.leftMs }
-      // Whoever had the lease may have finished between the two looks.
-      const meanwhile = await state.claimed(key)
-      if (meanwhile) return outcome(meanwhile)
+      // The last holder of the lease may have finished between the two reads.
+      const since = doneIn(await state.claimed(key))
+      if (since) return outcome(since)
 
-      const lateAtMs = lease.untilMs - (LEASE_MS - WORK_MS)
+      const lateAtMs = lease.untilMs - (RUN_LEASE_MS - WORK_MS)
       const result = await inTime(work, by, lateAtMs, () => giveBack(name, by))
       const done = Buffer.isBuffer(result) ? { by, fingerprint, answer: result } : result
       // The lease is left to end: a claim is looked for first.
-      return outcome((await state.claim(key, encodeDone(done), keptMs)).bytes)
+      const winner = await state.claim(key, encodeDone(done), keptMs)
+      return outcome(doneIn(winner.bytes) ?? done)
     },
   }
 }
 
-interface Lease {
+interface RunLease {
   readonly by: string
   readonly untilMs: number
 }
 
-const encodeLease = (lease: Lease) => Buffer.from(JSON.stringify(lease))
+const isLease = isShape<RunLease>({ by: isText, untilMs: isNumber })
+
+const encodeLease = (lease: RunLease) => Buffer.from(JSON.stringify(lease))
 
 function encodeDone({ by, fingerprint, answer }: Done): Buffer {
   if (answer.length > MOST_ANSWER_BYTES)
@@ -158,8 +179,9 @@ function encodeDone({ by, fingerprint, answer }: Done): Buffer {
   return Buffer.concat([Buffer.from(`${by} ${fingerprint}\n`), answer])
 }
 
-function decodeDone(bytes: Buffer): Done {
+function decodeDone(bytes: Buffer): Done | Corrupt {
   const end = bytes.indexOf('\n')
-  const [by = '', fingerprint = ''] = bytes.toString('utf8', 0, end).split(' ')
+  const [, by, fingerprint] = /^(\S+) (\S*)$/.exec(bytes.toString('utf8', 0, Math.max(0, end))) ?? []
+  if (by === undefined || fingerprint === undefined) return corrupt
   return { by, fingerprint, answer: bytes.subarray(end + 1) }
 }

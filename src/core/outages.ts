@@ -1,5 +1,8 @@
-// One report for each outage of a role: when, why, what memory did meanwhile, what was merged, and what went wrong.
+// One report for each outage of a role: when, why, what memory did in it, what was merged, and what went wrong.
 import { randomUUID } from 'node:crypto'
+import { corrupt, type Guard, isArrayOf, isNumber, isShape, isText, parseJson } from '../lib/codec.ts'
+import type { DamageLog } from './damage-log.ts'
+import { createParticipant, type Participant } from './participant.ts'
 import type { StateDisk } from './state/disk/state-disk.ts'
 
 const KEPT = 100
@@ -16,11 +19,11 @@ export interface OutageReport {
   readonly servedCalls: number
   /** How many keys were merged into Redis, by the first word of their names. */
   readonly merged: Readonly<Record<string, number>>
-  /** What was claimed meanwhile: deliveries, used logins. At most 100 key names. */
+  /** What was claimed in it: deliveries, used logins. At most 100 key names. */
   readonly accepted: readonly string[]
-  /** One sentence each. */
+  /** One sentence each, at most 100; then how many more there were. */
   readonly conflicts: readonly string[]
-  /** Acknowledged writes of an earlier life of the process that could not be read from the journal any more. */
+  /** Acknowledged writes, of a process before this one, that could not be read from the journal any more. */
   readonly lost: number
   readonly note: string | null
 }
@@ -34,12 +37,13 @@ export interface Outages {
   /** `served` tells how many calls memory has answered in it so far. */
   began(role: 'cache' | 'state', cause: string, atMs: number, served: () => number): void
   ended(role: 'cache' | 'state', end: OutageEnd, atMs: number): OutageReport | undefined
+  /** The last 100, newest first. */
   all(): readonly OutageReport[]
-  /** From here on the disk is ours: earlier reports are learnt, present ones go there. */
-  useDisk(disk: StateDisk | undefined): void
+  /** Their copy on disk. */
+  readonly participant: Participant
 }
 
-export function createOutages(): Outages {
+export function createOutages(damage: Pick<DamageLog, 'note'>): Outages {
   let reports: OutageReport[] = []
   let disk: StateDisk | undefined
   const served = new Map<string, () => number>() // by role, while the outage lasts
@@ -49,12 +53,19 @@ export function createOutages(): Outages {
     disk?.saveOutage(report.id, Date.parse(report.startedAt), JSON.stringify(report))
   }
 
+  function decode(text: string): OutageReport[] {
+    const report = parseJson(text, isReport)
+    if (report !== corrupt) return [{ accepted: [], ...report }]
+    damage.note('disk', 'outages')
+    return []
+  }
+
   const openOne = (role: string) => reports.find((report) => report.role === role && report.endedAt === null)
 
   return {
     began(role, cause, atMs, servedSoFar) {
       served.set(role, servedSoFar)
-      if (openOne(role)) return // it began in an earlier life of this process, and goes on
+      if (openOne(role)) return // it began before this process, and has not ended since
       keep({
         id: randomUUID(),
         role,
@@ -84,16 +95,44 @@ export function createOutages(): Outages {
           ? { ...report, servedCalls: served.get(report.role)?.() ?? report.servedCalls }
           : report,
       ),
-    useDisk(opened) {
-      disk = opened
-      if (!disk) return
-      const present = reports
-      const earlier = disk.outages().map((text) => ({ accepted: [], ...JSON.parse(text) }) as OutageReport)
-      const known = new Set(earlier.map(({ id }) => id))
-      reports = [...earlier, ...present.filter(({ id }) => !known.has(id))].sort(newestFirst).slice(0, KEPT)
-      for (const report of present) keep(report)
-    },
+    participant: createParticipant({
+      load(opened) {
+        disk = opened
+        const present = reports
+        const earlier = disk.outages().flatMap(decode)
+        const known = new Set(earlier.map(({ id }) => id))
+        reports = [...earlier, ...present.filter(({ id }) => !known.has(id))].sort(newestFirst).slice(0, KEPT)
+        for (const report of present) keep(report)
+      },
+      persist() {
+        disk = undefined
+      },
+    }),
   }
 }
 
 const newestFirst = (a: OutageReport, b: OutageReport) => Date.parse(b.startedAt) - Date.parse(a.startedAt)
+
+const orNull =
+  <T>(guard: Guard<T>): Guard<T | null> =>
+  (json): json is T | null =>
+    json === null || guard(json)
+const isTime = (json: unknown): json is string => isText(json) && !Number.isNaN(Date.parse(json))
+const isRole = (json: unknown): json is OutageReport['role'] => json === 'cache' || json === 'state'
+const isCounts = (json: unknown): json is OutageReport['merged'] =>
+  typeof json === 'object' && json !== null && Object.values(json).every(isNumber)
+
+// `accepted` came later than the rest: early reports are without it.
+const isReport: Guard<Omit<OutageReport, 'accepted'>> = isShape<Omit<OutageReport, 'accepted'>>({
+  id: isText,
+  role: isRole,
+  startedAt: isTime,
+  endedAt: orNull(isTime),
+  durationMs: orNull(isNumber),
+  cause: isText,
+  servedCalls: isNumber,
+  merged: isCounts,
+  conflicts: isArrayOf(isText),
+  lost: isNumber,
+  note: orNull(isText),
+})

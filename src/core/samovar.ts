@@ -1,34 +1,46 @@
-// Both roles of Redis, the clears that tie the cache to the state, and the channel layer beside it, wired together: what the app, the tests and the
-// benchmarks open alike.
+// The one way in: cache, state, channels, jobs, limits and work that is done once, over Redis while it answers and
+// without it while it does not. The app, the tests and the benchmarks open the same.
 import type { RedisTarget } from '../lib/redis-url.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import type { Bus } from './bus/bus.ts'
 import { type BusParts, openBus } from './bus/open-bus.ts'
-import { createGenerationCounters, type GenerationCounters } from './cache/generation-counters.ts'
+import { type Cache, type CacheOptions, createCache } from './cache/cache.ts'
+import { createGenerationCounters } from './cache/generation-counters.ts'
 import { type CacheRole, openCacheRole } from './cache/open-cache.ts'
 import { createPendingInvalidations } from './cache/pending-invalidations.ts'
 import type { DataLock } from './data-lock.ts'
-import { statePrefix } from './keys.ts'
+import { createKeyKinds, type DeclaredKeys, statePrefix } from './keys.ts'
+import { createLimiter, type Limiter } from './limiter.ts'
+import { createOnce, type Once } from './once.ts'
+import type { Outages } from './outages.ts'
+import { inOrder } from './participant.ts'
+import type { FailoverQueue } from './queue/failover-queue.ts'
+import { openQueue } from './queue/open-queue.ts'
 import { type AppStatus, combineStatus } from './redis/status.ts'
-import type { OnDisk } from './state/disk/state-files.ts'
 import { openState } from './state/open-state.ts'
-import type { StateGuest, StateParts, StateRole } from './state/state-role.ts'
+import type { State } from './state/state.ts'
+import type { StateParts, StateRole } from './state/state-role.ts'
 
-export interface Roles {
-  readonly cache: CacheRole
-  readonly state: StateRole
-  readonly clears: GenerationCounters
+export interface Samovar {
+  readonly cache: Cache
+  readonly state: State
   readonly bus: Bus
+  readonly queue: FailoverQueue
+  readonly limiter: Limiter
+  readonly once: Once
+  readonly outages: Outages
+  /** What the roles say of themselves, each for its Redis. */
+  readonly roles: { readonly cache: CacheRole; readonly state: StateRole }
   status(): AppStatus
   /** What was written while Redis was away and is not in it yet. */
   pendingWrites(): number
-  /** Reads what is on disk and begins to look for Redis. `others` keep something of their own there and in Redis. */
-  start(others?: readonly (StateGuest & OnDisk)[]): void
+  /** Takes up what is on disk and begins to look for Redis. */
+  start(): void
   close(): Promise<void>
 }
 
-export interface RolesOptions {
+export interface SamovarOptions {
   mode: 'embedded' | 'external' | 'memory'
   redis: {
     /** Undefined: switched off. */
@@ -40,47 +52,53 @@ export interface RolesOptions {
     budgetMs: number
     prefix: string
   }
+  /** Words of keys that features have declared. */
+  keys: readonly DeclaredKeys[]
+  cache: { readonly enabled: boolean; readonly ttlMs?: number }
   workers: number
   memoryBudgetBytes: number
   dataDir: string
   dataLock: DataLock
   log: Log
-  stateParts?: StateParts
-  busParts?: BusParts
+  parts?: SamovarParts
 }
 
-export function openRoles({
-  mode,
-  redis,
-  workers,
-  memoryBudgetBytes,
-  dataDir,
-  dataLock,
-  log,
-  stateParts,
-  busParts,
-}: RolesOptions): Roles {
+/** What it is made of, where it can be broken or hurried: tests plant their bugs here. */
+export interface SamovarParts {
+  readonly state?: StateParts
+  readonly bus?: BusParts
+  readonly clears?: (clears: CacheOptions['clears'], isRedis: () => boolean) => CacheOptions['clears']
+  /** How long a job may be silent before it counts as stuck. */
+  readonly stuckMs?: number
+}
+
+/** Throws, in one sentence, when a word of a key is declared twice. */
+export function openSamovar(options: SamovarOptions): Samovar {
+  const { mode, redis, keys, workers, memoryBudgetBytes, dataDir, dataLock, log, parts = {} } = options
   const scope = createScope()
   const isExternal = mode === 'external'
   const isShared = isExternal || workers > 1
   const { ca, budgetMs, prefix, hasStateServer } = redis
   const shared = { ca, budgetMs, memoryBudgetBytes: memoryBudgetBytes / 2, log }
-  const pendingInvalidations = createPendingInvalidations()
 
-  const state = scope.add(
+  const stateRole = scope.add(
     openState({
       ...shared,
       target: redis.state,
       prefix: statePrefix(prefix),
+      kindOf: createKeyKinds(keys),
       hasHeartbeat: !isExternal,
       isShared,
       dataDir,
       dataLock,
-      ...(stateParts && { parts: stateParts }),
+      ...(parts.state && { parts: parts.state }),
     }),
   )
-  const clears = createGenerationCounters({ numbers: state.numbers, log })
-  const cache = scope.add(
+  const { state, outages } = stateRole
+  const generationCounters = createGenerationCounters({ counters: stateRole.counters, log })
+  const pendingInvalidations = createPendingInvalidations()
+  const clears = parts.clears?.(generationCounters, stateRole.counters.isRedis) ?? generationCounters
+  const cacheRole = scope.add(
     openCacheRole({
       ...shared,
       target: redis.cache,
@@ -88,35 +106,61 @@ export function openRoles({
       isOwnServer: hasStateServer,
       isExternal,
       isShared,
-      clears,
+      clears: generationCounters,
       pendingInvalidations,
-      outages: state.outages,
-      stateError: () => state.status().lastError,
+      outages,
+      stateError: () => stateRole.status().lastError,
     }),
   )
-  const { bus, guests } = scope.add(
+  const { enabled, ttlMs } = options.cache
+  const cache = scope.add(
+    createCache({
+      store: cacheRole.store,
+      clears,
+      enabled,
+      ...(ttlMs !== undefined && { defaultFreshMs: ttlMs }),
+      log,
+    }),
+  )
+  const busRole = scope.add(
     openBus({
-      redis: state.redis,
+      redis: stateRole.redis,
       target: redis.state,
       ca,
       budgetMs,
       prefix: `${prefix}bus:`,
       isExternal,
       log,
-      ...(busParts && { parts: busParts }),
+      ...(parts.bus && { parts: parts.bus }),
     }),
   )
+  const { stuckMs } = parts
+  const queue = scope.add(openQueue({ redis, state: stateRole, log, ...(stuckMs && { stuckMs }) }))
+
+  // The order in which each takes its step at a loss of Redis, in a merge, and when the disk is taken up: clears
+  // before any key.
+  const participants = inOrder([
+    generationCounters.participant,
+    ...stateRole.own,
+    pendingInvalidations.participant,
+    ...busRole.participants,
+    queue,
+  ])
 
   return {
     cache,
     state,
-    clears,
-    bus,
-    status: () => combineStatus([cache.status(), state.status()]),
-    pendingWrites: () => state.pendingWrites() + pendingInvalidations.size() + (clears.isPending() ? 1 : 0),
-    start(others = []) {
-      state.start(clears, [clears, pendingInvalidations, ...others], [...guests, ...others])
-      cache.start()
+    bus: busRole.bus,
+    queue,
+    limiter: createLimiter({ state }),
+    once: createOnce({ state, damaged: (key) => stateRole.damage.note('Redis', key) }),
+    outages,
+    roles: { cache: cacheRole, state: stateRole },
+    status: () => combineStatus([cacheRole.status(), stateRole.status()]),
+    pendingWrites: () => (redis.state ? participants.pending() : 0),
+    start() {
+      stateRole.start(participants)
+      cacheRole.start()
     },
     close: scope.close,
   }

@@ -70,7 +70,7 @@ const BUSY_MS = 2_000 // several app processes write to one file: one waits for 
 
 type Parameter = string | number | null | Uint8Array
 
-/** A database of our own state: synchronous, so that what it was told is committed when the call returns. */
+/** A database of our own state: synchronous, so that a write is committed when the call returns. */
 export interface LocalDatabase {
   /** Any number of statements, without parameters. */
   exec(script: string): void
@@ -99,9 +99,9 @@ export function troubleOf(error: unknown): 'damage' | 'disk' | undefined {
 export type Durability = 'checkpoint' | 'commit'
 
 /**
- * Opens or makes the database at `path`, in WAL mode: a commit is in the file when a call returns, and on the disk at
- * the next checkpoint, or at once. Throws DamagedDatabase when the file is not a sound one, and what SQLite says when it cannot tell
- * (no space, no permission).
+ * Opens or makes the database at `path`, in WAL mode: a commit is in the file when a call returns, and on the disk
+ * at the next checkpoint, or before the call returns. Throws DamagedDatabase when the file is not a sound one, and
+ * what SQLite says when it cannot tell (no space, no permission).
  */
 export function openLocalDatabase(
   path: string,
@@ -167,7 +167,7 @@ export function copyLocalDatabase(from: string, to: string): void {
     copyFileSync(from, to)
     rmSync(`${to}-wal`, { force: true })
     if (existsSync(`${from}-wal`)) copyFileSync(`${from}-wal`, `${to}-wal`)
-    // What is only appended to the WAL meanwhile does no harm: a transaction that is not whole does not count.
+    // Bytes appended to the WAL while it is copied do no harm: a transaction that is not whole does not count.
     if (pagesOf(from) === before) return
   }
   throw new Error(`${from} changed each time it was copied`)

@@ -6,9 +6,12 @@
 // done anew.
 import { createHash } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
-import { keys } from '../core/keys.ts'
+import { defineKeys } from '../core/keys.ts'
 import type { Once } from '../core/once.ts'
 import { invalidInput, otherBody, requestRunning } from '../errors.ts'
+
+/** A request that has been done, by caller and Idempotency-Key, and its answer. */
+export const idempotencyKeys = defineKeys({ idempotent: 'first-write-wins-register' })
 
 const KEY = /^[\x21-\x7e]{1,255}$/
 /** Log in first, too slow, something else is under way, too early, too often: the same request may do better later. */
@@ -23,7 +26,7 @@ export function idempotent({ once, who }: { once: Once; who: (req: Request) => s
       throw invalidInput('Send an Idempotency-Key of 1 to 255 visible ASCII characters.')
     }
     // Neither may run into the other: a colon divides them.
-    const key = keys.idempotent(encodeURIComponent(who(req)), id)
+    const key = idempotencyKeys.idempotent(encodeURIComponent(who(req)), id)
     const held = holdAnswer(res)
     try {
       const outcome = await once.run({

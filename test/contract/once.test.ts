@@ -1,7 +1,8 @@
 // Work is done once, wherever its marks are: in Redis, or in memory while Redis is away.
 import { randomUUID } from 'node:crypto'
 import { keys } from '../../src/core/keys.ts'
-import { createOnce, LEASE_MS, MOST_ANSWER_BYTES, type Run, WORK_MS } from '../../src/core/once.ts'
+import { createOnce, MOST_ANSWER_BYTES, RUN_LEASE_MS, type Run, WORK_MS } from '../../src/core/once.ts'
+import { webhookKeys } from '../../src/features/webhooks/webhook-keys.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
@@ -43,7 +44,7 @@ describe.each(places)('Redis %s', (where) => {
     const bell = createBell()
     return { clock, bell, once: createOnce({ state: state(), now: clock.now, timer: bell.timer }) }
   }
-  const newKey = () => keys.webhook('test', randomUUID())
+  const newKey = () => webhookKeys.webhook('test', randomUUID())
   const answer = (text: string) => async () => Buffer.from(text)
   const done = (text: string, replayed: boolean) => ({ kind: 'done', answer: Buffer.from(text), replayed })
 
@@ -91,7 +92,7 @@ describe.each(places)('Redis %s', (where) => {
     expect(runs).toBe(1)
     expect(outcomes.filter((one) => one.kind === 'done' && !one.replayed)).toHaveLength(1)
     for (const one of outcomes) {
-      if (one.kind === 'running') expect(one.retryAfterMs).toBeLessThanOrEqual(LEASE_MS)
+      if (one.kind === 'running') expect(one.retryAfterMs).toBeLessThanOrEqual(RUN_LEASE_MS)
       else expect(one.kind).toBe('done')
     }
   })
@@ -120,7 +121,7 @@ describe.each(places)('Redis %s', (where) => {
       },
     })
     await began.promise
-    clock.turn(LEASE_MS - 1)
+    clock.turn(RUN_LEASE_MS - 1)
     expect(await once.run({ key, fingerprint: 'a', work: answer('second') })).toEqual({
       kind: 'running',
       retryAfterMs: 1,
@@ -172,8 +173,26 @@ describe.each(places)('Redis %s', (where) => {
   })
 })
 
+test('a lease or an answer that cannot be decoded counts as absent, and is reported', async () => {
+  const { state } = opened.processes.shared
+  const [leased, done] = [
+    webhookKeys.webhook('test', randomUUID()),
+    webhookKeys.webhook('test', randomUUID()),
+  ]
+  await state.write(keys.running(leased), Buffer.from('{"by":'), 60_000)
+  await state.claim(done, Buffer.from('no line break'), 60_000)
+  const damaged: string[] = []
+  const once = createOnce({ state, damaged: (key) => damaged.push(key) })
+  for (const key of [leased, done])
+    expect(await once.run({ key, fingerprint: 'a', work: async () => Buffer.from('x') })).toMatchObject({
+      kind: 'done',
+      replayed: false,
+    })
+  expect(new Set(damaged)).toEqual(new Set([keys.running(leased), done]))
+})
+
 test('what is done is known for four days', async () => {
-  const key = keys.webhook('test', randomUUID())
+  const key = webhookKeys.webhook('test', randomUUID())
   await createOnce({ state: opened.processes.shared.state }).run({
     key,
     fingerprint: 'a',

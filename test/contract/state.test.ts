@@ -1,10 +1,10 @@
 // One suite for the state role, wherever its keys are: in Redis, or in memory while Redis is away or switched off.
 import { randomUUID } from 'node:crypto'
-import { keys, kindOf } from '../../src/core/keys.ts'
+import { createKeyKinds, defineKeys, keys } from '../../src/core/keys.ts'
 import type { Hit } from '../../src/core/state/kinds/sliding-window-log.ts'
 import { pause } from '../../src/lib/time.ts'
 import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
-import type { TestProcess } from '../helpers/stores.ts'
+import { declaredKeys, type TestProcess } from '../helpers/stores.ts'
 
 let opened: Everywhere<TestProcess>
 beforeAll(async () => {
@@ -14,7 +14,7 @@ afterAll(() => opened.close())
 
 describe.each(places)('Redis %s', (where) => {
   const state = () => opened.processes[where].state
-  const numbers = () => opened.processes[where].stateRole.numbers.store
+  const counters = () => opened.processes[where].stateRole.counters
   const key = (kind: string) => `${kind}:${randomUUID()}`
   const bytes = (text: string) => Buffer.from(text)
   const text = async (name: string) => (await state().read(name))?.bytes.toString()
@@ -159,30 +159,24 @@ describe.each(places)('Redis %s', (where) => {
       await expect(state().hit(log, hit(cost))).rejects.toThrow(TypeError)
   })
 
-  test('every number raised is above all before it, in any field, and above the floor', async () => {
-    const set = `numbers:${randomUUID()}`
-    const first = await numbers().raise(set, ['all'], 0)
-    const second = await numbers().raise(set, ['tag:a', 'tag:b'], 0)
-    const third = await numbers().raise(set, ['all'], second + 1_000)
+  test('every number bumped is above all before it, in any field, and above the floor', async () => {
+    const first = await counters().bump(['tag:a'], 0)
+    const second = await counters().bump(['tag:a', 'tag:b'], 0)
+    const third = await counters().bump(['prefix:c'], second + 1_000)
     expect(second).toBeGreaterThan(first)
     expect(third).toBeGreaterThan(second + 1_000)
-    const known = await numbers().generations(set)
-    expect([known.get('all'), known.get('tag:a'), known.get('tag:b'), known.get('top')]).toEqual([
-      third,
-      second,
-      second,
-      third,
-    ])
+    const known = counters().known()
+    const fields = ['tag:a', 'tag:b', 'prefix:c', 'top'].map((field) => known.get(field))
+    expect(fields).toEqual([second, second, third, third])
   })
 
-  test('past 1,000 fields the oldest is folded into all: nothing is cleared less', async () => {
-    const set = `numbers:${randomUUID()}`
-    const oldest = await numbers().raise(set, ['tag:oldest'], 0)
+  test('past 1,000 fields the lowest are folded into all: nothing is cleared less', async () => {
+    const oldest = await counters().bump(['tag:oldest'], 0)
     for (let i = 0; i < 10; i += 1) {
       const fields = Array.from({ length: 100 }, (_, j) => `tag:${i}-${j}`)
-      await numbers().raise(set, fields, 0)
+      await counters().bump(fields, 0)
     }
-    const known = await numbers().generations(set)
+    const known = counters().known()
     expect(known.size).toBeLessThanOrEqual(1_000)
     expect(known.get('tag:oldest')).toBeUndefined()
     expect(known.get('all')).toBeGreaterThanOrEqual(oldest)
@@ -204,19 +198,26 @@ test('every key of the state role has a kind', () => {
     'probe:x',
   ]
   const kinds = [
-    'record',
-    'members',
-    'mark',
-    'claim',
-    'log',
-    'claim',
-    'mark',
+    'lww-register',
+    'expiring-set',
+    'max-register',
+    'first-write-wins-register',
+    'sliding-window-log',
+    'first-write-wins-register',
+    'max-register',
     undefined,
-    undefined,
+    'max-register-map',
     undefined,
     undefined,
   ]
-  expect(names.map(kindOf)).toEqual(kinds)
+  expect(names.map(createKeyKinds(declaredKeys))).toEqual(kinds)
+})
+
+test.each(['limit', 'session', 'queue', 'epoch'])('a word of keys is declared once: %s is taken', (word) => {
+  const again = defineKeys({ [word]: 'lww-register' })
+  expect(() => createKeyKinds([...declaredKeys, again])).toThrow(
+    `the first word "${word}" of a key is taken: it is declared twice`,
+  )
 })
 
 test('scripts come back after SCRIPT FLUSH', async () => {

@@ -172,13 +172,13 @@ describe('a key of another type', () => {
 
 test("a handshake refused while another client's script runs: tracked again afterwards", async () => {
   const [app, other] = [await open(), await open()]
-  expect(app.roles.state.numbers.isTracked()).toBe(true)
+  expect(app.roles.state.counters.isTracked()).toBe(true)
   void redis.command('EVAL', 'while true do end', '0').catch(() => {}) // its socket ends with the server
   await app.untilStatus('memory')
   await pause(1_500)
   await redis.command('SCRIPT', 'KILL')
   await Promise.all([app.untilStatus('redis'), other.untilStatus('redis')])
-  expect([app, other].map(({ roles }) => roles.state.numbers.isTracked())).toEqual([true, true])
+  expect([app, other].map(({ roles }) => roles.state.counters.isTracked())).toEqual([true, true])
   await eventually(() => expect(app.stateRole.coverage()).toBe('full'))
   // So it is told of a claim of the other's.
   await other.state.claim('webhook:s:1', Buffer.from('other'), LONG_MS)
@@ -191,5 +191,5 @@ test("a handshake refused while another client's script runs: tracked again afte
 test('a user who may not use tracking: untracked, without a second try each time', async () => {
   await redis.command('ACL', 'SETUSER', 'default', '-client|tracking')
   const app = await open()
-  expect(app.roles.state.numbers.isTracked()).toBe(false)
+  expect(app.roles.state.counters.isTracked()).toBe(false)
 })

@@ -174,7 +174,7 @@ test('Redis is emptied while it runs, under traffic: 0 logged out, and it has ev
         note: expect.stringContaining('seeded'),
       }),
     )
-    expect(process.roles.pendingWrites()).toBe(0)
+    expect(process.pendingWrites()).toBe(0)
   })
   expect(process.stateRole.status().status).toBe('redis')
   expect(await strangerAnswers(lived.stayed)).toEqual({ 200: lived.stayed.length })

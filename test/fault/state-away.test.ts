@@ -78,11 +78,11 @@ test.each(['kill', 'freeze'] as const)(
       expect(await claim(seen, 'again')).toBe(false) // seen before, refused during
       expect(await claim(late, 'during')).toBe(true)
       expect(await app.state.mark(user, 20, LONG_MS)).toBe(20)
-      expect(app.roles.pendingWrites()).toBeGreaterThan(0)
+      expect(app.pendingWrites()).toBeGreaterThan(0)
     }, how)
 
     expect(await claim(late, 'after')).toBe(false) // seen during, refused after
-    expect(app.roles.pendingWrites()).toBe(0)
+    expect(app.pendingWrites()).toBe(0)
     await stranger(async (other) => {
       expect(await Promise.all([before, changed, made].map((key) => text(key, other)))).toEqual([
         'old',
@@ -192,7 +192,7 @@ test('what did not fit into memory is not said to be absent in an outage', async
   try {
     await small.untilStatus('redis')
     await eventually(() => expect(small.stateRole.coverage()).toBe('partial'))
-    await eventually(() => expect(small.roles.state.coverage()).toBe('partial'))
+    await eventually(() => expect(small.stateRole.coverage()).toBe('partial'))
     await redis.kill()
     await small.untilStatus('memory')
     const answers = await Promise.all(
@@ -371,6 +371,6 @@ test('a Redis that is slow but alive: what it was too slow for is read back at o
   } finally {
     clearInterval(busy)
   }
-  await eventually(() => expect(app.roles.pendingWrites()).toBe(0), 10_000)
+  await eventually(() => expect(app.pendingWrites()).toBe(0), 10_000)
   expect(await stranger((other) => text(key, other))).toBe('new')
 })

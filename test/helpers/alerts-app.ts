@@ -5,10 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDataLock } from '../../src/core/data-lock.ts'
-import { createLimiter, type Limiter } from '../../src/core/limiter.ts'
-import { openQueue } from '../../src/core/queue/open-queue.ts'
+import type { Limiter } from '../../src/core/limiter.ts'
 import type { JobHandler } from '../../src/core/queue/queue.ts'
-import { openRoles } from '../../src/core/samovar.ts'
+import { openSamovar } from '../../src/core/samovar.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
 import { createAlertSocket } from '../../src/features/alerts/alert-socket.ts'
 import { createAlerts } from '../../src/features/alerts/alerts.ts'
@@ -62,16 +61,18 @@ export async function openAlertsApp({
     budgetMs: 500,
     prefix: 'samovar:',
   }
-  const roles = openRoles({
+  const samovar = openSamovar({
     mode: target ? 'embedded' : 'memory',
     redis,
+    keys: [],
+    cache: { enabled: true },
     workers: 2,
     memoryBudgetBytes: 32 * 1024 * 1024,
     dataDir,
     dataLock,
     log,
   })
-  const queue = openQueue({ redis, state: roles.state, log })
+  const { queue } = samovar
   const opened = openLocalRecords({
     path: join(dataDir, 'records.db'),
     migrations: [alertMigrations],
@@ -112,8 +113,8 @@ export async function openAlertsApp({
         queue.work(name, noting, options)
       },
     },
-    bus: roles.bus,
-    limiter: rest.isPaced ? createLimiter({ state: roles.state.state }) : unlimited,
+    bus: samovar.bus,
+    limiter: rest.isPaced ? samovar.limiter : unlimited,
     pricesOf,
     currencies: ['usd', 'eur'],
     telegram: { botToken: BOT_TOKEN, apiUrl: new URL(botUrl) },
@@ -140,7 +141,7 @@ export async function openAlertsApp({
     log,
   })
   const port = await server.listen(0)
-  roles.start([queue])
+  samovar.start()
   alerts.start()
 
   return {
@@ -150,7 +151,7 @@ export async function openAlertsApp({
     records,
     alerts: createAlertRecords({ records, now }),
     addresses: createWebhookAddressRecords({ records, now }),
-    status: () => roles.state.status().status,
+    status: () => samovar.roles.state.status().status,
     /** One check now, by the queue; what it decides is committed when this resolves. */
     async check(): Promise<void> {
       const id = `check of the test ${randomUUID()}`
@@ -171,8 +172,7 @@ export async function openAlertsApp({
     async close() {
       await server.close()
       await alerts.close()
-      await queue.close()
-      await roles.close()
+      await samovar.close()
       await opened.close()
       dataLock.close()
       if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })

@@ -24,7 +24,7 @@ const does: Record<ToChild['does'], (jobs: TestJobs, given: ToChild['given']) =>
     queue.work(name, handler, { concurrency })
   },
   counts: ({ queue }) => queue.counts(),
-  pendingWrites: ({ roles }) => roles.pendingWrites(),
+  pendingWrites: ({ pendingWrites }) => pendingWrites(),
   hasRedis: ({ queue }) => queue.bull() !== undefined,
 }
 

@@ -7,7 +7,7 @@ const policy = { freshMs: KEPT_MS, staleMs: 0, parse: String }
 
 export const openSamovar: OpenSubject = async ({ memoryBudgetBytes, workers = 1, ...options }) => {
   const app = await openProcess({ ...options, workers, ...(memoryBudgetBytes && { memoryBudgetBytes }) })
-  const { state, cache, roles } = app
+  const { state, cache } = app
   return {
     readSession: async (key) => (await state.read(`session:${key}`))?.bytes.toString(),
     writeSession: (key, text) => state.write(`session:${key}`, Buffer.from(text), KEPT_MS),
@@ -22,8 +22,8 @@ export const openSamovar: OpenSubject = async ({ memoryBudgetBytes, workers = 1,
     readCached: async (key, load) => String((await cache.getOrLoad(key, policy, load)).value),
     invalidate: (key) => cache.invalidate([key]),
     clear: () => cache.clear('all'),
-    status: () => roles.status().status,
-    isSettled: () => roles.status().status === 'redis' && roles.pendingWrites() === 0,
+    status: () => app.status().status,
+    isSettled: () => app.status().status === 'redis' && app.pendingWrites() === 0,
     close: app.close,
   }
 }

@@ -1,14 +1,16 @@
-// Both roles over a test's own Redis, as the app opens them, and a cache on top: one process of the app.
+// A Samovar over a test's own Redis, as the app opens it: one process of the app.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BusParts } from '../../src/core/bus/open-bus.ts'
-import { createCache } from '../../src/core/cache/cache.ts'
 import { createDataLock } from '../../src/core/data-lock.ts'
-import { openRoles, type Roles } from '../../src/core/samovar.ts'
+import { openSamovar } from '../../src/core/samovar.ts'
 import type { StateParts } from '../../src/core/state/state-role.ts'
+import { marketKeys } from '../../src/features/markets/market-keys.ts'
+import { sessionKeys } from '../../src/features/sessions/session-keys.ts'
+import { webhookKeys } from '../../src/features/webhooks/webhook-keys.ts'
+import { idempotencyKeys } from '../../src/http/idempotency.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
-import type { Log } from '../../src/log.ts'
 import { eventually } from './eventually.ts'
 import { recordLog } from './log.ts'
 
@@ -24,15 +26,18 @@ export interface TestProcessOptions {
   dataDir?: string
   busParts?: BusParts
   stateParts?: StateParts
-  /** What is kept beside the state. */
-  beside?: (roles: Roles, log: Log) => Parameters<Roles['start']>[0]
+  stuckMs?: number
 }
+
+/** Every word of a key that the app declares. */
+export const declaredKeys = [sessionKeys, webhookKeys, marketKeys, idempotencyKeys]
 
 export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: TestProcessOptions) {
   const { budgetMs = 100, memoryBudgetBytes = 8 * 1024 * 1024, workers = 2 } = rest
   const dataDir = rest.dataDir ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
-  const roles = openRoles({
+  const { busParts, stateParts, stuckMs } = rest
+  const samovar = openSamovar({
     mode: cacheUrl === 'off' ? 'memory' : 'embedded',
     redis: {
       cache: cacheUrl === 'off' ? undefined : targetOf(cacheUrl),
@@ -42,32 +47,33 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
       budgetMs,
       prefix: 'samovar:',
     },
+    keys: declaredKeys,
+    cache: { enabled: true, ttlMs: 60_000 },
     workers,
     memoryBudgetBytes,
     dataDir,
     dataLock: createDataLock(undefined),
     log,
-    ...(rest.busParts && { busParts: rest.busParts }),
-    ...(rest.stateParts && { stateParts: rest.stateParts }),
+    parts: {
+      ...(busParts && { bus: busParts }),
+      ...(stateParts && { state: stateParts }),
+      ...(stuckMs && { stuckMs }),
+    },
   })
-  const { cache: cacheRole, state: stateRole, clears } = roles
-  const cache = createCache({ store: cacheRole.store, clears, enabled: true, defaultFreshMs: 60_000, log })
-  roles.start(rest.beside?.(roles, log))
+  const { cache: cacheRole, state: stateRole } = samovar.roles
+  samovar.start()
   const statuses = () => [cacheRole.status().status, stateRole.status().status]
   return {
-    cache,
-    roles,
+    ...samovar,
+    samovar,
     cacheRole,
     stateRole,
-    state: stateRole.state,
-    bus: roles.bus,
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>
       eventually(() => expect(statuses()).toEqual([status, status]), 15_000),
     async close() {
-      await cache.close()
-      await roles.close()
+      await samovar.close()
       if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })
     },
   }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { request } from 'node:http'
 import { Router } from 'express'
+import { createKeyKinds } from '../../src/core/keys.ts'
 import { createLimiter, type Policy } from '../../src/core/limiter.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
 import { type LoggedHit, slide } from '../../src/core/state/kinds/sliding-window-log.ts'
@@ -109,7 +110,12 @@ test('the script HIT answers as slide() does, whatever is asked', async () => {
   })
   await connection.open()
   try {
-    const store = createRedisStateStore({ connection, prefix: '', isShared: true })
+    const store = createRedisStateStore({
+      connection,
+      prefix: '',
+      kindOf: createKeyKinds([]),
+      isShared: true,
+    })
     for (let seed = 1; seed <= 20; seed += 1) {
       const random = createRandom(seed)
       const key = `limit:property:${randomUUID()}`
@@ -126,7 +132,7 @@ test('the script HIT answers as slide() does, whatever is asked', async () => {
       }
       const [kept] = await store.read([key])
       const byId = (a: LoggedHit, b: LoggedHit) => (a.id < b.id ? -1 : 1)
-      const hits = kept?.value.kind === 'log' ? kept.value.hits : []
+      const hits = kept?.value.kind === 'sliding-window-log' ? kept.value.hits : []
       expect([...hits].sort(byId)).toEqual([...log].sort(byId))
     }
   } finally {

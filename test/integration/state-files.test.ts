@@ -4,12 +4,13 @@ import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { createDamageLog } from '../../src/core/damage-log.ts'
 import { createDataLock } from '../../src/core/data-lock.ts'
 import { createJournal } from '../../src/core/state/disk/journal.ts'
 import { openStateDisk } from '../../src/core/state/disk/state-disk.ts'
 import { openStateFiles } from '../../src/core/state/disk/state-files.ts'
-import { createHybridClock } from '../../src/core/state/kinds/timestamps.ts'
-import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createHybridClock } from '../../src/core/state/kinds/hybrid-clock.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -27,14 +28,15 @@ function open(dataDir: string) {
     dataDir,
     dataLock: createDataLock(undefined),
     standby,
-    parts: [journal],
+    participant: journal,
+    damage: createDamageLog(log),
     log,
   })
   return { journal, standby, files, alerts: () => lines.filter(({ message }) => message.startsWith('ALERT')) }
 }
 
 const version = (text: string): VersionedEntry => ({
-  value: { kind: 'record', timestamp: hybridClock.next(), bytes: Buffer.from(text) },
+  value: { kind: 'lww-register', timestamp: hybridClock.next(), bytes: Buffer.from(text) },
   expiresAtMs: Date.now() + 60_000,
 })
 
@@ -66,14 +68,14 @@ test('what was on the disk before, and what was written meanwhile, is there once
 test('a copy of what has expired does not stay on the disk for ever', () => {
   const path = join(folder, 'expired.db')
   const { log } = recordLog()
-  const disk = openStateDisk(path, log)
+  const disk = openStateDisk(path, { log, damage: createDamageLog(log) })
   disk.save('copy', [
     ['session:old', { ...version('old'), expiresAtMs: Date.now() - 1 }],
     ['session:new', version('new')],
   ])
   expect(disk.load('copy')).toHaveLength(2)
   disk.close()
-  const reopened = openStateDisk(path, log)
+  const reopened = openStateDisk(path, { log, damage: createDamageLog(log) })
   expect(reopened.load('copy').map(([key]) => key)).toEqual(['session:new'])
   reopened.close()
 })
@@ -81,12 +83,12 @@ test('a copy of what has expired does not stay on the disk for ever', () => {
 test('what an earlier life left in the journal is merged with what is in it already, not replaced', () => {
   const dataDir = join(folder, 'merged')
   const log = (...ids: string[]): VersionedEntry => ({
-    value: { kind: 'log', hits: ids.map((id, i) => ({ id, atMs: i })) },
+    value: { kind: 'sliding-window-log', hits: ids.map((id, i) => ({ id, atMs: i })) },
     expiresAtMs: Date.now() + 60_000,
   })
   const tombstone: VersionedEntry = {
     ...version(''),
-    value: { kind: 'record', timestamp: hybridClock.next(), bytes: undefined },
+    value: { kind: 'lww-register', timestamp: hybridClock.next(), bytes: undefined },
   }
   const before = open(dataDir)
   before.journal.putAll([
@@ -99,8 +101,9 @@ test('what an earlier life left in the journal is merged with what is in it alre
   const journal = createJournal()
   journal.put('limit:a', log('5'))
   journal.put('session:ended', version('live'))
-  const disk = openStateDisk(join(dataDir, 'samovar.db'), silent)
-  journal.useDisk(disk)
+  const damage = createDamageLog(silent)
+  const disk = openStateDisk(join(dataDir, 'samovar.db'), { log: silent, damage })
+  journal.load(disk)
   for (const entries of [journal.entries(10), disk.load('journal')]) {
     const found = new Map(entries)
     expect(found.get('limit:a')?.value).toHaveProperty('hits.length', 5)
@@ -112,7 +115,7 @@ test('what an earlier life left in the journal is merged with what is in it alre
 test('a disk that cannot be written is owed what is kept, not what has come and gone meanwhile', async () => {
   const path = join(folder, 'locked.db')
   const { log, lines } = recordLog()
-  const disk = openStateDisk(path, log)
+  const disk = openStateDisk(path, { log, damage: createDamageLog(log) })
   disk.save('copy', [['session:in-file', version('old')]])
   const other = new DatabaseSync(path)
   other.exec('BEGIN IMMEDIATE')

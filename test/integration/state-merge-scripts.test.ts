@@ -1,16 +1,13 @@
 // Each merge script in Redis is equal to its pure function, and each function may be run in any order, any number of
 // times.
 import { randomUUID } from 'node:crypto'
+import { createKeyKinds } from '../../src/core/keys.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
-import {
-  mergeEntries,
-  type StateValue,
-  type VersionedEntry,
-} from '../../src/core/state/kinds/versioned-entry.ts'
+import { mergeEntries, type StateValue, type VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
 import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { createRandom, type Random } from '../helpers/random.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
-import { targetOf } from '../helpers/stores.ts'
+import { declaredKeys, targetOf } from '../helpers/stores.ts'
 
 const ROUNDS = 300
 const STEP_MS = 60_000 // between two ends: Redis is told what is left, so that one may be a little off when it is read
@@ -40,18 +37,18 @@ const makers: Record<string, (random: Random) => StateValue> = {
     // One timestamp is one version: what it holds follows from it.
     const made = timestamp(random)
     return {
-      kind: 'record',
+      kind: 'lww-register',
       timestamp: made,
       bytes: made.endsWith('cc') ? undefined : Buffer.from(`of ${made}`),
     }
   },
   webhook(random) {
     const made = timestamp(random)
-    return { kind: 'claim', timestamp: made, bytes: Buffer.from(`of ${made}`) }
+    return { kind: 'first-write-wins-register', timestamp: made, bytes: Buffer.from(`of ${made}`) }
   },
-  revoked: (random) => ({ kind: 'mark', number: random.below(6) }),
+  revoked: (random) => ({ kind: 'max-register', number: random.below(6) }),
   sessions: (random) => ({
-    kind: 'members',
+    kind: 'expiring-set',
     members: [...new Set(Array.from({ length: 1 + random.below(250) }, () => random.below(300)))].map(
       (n) => ({
         id: `m${n}`,
@@ -59,8 +56,19 @@ const makers: Record<string, (random: Random) => StateValue> = {
       }),
     ),
   }),
+  // Now and then so many fields that of two of them some are folded.
+  generations(random) {
+    const [count, most] = random.chance(0.05) ? [900, 3_000] : [random.below(6), 9]
+    const all = random.below(most / 3)
+    const fields = Array.from({ length: count }, (): [string, number] => [
+      `tag:${random.below(most)}`,
+      all + 1 + random.below(most),
+    ])
+    const top = Math.max(all, ...fields.map(([, number]) => number))
+    return { kind: 'max-register-map', fields: new Map([...fields, ['all', all], ['top', top]]) }
+  },
   limit: (random) => ({
-    kind: 'log',
+    kind: 'sliding-window-log',
     hits: Array.from({ length: 1 + random.below(4) }, () => random.below(8)).map((n) => ({
       id: `h${n}`,
       atMs: 1_000 + n,
@@ -77,10 +85,11 @@ const kept = (value: StateValue, random: Random): VersionedEntry => ({
 function plain(version: VersionedEntry | undefined) {
   if (!version) return undefined
   const { value } = version
+  if (value.kind === 'max-register-map') return { fields: [...value.fields].sort() }
   const expiresAtMs = Math.round(version.expiresAtMs / STEP_MS) * STEP_MS
-  if (value.kind === 'log')
+  if (value.kind === 'sliding-window-log')
     return { expiresAtMs, hits: [...new Set(value.hits.map(({ id, atMs }) => `${id}@${atMs}`))].sort() }
-  if (value.kind === 'members')
+  if (value.kind === 'expiring-set')
     return { expiresAtMs, members: value.members.map(({ id, untilMs }) => `${id}@${untilMs}`).sort() }
   return { expiresAtMs, ...value, ...('bytes' in value && { bytes: value.bytes?.toString('latin1') }) }
 }
@@ -104,7 +113,12 @@ describe.each(Object.keys(makers))('%s', (kind) => {
 
   test('the script does what the function does', async () => {
     const random = createRandom(2)
-    const store = createRedisStateStore({ connection, prefix: 'p:', isShared: true })
+    const store = createRedisStateStore({
+      connection,
+      prefix: 'p:',
+      kindOf: createKeyKinds(declaredKeys),
+      isShared: true,
+    })
     for (let i = 0; i < ROUNDS; i += 1) {
       const key = `${kind}:${randomUUID()}`
       const versions = Array.from({ length: 1 + random.below(4) }, () => kept(make(random), random))

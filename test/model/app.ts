@@ -2,13 +2,13 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CacheOptions, createCache } from '../../src/core/cache/cache.ts'
+import type { CacheOptions } from '../../src/core/cache/cache.ts'
 import { createDataLock } from '../../src/core/data-lock.ts'
-import { openRoles } from '../../src/core/samovar.ts'
+import { openSamovar } from '../../src/core/samovar.ts'
 import type { StateParts } from '../../src/core/state/state-role.ts'
 import { openFaultProxy } from '../helpers/fault-proxy.ts'
 import { recordLog } from '../helpers/log.ts'
-import { targetOf } from '../helpers/stores.ts'
+import { declaredKeys, targetOf } from '../helpers/stores.ts'
 
 type Clears = CacheOptions['clears']
 
@@ -35,7 +35,7 @@ export async function startModelApp({ redisPort, workers, parts }: Life, earlier
   const proxy = await openFaultProxy(redisPort)
   const { log, lines } = recordLog()
   const target = targetOf(proxy.url)
-  const roles = openRoles({
+  const samovar = openSamovar({
     mode: 'embedded',
     redis: {
       cache: target,
@@ -45,37 +45,31 @@ export async function startModelApp({ redisPort, workers, parts }: Life, earlier
       budgetMs: 100,
       prefix: 'samovar:',
     },
+    keys: declaredKeys,
+    cache: { enabled: true, ttlMs: 3_600_000 },
     workers,
     memoryBudgetBytes: 8 * 1024 * 1024,
     dataDir,
     dataLock: createDataLock(undefined),
     log,
-    ...(parts.state && { stateParts: parts.state }),
+    parts,
   })
-  const isRedis = () => roles.state.status().status === 'redis'
-  const clears = parts.clears?.(roles.clears, isRedis) ?? roles.clears
-  const cache = createCache({
-    store: roles.cache.store,
-    clears,
-    enabled: true,
-    defaultFreshMs: 3_600_000,
-    log,
-  })
+  const { roles, cache, state } = samovar
   const statuses = () => [roles.cache.status().status, roles.state.status().status]
   return {
     roles,
     cache,
-    state: roles.state.state,
+    state,
     proxy,
     dataDir,
     lines,
-    start: roles.start,
+    start: samovar.start,
     isIn: (status: 'redis' | 'memory') => statuses().every((each) => each === status),
     /** How often memory answered for Redis: the outcome of what was asked meanwhile is not known. */
-    servedCalls: () => roles.status().servedCalls,
+    servedCalls: () => samovar.status().servedCalls,
     async close() {
       proxy.set('refuse')
-      await roles.close()
+      await samovar.close()
       proxy.close()
       rmSync(dataDir, { recursive: true, force: true })
     },

@@ -4,10 +4,10 @@
 import { randomUUID } from 'node:crypto'
 import { RedisUnavailable } from '../../src/core/errors.ts'
 import { createJournal, type Journal } from '../../src/core/state/disk/journal.ts'
-import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
 import {
   createRedisStateStore,
-  type Life,
+  type Incarnation,
   type RedisStateStore,
   type RedisStateStoreOptions,
 } from '../../src/core/state/redis-state-store.ts'
@@ -18,8 +18,8 @@ type Entry = readonly [string, VersionedEntry]
 const inJournal = (break_: (journal: Journal) => Partial<Journal>): Parts => ({
   state: {
     createRedisStateStore,
-    createJournal() {
-      const journal = createJournal()
+    createJournal(log) {
+      const journal = createJournal(log)
       return { ...journal, ...break_(journal) }
     },
   },
@@ -35,12 +35,12 @@ const inRedisStore = (break_: (store: RedisStateStore) => Partial<RedisStateStor
   },
 })
 
-const isTombstone = ({ value }: VersionedEntry) => value.kind === 'record' && value.bytes === undefined
+const isTombstone = ({ value }: VersionedEntry) => value.kind === 'lww-register' && value.bytes === undefined
 
 /** The same hits under other names, as if each write of the log were hits of its own. */
 function renamed([key, version]: Entry): Entry {
   const { value } = version
-  if (value.kind !== 'log') return [key, version]
+  if (value.kind !== 'sliding-window-log') return [key, version]
   return [
     key,
     { ...version, value: { ...value, hits: value.hits.map((hit) => ({ ...hit, id: randomUUID() })) } },
@@ -62,7 +62,7 @@ function losingUnknownWrites(): Parts {
     put: (key, version) => unknown.delete(key) || journal.put(key, version),
   }))
   const stores = inRedisStore((store) => ({
-    putRecord: (key, version) => noted(key, store.putRecord(key, version)),
+    put: (key, version) => noted(key, store.put(key, version)),
   }))
   return {
     state: {
@@ -72,14 +72,14 @@ function losingUnknownWrites(): Parts {
   }
 }
 
-/** Whatever became of Redis, it is in the life that it was in. */
-function inOneLife(): Partial<RedisStateStore> {
-  let life: Life = { epoch: undefined, offset: 0 }
-  const proceed = (epoch: string | undefined) => (life = { epoch, offset: life.offset + 1 })
+/** Whatever became of Redis, it is in the epoch that it was in. */
+function inOneEpoch(): Partial<RedisStateStore> {
+  let incarnation: Incarnation = { epoch: undefined, sequence: 0 }
+  const proceed = (epoch: string | undefined) => (incarnation = { epoch, sequence: incarnation.sequence + 1 })
   return {
-    life: async () => life,
-    beginLife: async ({ to }) => proceed(to),
-    advance: async () => proceed(life.epoch),
+    incarnation: async () => incarnation,
+    beginEpoch: async ({ to }) => proceed(to),
+    bumpSequence: async () => proceed(incarnation.epoch),
   }
 }
 
@@ -110,7 +110,8 @@ export const bugs: Record<string, Bug> = {
   'a claim given twice': {
     foundIn: /^claim/,
     parts: inRedisStore((store) => ({
-      merge: (entries) => store.merge(entries.filter(([, { value }]) => value.kind !== 'claim')),
+      merge: (entries) =>
+        store.merge(entries.filter(([, { value }]) => value.kind !== 'first-write-wins-register')),
     })),
   },
 
@@ -135,9 +136,9 @@ export const bugs: Record<string, Bug> = {
   'an ignored version': {
     foundIn: /^update/,
     parts: inRedisStore((store) => ({
-      updateRecord: (key, version) => store.putRecord(key, version),
+      replace: (key, version) => store.put(key, version),
     })),
   },
 
-  'a skipped re-seed': { foundIn: /./, parts: inRedisStore(() => inOneLife()) },
+  'a skipped re-seed': { foundIn: /./, parts: inRedisStore(() => inOneEpoch()) },
 }

@@ -1,4 +1,5 @@
 // The one clock step that the seeds cannot play, because Redis' own clock stands still in them.
+import { createKeyKinds } from '../../src/core/keys.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
 import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { startRedis } from '../helpers/redis-server.ts'
@@ -14,7 +15,12 @@ test("Redis keeps a limiter's log until its last hit has left the window, also w
   })
   try {
     await connection.open()
-    const store = createRedisStateStore({ connection, prefix: '', isShared: true })
+    const store = createRedisStateStore({
+      connection,
+      prefix: '',
+      kindOf: createKeyKinds([]),
+      isShared: true,
+    })
     const [nowMs, limit, windowMs] = [Date.now(), 3, 600_000]
     await store.hit('limit:p:x', { id: 'before', nowMs: nowMs + 400_000, limit, windowMs })
     await store.hit('limit:p:x', { id: 'set back', nowMs, limit, windowMs })

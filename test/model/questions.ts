@@ -1,7 +1,7 @@
 // What is asked of the stores, and in which proportions.
 import { randomUUID } from 'node:crypto'
 import type { ClearScope } from '../../src/core/keys.ts'
-import type { Timestamp } from '../../src/core/state/kinds/versioned-entry.ts'
+import type { Timestamp } from '../../src/core/state/kinds/kind.ts'
 import type { Random } from '../helpers/random.ts'
 import type { ModelApp } from './app.ts'
 import type { Model } from './model.ts'

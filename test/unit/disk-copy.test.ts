@@ -1,12 +1,12 @@
 import { createDiskCopy } from '../../src/core/state/disk/disk-copy.ts'
 import type { StateDisk } from '../../src/core/state/disk/state-disk.ts'
-import { createHybridClock } from '../../src/core/state/kinds/timestamps.ts'
-import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createHybridClock } from '../../src/core/state/kinds/hybrid-clock.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 
 const hybridClock = createHybridClock()
 const record = (text: string): VersionedEntry => ({
-  value: { kind: 'record', timestamp: hybridClock.next(), bytes: Buffer.from(text) },
+  value: { kind: 'lww-register', timestamp: hybridClock.next(), bytes: Buffer.from(text) },
   expiresAtMs: Date.now() + 60_000,
 })
 
@@ -23,7 +23,7 @@ function open() {
     standby.apply(key, record(key))
     return copy.committed(key)
   }
-  return { copy, standby, commits, write, useDisk: () => copy.useDisk(disk as StateDisk) }
+  return { copy, standby, commits, write, useDisk: () => copy.participant.load(disk as StateDisk) }
 }
 
 test('what is waited for in one turn is one commit, and nothing else is in it', async () => {

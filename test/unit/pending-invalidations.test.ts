@@ -1,19 +1,21 @@
 import { createPendingInvalidations } from '../../src/core/cache/pending-invalidations.ts'
+import type { StateDisk } from '../../src/core/state/disk/state-disk.ts'
 
 const many = Array.from({ length: 100_001 }, (_, i) => `key-${i}`)
 
 function diskOf(rows: Set<string>) {
-  return {
+  const disk: Pick<StateDisk, 'deleted' | 'saveDeleted' | 'acknowledgeDeleted'> = {
     deleted: () => [...rows],
     saveDeleted: (keys: readonly string[]) => keys.forEach((key) => void rows.add(key)),
-    settleDeleted: (keys: readonly string[]) => keys.forEach((key) => void rows.delete(key)),
+    acknowledgeDeleted: (keys: readonly string[]) => keys.forEach((key) => void rows.delete(key)),
   }
+  return disk as StateDisk
 }
 
 test('too many keys count as everything, in memory and on disk, until that has been told', () => {
   const rows = new Set<string>()
   const deleted = createPendingInvalidations()
-  deleted.useDisk(diskOf(rows))
+  deleted.participant.load(diskOf(rows))
   deleted.add(many.slice(0, 50_000))
   expect([deleted.isEverything(), deleted.has('another'), deleted.size()]).toEqual([false, false, 50_000])
   deleted.add(many.slice(50_000))
@@ -22,9 +24,9 @@ test('too many keys count as everything, in memory and on disk, until that has b
 
   const next = createPendingInvalidations()
   next.add(['mine'])
-  next.useDisk(diskOf(rows))
+  next.participant.load(diskOf(rows))
   expect([next.isEverything(), next.size(), rows.size]).toEqual([true, 1, 1])
-  next.settle(next.entries())
+  next.acknowledge(next.entries())
   expect([next.isEverything(), next.size(), rows.size]).toEqual([false, 0, 0])
 })
 
@@ -33,6 +35,6 @@ test('what is deleted while it is told is told again', () => {
   deleted.add(many)
   const told = deleted.entries()
   deleted.add(['another'])
-  deleted.settle(told)
+  deleted.acknowledge(told)
   expect(deleted.isEverything()).toBe(true)
 })

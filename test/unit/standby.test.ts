@@ -1,15 +1,18 @@
-import { createHybridClock } from '../../src/core/state/kinds/timestamps.ts'
-import type { VersionedEntry } from '../../src/core/state/kinds/versioned-entry.ts'
+import { createHybridClock } from '../../src/core/state/kinds/hybrid-clock.ts'
+import type { VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 
 const hybridClock = createHybridClock()
 const inAMinute = () => Date.now() + 60_000
 const record = (sizeBytes: number): VersionedEntry => ({
-  value: { kind: 'record', timestamp: hybridClock.next(), bytes: Buffer.alloc(sizeBytes) },
+  value: { kind: 'lww-register', timestamp: hybridClock.next(), bytes: Buffer.alloc(sizeBytes) },
   expiresAtMs: inAMinute(),
 })
 const log = (hits: number): VersionedEntry => ({
-  value: { kind: 'log', hits: Array.from({ length: hits }, (_, i) => ({ id: `${i}`, atMs: i })) },
+  value: {
+    kind: 'sliding-window-log',
+    hits: Array.from({ length: hits }, (_, i) => ({ id: `${i}`, atMs: i })),
+  },
   expiresAtMs: inAMinute(),
 })
 const find = (standby: ReturnType<typeof openSmall>, key: string) =>
@@ -17,26 +20,26 @@ const find = (standby: ReturnType<typeof openSmall>, key: string) =>
 
 const openSmall = () => createStandby({ budgetBytes: 3_000, hybridClock })
 
-test('a fill that is cut off does not make absent what did not fit before', async () => {
+test('a resync that is cut off does not make absent what did not fit before', async () => {
   const standby = openSmall()
   for (let i = 0; i < 10; i += 1) standby.apply(`session:${i}`, record(300))
   expect(await find(standby, 'session:9')).toBe('state_full')
-  standby.beginFill()
+  standby.beginResync()
   expect(await find(standby, 'session:9')).toBe('state_full')
   expect(standby.coverage()).toBe('partial')
 })
 
-test('a fill in which everything fits says so; one in which something does not, says that', async () => {
+test('a resync in which everything fits says so; one in which something does not, says that', async () => {
   const standby = openSmall()
-  standby.lack()
-  standby.beginFill()
+  standby.setIncomplete()
+  standby.beginResync()
   standby.apply('session:0', record(300))
-  standby.endFill()
+  standby.endResync()
   expect(standby.coverage()).toBe('full')
   expect(await find(standby, 'session:9')).toBeUndefined()
-  standby.beginFill()
+  standby.beginResync()
   for (let i = 0; i < 10; i += 1) standby.apply(`session:${i}`, record(300))
-  standby.endFill()
+  standby.endResync()
   expect(standby.coverage()).toBe('partial')
 })
 
@@ -44,8 +47,8 @@ test('a limiter log that does not fit keeps what it had, and makes no other key 
   const standby = openSmall()
   standby.apply('limit:a', log(2))
   standby.apply('limit:a', log(100))
-  standby.count('limit:b', { id: 'x', nowMs: Date.now(), limit: 100, windowMs: 60_000, cost: 50 })
-  standby.endFill()
+  standby.countHit('limit:b', { id: 'x', nowMs: Date.now(), limit: 100, windowMs: 60_000, cost: 50 })
+  standby.endResync()
   expect(standby.kept('limit:a')?.value).toMatchObject({ hits: [{ id: '0' }, { id: '1' }] })
   expect(standby.coverage()).toBe('full')
   expect(await find(standby, 'session:nobody')).toBeUndefined()

@@ -12,7 +12,8 @@ import { randomUUID } from 'node:crypto'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
-import type { StateGuest, StateRedis } from '../state/state-role.ts'
+import { createParticipant, type Participant } from '../participant.ts'
+import type { StateRedis } from '../state/state-role.ts'
 import type { Bus, Draft, Position } from './bus.ts'
 import { HEAD_MS } from './channel-scripts.ts'
 import { type Cursor, createCursor } from './cursor.ts'
@@ -30,7 +31,7 @@ export interface FailoverBusOptions {
   now: Now
 }
 
-export interface FailoverBus extends Pick<Bus, 'publish' | 'subscribe' | 'history'>, StateGuest {
+export interface FailoverBus extends Pick<Bus, 'publish' | 'subscribe' | 'history'>, Participant {
   close(): void
 }
 
@@ -139,6 +140,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       return unsent.has(channel) ? here() : access.attempt(() => redis.history(channel), here)
     },
 
+    ...createParticipant({}),
     left() {
       hasMerged = false
       for (const local of channels.all()) cursorOf(local).detach()
@@ -146,7 +148,7 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     },
     pending: unsent.size,
     isPending: () => unsent.size() > 0 && (access.isRedis() || !hasMerged),
-    async synchronize() {
+    async merge() {
       if (!access.isRedis()) for (const local of [...channels.all()]) await examine(local)
       await unsent.send((channel) => cursorOf(channels.open(channel)).lastSeen())
       hasMerged = true

@@ -4,7 +4,8 @@
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
-import type { StateGuest, StateRedis } from '../state/state-role.ts'
+import { createParticipant, type Participant } from '../participant.ts'
+import type { StateRedis } from '../state/state-role.ts'
 import type { Bus } from './bus.ts'
 import { createPresenceTable } from './presence-table.ts'
 import type { PresenceReport, RedisPresence, RemoteMember } from './redis-presence.ts'
@@ -14,7 +15,7 @@ const RENEW_MS = 20 * SECOND // a third of a lease
 
 const NOBODY: PresenceReport = { own: new Map(), isWhole: false, left: [], others: [] }
 
-export interface FailoverPresence extends Pick<Bus, 'enter' | 'leave' | 'members' | 'onMember'>, StateGuest {
+export interface FailoverPresence extends Pick<Bus, 'enter' | 'leave' | 'members' | 'onMember'>, Participant {
   close(): void
 }
 
@@ -131,15 +132,13 @@ export function createFailoverPresence(options: FailoverPresenceOptions): Failov
       listeners.push(listener)
     },
 
-    left() {},
-    pending: () => 0,
+    ...createParticipant({}),
     isPending: () => table.all().some(([, presence]) => presence.isDirty || presence.departed().length > 0),
-    async synchronize(returned) {
+    async merge(returned) {
       // The others' processes may be away as well: their members are put back where Redis has none, as known here.
       const hasLost = returned === 'empty' || returned === 'older'
       for (const [channel, presence] of table.all()) await renew(channel, hasLost ? presence.others() : [])
     },
-    returned() {},
     close: () => clearInterval(timer),
   }
 }

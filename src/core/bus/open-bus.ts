@@ -5,8 +5,9 @@ import { createScope } from '../../lib/scope.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
+import type { Participant } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
-import type { StateGuest, StateRedis } from '../state/state-role.ts'
+import type { StateRedis } from '../state/state-role.ts'
 import type { Bus } from './bus.ts'
 import { createFailoverBus } from './failover-bus.ts'
 import { createFailoverPresence } from './failover-presence.ts'
@@ -18,7 +19,7 @@ import { createRedisPubSub } from './redis-pubsub.ts'
 export interface BusRole {
   readonly bus: Bus
   /** What takes part in the merges of the state role: messages, and presence. */
-  readonly guests: readonly StateGuest[]
+  readonly participants: readonly Participant[]
   close(): Promise<void>
 }
 
@@ -58,7 +59,7 @@ export function openBus({
   const scope = createScope()
   const channels = scope.add(createLocalChannels({ create: parts.createLocalChannel, log, now }))
   if (!redis || !target) {
-    return { bus: createMemoryBus({ channels, now }), guests: [], close: scope.close }
+    return { bus: createMemoryBus({ channels, now }), participants: [], close: scope.close }
   }
 
   const node = randomUUID()
@@ -81,7 +82,7 @@ export function openBus({
   const { enter, leave, members, onMember } = presence
   return {
     bus: { publish, subscribe, history, enter, leave, members, onMember },
-    guests: [access.guard(messages), access.guard(presence)],
+    participants: [access.guard(messages), access.guard(presence)],
     close: scope.close,
   }
 }
@@ -118,16 +119,16 @@ function createAccess(redis: StateRedis, log: Log) {
       return answer === NOT_ALLOWED ? onMemory() : answer
     },
     isRedis: () => !isForbidden && redis.isRedis(),
-    /** A guest that is merged only while it is allowed. */
-    guard: (guest: StateGuest): StateGuest => ({
-      ...guest,
-      isPending: () => !isForbidden && guest.isPending(),
-      async synchronize(returned) {
-        if (!isForbidden) await allowed(() => guest.synchronize(returned))
+    /** A participant that is merged only while it is allowed. */
+    guard: (participant: Participant): Participant => ({
+      ...participant,
+      isPending: () => !isForbidden && participant.isPending(),
+      async merge(returned) {
+        if (!isForbidden) await allowed(() => participant.merge(returned))
       },
       returned() {
         isForbidden = false
-        guest.returned()
+        participant.returned()
       },
     }),
   }

@@ -4,7 +4,7 @@
 // The prefix is ours. A key of another type, and what cannot be read, are that key's trouble: they count as absent,
 // and the next write takes their place.
 import { randomUUID } from 'node:crypto'
-import { corrupt, parseJson } from '../../lib/json.ts'
+import { corrupt, parseJson } from '../../lib/codec.ts'
 import { keys } from '../keys.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import { runScript, type Script } from '../redis/script-runner.ts'

@@ -1,6 +1,6 @@
 // The members of channels in Redis: their Lua, and what its answers and notices say. Each channel has a hash `here`:
 // a field for each member, with the end of its lease, its node and its info, separated by line breaks.
-import { corrupt, parseJson } from '../../lib/json.ts'
+import { corrupt, parseJson } from '../../lib/codec.ts'
 import { MINUTE } from '../../lib/time.ts'
 import { keys } from '../keys.ts'
 import { type Script, script } from '../redis/script-runner.ts'

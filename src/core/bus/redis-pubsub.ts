@@ -2,7 +2,7 @@
 // it is wanted it is opened again and again. What was published in between is not delivered: listeners fetch it when
 // they are told `ready`.
 import { createBackoff } from '../../lib/backoff.ts'
-import { corrupt } from '../../lib/json.ts'
+import { corrupt } from '../../lib/codec.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'

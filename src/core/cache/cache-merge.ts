@@ -46,7 +46,7 @@ export function createCacheMerge(options: CacheMergeOptions): CacheMerge {
     for (let i = 0; i < deleted.length; i += DELETE_BATCH) {
       const batch = deleted.slice(i, i + DELETE_BATCH)
       await redis.delete(batch)
-      pendingInvalidations.settle(batch)
+      pendingInvalidations.acknowledge(batch)
       merged += batch.length
     }
   }

@@ -1,35 +1,30 @@
-// Keys of the cache that were deleted while Redis was away: it is told before it is asked again. On disk too, so that
-// a restart in the outage does not forget them. Too many to be kept one by one count as everything.
+// Keys of the cache that were deleted while Redis was away: they are deleted there before it is asked again. On
+// disk too, so that a restart in the outage does not forget them. Too many to keep one by one count as everything.
+import { createParticipant, type Participant } from '../participant.ts'
+import type { StateDisk } from '../state/disk/state-disk.ts'
 
 const MOST_KEYS = 100_000
 const EVERYTHING = '' // in the place of all keys
 
-/** Where the keys outlive the process. */
-export interface DeletedDisk {
-  deleted(): string[]
-  saveDeleted(keys: readonly string[]): void
-  settleDeleted(keys: readonly string[]): void
-}
-
 export interface PendingInvalidations {
   add(keys: readonly string[]): void
-  /** What there is to tell. */
+  /** The keys to delete in Redis. */
   entries(): readonly string[]
-  /** Whether whatever Redis holds counts as deleted: then it is not enough to tell it of the entries. */
+  /** Whether everything that Redis holds counts as deleted: then it is not enough to delete the entries there. */
   isEverything(): boolean
-  /** These have been told, but for those that were deleted again since `entries` gave them. */
-  settle(keys: readonly string[]): void
+  /** Redis has deleted these; those that were deleted again since `entries` gave them stay. */
+  acknowledge(keys: readonly string[]): void
   has(key: string): boolean
   size(): number
-  /** From here on the disk is ours: what it knows is learnt, and what is known goes there. */
-  useDisk(disk: DeletedDisk | undefined): void
+  /** Their place on disk. It is the cache's own server that they are merged into (tiered-cache-store.ts). */
+  readonly participant: Participant
 }
 
 export function createPendingInvalidations(): PendingInvalidations {
   const deleted = new Map<string, number>() // key → the how-manieth deletion it was
   let last = 0
-  let told = 0
-  let disk: DeletedDisk | undefined
+  let given = 0
+  let disk: Pick<StateDisk, 'deleted' | 'saveDeleted' | 'acknowledgeDeleted'> | undefined
 
   const isEverything = () => deleted.has(EVERYTHING)
 
@@ -41,28 +36,33 @@ export function createPendingInvalidations(): PendingInvalidations {
     for (const key of noted) deleted.set(key, last)
     for (const key of covered) deleted.delete(key)
     disk?.saveDeleted(noted)
-    disk?.settleDeleted(covered)
+    disk?.acknowledgeDeleted(covered)
   }
 
   return {
     add,
     entries() {
-      told = last
+      given = last
       return [...deleted.keys()]
     },
     isEverything,
-    settle(keys) {
-      const settled = keys.filter((key) => (deleted.get(key) ?? 0) <= told)
-      for (const key of settled) deleted.delete(key)
-      disk?.settleDeleted(settled)
+    acknowledge(keys) {
+      const done = keys.filter((key) => (deleted.get(key) ?? 0) <= given)
+      for (const key of done) deleted.delete(key)
+      disk?.acknowledgeDeleted(done)
     },
     has: (key) => isEverything() || deleted.has(key),
     size: () => deleted.size,
-    useDisk(opened) {
-      disk = opened
-      if (!disk) return
-      add(disk.deleted())
-      disk.saveDeleted([...deleted.keys()])
-    },
+    participant: createParticipant({
+      load(opened) {
+        disk = opened
+        add(disk.deleted())
+        disk.saveDeleted([...deleted.keys()])
+      },
+      persist() {
+        disk = undefined
+      },
+      pending: () => deleted.size,
+    }),
   }
 }

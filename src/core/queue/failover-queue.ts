@@ -10,7 +10,7 @@ import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
-import type { StateGuest } from '../state/state-role.ts'
+import { createParticipant, type Participant } from '../participant.ts'
 import { createBullLink, type OpenBull } from './bull-link.ts'
 import { type BullQueue, JobRefused } from './bull-queue.ts'
 import type { JobRuns } from './job-runs.ts'
@@ -40,7 +40,7 @@ export interface FailoverQueueOptions {
   now: Now
 }
 
-export interface FailoverQueue extends Queue, StateGuest {
+export interface FailoverQueue extends Queue, Participant {
   /** Undefined while BullMQ does not work. */
   bull(): QueuesInRedis | undefined
   /** Whether this process starts the runs of that schedule. */
@@ -178,11 +178,12 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       return memory.counts({ withCopies: true })
     },
 
+    ...createParticipant({ load: outbox.load, persist: outbox.persist }),
     left() {
       link.drop()
       void inBackground(link.attempt(catchUp), log)
     },
-    async synchronize(returned) {
+    async merge(returned) {
       mayHaveLostAll ||= returned !== undefined && returned !== 'kept'
       await link.attempt(async () => relayTo(await link.open()))
     },

@@ -1,11 +1,9 @@
 // Background jobs, put together: over Redis with the outbox beside it, or from the outbox alone.
 import { type Now, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { inBackground } from '../background.ts'
 import { keys, statePrefix } from '../keys.ts'
 import { createOnce } from '../once.ts'
 import type { Server } from '../redis/connection.ts'
-import type { OnDisk } from '../state/disk/state-files.ts'
 import type { StateRole } from '../state/state-role.ts'
 import { openBullQueue } from './bull-queue.ts'
 import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
@@ -17,14 +15,14 @@ import { createSchedules } from './schedules.ts'
 
 export interface QueueOptions {
   redis: { state: Server['target'] | undefined; ca: string | undefined; budgetMs: number; prefix: string }
-  state: Pick<StateRole, 'state' | 'status' | 'numbers'>
+  state: Pick<StateRole, 'state' | 'redis' | 'suspect'>
   log: Log
   now?: Now
   timer?: StartTimer
   stuckMs?: number
 }
 
-export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
+export function openQueue(options: QueueOptions): FailoverQueue {
   const { redis, state, log, now = Date.now, timer = startTimer, stuckMs = 30 * SECOND } = options
   const { state: target, ca, budgetMs } = redis
   const outbox = createOutbox(log)
@@ -59,15 +57,11 @@ export function openQueue(options: QueueOptions): FailoverQueue & OnDisk {
     relay: createRelay({ outbox, memory, log, now }),
     runs,
     schedules,
-    isRedis: state.numbers.isRedis,
+    isRedis: () => state.redis?.isRedis() ?? false,
     // Any command will do: the state role judges its connection by it.
-    probeRedis: () =>
-      void inBackground(
-        state.numbers.store.generations(keys.generations).then(() => {}),
-        log,
-      ),
+    probeRedis: state.suspect,
     log,
     now,
   })
-  return { ...queue, useDisk: outbox.useDisk }
+  return queue
 }

@@ -1,12 +1,12 @@
 // The unfinished jobs that this process knows: those that run here because Redis does not have them, copies of those
 // that Redis has, in case it loses them, and dead letters that Redis does not have yet. Each is on disk before `add`
 // resolves, so it outlives the process and the container.
-import { corrupt, parseJson } from '../../lib/json.ts'
+import { corrupt, parseJson } from '../../lib/codec.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
 import { stateFull } from '../errors.ts'
+import type { Participant } from '../participant.ts'
 import type { StateDisk } from '../state/disk/state-disk.ts'
-import type { OnDisk } from '../state/disk/state-files.ts'
 
 export const MAX_JOBS = 10_000
 
@@ -32,7 +32,7 @@ export type JobRef = Pick<OutboxJob, 'name' | 'id'>
 // A job's name is a word of ours, without a colon.
 export const keyOf = ({ name, id }: JobRef) => `${name}:${id}`
 
-export interface Outbox extends OnDisk {
+export interface Outbox extends Pick<Participant, 'load' | 'persist'> {
   get(job: JobRef): OutboxJob | undefined
   /**
    * Stores the job in the place of its older version. A full outbox drops copies: false when this is a copy, and is not
@@ -109,9 +109,11 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
     onHere(listener) {
       here = listener
     },
-    useDisk(opened) {
+    persist() {
+      disk = undefined
+    },
+    load(opened) {
       disk = opened
-      if (!disk) return
       for (const [key, text] of disk.jobs()) {
         const job = jobs.has(key) ? undefined : readJob(key, text)
         if (!job) continue

@@ -1,9 +1,10 @@
-// The state role: Redis while it answers, the standby while it does not. What Redis answers is copied to the standby;
-// what only the standby knows, or what nobody knows that Redis got, is in the journal before the caller has its answer.
-import { kindOf } from '../keys.ts'
+// The state role: Redis while it answers, the standby while it does not. What Redis answers is copied to the standby. A
+// write that Redis may not have is journaled before it is acknowledged.
+import type { FindKind } from '../keys.ts'
 import type { Failover } from '../redis/failover.ts'
 import type { Journal } from './disk/journal.ts'
-import { type HitLog, mergeEntries, type VersionedEntry } from './kinds/versioned-entry.ts'
+import { mergeEntries, type VersionedEntry } from './kinds/kinds.ts'
+import type { SlidingWindowLog } from './kinds/sliding-window-log.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 import type { StateStore } from './state-store.ts'
@@ -13,22 +14,24 @@ export interface FailoverStateStoreOptions {
   standby: Standby
   journal: Journal
   failover: Failover
-  /** Whether what the standby has under the key is what Redis has: then Redis need not be asked. */
+  kindOf: FindKind
+  /** Whether the standby has the version that Redis has: then Redis need not be asked. */
   isKnown: (key: string) => boolean
-  /** Which life of Redis we know. */
-  life: () => string | undefined
-  /** Rejects when Redis is not in that life any more: emptied, or an older state of itself. */
-  expectSameLife: (life: string | undefined) => Promise<void>
-  /** Told of each key that was written to Redis. */
+  /** The epoch of Redis that is known here. */
+  epoch: () => string | undefined
+  /** Rejects when Redis is not in that epoch any more: emptied, or an older state of itself. */
+  expectSameEpoch: (epoch: string | undefined) => Promise<void>
+  /** Called with each key that was written to Redis. */
   written: (key: string) => void
-  /** Told that a number was raised which Redis does not have, or may not have: it is to be raised anew. */
-  raisedAway: () => void
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, isKnown, life, expectSameLife, written, raisedAway } = options
+  const { redis, standby, journal, failover, kindOf, isKnown, expectSameEpoch, written } = options
 
-  /** In memory, and in the journal when it changed anything: both before this returns, so that no merge falls between. */
+  /**
+   * In memory, and in the journal when it changed anything: both before this returns, so that no merge falls
+   * between.
+   */
   function inMemory<T>(key: string, call: (store: StateStore) => Promise<T>): Promise<T> {
     const before = standby.kept(key)
     const answer = call(standby)
@@ -48,17 +51,17 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     return failover.attempt(onRedis, () => inMemory(key, call))
   }
 
-  /** In Redis, then `copy` to the standby, told which life Redis was in when it was asked; or in memory. */
+  /** In Redis, then `copy` to the standby, with the epoch in which Redis was asked; or in memory. */
   function mutate<T>(
     key: string,
     call: (store: StateStore) => Promise<T>,
     copy: (answer: T, epoch: string | undefined) => Promise<void> | undefined | void,
   ) {
     return ask(key, call, async () => {
-      const epoch = life()
+      const epoch = options.epoch()
       const answer = await call(redis)
       const copied = copy(answer, epoch)
-      if (copied) await copied // most copies are made at once, and a turn of the queue is not free
+      if (copied) await copied // most copies are made in the same turn, and another one is not free
       written(key)
       return answer
     })
@@ -67,8 +70,9 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   function find(key: string): Promise<VersionedEntry | undefined> {
     if (failover.isRedis() && isKnown(key)) {
       const known = standby.kept(key)
-      // Marks are asked for with every request, and most are not there.
-      if (known || (kindOf(key) === 'mark' && standby.coverage() === 'full')) return Promise.resolve(known)
+      // Asked for with every request, and most are absent.
+      const isAbsent = kindOf(key) === 'max-register' && standby.coverage() === 'full'
+      if (known || isAbsent) return Promise.resolve(known)
     }
     return ask(
       key,
@@ -77,24 +81,27 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     )
   }
 
-  /** What Redis has is copied. What it has no more goes here, too; what it never had, or has lost, it is owed. */
+  /**
+   * What Redis has is copied. What it has no more is dropped here, too; what it never had, or has lost, is
+   * journaled.
+   */
   async function lookUp(key: string): Promise<VersionedEntry | undefined> {
-    const [before, epoch] = [standby.kept(key)?.value, life()]
+    const [before, epoch] = [standby.kept(key)?.value, options.epoch()]
     const found = await redis.find(key)
     if (found) standby.apply(key, found)
     const here = standby.kept(key)
     if (!here || (found && mergeEntries(found, here) !== here)) return found
-    // Written here while we asked; or Redis has been left meanwhile, and is owed it.
+    // Written here while we asked; or Redis has been left since, and it is journaled.
     if (here.value !== before || journal.has(key)) return here
-    await expectSameLife(epoch)
+    await expectSameEpoch(epoch)
     if (standby.kept(key)?.value !== before || journal.has(key)) return standby.kept(key)
     if (found) journal.put(key, here)
     else standby.forget(key)
     return found && here
   }
 
-  /** After a version of ours was kept; or after it lost, when the one that is there is not known here yet. */
-  function copyRecord(
+  /** After our version was kept; or after it lost, when the one that beat it is not known here yet. */
+  function copyVersion(
     key: string,
     version: VersionedEntry,
     won: boolean,
@@ -102,27 +109,28 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   ): Promise<void> | undefined {
     if (!won) return lookUp(key).then(() => {})
     standby.apply(key, version)
+    if (version.value.kind !== 'lww-register') return undefined
     // What beat it here should have beaten it there.
     const here = standby.kept(key)
-    return !here || here.value === version.value ? undefined : expectSameLife(epoch)
+    return !here || here.value === version.value ? undefined : expectSameEpoch(epoch)
   }
 
   return {
     find,
-    putRecord: (key, version) =>
+    put: (key, version) =>
       mutate(
         key,
-        (store) => store.putRecord(key, version),
-        (won, epoch) => copyRecord(key, version, won, epoch),
+        (store) => store.put(key, version),
+        (won, epoch) => copyVersion(key, version, won, epoch),
       ),
-    updateRecord: (key, version, expected) => {
+    replace: (key, version, expected) => {
       const before = standby.kept(key)
       return mutate(
         key,
-        (store) => store.updateRecord(key, version, expected),
+        (store) => store.replace(key, version, expected),
         async (won, epoch) => {
-          if (won && before && expected === undefined) await expectSameLife(epoch)
-          await copyRecord(key, version, won, epoch)
+          if (won && before && expected === undefined) await expectSameEpoch(epoch)
+          await copyVersion(key, version, won, epoch)
         },
       )
     },
@@ -133,53 +141,38 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         (store) => store.claim(key, claim),
         async (winner, epoch) => {
           // A claim does not go before its time.
-          if (before && before.value.timestamp < winner.value.timestamp) await expectSameLife(epoch)
+          if (before && before.value.timestamp < winner.value.timestamp) await expectSameEpoch(epoch)
           standby.apply(key, winner)
         },
       )
     },
-    putMark: (key, mark) =>
-      mutate(
-        key,
-        (store) => store.putMark(key, mark),
-        (winner) => void standby.apply(key, winner),
-      ),
-    putMembers: (key, members) =>
-      mutate(
-        key,
-        (store) => store.putMembers(key, members),
-        () => void standby.apply(key, members),
-      ),
     hit: (key, hit) => {
       const count = (store: StateStore) => store.hit(key, hit)
       return ask(key, count, async () => {
-        const epoch = life()
+        const epoch = options.epoch()
         const answer = await count(redis)
         written(key)
         if (!answer.allowed) return answer
         // Redis counts no fewer than we do.
-        const hits = standby.kept<HitLog>(key)?.value.hits ?? []
+        const hits = standby.kept<SlidingWindowLog>(key)?.value.hits ?? []
         const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
-        if (counted >= hit.limit - answer.remaining) await expectSameLife(epoch)
-        // Redis was too slow for another one meanwhile: since then hits are judged here, where this one is missing. If it is one
-        // too many here, Redis has counted one that was refused.
+        if (counted >= hit.limit - answer.remaining) await expectSameEpoch(epoch)
+        // Redis was too slow for another one, which is journaled: since then hits are judged here, where this one
+        // is missing. If it is one too many here, Redis has counted one that was refused.
         if (journal.has(key)) return inMemory(key, count)
-        standby.count(key, hit)
+        standby.countHit(key, hit)
         return answer
       })
     },
-    raise: (key, fields, floor) =>
-      failover.attempt(
-        () => redis.raise(key, fields, floor),
-        () => {
-          raisedAway()
-          return standby.raise(key, fields, floor)
+    bump: (key, fields, floor) =>
+      mutate(
+        key,
+        (store) => store.bump(key, fields, floor),
+        (top) => {
+          const numbers = new Map([...fields, 'top'].map((field) => [field, top]))
+          const value = { kind: 'max-register-map', fields: numbers } as const
+          standby.apply(key, { value, expiresAtMs: Number.POSITIVE_INFINITY })
         },
-      ),
-    generations: (key) =>
-      failover.attempt(
-        () => redis.generations(key),
-        () => standby.generations(key),
       ),
   }
 }

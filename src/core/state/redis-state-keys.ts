@@ -1,21 +1,24 @@
-// The keys of the state role in Redis: their names, and what becomes of one under which somebody has put another type of
-// value. That is the key's trouble, not the server's: it reads as absent, and the next write takes its place.
+// The keys of the state role in Redis: their names, and what becomes of one under which somebody has put another
+// type of value. That is the key's trouble, not the server's: it reads as absent, and the next write takes its
+// place.
 import { ErrorReply } from 'redis'
-import { keys, kindOf } from '../keys.ts'
+import { type FindKind, keys } from '../keys.ts'
 import type { RedisClient } from '../redis/connection.ts'
 import { runScript, type Script } from '../redis/script-runner.ts'
+import type { Argument } from './kinds/kind.ts'
+import { kinds } from './kinds/kinds.ts'
 import { DROP_FOREIGN } from './state-scripts.ts'
 
-export type Argument = string | number | Buffer
 type Names = string | readonly string[]
 
 export interface RedisStateKeysOptions {
   prefix: string
-  /** Told of each key that has a value of another type. */
-  foreign: (key: string) => void
+  kindOf: FindKind
+  /** A read, or a write, met a value of another type. */
+  foreign: (key: string, met: 'read' | 'written') => void
 }
 
-export function createRedisStateKeys({ prefix, foreign }: RedisStateKeysOptions) {
+export function createRedisStateKeys({ prefix, kindOf, foreign }: RedisStateKeysOptions) {
   const own = (key: string) => prefix + key
 
   const parts = (names: Names, ...args: Argument[]) => ({
@@ -23,9 +26,15 @@ export function createRedisStateKeys({ prefix, foreign }: RedisStateKeysOptions)
     arguments: args.map((arg) => (Buffer.isBuffer(arg) ? arg : String(arg))),
   })
 
+  /** What TYPE says of a key of ours. */
+  function typeOf(key: string): string {
+    const kind = kindOf(key)
+    return kind ? kinds[kind].inRedis.type : key === keys.sequences ? 'hash' : 'string'
+  }
+
   async function dropForeign(client: RedisClient, names: Names): Promise<void> {
     const all = [names].flat()
-    for (const key of all) foreign(key)
+    for (const key of all) foreign(key, 'written')
     await runScript(client, DROP_FOREIGN, parts(all, ...all.map(typeOf)))
   }
 
@@ -49,7 +58,7 @@ export function createRedisStateKeys({ prefix, foreign }: RedisStateKeysOptions)
         return await found
       } catch (error) {
         if (!isWrongType(error)) throw error
-        foreign(key)
+        foreign(key, 'read')
         return undefined
       }
     },
@@ -60,10 +69,3 @@ export function createRedisStateKeys({ prefix, foreign }: RedisStateKeysOptions)
 }
 
 const isWrongType = (error: unknown) => error instanceof ErrorReply && error.message.includes('WRONGTYPE')
-
-/** What TYPE says of a key of ours. */
-function typeOf(key: string): string {
-  if (key === keys.generations || key === keys.offsets) return 'hash'
-  const kind = kindOf(key)
-  return kind === 'log' || kind === 'members' ? 'zset' : 'string'
-}

@@ -4,21 +4,25 @@
 import type { Now } from '../../lib/time.ts'
 import { type BoundedMemory, createBoundedMemory } from '../bounded-memory.ts'
 import { Refusal, stateFull } from '../errors.ts'
-import { raised } from './kinds/generations.ts'
-import { type Hit, type HitResult, slide } from './kinds/sliding-window-log.ts'
-import type { HybridClock } from './kinds/timestamps.ts'
-import { type HitLog, mergeEntries, type StateValue, type VersionedEntry } from './kinds/versioned-entry.ts'
-import type { Generations, StateStore } from './state-store.ts'
+import type { HybridClock } from './kinds/hybrid-clock.ts'
+import { kinds, mergeEntries, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
+import { headOf } from './kinds/lww-register.ts'
+import { bumped, type MaxRegisterMap, NO_FIELDS } from './kinds/max-register-map.ts'
+import { type Hit, type HitResult, type SlidingWindowLog, slide } from './kinds/sliding-window-log.ts'
+import type { StateStore } from './state-store.ts'
 
 const ROOM_AGAIN = 3 / 4 // of the budget: so little is used that what did not fit may
 
 export interface Standby extends StateStore {
   /** The version kept under the key. */
   kept<V extends StateValue>(key: string): VersionedEntry<V> | undefined
-  /** Merges a version that Redis or the disk has. When there is no room for it, no older one stays, and it is `partial`. */
+  /**
+   * Merges a version that Redis or the disk has. When there is no room for it, no older one stays: it is
+   * incomplete.
+   */
   apply(key: string, version: VersionedEntry): void
   /** Counts a hit that Redis has allowed. */
-  count(key: string, hit: Hit): void
+  countHit(key: string, hit: Hit): void
   /** Redis no longer has the key. */
   forget(key: string): void
   keys(): IterableIterator<string>
@@ -26,24 +30,29 @@ export interface Standby extends StateStore {
   /** `partial` when something of Redis is missing here: it did not fit, or has not been offered yet. */
   coverage(): 'full' | 'partial'
   /** Whether something of Redis did not fit here, limiter logs aside: a key that is not here may be there. */
-  lacksSome(): boolean
-  /** An earlier life says so. */
-  lack(): void
+  isIncomplete(): boolean
+  /** The copy on disk says so. */
+  setIncomplete(): void
   /** Whether there is room for some of what did not fit. */
-  couldFill(): boolean
-  /** Whether everything that Redis had when it was filled has been offered. */
-  isFilled(): boolean
-  /** From here on everything that Redis has is offered; `partial` until that ends. Cut off, what did not fit before still counts. */
-  beginFill(): void
-  endFill(): void
+  hasRoomAgain(): boolean
+  /** Whether a full resync has ended: everything that Redis had then has been offered. */
+  isSynced(): boolean
+  /**
+   * From here on everything that Redis has is offered; `partial` until that ends. If it is cut off, what did not
+   * fit before still counts.
+   */
+  beginResync(): void
+  endResync(): void
 }
 
 export interface StandbyOptions {
   budgetBytes: number
   /** Learns each version that is applied, so that the next one made here is newer. */
   hybridClock: HybridClock
-  /** Told of each key whose version has changed, or that is gone. */
+  /** Called with each key whose version has changed, or that is gone. */
   changed?: (key: string) => void
+  /** Called when limiter logs had to make room, with how many. */
+  shed?: (logs: number) => void
   now?: Now
 }
 
@@ -51,34 +60,34 @@ export function createStandby({
   budgetBytes,
   hybridClock,
   changed = () => {},
+  shed = () => {},
   now = Date.now,
 }: StandbyOptions): Standby {
   const memory: BoundedMemory<StateValue> = createBoundedMemory({
     budgetBytes,
     whenFull: 'refuse',
-    sizeOf,
+    sizeOf: (value) => kinds[value.kind].sizeOf(value),
     now,
   })
-  const numbers = new Map<string, Generations>()
   const logs = new Set<string>() // keys of limiter logs, of some that have expired too
-  let lacks = false
-  let lackedSinceFill = false // found while a fill was under way
-  let isFilled = false
+  let isIncomplete = false
+  let isResyncIncomplete = false // found since the last one began
+  let isSynced = false
 
   const kept = <V extends StateValue>(key: string) => memory.find(key) as VersionedEntry<V> | undefined
 
-  /** What is not here is not there either, unless it did not fit: then nobody can say, and `state_full` says so. */
+  /** What is not here is absent in Redis, too, unless it did not fit: then nobody can say, and `state_full` says so. */
   function unknown(): undefined {
-    if (lacks) throw stateFull()
+    if (isIncomplete) throw stateFull()
   }
 
   /** An older version must not be taken for this one. A log that stays as it was still counts most of the hits. */
   function didNotFit(key: string, { value }: VersionedEntry): void {
-    if (value.kind === 'log') return
+    if (isLog(value)) return
     memory.delete(key)
     changed(key)
-    lacks = true
-    lackedSinceFill = true
+    isIncomplete = true
+    isResyncIncomplete = true
   }
 
   /** Keeps the version, if need be in the place of limiter logs: a limit forgotten is better than a login lost. */
@@ -86,10 +95,10 @@ export function createStandby({
     try {
       memory.set(key, value, expiresAtMs)
     } catch (error) {
-      if (!(error instanceof Refusal) || value.kind === 'log' || !shedLogs()) throw error
+      if (!(error instanceof Refusal) || isLog(value) || !shedLogs()) throw error
       memory.set(key, value, expiresAtMs)
     }
-    if (value.kind === 'log') noteLog(key)
+    if (isLog(value)) noteLog(key)
     changed(key)
   }
 
@@ -104,22 +113,24 @@ export function createStandby({
     const keptLogs = [...logs].filter((key) => memory.get(key))
     for (const key of keptLogs) memory.delete(key)
     logs.clear()
+    if (keptLogs.length > 0) shed(keptLogs.length)
     return keptLogs.length > 0
   }
 
-  /** Merges a version into what is kept; true when it, or one equal to it, is kept now. */
+  /** Merges a version into the one that is kept. False when the one given lost. */
   function put(key: string, version: VersionedEntry): boolean {
     const mine = kept(key)
     const merged = mine ? mergeEntries(mine, version) : version
     if (merged !== mine) keep(key, merged)
-    return merged.value === version.value || merged === version
+    return merged !== mine || mine.value === version.value
   }
 
   function keepHit(key: string, hit: Hit): HitResult {
-    const { log, result } = slide(kept<HitLog>(key)?.value.hits ?? [], hit)
+    const { log, result } = slide(kept<SlidingWindowLog>(key)?.value.hits ?? [], hit)
     // The last one may be ahead of this one: the clock may have been set back.
     const lastMs = log.at(-1)?.atMs ?? hit.nowMs
-    if (result.allowed) keep(key, { value: { kind: 'log', hits: log }, expiresAtMs: lastMs + hit.windowMs })
+    const expiresAtMs = lastMs + hit.windowMs
+    if (result.allowed) keep(key, { value: { kind: 'sliding-window-log', hits: log }, expiresAtMs })
     return result
   }
 
@@ -139,7 +150,7 @@ export function createStandby({
       memory.delete(key)
       changed(key)
     },
-    count(key, hit) {
+    countHit(key, hit) {
       try {
         keepHit(key, { ...hit, limit: Number.POSITIVE_INFINITY })
       } catch (error) {
@@ -148,30 +159,35 @@ export function createStandby({
     },
     keys: () => memory.keys(),
     size: () => memory.size(),
-    isFilled: () => isFilled,
-    coverage: () => (isFilled && !lacks ? 'full' : 'partial'),
-    lacksSome: () => lacks,
-    lack() {
-      lacks = true
+    isSynced: () => isSynced,
+    coverage: () => (isSynced && !isIncomplete ? 'full' : 'partial'),
+    isIncomplete: () => isIncomplete,
+    setIncomplete() {
+      isIncomplete = true
     },
-    couldFill() {
-      if (!lacks) return false
+    hasRoomAgain() {
+      if (!isIncomplete) return false
       for (const _ of memory.keys()); // what has expired takes no room any more
       return memory.size().bytes < budgetBytes * ROOM_AGAIN
     },
-    beginFill() {
-      lackedSinceFill = false
-      isFilled = false
+    beginResync() {
+      isResyncIncomplete = false
+      isSynced = false
     },
-    endFill() {
-      lacks = lackedSinceFill
-      isFilled = true
+    endResync() {
+      isIncomplete = isResyncIncomplete
+      isSynced = true
     },
 
     find: async (key) => kept(key) ?? unknown(),
-    putRecord: async (key, version) => put(key, version),
-    async updateRecord(key, version, expected) {
-      if (stampOf(kept(key) ?? unknown()) !== expected) return false
+    async put(key, version) {
+      // A set of one would be taken for all of it.
+      if (version.value.kind === 'expiring-set' && !kept(key)) unknown()
+      return put(key, version)
+    },
+    async replace(key, version, expected) {
+      const found = (kept(key) ?? unknown())?.value
+      if ((found?.kind === 'lww-register' ? headOf(found) : undefined) !== expected) return false
       keep(key, version)
       return true
     },
@@ -182,32 +198,13 @@ export function createStandby({
       keep(key, claim)
       return claim
     },
-    async putMark(key, mark) {
-      put(key, mark)
-      return kept<typeof mark.value>(key) ?? mark
-    },
-    async putMembers(key, members) {
-      if (!kept(key)) unknown() // a list of one would be taken for all of it
-      put(key, members)
-    },
     hit: async (key, hit) => keepHit(key, hit),
-    async raise(key, fields, floor) {
-      const { generations, top } = raised(numbers.get(key) ?? new Map(), fields, floor)
-      numbers.set(key, generations)
+    async bump(key, fields, floor) {
+      const { entry, top } = bumped(kept<MaxRegisterMap>(key)?.value ?? NO_FIELDS, fields, floor)
+      keep(key, entry)
       return top
     },
-    generations: async (key) => numbers.get(key) ?? new Map(),
   }
 }
 
-function stampOf(version: VersionedEntry | undefined): string | undefined {
-  if (version?.value.kind !== 'record') return undefined
-  return version.value.bytes === undefined ? `${version.value.timestamp}!` : version.value.timestamp
-}
-
-/** Measured, with what bounded-memory.ts counts: 712 bytes for a record under a key of 72 letters, besides its bytes. */
-function sizeOf(value: StateValue): number {
-  if (value.kind === 'log') return value.hits.length * 120
-  if (value.kind === 'members') return value.members.length * 160
-  return value.kind === 'mark' ? 40 : 150 + (value.bytes?.byteLength ?? 0)
-}
+const isLog = ({ kind }: StateValue) => kind === 'sliding-window-log'

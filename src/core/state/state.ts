@@ -1,8 +1,7 @@
-// The contract of the state role: what must be neither lost nor evicted, and outlives its Redis.
+// The contract of the state role: data that must be neither lost nor evicted, and that outlives its Redis.
 // Made by create-state.ts over a StateStore (state-store.ts), which knows where the keys are.
-import type { KeyWord } from '../keys.ts'
+import type { Timestamp } from './kinds/kind.ts'
 import type { Hit, HitResult } from './kinds/sliding-window-log.ts'
-import type { Timestamp } from './kinds/versioned-entry.ts'
 
 export interface Versioned {
   readonly bytes: Buffer
@@ -10,26 +9,27 @@ export interface Versioned {
 }
 
 export interface ClaimResult {
-  /** True for the one who claimed first, also when it asks again with the same bytes. */
+  /** True for the caller who claimed first, also when it asks again with the same bytes. */
   readonly taken: boolean
   /** What the first one claimed it with. */
   readonly bytes: Buffer
 }
 
 /**
- * Times are milliseconds; a key's kind is declared in keys.ts. Every method may reject with RedisUnavailable, with
- * `state_full` while Redis is away and memory is used up, and with nothing else that is not a bug.
+ * Times are milliseconds; the kind of a key is declared with `defineKeys` (keys.ts). Every method may reject with
+ * RedisUnavailable, with `state_full` while Redis is away and memory is used up, and with nothing else that is not
+ * a bug.
  */
 export interface State {
-  /** The newest version; undefined when there is none, or when it was destroyed. */
+  /** The newest version; undefined when there is none, or a tombstone. */
   read(key: string): Promise<Versioned | undefined>
-  /** Writes a newer version. False when the key was destroyed: it stays so. */
+  /** Writes a newer version. False when there is a tombstone: it stays. */
   write(key: string, bytes: Buffer, ttlMs: number): Promise<boolean>
   /** Writes only over the version `expected` (undefined: over nothing). False when another one is there. */
   update(key: string, bytes: Buffer, ttlMs: number, expected: Timestamp | undefined): Promise<boolean>
-  /** Destroys the key for `ttlMs`, which must outlast any copy of it. */
+  /** Puts a tombstone there for `ttlMs`, which must outlast any copy of the key. */
   destroy(key: string, ttlMs: number): Promise<void>
-  /** Claims the key for whoever asks first. */
+  /** Claims the key for the caller who asks first. */
   claim(key: string, bytes: Buffer, ttlMs: number): Promise<ClaimResult>
   /** What the key was claimed with. */
   claimed(key: string): Promise<Buffer | undefined>
@@ -42,6 +42,6 @@ export interface State {
   members(key: string): Promise<readonly string[]>
   /** Counts the hit, all it costs or nothing, unless the window that ends now would hold more than `limit`. */
   hit(key: string, hit: Hit): Promise<HitResult>
-  /** The keys with this first word that this process knows: all, while its copy is full. Some may be destroyed. */
-  list(word: KeyWord): Promise<readonly string[]>
+  /** The keys with this first word that this process knows: all, while its copy is full. Some may be tombstones. */
+  list(word: string): Promise<readonly string[]>
 }

@@ -6,13 +6,13 @@
 //
 // A 429 also teaches: a quarter is taken off the budget, and comes back one call every five minutes.
 
-import { keys } from '../../core/keys.ts'
 import type { Limiter } from '../../core/limiter.ts'
 import type { State } from '../../core/state/state.ts'
 import { type AppError, pricesUnavailable } from '../../errors.ts'
 import { FetchFailed } from '../../http/fetch-json.ts'
 import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
+import { marketKeys } from './market-keys.ts'
 
 const NAME = 'coingecko'
 const KEPT_FOR_PRICES = 0.3
@@ -67,7 +67,7 @@ export function createCallBudget({
   log,
   now = Date.now,
 }: CallBudgetParts): CallBudget {
-  const key = keys.upstream(NAME)
+  const key = marketKeys.upstream(NAME)
   let calls = 0
   let failures = 0
   let failedInARow = 0

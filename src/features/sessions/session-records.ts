@@ -1,7 +1,8 @@
 // Sessions over the state role: found by the hash of their id and by their user, expired and revoked. Knows no HTTP.
-import { keys } from '../../core/keys.ts'
+
 import type { State } from '../../core/state/state.ts'
 import type { Now } from '../../lib/time.ts'
+import { sessionKeys } from './session-keys.ts'
 import {
   ABSOLUTE_MS,
   decodeRecord,
@@ -55,7 +56,7 @@ export interface SessionRecords {
 
 export function createSessionRecords({ state, now = Date.now }: { state: State; now?: Now }): SessionRecords {
   async function read(hash: string): Promise<FoundSession | undefined> {
-    const version = await state.read(keys.session(hash))
+    const version = await state.read(sessionKeys.session(hash))
     const record = version && decodeRecord(version.bytes)
     return record && expiresAtMs(record) > now() ? { record, timestamp: version.timestamp } : undefined
   }
@@ -70,13 +71,13 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
 
   async function isRevoked({ record: { fields } }: FoundSession): Promise<boolean> {
     if (!fields.user) return false
-    const revokedUpToMs = await state.marked(keys.revokedBefore(fields.user.id))
+    const revokedUpToMs = await state.marked(sessionKeys.revoked(fields.user.id))
     return revokedUpToMs !== undefined && (fields.loggedInAtMs ?? 0) <= revokedUpToMs
   }
 
   async function index(hash: string, record: SessionRecord): Promise<void> {
     const { user } = record.fields
-    if (user) await state.include(keys.sessionsOf(user.id), hash, expiresAtMs(record) - now())
+    if (user) await state.include(sessionKeys.sessions(user.id), hash, expiresAtMs(record) - now())
   }
 
   async function known(hashes: readonly string[]): Promise<KnownSession[]> {
@@ -91,14 +92,14 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
     async create(hash, record) {
       // A login that fails half-way leaves a name without a session, not a session without a name.
       await index(hash, record)
-      return state.update(keys.session(hash), encodeRecord(record), ttlOf(record), undefined)
+      return state.update(sessionKeys.session(hash), encodeRecord(record), ttlOf(record), undefined)
     },
     async rewrite(hash, known, change) {
       let found = known ?? (await find(hash))
       for (let tries = 0; found && tries < MOST_TRIES; tries += 1) {
         const next = change(found.record)
         if (next === found.record) return next
-        if (await state.update(keys.session(hash), encodeRecord(next), ttlOf(next), found.timestamp)) {
+        if (await state.update(sessionKeys.session(hash), encodeRecord(next), ttlOf(next), found.timestamp)) {
           await index(hash, next)
           return next
         }
@@ -108,20 +109,20 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
       return undefined
     },
     // A copy that another process holds ends with its idle time at the latest: the tombstone outlasts it.
-    end: (hash) => state.destroy(keys.session(hash), IDLE_MS),
+    end: (hash) => state.destroy(sessionKeys.session(hash), IDLE_MS),
     async ofUser(userId) {
-      const sessions = await known(await state.members(keys.sessionsOf(userId)))
+      const sessions = await known(await state.members(sessionKeys.sessions(userId)))
       return sessions.filter(({ record }) => record.fields.user?.id === userId)
     },
     async all() {
       const names = await state.list('session')
-      return known(names.map((name) => name.slice(keys.session('').length)))
+      return known(names.map((name) => name.slice(sessionKeys.session('').length)))
     },
     async revoke(userId, upToMs) {
-      await state.mark(keys.revokedBefore(userId), upToMs, ABSOLUTE_MS)
+      await state.mark(sessionKeys.revoked(userId), upToMs, ABSOLUTE_MS)
     },
     async loginAtMs(userId) {
-      const revokedUpToMs = await state.marked(keys.revokedBefore(userId))
+      const revokedUpToMs = await state.marked(sessionKeys.revoked(userId))
       return Math.max(now(), (revokedUpToMs ?? 0) + 1)
     },
   }

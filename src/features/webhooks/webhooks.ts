@@ -4,7 +4,6 @@
 
 import { createHash } from 'node:crypto'
 import { Refusal } from '../../core/errors.ts'
-import { keys } from '../../core/keys.ts'
 import { type Done, MOST_ANSWER_BYTES, type Once, type Outcome, type Run } from '../../core/once.ts'
 import { type AppError, handlerFailed } from '../../errors.ts'
 import { asAppError } from '../../http/problem.ts'
@@ -12,6 +11,7 @@ import { originOf } from '../../lib/error-origin.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Records, Transaction } from '../../sql/sql.ts'
+import { webhookKeys } from './webhook-keys.ts'
 import { type Delivery, findDone, keepDelivery, markDone } from './webhook-records.ts'
 
 export interface Handling {
@@ -69,7 +69,7 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
     async accept(delivery) {
       const fingerprint = createHash('sha256').update(delivery.body).digest('hex')
       return once.run({
-        key: keys.webhook(delivery.source, delivery.id),
+        key: webhookKeys.webhook(delivery.source, delivery.id),
         fingerprint,
         async work(run) {
           const before = await findDone(records, delivery)

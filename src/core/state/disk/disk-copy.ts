@@ -1,22 +1,25 @@
-// The copy of the state on disk: what a restart starts from, and goes on with where Redis is away. What was written here
-// is in it before its caller has the answer; what others wrote follows within a second.
+// The copy of the state on disk: a restart begins with it, and serves from it where Redis is away. A write of this
+// process is in it before it is acknowledged; what others wrote follows within a second.
 import { SECOND } from '../../../lib/time.ts'
+import { createParticipant, type Participant } from '../../participant.ts'
 import type { Standby } from '../standby.ts'
 import type { StateStore } from '../state-store.ts'
 import type { StateDisk } from './state-disk.ts'
 
 const BEHIND_MS = SECOND
-const PARTIAL = 'copy-partial' // a fact: Redis has keys that did not fit into memory, so that they are not here either
+const PARTIAL = 'copy-partial' // metadata: Redis has keys that did not fit into memory, and so not here
 
 export interface DiskCopy {
   /** The version of this key in the standby has changed, or is gone. */
   changed(key: string): void
-  /** Once what has changed under this key is committed: what is waited for in one turn of the event loop, at once. */
+  /**
+   * Resolves once the change under this key is committed: one commit for all that is awaited in a turn of the event
+   * loop.
+   */
   committed(key: string): Promise<void> | undefined
   /** Commits now what has changed. */
   flush(): void
-  /** From here on the disk is ours: all that the standby has goes there. Undefined: what has changed goes there first. */
-  useDisk(disk: StateDisk | undefined): void
+  readonly participant: Participant
   close(): void
 }
 
@@ -34,7 +37,7 @@ export function createDiskCopy(standby: () => Standby): DiskCopy {
 
   function save(names: Set<string>): void {
     if (!disk) return
-    if (standby().lacksSome() !== isPartial) {
+    if (standby().isIncomplete() !== isPartial) {
       isPartial = !isPartial
       disk.setMetadata(PARTIAL, String(isPartial))
     }
@@ -64,20 +67,25 @@ export function createDiskCopy(standby: () => Standby): DiskCopy {
       return commit
     },
     flush,
-    useDisk(opened) {
-      if (!opened) flush()
-      disk = opened
-      if (!disk) return
-      isPartial = disk.metadata(PARTIAL) === 'true'
-      if (isPartial) standby().lack()
-      for (const key of standby().keys()) dirty.add(key)
-      flush()
-    },
+    participant: createParticipant({
+      load(opened) {
+        disk = opened
+        isPartial = disk.metadata(PARTIAL) === 'true'
+        if (isPartial) standby().setIncomplete()
+        for (const key of standby().keys()) dirty.add(key)
+        flush()
+      },
+      persist() {
+        flush()
+        disk = undefined
+      },
+      left: flush,
+    }),
     close: () => clearInterval(timer),
   }
 }
 
-/** The store, but that its answers wait until what they changed here is committed. */
+/** The store, whose answers wait until what they changed here is committed. */
 export function committing(store: StateStore, committed: DiskCopy['committed']): StateStore {
   const after =
     <Args extends [string, ...unknown[]], T>(call: (...args: Args) => Promise<T>) =>
@@ -88,11 +96,10 @@ export function committing(store: StateStore, committed: DiskCopy['committed']):
     }
   return {
     ...store,
-    putRecord: after(store.putRecord),
-    updateRecord: after(store.updateRecord),
+    put: after(store.put),
+    replace: after(store.replace),
     claim: after(store.claim),
-    putMark: after(store.putMark),
-    putMembers: after(store.putMembers),
     hit: after(store.hit),
+    bump: after(store.bump),
   }
 }

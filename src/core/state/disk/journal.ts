@@ -1,34 +1,34 @@
-// What happened while Redis was away and is not in it yet: the last version of each key, committed to disk before the
-// caller gets its answer, so that it outlives the process and the container. In memory alone where nothing may be
-// written (another container holds the data lock).
+// What Redis does not have yet: the last version of each key, committed to disk before the caller gets its answer,
+// so that it outlives the process and the container. In memory alone where nothing may be written, because another
+// container holds the data lock.
+import type { Log } from '../../../log.ts'
 import { stateFull } from '../../errors.ts'
-import { mergeEntries, type VersionedEntry } from '../kinds/versioned-entry.ts'
+import type { Participant } from '../../participant.ts'
+import { mergeEntries, type VersionedEntry } from '../kinds/kinds.ts'
 import type { StateDisk } from './state-disk.ts'
 
 const MOST_KEYS = 100_000
 const FEW_KEYS = 1_000
 
-export interface Journal {
+export interface Journal extends Pick<Participant, 'load' | 'persist'> {
   /** Commits the version in the place of the one before. Throws `state_full` when there are too many keys. */
   put(key: string, version: VersionedEntry): void
-  /** The same for what the standby holds, whose budget is their bound. */
+  /** The same for versions that the standby holds, whose budget is their bound: it says so where they are too many. */
   putAll(entries: readonly (readonly [string, VersionedEntry])[]): void
-  /** These versions are in Redis: they are taken out, but for those that have been put again since. */
-  settle(entries: readonly (readonly [string, VersionedEntry])[]): void
-  /** Some of what is in it, oldest first. */
+  /** Redis has these versions: they are taken out, but for those that have been put again since. */
+  acknowledge(entries: readonly (readonly [string, VersionedEntry])[]): void
+  /** Some of its entries, oldest first. */
   entries(limit: number): [string, VersionedEntry][]
   has(key: string): boolean
   size(): number
-  /** From here on the disk is ours: what an earlier life left there is taken up, and what is here goes there too. */
-  useDisk(disk: StateDisk | undefined): void
 }
 
-export function createJournal(): Journal {
+export function createJournal(log?: Pick<Log, 'warn'>): Journal {
   const pending = new Map<string, VersionedEntry>()
   let fullAt = FEW_KEYS
   let disk: StateDisk | undefined
 
-  /** Each time it has doubled: what has expired must not wait for Redis for ever. */
+  /** Each time it has doubled: what has expired must not wait for Redis. */
   function makeRoom(): void {
     dropExpired()
     fullAt = Math.min(MOST_KEYS, Math.max(FEW_KEYS, 2 * pending.size))
@@ -54,28 +54,36 @@ export function createJournal(): Journal {
       disk?.save('journal', [[key, version]])
     },
     putAll(entries) {
+      const before = pending.size
       for (const [key, version] of entries) pending.set(key, version)
       disk?.save('journal', entries)
+      if (before <= MOST_KEYS && pending.size > MOST_KEYS)
+        log?.warn(
+          { keys: pending.size },
+          'the journal is full: until Redis has it, new keys are refused with state_full',
+        )
     },
-    settle(entries) {
-      const settled = entries.filter(([key, version]) => pending.get(key) === version)
-      for (const [key] of settled) pending.delete(key)
+    acknowledge(entries) {
+      const done = entries.filter(([key, version]) => pending.get(key) === version)
+      for (const [key] of done) pending.delete(key)
       disk?.save(
         'journal',
-        settled.map(([key]) => [key, undefined] as const),
+        done.map(([key]) => [key, undefined] as const),
       )
     },
     entries: (limit) => [...take(pending, limit)],
     has: (key) => pending.has(key),
     size: () => pending.size,
-    useDisk(opened) {
+    load(opened) {
       disk = opened
-      if (!disk) return
       for (const [key, version] of disk.load('journal')) {
         const mine = pending.get(key)
         pending.set(key, mine ? mergeEntries(mine, version) : version)
       }
       disk.save('journal', pending)
+    },
+    persist() {
+      disk = undefined
     },
   }
 }

@@ -1,11 +1,11 @@
 // Small things that must outlive the process, by name. In memory alone where nothing may be written.
+import { createParticipant, type Participant } from '../../participant.ts'
 import type { StateDisk } from './state-disk.ts'
 
 export interface Metadata {
   get(name: string): string | undefined
   set(name: string, value: string): void
-  /** From here on the disk is ours: what it knows and we do not is learnt, and what we know goes there. */
-  useDisk(disk: StateDisk | undefined): void
+  readonly participant: Participant
 }
 
 export function createMetadata(): Metadata {
@@ -17,9 +17,14 @@ export function createMetadata(): Metadata {
       known.set(name, value)
       disk?.setMetadata(name, value)
     },
-    useDisk(opened) {
-      disk = opened
-      for (const [name, value] of known) disk?.setMetadata(name, value)
-    },
+    participant: createParticipant({
+      load(opened) {
+        disk = opened
+        for (const [name, value] of known) disk.setMetadata(name, value)
+      },
+      persist() {
+        disk = undefined
+      },
+    }),
   }
 }

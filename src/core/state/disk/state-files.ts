@@ -3,17 +3,13 @@
 import { join } from 'node:path'
 import { SECOND } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
+import type { DamageLog } from '../../damage-log.ts'
 import type { DataLock } from '../../data-lock.ts'
+import type { Participant } from '../../participant.ts'
 import type { Standby } from '../standby.ts'
 import { openStateDisk, peekStateDisk, type StateDisk } from './state-disk.ts'
 
 const RETRY_MS = 2 * SECOND
-
-/** Something of the state role that is kept on disk. */
-export interface OnDisk {
-  /** From here on the disk is ours: what it knows is learnt, what is known goes there. Undefined: not any more. */
-  useDisk(disk: StateDisk | undefined): void
-}
 
 export interface StateFiles {
   /** How many versions on disk could not be read: acknowledged, and lost. */
@@ -25,33 +21,31 @@ export interface StateFilesOptions {
   dataDir: string
   dataLock: DataLock
   standby: Standby
-  parts: readonly OnDisk[]
+  /** Whose data is on that disk. */
+  participant: Pick<Participant, 'load' | 'persist'>
+  damage: Pick<DamageLog, 'note'>
   log: Log
 }
 
-export function openStateFiles({ dataDir, dataLock, standby, parts, log }: StateFilesOptions): StateFiles {
+export function openStateFiles(options: StateFilesOptions): StateFiles {
+  const { dataDir, dataLock, standby, participant, damage, log } = options
   const path = join(dataDir, 'samovar.db')
   let disk: StateDisk | undefined
   let isMissed = false
 
-  function take(): void {
-    disk = openIfPossible()
-    if (!disk) return
-    for (const table of ['copy', 'journal'] as const) {
-      for (const [key, version] of disk.load(table)) standby.apply(key, version)
-    }
-    for (const part of parts) part.useDisk(disk)
-  }
-
   // A volume that is full when the container starts: memory serves, and the file is taken up once there is space.
-  function openIfPossible(): StateDisk | undefined {
+  function take(): void {
     try {
-      return openStateDisk(path, log)
+      disk = openStateDisk(path, { log, damage })
+      for (const table of ['copy', 'journal'] as const) {
+        for (const [key, version] of disk.load(table)) standby.apply(key, version)
+      }
+      participant.load(disk)
     } catch (error) {
+      give()
       if (!isMissed)
         log.error({ path, err: error }, 'ALERT the journal cannot be opened: state is in memory alone')
       isMissed = true
-      return undefined
     }
   }
 
@@ -61,25 +55,25 @@ export function openStateFiles({ dataDir, dataLock, standby, parts, log }: State
     if (disk) log.info({ path }, 'the journal could be opened')
   }, RETRY_MS).unref()
 
-  function leave(): void {
-    for (const part of parts) part.useDisk(undefined)
+  function give(): void {
+    participant.persist()
     disk?.close()
     disk = undefined
   }
 
   if (dataLock.state() === 'held') take()
-  else for (const [key, version] of peekStateDisk(path, log)) standby.apply(key, version)
+  else for (const [key, version] of peekStateDisk(path, { log, damage })) standby.apply(key, version)
 
   dataLock.onChange((state) => {
     if (state === 'held') take()
-    else leave()
+    else give()
   })
 
   return {
     unreadable: () => disk?.unreadable() ?? 0,
     close() {
       clearInterval(timer)
-      leave()
+      give()
     },
   }
 }

@@ -1,5 +1,14 @@
-// The exact sliding log, as a pure function: never more than `limit` hits in any window of that length.
-// The script HIT does the same in Redis.
+// The sliding-window log of a limiter: never more than `limit` hits in any window of that length. Each hit is in it
+// once.
+
+import { corrupt, isArrayOf, isNumber, isShape, isText, parseJson } from '../../../lib/codec.ts'
+import { script } from '../../redis/script-runner.ts'
+import { type Kind, mergeWith } from './kind.ts'
+
+export interface SlidingWindowLog {
+  readonly kind: 'sliding-window-log'
+  readonly hits: readonly LoggedHit[]
+}
 
 export interface Hit {
   readonly id: string
@@ -16,7 +25,7 @@ export interface HitResult {
   readonly remaining: number
   /** Until one more hit of that cost will be allowed; 0 when it already is. */
   readonly retryAfterMs: number
-  /** Until `remaining` grows, if nothing is counted meanwhile. */
+  /** Until `remaining` grows, if nothing is counted until then. */
   readonly growsAfterMs: number
 }
 
@@ -25,7 +34,7 @@ export interface LoggedHit {
   readonly atMs: number
 }
 
-/** The log after the hit (without what has left the window), and the answer to it. */
+/** The log after the hit, without what has left the window, and the answer to it. The same as the script HIT. */
 export function slide(log: readonly LoggedHit[], { id, nowMs, limit, windowMs, cost = 1 }: Hit) {
   const recent = log.filter(({ atMs }) => atMs > nowMs - windowMs)
   const allowed = recent.length + cost <= limit
@@ -40,7 +49,10 @@ export function slide(log: readonly LoggedHit[], { id, nowMs, limit, windowMs, c
 /** An entry's name, the same wherever the hit is counted: so both countings are one after a merge. */
 const entryId = (id: string, i: number) => (i === 0 ? id : `${id}:${i}`)
 
-/** The log's own words: when the hit was made that must leave before the next one, and the one before `remaining` grows. */
+/**
+ * The log's own words: when the hit was made that must leave before the next one, and the one before `remaining`
+ * grows.
+ */
 interface Counted {
   readonly allowed: boolean
   readonly count: number
@@ -60,3 +72,55 @@ export function hitResult(
     growsAfterMs: Math.max(0, growsMs + windowMs - nowMs),
   }
 }
+
+//   ARGV[2…] time and id of each hit
+const MERGE = script(`
+for i = 2, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return 1`)
+
+// As many members as a hit costs, scored by its time. The same as slide().
+//   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] id of the hit, [5] what it costs
+//   returns { 1 when counted else 0, hits in the window, time of the hit that must leave before the next such one
+//     or -1, time of the hit that leaves before more is free }
+export const HIT = script(`
+local now, limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
+local count = redis.call('ZCARD', KEYS[1])
+local function at(rank)
+  if rank < 0 then return '-1' end
+  return redis.call('ZRANGE', KEYS[1], rank, rank, 'WITHSCORES')[2]
+end
+local allowed = 0
+if count + cost <= limit then
+  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
+  for i = 1, cost - 1 do redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4] .. ':' .. i) end
+  count = count + cost
+  local last = tonumber(at(count - 1)) -- ahead of now: the clock was set back
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', last - now + window))
+  allowed = 1
+end
+return { allowed, count, at(count - limit + cost - 1), at(math.max(0, count - limit)) }`)
+
+const isHits = isArrayOf(isShape<LoggedHit>({ id: isText, atMs: isNumber }))
+
+export const slidingWindowLog: Kind<SlidingWindowLog> = {
+  name: 'sliding-window-log',
+  storedAs: 'log',
+  // Not cut to a window: a merge knows none. The next hit does.
+  merge: mergeWith((a, b) => {
+    const hits = new Map([...a.hits, ...b.hits].map((hit) => [hit.id, hit]))
+    return logOf([...hits.values()].sort((x, y) => x.atMs - y.atMs || (x.id < y.id ? -1 : 1)))
+  }),
+  script: MERGE,
+  toArguments: ({ hits }) => hits.flatMap(({ atMs, id }) => [atMs, id]),
+  encode: ({ hits }) => Buffer.from(JSON.stringify(hits)),
+  decode(bytes) {
+    const hits = parseJson(bytes, isHits)
+    return hits === corrupt ? corrupt : logOf(hits)
+  },
+  inRedis: { type: 'zset', decode: (pairs) => logOf(pairs.map(([id, atMs]) => ({ id, atMs }))) },
+  sizeOf: ({ hits }) => hits.length * 120,
+}
+
+const logOf = (hits: readonly LoggedHit[]): SlidingWindowLog => ({ kind: 'sliding-window-log', hits })

@@ -8,7 +8,7 @@
 // A process that is killed after the receiver has accepted and before the end is committed delivers a crossing twice;
 // the crossing's id is the same then.
 import { randomUUID } from 'node:crypto'
-import { corrupt, parseJson } from '../../../lib/json.ts'
+import { corrupt, parseJson } from '../../../lib/codec.ts'
 import type { Row, SqlValue } from '../../../lib/sql-row.ts'
 import { DAY, HOUR, type Now, SECOND } from '../../../lib/time.ts'
 import type { Records } from '../../../sql/sql.ts'

@@ -3,13 +3,13 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
-import { keys } from '../../../core/keys.ts'
 import type { State } from '../../../core/state/state.ts'
 import { loginRefused, notConfigured } from '../../../errors.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
 import { MINUTE } from '../../../lib/time.ts'
 import { localPath } from '../return-path.ts'
 import type { LogIn, User } from '../session.ts'
+import { sessionKeys } from '../session-keys.ts'
 import { keepAttempt, LOGIN_LASTS_MS, takeAttempt } from './login-cookie.ts'
 import { newSecrets, type Oidc } from './oidc.ts'
 import { type Fields, isFresh, type SignedLogin } from './signed-fields.ts'
@@ -57,7 +57,7 @@ export function telegramRoutes(parts: TelegramParts): Router {
 
   /** Lets nobody through with what somebody has logged in with before. */
   async function useOnce(digest: string): Promise<void> {
-    const { taken } = await state.claim(keys.login(digest), Buffer.from(randomUUID()), USED_FOR_MS)
+    const { taken } = await state.claim(sessionKeys.login(digest), Buffer.from(randomUUID()), USED_FOR_MS)
     if (!taken) throw loginRefused()
   }
 

@@ -1,5 +1,5 @@
 // The keys written to Redis in the last seconds: a server that dies may not have kept them, so they are merged again.
-import type { Now } from '../../lib/time.ts'
+import type { Now } from '../../../lib/time.ts'
 
 export interface RecentWrites {
   add(key: string): void

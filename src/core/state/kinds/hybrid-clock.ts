@@ -1,7 +1,7 @@
 // Versions: later is larger, also when the clock steps back, and no two processes make the same one.
 import { randomBytes } from 'node:crypto'
 import type { Now } from '../../../lib/time.ts'
-import type { Timestamp } from './versioned-entry.ts'
+import type { Timestamp } from './kind.ts'
 
 const DIGITS = 16
 

@@ -1,0 +1,50 @@
+// The table of kinds. Another one is a file beside this one, and a line here.
+import { type Corrupt, corrupt } from '../../../lib/codec.ts'
+import { type ExpiringSet, expiringSet } from './expiring-set.ts'
+import { type FirstWriteWinsRegister, firstWriteWinsRegister } from './first-write-wins-register.ts'
+import type { Entry, Kind } from './kind.ts'
+import { type LwwRegister, lwwRegister } from './lww-register.ts'
+import { type MaxRegister, maxRegister } from './max-register.ts'
+import { type MaxRegisterMap, maxRegisterMap } from './max-register-map.ts'
+import { type SlidingWindowLog, slidingWindowLog } from './sliding-window-log.ts'
+
+export type StateValue =
+  | LwwRegister
+  | FirstWriteWinsRegister
+  | MaxRegister
+  | MaxRegisterMap
+  | SlidingWindowLog
+  | ExpiringSet
+export type KindName = StateValue['kind']
+export type ValueOf<K extends KindName> = Extract<StateValue, { kind: K }>
+
+/** A whole version of what is under a key of the state. */
+export type VersionedEntry<V extends StateValue = StateValue> = Entry<V>
+
+export const kinds: Readonly<Record<KindName, Kind<StateValue>>> = {
+  'lww-register': lwwRegister,
+  'first-write-wins-register': firstWriteWinsRegister,
+  'max-register': maxRegister,
+  'max-register-map': maxRegisterMap,
+  'sliding-window-log': slidingWindowLog,
+  'expiring-set': expiringSet,
+}
+
+const byStoredName = new Map(Object.values(kinds).map((kind) => [kind.storedAs, kind]))
+
+/** The one version that two make. Both are of one kind: a key has one everywhere. */
+export function mergeEntries(a: VersionedEntry, b: VersionedEntry): VersionedEntry {
+  if (a.value.kind !== b.value.kind)
+    throw new TypeError(`a ${a.value.kind} cannot be merged with a ${b.value.kind}`)
+  return kinds[a.value.kind].merge(a, b)
+}
+
+/** A value as it is on disk. */
+export function encodeStored(value: StateValue): { storedAs: string; bytes: Buffer } {
+  const { storedAs, encode } = kinds[value.kind]
+  return { storedAs, bytes: encode(value) }
+}
+
+export function decodeStored(storedAs: string, bytes: Buffer): StateValue | Corrupt {
+  return byStoredName.get(storedAs)?.decode(bytes) ?? corrupt
+}

@@ -1,0 +1,62 @@
+// What the merges since the last return have done: for the report of the outage. Bounded, and it says what was left
+// out.
+import type { Return } from '../../participant.ts'
+
+const MOST_ACCEPTED = 100
+const MOST_CONFLICTS = 100
+
+export interface MergeReport {
+  readonly returned: Return
+  /** How many keys were merged, by the first word of their names. */
+  readonly merged: Readonly<Record<string, number>>
+  /** What was claimed while Redis was away, the first 100: key names. */
+  readonly accepted: readonly string[]
+  /** One sentence each, the first 100; then how many more there were. */
+  readonly conflicts: readonly string[]
+  /** Deleted because the standby did not know them; undefined where that proves nothing. */
+  readonly removed: number | undefined
+}
+
+export function createMergeReport() {
+  const merged: Record<string, number> = {}
+  const accepted: string[] = []
+  const conflicts: string[] = []
+  let conflictsLeftOut = 0
+  return {
+    returned: 'kept' as Return,
+    removed: undefined as number | undefined,
+    addMerged(word: string): void {
+      merged[word] = (merged[word] ?? 0) + 1
+    },
+    addAccepted(key: string): void {
+      if (accepted.length < MOST_ACCEPTED) accepted.push(key)
+    },
+    addConflict(sentence: string): void {
+      if (conflicts.length < MOST_CONFLICTS) conflicts.push(sentence)
+      else conflictsLeftOut += 1
+    },
+    take(): MergeReport {
+      const more = conflictsLeftOut > 0 ? [`and ${conflictsLeftOut} more`] : []
+      return {
+        returned: this.returned,
+        merged,
+        accepted,
+        conflicts: [...conflicts, ...more],
+        removed: this.removed,
+      }
+    },
+  }
+}
+
+/** What there is to say of a return, in one sentence. */
+export function noteOf({
+  returned,
+  removed,
+  isShared,
+}: Pick<MergeReport, 'returned' | 'removed'> & { isShared: boolean }): string | null {
+  if (returned === 'empty') return 'Redis came back empty and was seeded from memory'
+  if (returned !== 'older') return null
+  const note = 'Redis came back in an older state and was seeded from memory'
+  if (removed !== undefined) return `${note}; ${removed} keys that had been deleted since were deleted again`
+  return isShared ? note : `${note}; memory was partial, so nothing was removed`
+}

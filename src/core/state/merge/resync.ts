@@ -1,0 +1,61 @@
+// Everything that Redis holds of the state, page by page: copied to the standby at the start, after each return,
+// and when there is room again for what did not fit.
+import type { VersionedEntry } from '../kinds/kinds.ts'
+import type { RedisStateStore } from '../redis-state-store.ts'
+import type { Standby } from '../standby.ts'
+
+const BATCH = 200
+
+export async function* everythingIn(
+  redis: RedisStateStore,
+): AsyncGenerator<readonly [string, VersionedEntry]> {
+  let cursor = '0'
+  do {
+    const page = await redis.scan(cursor)
+    cursor = page.cursor
+    for (let i = 0; i < page.keys.length; i += BATCH) {
+      const names = page.keys.slice(i, i + BATCH)
+      const versions = await redis.read(names)
+      for (const [j, key] of names.entries()) {
+        const version = versions[j]
+        if (version) yield [key, version]
+      }
+    }
+  } while (cursor !== '0')
+}
+
+export interface Resync {
+  /** A full resync. Rejects with RedisUnavailable. */
+  run(): Promise<void>
+  /** Whether one is due: the last was cut off, or there is room again for what did not fit. Says the latter once. */
+  isDue(): boolean
+}
+
+export function createResync({ redis, standby }: { redis: RedisStateStore; standby: Standby }): Resync {
+  let last = 0
+  let isCutOff = false
+  let hadRoom = false
+  return {
+    async run() {
+      last += 1
+      const number = last
+      isCutOff = false
+      standby.beginResync()
+      try {
+        for await (const [key, version] of everythingIn(redis)) {
+          if (number !== last) return // a later one has taken over
+          standby.apply(key, version)
+        }
+      } catch (error) {
+        isCutOff = true
+        throw error
+      }
+      standby.endResync()
+    },
+    isDue() {
+      const had = hadRoom
+      hadRoom = standby.hasRoomAgain()
+      return isCutOff || (hadRoom && !had && standby.isSynced())
+    },
+  }
+}

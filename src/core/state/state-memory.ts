@@ -1,0 +1,71 @@
+// What the state role has in every variant: the standby, what is on disk of it, and reports of outages.
+import { MINUTE } from '../../lib/time.ts'
+import { createDamageLog } from '../damage-log.ts'
+import { createOutages } from '../outages.ts'
+import type { Participant } from '../participant.ts'
+import { createState } from './create-state.ts'
+import { committing, createDiskCopy } from './disk/disk-copy.ts'
+import { createMetadata } from './disk/metadata.ts'
+import { openStateFiles, type StateFiles } from './disk/state-files.ts'
+import { createHybridClock } from './kinds/hybrid-clock.ts'
+import { createStandby } from './standby.ts'
+import type { StateRoleOptions } from './state-role.ts'
+import type { StateStore } from './state-store.ts'
+
+export type StateMemory = ReturnType<typeof openStateMemory>
+
+export function openStateMemory(options: StateRoleOptions) {
+  const { kindOf, memoryBudgetBytes, log } = options
+  const hybridClock = createHybridClock()
+  const damage = createDamageLog(log)
+  const metadata = createMetadata()
+  const outages = createOutages(damage)
+  const copy = createDiskCopy(() => standby)
+  const listeners: ((key: string) => void)[] = [copy.changed]
+  const standby = createStandby({
+    budgetBytes: memoryBudgetBytes,
+    hybridClock,
+    changed(key) {
+      for (const listener of listeners) listener(key)
+    },
+    shed: onceAMinute((logs) =>
+      log.warn({ logs }, 'the memory for state is full: requests that limits have counted are forgotten'),
+    ),
+  })
+  let files: StateFiles | undefined
+
+  return {
+    standby,
+    metadata,
+    outages,
+    damage,
+    /** Commits the copy as it is now. */
+    flush: copy.flush,
+    /** Calls back with each key that changes in the standby. */
+    onChange: (listener: (key: string) => void) => void listeners.push(listener),
+    /** The store, whose answers wait until what they changed is on disk; and the state over it. */
+    over(given: StateStore) {
+      const store = committing(given, copy.committed)
+      return { store, state: createState({ store, kindOf, hybridClock, known: standby.keys }) }
+    },
+    participants: [metadata.participant, outages.participant, copy.participant],
+    openFiles(participant: Participant) {
+      files = openStateFiles({ ...options, standby, participant, damage })
+    },
+    /** How many versions on disk could not be read: acknowledged, and lost. */
+    unreadable: () => files?.unreadable() ?? 0,
+    close() {
+      copy.close()
+      files?.close()
+    },
+  }
+}
+
+function onceAMinute(tell: (logs: number) => void) {
+  let toldAtMs = Number.NEGATIVE_INFINITY
+  return (logs: number) => {
+    if (performance.now() - toldAtMs < MINUTE) return
+    toldAtMs = performance.now()
+    tell(logs)
+  }
+}

@@ -1,0 +1,41 @@
+// The boundary where bytes become values. What Redis, the disk or the wire holds may be damaged, or be of another
+// version: it is decoded to a value of the expected shape, or to `corrupt`, and nothing throws.
+
+export const corrupt = Symbol('corrupt')
+export type Corrupt = typeof corrupt
+
+/** Whether the JSON has the shape of a T. */
+export type Guard<T> = (json: unknown) => json is T
+
+/** The value of the JSON, of any shape unless a guard is given. */
+export function parseJson(text: string | Buffer): unknown
+export function parseJson<T>(text: string | Buffer, isValid: Guard<T>): T | Corrupt
+export function parseJson(text: string | Buffer, isValid: (json: unknown) => boolean = () => true): unknown {
+  let json: unknown
+  try {
+    json = JSON.parse(text.toString())
+  } catch {
+    return corrupt
+  }
+  return isValid(json) ? json : corrupt
+}
+
+export const isText = (json: unknown): json is string => typeof json === 'string'
+
+/** A finite number: JSON can say 1e999. */
+export const isNumber = (json: unknown): json is number => Number.isFinite(json)
+
+export const isArrayOf =
+  <T>(isItem: Guard<T>): Guard<T[]> =>
+  (json): json is T[] =>
+    Array.isArray(json) && json.every(isItem)
+
+/** An object with these properties at least, each as its guard says. */
+export const isShape =
+  <T extends object>(guards: { readonly [P in keyof T]: Guard<T[P]> }): Guard<T> =>
+  (json): json is T =>
+    typeof json === 'object' &&
+    json !== null &&
+    Object.entries<Guard<unknown>>(guards).every(([name, isValid]) =>
+      isValid((json as Record<string, unknown>)[name]),
+    )
