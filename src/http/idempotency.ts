@@ -16,14 +16,20 @@ const NOT_KEPT = new Set([401, 408, 409, 425, 429])
 const MOST_BODY_BYTES = 12_000 // in base64, and with the rest of the answer, below what Once keeps
 
 /** For one POST route, which then demands the header. `who` names the caller: two callers may use the same key. */
-export function idempotent({ once, who }: { once: Once; who: (req: Request) => string }): RequestHandler {
+export function idempotent({
+  once,
+  who,
+}: {
+  once: Once
+  who: (req: Request) => string | Promise<string>
+}): RequestHandler {
   return async function answerOnce(req, res, next) {
     const id = req.headers['idempotency-key']
     if (typeof id !== 'string' || !KEY.test(id)) {
       throw invalidInput('Send an Idempotency-Key of 1 to 255 visible ASCII characters.')
     }
     // Neither may run into the other: a colon divides them.
-    const key = keys.idempotent(encodeURIComponent(who(req)), id)
+    const key = keys.idempotent(encodeURIComponent(await who(req)), id)
     const held = holdAnswer(res)
     try {
       const outcome = await once.run({

@@ -9,6 +9,7 @@ import { createLimiter, type Limiter } from '../../src/core/limiter.ts'
 import { openQueue } from '../../src/core/queue/open-queue.ts'
 import type { JobHandler } from '../../src/core/queue/queue.ts'
 import { openRoles } from '../../src/core/samovar.ts'
+import { notLoggedIn } from '../../src/errors.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
 import { createAlertSocket } from '../../src/features/alerts/alert-socket.ts'
 import { createAlerts } from '../../src/features/alerts/alerts.ts'
@@ -16,6 +17,7 @@ import type { PricesOf } from '../../src/features/alerts/check-alerts.ts'
 import type { Resolve } from '../../src/features/alerts/safe-url.ts'
 import { createWebhookAddressRecords } from '../../src/features/alerts/webhook-address-records.ts'
 import { createHttpServer } from '../../src/http/server.ts'
+import { createSockets } from '../../src/http/sockets.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
 import type { Now } from '../../src/lib/time.ts'
 import { openLocalRecords } from '../../src/sql/local-records.ts'
@@ -122,14 +124,24 @@ export async function openAlertsApp({
   })
   const socket = createAlertSocket({
     pages: alerts.pages,
-    userIdOf: (req) => currentUser(req)?.id,
-    hasLoggedOut: async () => false,
-    log,
+    socket: (options) =>
+      createSockets({
+        callerOf(req) {
+          const user = currentUser(req)
+          if (!user) throw notLoggedIn()
+          return user as never
+        },
+        clientOf: () => undefined,
+        hasLoggedOut: async () => false,
+        bus: roles.bus,
+        log,
+        ...options,
+      }),
   })
   const server = createHttpServer({
     rawRouters: [],
     routers: [alerts.routes],
-    upgrades: [{ path: '/ws/alerts', handlers: [], ...socket }],
+    upgrades: [{ handlers: [], ...socket }],
     trustProxy: 0,
     log,
   })

@@ -18,7 +18,8 @@ export interface MarketsModel {
   coins: readonly ShownCoin[] | undefined
   stats: MarketStats
   /** Another feature's part of the page. */
-  alerts: Html
+  /** Of other features. */
+  sections: readonly Html[]
 }
 
 export type ShownCoin = Coin & { stale: boolean }
@@ -40,7 +41,7 @@ export function marketsHtml(model: MarketsModel): string {
   ${form(model)}
   ${prices(model)}
 </section>
-${model.alerts}
+${model.sections}
 ${saved(language, stats)}`,
   })
 }

@@ -25,11 +25,19 @@ export interface PageStatus {
 export interface HomeModel {
   language: PageLanguage
   query: string
+  links: readonly PageLink[]
   status: PageStatus
-  countries: readonly PageCountry[]
+  /** Undefined where there is no reference data. */
+  countries: readonly PageCountry[] | undefined
 }
 
-export function homeHtml({ language, query, status, countries }: HomeModel): string {
+export interface PageLink {
+  readonly path: string
+  readonly en: string
+  readonly ru: string
+}
+
+export function homeHtml({ language, query, links, status, countries }: HomeModel): string {
   const text = texts[language]
   const queryString = query ? `&q=${encodeURIComponent(query)}` : ''
   return pageHtml({
@@ -41,12 +49,10 @@ export function homeHtml({ language, query, status, countries }: HomeModel): str
     styles: ['page/page.css'],
     scripts: ['page/page.js'],
     nav: html`<nav aria-label="${text.pages}">
-  <a href="/markets?lang=${language}">${text.markets}</a>
-  <a href="/call?lang=${language}">${text.calls}</a>
-  <a href="/account?lang=${language}">${text.account}</a>
+  ${links.map(({ path, [language]: name }) => html`<a href="${path}?lang=${language}">${name}</a>`)}
 </nav>`,
     main: html`${statusSection(language, status)}
-${countriesSection(language, query, countries)}`,
+${countries ? countriesSection(language, query, countries) : []}`,
   })
 }
 

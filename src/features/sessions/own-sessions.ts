@@ -1,7 +1,7 @@
 // A user's own sessions, as the API and the page at /account show and end them.
 import type { Request, Response } from 'express'
 import { notLoggedIn } from '../../errors.ts'
-import type { User } from './session.ts'
+import type { User } from '../../feature.ts'
 import { endSession, saveSession } from './session-middleware.ts'
 import { hashOf, publicIdOf } from './session-record.ts'
 import type { KnownSession, SessionRecords } from './session-records.ts'

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { z } from 'zod'
+import type { User } from '../../feature.ts'
 import { DAY } from '../../lib/time.ts'
-import type { User } from './session.ts'
 
 /** A session ends so long after it was last used, */
 export const IDLE_MS = 14 * DAY

@@ -1,16 +1,7 @@
 // What a session knows of who is logged in: the words that sessions and the ways to log in share.
 import type { Request } from 'express'
 import type { SessionData } from 'express-session'
-
-export interface User {
-  /** Of all users whoever vouches for them, as in `telegram:12345`. */
-  readonly id: string
-  readonly name: string
-  readonly username?: string
-  readonly photoUrl?: string
-  /** A language tag, as in `ru` or `en-GB`. */
-  readonly language?: string
-}
+import type { User } from '../../feature.ts'
 
 declare module 'express-session' {
   interface SessionData {

@@ -1,8 +1,9 @@
 // The page at /account: where its user is logged in, and out of what they can log out. Forms only, no script.
+
+import type { User } from '../../../feature.ts'
 import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
 import type { OwnSession } from '../own-sessions.ts'
-import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 

@@ -1,7 +1,8 @@
 // The page at /login: the ways that are set up, or what to set when none is. Works without JavaScript but for the widget.
+
+import type { User } from '../../../feature.ts'
 import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
-import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 

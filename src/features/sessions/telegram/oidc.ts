@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type * as openid from 'openid-client'
 import { loginRefused, telegramUnavailable } from '../../../errors.ts'
-import type { User } from '../session.ts'
+import type { User } from '../../../feature.ts'
 import { telegramUser } from './telegram-user.ts'
 
 const TIMEOUT_S = 5

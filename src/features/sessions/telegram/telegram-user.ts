@@ -1,5 +1,5 @@
 // One person is one user, whichever of the three ways Telegram named them by.
-import type { User } from '../session.ts'
+import type { User } from '../../../feature.ts'
 
 /** What Telegram says about somebody, as it stands in a login; undefined where it says nothing. */
 export interface TelegramPerson {

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Log } from '../../log.ts'
+import type { Log } from '../log.ts'
 
 const FILE = 'session-secret'
 const SECRET_BYTES = 32

@@ -1,0 +1,13 @@
+// The jobs in Redis, for the admin to look at.
+import type { RequestHandler } from 'express'
+import { defineFeature } from '../../feature.ts'
+import { jobsRoutes } from './jobs-routes.ts'
+
+const PATH = '/admin/jobs'
+
+export const jobs = defineFeature({
+  name: 'jobs',
+  setup: ({ admin }, { boardAt }: { boardAt: (path: string) => RequestHandler }) => ({
+    routes: jobsRoutes({ path: PATH, board: boardAt(PATH), guard: admin.onlyOnPage }),
+  }),
+})
