@@ -3,7 +3,7 @@
 import { createRooms } from '../src/features/calls/room.ts'
 import { createSocketServer } from '../src/features/calls/socket-server.ts'
 import { createHttpServer } from '../src/http/server.ts'
-import { createSockets } from '../src/http/sockets.ts'
+import { createSockets } from '../src/http/sockets/sockets.ts'
 import { openAppRoles, silent } from './open-app-roles.ts'
 import { answerMemory } from './own-memory.ts'
 

@@ -40,8 +40,12 @@ export const variables = {
   REDIS_URL: {
     schema: z.union([z.literal('off'), redisUrl]).optional(),
     default: '`redis://localhost:6379/0`',
-    en: '`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `off` for none; outside the image also `unix:///path`. Wins over the parts below',
-    ru: '`redis://[пользователь:пароль@]хост[:порт][/база]`, `rediss://` для TLS, `off` — без Redis; вне образа ещё `unix:///путь`. Важнее частей ниже',
+    en:
+      '`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `off` for none; ' +
+      'outside the image also `unix:///path`. Wins over the parts below',
+    ru:
+      '`redis://[пользователь:пароль@]хост[:порт][/база]`, `rediss://` для TLS, `off` — без Redis; ' +
+      'вне образа ещё `unix:///путь`. Важнее частей ниже',
   },
   REDIS_HOST: {
     schema: z
@@ -72,8 +76,12 @@ export const variables = {
     schema: redisUrl.optional(),
     default: { en: 'as `REDIS_URL`', ru: 'как `REDIS_URL`' },
     example: '',
-    en: 'a Redis of its own for state, which must not evict. In the embedded variant the image sets it to its own socket',
-    ru: 'отдельный Redis для состояния, без вытеснения. Во встроенном варианте образ сам указывает здесь свой сокет',
+    en:
+      'a Redis of its own for state, which must not evict. In the embedded variant the image sets it ' +
+      'to its own socket',
+    ru:
+      'отдельный Redis для состояния, без вытеснения. Во встроенном варианте образ сам указывает ' +
+      'здесь свой сокет',
   },
   REDIS_PREFIX: {
     schema: z
@@ -97,8 +105,12 @@ export const variables = {
   },
   REDIS_TTL: {
     schema: positive.default(300),
-    en: 'seconds; how long a cached value is fresh unless its feature says otherwise, and how long "no such country" is believed',
-    ru: 'секунды; сколько свежи значения кэша, если функция не сказала иначе, и сколько верить ответу «такой страны нет»',
+    en:
+      'seconds; how long a cached value is fresh unless its feature says otherwise, and how long "no ' +
+      'such country" is believed',
+    ru:
+      'секунды; сколько свежи значения кэша, если функция не сказала иначе, и сколько верить ответу ' +
+      '«такой страны нет»',
   },
   MEMORY_BUDGET_MB: {
     schema: integer(1, 65_536).default(32),
@@ -107,35 +119,56 @@ export const variables = {
       ru: 'по памяти контейнера; вне образа `32`',
     },
     example: '32',
-    en: 'memory for cached values and for the copy of state inside the process, half each. When the state’s half is used up while Redis is away, new state is refused with 503',
-    ru: 'память под значения кэша и копию состояния внутри процесса, пополам. Если половина состояния кончилась, пока Redis недоступен, новое состояние не принимается, ответ 503',
+    en:
+      'memory for cached values and for the copy of state inside the process, half each. When the ' +
+      'state’s half is used up while Redis is away, new state is refused with 503',
+    ru:
+      'память под значения кэша и копию состояния внутри процесса, пополам. Если половина состояния ' +
+      'кончилась, пока Redis недоступен, новое состояние не принимается, ответ 503',
   },
   ADMIN_TOKEN: {
     schema: z
       .string()
       .regex(/^[\x21-\x7e]{8,}$/, 'must have at least 8 characters: letters, digits and signs, no spaces')
       .optional(),
-    en: 'at least 8 characters, sent as `Authorization: Bearer`; locks `/api/cache/*` and `/api/outages`, opens `/admin/jobs` and `/api/webhooks/*/deliveries`',
-    ru: 'не короче 8 символов, передаётся как `Authorization: Bearer`; закрывает `/api/cache/*` и `/api/outages`, открывает `/admin/jobs` и `/api/webhooks/*/deliveries`',
+    en:
+      'at least 8 characters, sent as `Authorization: Bearer`; locks `/api/cache/*` and ' +
+      '`/api/outages`, opens `/admin/jobs` and `/api/webhooks/*/deliveries`',
+    ru:
+      'не короче 8 символов, передаётся как `Authorization: Bearer`; закрывает `/api/cache/*` и ' +
+      '`/api/outages`, открывает `/admin/jobs` и `/api/webhooks/*/deliveries`',
     isSecret: true,
   },
   SESSION_SECRET: {
     schema: secrets.optional(),
     default: { en: 'made once, kept in `DATA_DIR`', ru: 'создаётся один раз, лежит в `DATA_DIR`' },
     example: '',
-    en: 'signs the cookies of sessions and the links of calls; at least 16 characters. A comma-separated list rotates: the first one signs, each is believed. Needed by several containers that do not share `/data`',
-    ru: 'подписывает cookie сессий и ссылки на звонки; не короче 16 символов. Список через запятую — для смены: первым подписывают, верят каждому. Нужен нескольким контейнерам без общего `/data`',
+    en:
+      'signs the cookies of sessions and the links of calls; at least 16 characters. A ' +
+      'comma-separated list rotates: the first one signs, each is believed. Needed by several ' +
+      'containers that do not share `/data`',
+    ru:
+      'подписывает cookie сессий и ссылки на звонки; не короче 16 символов. Список через запятую — ' +
+      'для смены: первым подписывают, верят каждому. Нужен нескольким контейнерам без общего `/data`',
     isSecret: true,
   },
   DATABASE_URL: {
     schema: parsedBy(parsePostgresUrl).optional(),
-    en: '`postgres://user:password@host[:port]/database[?sslmode=require]`: [countries](docs/features/reference.md) from its table `countries`, and the records (of webhooks, alerts) in tables of ours there. Without it both are SQLite in `DATA_DIR`',
-    ru: '`postgres://пользователь:пароль@хост[:порт]/база[?sslmode=require]`: [страны](docs/ru/features/reference.md) из её таблицы `countries`, там же в наших таблицах записи вебхуков и уведомлений. Без неё и то и другое — SQLite в `DATA_DIR`',
+    en:
+      '`postgres://user:password@host[:port]/database[?sslmode=require]`: ' +
+      '[countries](docs/features/reference.md) from its table `countries`, and the records (of ' +
+      'webhooks, alerts) in tables of ours there. Without it both are SQLite in `DATA_DIR`',
+    ru:
+      '`postgres://пользователь:пароль@хост[:порт]/база[?sslmode=require]`: ' +
+      '[страны](docs/ru/features/reference.md) из её таблицы `countries`, там же в наших таблицах ' +
+      'записи вебхуков и уведомлений. Без неё и то и другое — SQLite в `DATA_DIR`',
     isSecret: true,
   },
   SUPABASE_URL: {
     schema: webAddress.optional(),
-    en: 'countries from a Supabase project instead. Together with `SUPABASE_ANON_KEY`, and not with `DATABASE_URL`',
+    en:
+      'countries from a Supabase project instead. Together with `SUPABASE_ANON_KEY`, and not with ' +
+      '`DATABASE_URL`',
     ru: 'страны из проекта Supabase. Вместе с `SUPABASE_ANON_KEY` и не вместе с `DATABASE_URL`',
   },
   SUPABASE_ANON_KEY: {
@@ -151,8 +184,12 @@ export const variables = {
     schema: names.optional(),
     default: { en: 'all', ru: 'все' },
     example: '',
-    en: 'only these [features](docs/configuration.md#features), comma-separated; the others have no route, table, job or variable',
-    ru: 'только эти [функции](docs/ru/configuration.md#функции), через запятую; у остальных нет ни маршрутов, ни таблиц, ни заданий, ни переменных',
+    en:
+      'only these [features](docs/configuration.md#features), comma-separated; the others have no ' +
+      'route, table, job or variable',
+    ru:
+      'только эти [функции](docs/ru/configuration.md#функции), через запятую; у остальных нет ни ' +
+      'маршрутов, ни таблиц, ни заданий, ни переменных',
   },
   FEATURES_OFF: {
     schema: names.default([]),
@@ -161,8 +198,12 @@ export const variables = {
   },
   TRUST_PROXY: {
     schema: integer(0, 10).default(1),
-    en: 'how many proxies stand in front: which address in `X-Forwarded-For` is the client’s, and whether a request came over HTTPS. [Limits](docs/features/limits.md) count by it',
-    ru: 'сколько прокси стоит перед приложением: какой адрес в `X-Forwarded-For` принадлежит клиенту и пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md)',
+    en:
+      'how many proxies stand in front: which address in `X-Forwarded-For` is the client’s, and ' +
+      'whether a request came over HTTPS. [Limits](docs/features/limits.md) count by it',
+    ru:
+      'сколько прокси стоит перед приложением: какой адрес в `X-Forwarded-For` принадлежит клиенту и ' +
+      'пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md)',
   },
   // Read by ecosystem.config.js; checked here.
   WEB_CONCURRENCY: {
@@ -175,7 +216,9 @@ export const variables = {
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
     en: 'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`',
-    ru: 'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`',
+    ru:
+      'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
+      '`reference-copy.db`, `session-secret`',
     isLocal: true,
   },
   LOG_LEVEL: {

@@ -8,7 +8,7 @@ import type { Once } from './core/once.ts'
 import type { JobHandler, Queue, Schedule, WorkOptions } from './core/queue/queue.ts'
 import type { State } from './core/state/state.ts'
 import type { JsonFetcher } from './http/fetch-json.ts'
-import type { SocketOptions, SocketRoute } from './http/sockets.ts'
+import type { SocketOptions, SocketRoute } from './http/sockets/sockets.ts'
 import type { Closable } from './lib/scope.ts'
 import type { Now } from './lib/time.ts'
 import type { Log } from './log.ts'
@@ -161,6 +161,8 @@ export interface Manifest extends Configured {
   /** Its tables, as steps that are applied once each, in order. A step that was released is never changed. */
   readonly migrations?: readonly string[]
   readonly navigation?: readonly Link[]
+  /** One line for the docs. */
+  readonly about?: { readonly en: string; readonly ru: string }
 }
 
 export interface Feature<V extends Variables = Variables, Parts = unknown, Provides = unknown>

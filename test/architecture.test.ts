@@ -26,9 +26,9 @@ const FOR_FEATURES = [
   'http/cached-response.ts',
   'http/idempotency.ts',
   'http/fetch-json.ts',
-  'http/open-socket.ts',
+  'http/sockets/open-socket.ts',
   'http/private.ts',
-  'http/sockets.ts',
+  'http/sockets/sockets.ts',
 ]
 
 /** Which layers a layer may import; its own is always among them, but for features, which see only themselves. */
@@ -73,7 +73,7 @@ const FENCES: Record<string, RegExp> = {
   '@bull-board/api': /^http\/queue-board\.ts$/,
   '@bull-board/api/bullMQAdapter': /^http\/queue-board\.ts$/,
   '@bull-board/express': /^http\/queue-board\.ts$/,
-  ws: /^http\/(open-socket|sockets)\.ts$/,
+  ws: /^http\/sockets\/(open-socket|sockets)\.ts$/,
   'node:sqlite': /^core\/sqlite\.ts$/,
   pg: /^sql\/postgres\.ts$/,
   undici: /^http\/fetch-json\.ts$/,

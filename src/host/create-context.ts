@@ -6,7 +6,7 @@ import type { Admin, Context, FeatureSocket, Link, RequestLimits, Rule, Users } 
 import type { JsonFetcher } from '../http/fetch-json.ts'
 import { markPrivate } from '../http/private.ts'
 import { hasToken, requireAdmin, requireAdminOfPage, requireToken } from '../http/security.ts'
-import { createSockets } from '../http/sockets.ts'
+import { createSockets } from '../http/sockets/sockets.ts'
 import { MINUTE } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import type { Core } from './open-core.ts'

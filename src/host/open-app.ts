@@ -1,16 +1,18 @@
 // The app, put together of the features that run: everything is closed in reverse order of its opening.
-import { type Config, InvalidEnvironment } from '../config.ts'
-import type { Setup } from '../feature.ts'
+import type { RequestHandler } from 'express'
+import type { Config } from '../config.ts'
+import { inBackground } from '../core/background.ts'
+import type { Link } from '../feature.ts'
 import { createJsonFetcher } from '../http/fetch-json.ts'
 import { createQueueBoard } from '../http/queue-board.ts'
 import { createHttpServer } from '../http/server.ts'
-import { createScope, type Scope } from '../lib/scope.ts'
+import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import { createContext, type Handed, socketRules } from './create-context.ts'
 import { keepSecret } from './kept-secret.ts'
 import { type Core, openCore } from './open-core.ts'
-import { takenPaths } from './taken-paths.ts'
-import type { Installed, Phase, Provider, Wiring } from './wiring.ts'
+import { setUpFeatures } from './set-up-features.ts'
+import type { Installed, Phase } from './wiring.ts'
 
 const CHANNEL_LAYER = {
   redis: 'channel layer: Redis (Streams and pub/sub); in memory while Redis is away',
@@ -42,10 +44,20 @@ export function openApp({ features, config, log }: AppOptions): App {
   const { fetchJson } = scope.add(createJsonFetcher())
   const secrets = config.secrets ?? [keepSecret(config.dataDir, log)]
   const context = createContext({ config, core, secrets, fetchJson, handed, log })
-  const setups = setUp({ running, config, core, context, handed, phase: () => phase, scope })
+  const wiring = { ...core, phase: () => phase, jobBoard: boardAt(core) }
+  const all = orClose(() =>
+    setUpFeatures({ running, config, core: wiring, queue: core.queue, context, handed, scope }),
+  )
 
-  const all = [...setups.values()]
-  const limits = all.find((setup) => setup.limits)?.limits
+  function orClose<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      void inBackground(scope.close(), log)
+      throw error
+    }
+  }
+
   const listOf = <T>(found: T | undefined) => (found === undefined ? [] : [found])
   const server = scope.add(
     createHttpServer({
@@ -53,15 +65,13 @@ export function openApp({ features, config, log }: AppOptions): App {
       deadlineMs: config.redis.budgetMs,
       log,
       upgrades: all.flatMap(({ sockets = [] }) =>
-        sockets.map((socket) => ({
-          ...socket,
-          handlers: [context.limitBy(socketRules)],
-        })),
+        sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),
       ),
       rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
       routers: [
-        ...listOf(limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
+        ...listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
         ...all.flatMap(({ routes }) => listOf(routes)),
+        frontDoor(handed.links),
       ],
     }),
   )
@@ -82,47 +92,15 @@ export function openApp({ features, config, log }: AppOptions): App {
   }
 }
 
-interface SetUpParts {
-  running: readonly Installed[]
-  config: Config
-  core: Core
-  context: ReturnType<typeof createContext>
-  handed: Handed
-  phase: () => Phase
-  scope: Scope
-}
+const boardAt =
+  ({ queue }: Core) =>
+  (path: string) =>
+    createQueueBoard(path, queue.bull)
 
-/** What each feature handed back, in the order of the list. */
-function setUp({ running, config, core, context, handed, phase, scope }: SetUpParts): Map<string, Setup> {
-  const setups = new Map<string, Setup>()
-  const of = <Provides>({ name }: Provider<Provides>) => setups.get(name)?.provides as Provides | undefined
-  const wiring: Wiring = {
-    core: { ...core, phase, jobBoard: (path) => createQueueBoard(path, core.queue.bull) },
-    of,
-    needed: (feature) => of(feature) as never,
+/** Where the headers of pages lead when no feature has a page at /: to the first page there is. */
+function frontDoor([first]: readonly Link[]): RequestHandler {
+  return function openFrontDoor(req, res, next) {
+    if (req.path !== '/' || req.method !== 'GET' || !first) return next()
+    res.redirect(302, first.path)
   }
-  for (const feature of running) {
-    const own = { ...context, config: config.features.get(feature.name) }
-    const setup = feature.setup(own as never, wiring)
-    if (setup.users && handed.users) throw taken(feature, 'users')
-    if (setup.limits && handed.limits) throw taken(feature, 'limits')
-    Object.assign(handed, {
-      ...(setup.users && { users: setup.users }),
-      ...(setup.limits && { limits: setup.limits }),
-    })
-    setups.set(feature.name, setup)
-    scope.add({ close: () => setup.close?.() })
-    for (const { name, run, schedule, ...options } of setup.jobs ?? []) {
-      core.queue.work(name, run, options)
-      if (schedule) core.queue.schedule(name, schedule)
-    }
-  }
-  const problems = takenPaths(setups)
-  if (problems.length > 0) throw new InvalidEnvironment(problems)
-  return setups
 }
-
-const taken = ({ name }: Installed, what: string) =>
-  new InvalidEnvironment([
-    `the feature ${name} hands back ${what}, as another feature does: leave one of them out`,
-  ])

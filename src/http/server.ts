@@ -11,7 +11,7 @@ import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
 import { pathOf } from './request-target.ts'
 import { sameSite, securityHeaders } from './security.ts'
-import { createUpgrades, type UpgradeRoute } from './upgrades.ts'
+import { createUpgrades, type UpgradeRoute } from './sockets/upgrades.ts'
 
 const BODY_LIMIT = '100kb'
 const MOST_FIELDS = 200 // of a form

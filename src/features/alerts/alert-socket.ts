@@ -1,7 +1,7 @@
 // The WebSocket of the users' pages: it only tells.
 import type { Context } from '../../feature.ts'
-import { CLOSE } from '../../http/open-socket.ts'
-import type { SocketRoute } from '../../http/sockets.ts'
+import { CLOSE } from '../../http/sockets/open-socket.ts'
+import type { SocketRoute } from '../../http/sockets/sockets.ts'
 import type { AlertPages } from './alert-pages.ts'
 
 const SOCKETS_PER_USER = 20

@@ -21,13 +21,21 @@ export interface AlertsFeatureParts {
 
 export const alerts = defineFeature({
   name: 'alerts',
+  about: {
+    en: 'notifications when a price crosses a threshold',
+    ru: 'уведомления, когда цена пересекает порог',
+  },
   needs: ['sessions', 'markets'],
   variables: {
     TELEGRAM_API_URL: {
       schema: serverUrl.default(new URL('https://api.telegram.org')),
       default: '`https://api.telegram.org`',
-      en: 'where the Bot API is, by which [alerts](docs/features/alerts.md) are sent; `http://` only on this machine, for tests',
-      ru: 'где Bot API, через который уходят [уведомления](docs/ru/features/alerts.md); `http://` только на этой же машине, для тестов',
+      en:
+        'where the Bot API is, by which [alerts](docs/features/alerts.md) are sent; `http://` only ' +
+        'on this machine, for tests',
+      ru:
+        'где Bot API, через который уходят [уведомления](docs/ru/features/alerts.md); `http://` ' +
+        'только на этой же машине, для тестов',
     },
   },
   migrations: alertMigrations.steps,

@@ -17,6 +17,7 @@ export interface CacheAdminFeatureParts {
 
 export const cacheAdmin = defineFeature({
   name: 'cache-admin',
+  about: { en: 'statistics of the cache, and clearing it', ru: 'статистика кэша и его очистка' },
   setup: ({ cache, admin, limit, now, log }, { figures, countEntries }: CacheAdminFeatureParts) => ({
     routes: cacheAdminRoutes({
       cache,

@@ -4,7 +4,7 @@
 //   any → closed             the seat is left by a client that says goodbye or is sent away; else it is kept for a while
 
 import { Refusal } from '../../core/errors.ts'
-import { CLOSE, type EndReason, type Socket, type SocketEvents } from '../../http/open-socket.ts'
+import { CLOSE, type EndReason, type Socket, type SocketEvents } from '../../http/sockets/open-socket.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { AllowsJoin } from './call-limits.ts'

@@ -20,12 +20,19 @@ export interface CallsParts {
 
 export const calls = defineFeature({
   name: 'calls',
+  about: { en: 'calls from browser to browser at `/call`', ru: 'звонки из браузера в браузер на `/call`' },
   variables: {
     ICE_SERVERS: {
       schema: parsedBy<readonly IceServer[]>(parseIceServers).default([]),
       example: '[{"urls":"stun:stun.example.org:3478"}]',
-      en: 'STUN and TURN servers for [calls](docs/features/calls.md#ice-servers): a JSON array, as `RTCConfiguration.iceServers`. Without them browsers find one another in one network, and often across two',
-      ru: 'серверы STUN и TURN для [звонков](docs/ru/features/calls.md#stun-и-turn): массив JSON, как `RTCConfiguration.iceServers`. Без них браузеры находят друг друга в одной сети, а между двумя — не всегда',
+      en:
+        'STUN and TURN servers for [calls](docs/features/calls.md#ice-servers): a JSON array, as ' +
+        '`RTCConfiguration.iceServers`. Without them browsers find one another in one network, and ' +
+        'often across two',
+      ru:
+        'серверы STUN и TURN для [звонков](docs/ru/features/calls.md#stun-и-turn): массив JSON, как ' +
+        '`RTCConfiguration.iceServers`. Без них браузеры находят друг друга в одной сети, а между ' +
+        'двумя — не всегда',
       isSecret: true,
     },
     CALL_SOCKETS: {

@@ -2,7 +2,7 @@
 import type { Request } from 'express'
 import { callKeyRequired, tooManySocketsHere } from '../../errors.ts'
 import type { Context } from '../../feature.ts'
-import type { SocketRoute } from '../../http/sockets.ts'
+import type { SocketRoute } from '../../http/sockets/sockets.ts'
 import type { Now } from '../../lib/time.ts'
 import { createJoinLimits } from './call-limits.ts'
 import { type Caller, type CallSocketParts, runCallSocket } from './call-socket.ts'

@@ -7,6 +7,10 @@ const PATH = '/admin/jobs'
 
 export const jobs = defineFeature({
   name: 'jobs',
+  about: {
+    en: 'the jobs in Redis as a page, `/admin/jobs`',
+    ru: 'задания в Redis на странице `/admin/jobs`',
+  },
   setup: ({ admin }, { boardAt }: { boardAt: (path: string) => RequestHandler }) => ({
     routes: jobsRoutes({ path: PATH, board: boardAt(PATH), guard: admin.onlyOnPage }),
   }),

@@ -5,6 +5,7 @@ import { createSharedAddresses } from './shared-address.ts'
 
 export const limits = defineFeature({
   name: 'limits',
+  about: { en: 'limits on changes and logins', ru: 'лимиты на изменения и входы' },
   setup: ({ limiter, identify, admin, log }) => ({
     limits: createLimits({
       limiter,

@@ -48,8 +48,12 @@ const variables = {
   },
   COINGECKO_CALLS_PER_MINUTE: {
     schema: integer(1, 1_000).default(10),
-    en: 'calls to CoinGecko in any minute, for all processes together; 1 to 1000. With a key, a little below what the plan allows',
-    ru: 'запросов к CoinGecko за любую минуту, на все процессы вместе; от 1 до 1000. С ключом — чуть меньше, чем разрешает план',
+    en:
+      'calls to CoinGecko in any minute, for all processes together; 1 to 1000. With a key, a little ' +
+      'below what the plan allows',
+    ru:
+      'запросов к CoinGecko за любую минуту, на все процессы вместе; от 1 до 1000. С ключом — чуть ' +
+      'меньше, чем разрешает план',
   },
   COINGECKO_TTL: {
     schema: positive.default(60),
@@ -67,6 +71,7 @@ export function coinGeckoOf(config: ValuesOf<typeof variables>) {
 
 export const markets = defineFeature({
   name: 'markets',
+  about: { en: 'prices of cryptocurrencies at `/markets`', ru: 'цены криптовалют на `/markets`' },
   variables,
   check: ({ COINGECKO_PLAN: plan, COINGECKO_API_KEY: key }) =>
     plan === 'pro' && key === undefined

@@ -15,6 +15,7 @@ export interface PageFeatureParts {
 
 export const page = defineFeature({
   name: 'page',
+  about: { en: 'the page at `/`', ru: 'страница на `/`' },
   setup: ({ status, navigation, now }, { outages, figures, searchCountries }: PageFeatureParts) => ({
     routes: pageRoutes({
       status() {

@@ -19,11 +19,16 @@ export interface ReferenceParts {
 
 export const reference = defineFeature({
   name: 'reference',
+  about: { en: 'countries at `/api/countries`', ru: 'страны на `/api/countries`' },
   variables: {
     CACHE_TTL_HOURS: {
       schema: positive.default(24),
-      en: 'how many hours [reference data](docs/features/reference.md) (countries) is fresh; it is read again before that',
-      ru: 'сколько часов свежи [справочные данные](docs/ru/features/reference.md) (страны); перечитываются они раньше',
+      en:
+        'how many hours [reference data](docs/features/reference.md) (countries) is fresh; it is ' +
+        'read again before that',
+      ru:
+        'сколько часов свежи [справочные данные](docs/ru/features/reference.md) (страны); ' +
+        'перечитываются они раньше',
     },
   },
   setup({ config, cache, admin, log }, { openDatabase }: ReferenceParts) {

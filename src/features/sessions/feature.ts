@@ -31,14 +31,22 @@ const ARE_KEPT = {
 
 export const sessions = defineFeature({
   name: 'sessions',
+  about: {
+    en: 'sessions, and login with Telegram at `/login`',
+    ru: 'сессии и вход через Telegram на `/login`',
+  },
   variables: {
     TELEGRAM_BOT_TOKEN: {
       schema: z
         .string()
         .regex(/^\d{1,16}:[\w-]{1,200}$/, 'must look like 123456789:AAE…, as BotFather gives it')
         .optional(),
-      en: 'token of a bot: [login](docs/features/login.md) in Mini Apps and with the older widget, which answer 501 without it, and [alerts](docs/features/alerts.md) as messages',
-      ru: 'токен бота: [вход](docs/ru/features/login.md) в мини-приложениях и через прежний виджет, без него они отвечают 501, и [уведомления](docs/ru/features/alerts.md) сообщениями',
+      en:
+        'token of a bot: [login](docs/features/login.md) in Mini Apps and with the older widget, ' +
+        'which answer 501 without it, and [alerts](docs/features/alerts.md) as messages',
+      ru:
+        'токен бота: [вход](docs/ru/features/login.md) в мини-приложениях и через прежний виджет, ' +
+        'без него они отвечают 501, и [уведомления](docs/ru/features/alerts.md) сообщениями',
       isSecret: true,
     },
     TELEGRAM_CLIENT_ID: {
@@ -46,8 +54,12 @@ export const sessions = defineFeature({
         .string()
         .regex(/^[\w.-]{1,100}$/, 'must be the Client ID that BotFather shows under Web Login')
         .optional(),
-      en: 'of Log In With Telegram, as BotFather shows it under Web Login. Without it and the next one it answers 501',
-      ru: 'для Log In With Telegram, его показывает BotFather в разделе Web Login. Без него и следующей переменной ответ 501',
+      en:
+        'of Log In With Telegram, as BotFather shows it under Web Login. Without it and the next one ' +
+        'it answers 501',
+      ru:
+        'для Log In With Telegram, его показывает BotFather в разделе Web Login. Без него и ' +
+        'следующей переменной ответ 501',
     },
     TELEGRAM_CLIENT_SECRET: {
       schema: z

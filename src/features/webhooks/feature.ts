@@ -17,12 +17,22 @@ export const unsignedRules = [
 
 export const webhooks = defineFeature({
   name: 'webhooks',
+  about: {
+    en: 'signed deliveries, each handled once',
+    ru: 'подписанные доставки, каждая обрабатывается один раз',
+  },
   variables: {
     WEBHOOK_SECRETS: {
       schema: parsedBy<ReadonlyMap<string, WebhookSource>>(parseWebhookSources).default(new Map()),
       default: { en: 'none', ru: 'нет' },
-      en: 'who may send [webhooks](docs/features/webhooks.md): `source[:scheme]=secret[\\|secret]`, comma-separated, divided at the first `=`; scheme `standard` (default), `github` or `telegram`',
-      ru: 'кто может присылать [вебхуки](docs/ru/features/webhooks.md): `источник[:схема]=секрет[\\|секрет]` через запятую, делится по первому `=`; схема `standard` (по умолчанию), `github` или `telegram`',
+      en:
+        'who may send [webhooks](docs/features/webhooks.md): `source[:scheme]=secret[\\|secret]`, ' +
+        'comma-separated, divided at the first `=`; scheme `standard` (default), `github` or ' +
+        '`telegram`',
+      ru:
+        'кто может присылать [вебхуки](docs/ru/features/webhooks.md): ' +
+        '`источник[:схема]=секрет[\\|секрет]` через запятую, делится по первому `=`; схема ' +
+        '`standard` (по умолчанию), `github` или `telegram`',
       isSecret: true,
     },
     WEBHOOK_CLOSED: {

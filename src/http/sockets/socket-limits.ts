@@ -1,6 +1,6 @@
 // What one WebSocket may send, and all WebSockets of one client together.
-import { createOwnLimit, createOwnLimits, type Policy } from '../core/limiter.ts'
-import { type Now, SECOND } from '../lib/time.ts'
+import { createOwnLimit, createOwnLimits, type Policy } from '../../core/limiter.ts'
+import { type Now, SECOND } from '../../lib/time.ts'
 
 /** A call of eight needs about 100 KiB from each of them to begin. */
 export const socketPolicies = {

@@ -3,11 +3,11 @@
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import express, { type Request, type RequestHandler } from 'express'
-import { type AppError, notFound, stopping } from '../errors.ts'
-import { withDeadline } from '../lib/request-deadline.ts'
-import type { Log } from '../log.ts'
-import { asAppError, problemDocument } from './problem.ts'
-import { logRequests } from './request-log.ts'
+import { type AppError, notFound, stopping } from '../../errors.ts'
+import { withDeadline } from '../../lib/request-deadline.ts'
+import type { Log } from '../../log.ts'
+import { asAppError, problemDocument } from '../problem.ts'
+import { logRequests } from '../request-log.ts'
 
 export interface UpgradeRoute {
   readonly path: string

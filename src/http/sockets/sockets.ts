@@ -2,11 +2,12 @@
 import type { Duplex } from 'node:stream'
 import type { Request } from 'express'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Bus } from '../core/bus/bus.ts'
-import { type AppError, crossSite, tooManySockets } from '../errors.ts'
-import { createGate } from '../lib/gate.ts'
-import { type Now, pause, SECOND, type StartTimer, startTimer as startRealTimer } from '../lib/time.ts'
-import type { Log } from '../log.ts'
+import type { Bus } from '../../core/bus/bus.ts'
+import { type AppError, crossSite, tooManySockets } from '../../errors.ts'
+import { createGate } from '../../lib/gate.ts'
+import { type Now, pause, SECOND, type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
+import { isOwnOrigin } from '../security.ts'
 import {
   type Held,
   type OpenSocket,
@@ -15,7 +16,6 @@ import {
   type Socket,
   type SocketEvents,
 } from './open-socket.ts'
-import { isOwnOrigin } from './security.ts'
 import { createSocketLimits } from './socket-limits.ts'
 import type { UpgradeRoute } from './upgrades.ts'
 
