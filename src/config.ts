@@ -39,7 +39,6 @@ export function readConfig(
   isTerminal = process.stdout.isTTY === true,
 ) {
   const { values, problems } = readVariables(variables, env)
-  if (values.FEATURES_OFF === undefined) throw new InvalidEnvironment(problems)
   const choice = chooseFeatures(features, { only: values.FEATURES, off: values.FEATURES_OFF })
   const read = readFeatures(choice.chosen, env)
   const all = [...problems, ...choice.problems, ...takenVariables(features), ...read.problems]

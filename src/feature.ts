@@ -82,6 +82,8 @@ export interface Link {
   readonly path: string
   readonly en: string
   readonly ru: string
+  /** After the links of all other features. */
+  readonly isLast?: true
 }
 
 /** What a feature is given. */

@@ -40,7 +40,8 @@ export function openApp({ features, config, log }: AppOptions): App {
   const migrations = running.flatMap(({ name, migrations: steps }) => (steps ? [{ of: name, steps }] : []))
   const core = openCore({ config, migrations, scope, log })
   let phase: Phase = 'starting'
-  const handed: Handed = { links: running.flatMap(({ navigation = [] }) => navigation) }
+  const links = running.flatMap(({ navigation = [] }) => navigation)
+  const handed: Handed = { links: [...links].sort((a, b) => Number(a.isLast ?? 0) - Number(b.isLast ?? 0)) }
   const { fetchJson } = scope.add(createJsonFetcher())
   const secrets = config.secrets ?? [keepSecret(config.dataDir, log)]
   const context = createContext({ config, core, secrets, fetchJson, handed, log })

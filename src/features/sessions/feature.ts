@@ -77,7 +77,7 @@ export const sessions = defineFeature({
       ru: 'где находится Log In With Telegram; `http://` только на этой же машине, для тестов',
     },
   },
-  navigation: [{ path: '/account', en: 'Account', ru: 'Учётная запись' }],
+  navigation: [{ path: '/account', en: 'Account', ru: 'Учётная запись', isLast: true }],
   setup({ config, state, secrets, mode, limitBy, log }) {
     const { TELEGRAM_BOT_TOKEN: botToken, TELEGRAM_ISSUER: issuer } = config
     const { TELEGRAM_CLIENT_ID: clientId, TELEGRAM_CLIENT_SECRET: clientSecret } = config
