@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { distance } from 'fastest-levenshtein'
 import { variables } from './app-variables.ts'
-import { chooseFeatures } from './lib/choose-features.ts'
+import { chooseFeatures } from './choose-features.ts'
 import { isLoopback, type RedisTarget } from './lib/redis-url.ts'
 import { SECOND } from './lib/time.ts'
 import {

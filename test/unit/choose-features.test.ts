@@ -1,6 +1,7 @@
 // Which features run, and what is said where that cannot be.
+
+import { chooseFeatures } from '../../src/choose-features.ts'
 import { InvalidEnvironment, readConfig } from '../../src/config.ts'
-import { chooseFeatures } from '../../src/lib/choose-features.ts'
 import { type Configured, integer } from '../../src/variables.ts'
 
 const base = { name: 'base' }

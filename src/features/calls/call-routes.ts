@@ -11,8 +11,8 @@ import { languageOf, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import { roomHtml, startHtml } from './call-html.ts'
-import { GUEST_LINK_MS, guestKey, roomOfKey } from './guest-link.ts'
 import { isRoomName, makeRoomName } from './room-name.ts'
+import { GUEST_LINK_MS, guestKey, roomOfKey } from './tokens/guest-link.ts'
 
 const madeBody = z.object({
   kind: z.enum(['pair', 'group'], { error: 'must be pair or group' }).default('pair'),

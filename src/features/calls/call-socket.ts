@@ -9,9 +9,9 @@ import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { AllowsJoin } from './call-limits.ts'
 import { type ClientMessage, type ErrorCode, parseClientMessage, type ServerMessage } from './protocol.ts'
-import { peerOfToken, resumeToken } from './resume-token.ts'
 import type { Rooms } from './room.ts'
 import type { Seat } from './seat.ts'
+import { peerOfToken, resumeToken } from './tokens/resume-token.ts'
 
 const MOST_BAD_MESSAGES = 10
 const GOODBYES: readonly number[] = [1000, 1001] // the page was closed, not the network lost

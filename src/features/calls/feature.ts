@@ -1,9 +1,9 @@
 // Calls from browser to browser: pages, links for guests, and the socket that signals.
 import { defineFeature, type Rule } from '../../feature.ts'
-import { type IceServer, parseIceServers } from '../../lib/ice-servers.ts'
 import { HOUR } from '../../lib/time.ts'
 import { integer, parsedBy } from '../../variables.ts'
 import { callRoutes } from './call-routes.ts'
+import { type IceServer, parseIceServers } from './ice-servers.ts'
 import { createRooms } from './room.ts'
 import { capacityOf } from './room-name.ts'
 import { createSocketServer } from './socket-server.ts'

@@ -10,7 +10,6 @@ import type { Bus, BusMessage, Gap, Json, MemberNews, Position, Subscription } f
 import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
-import { RESUME_MS } from './resume-token.ts'
 import {
   memberOf,
   type Occupant,
@@ -22,6 +21,7 @@ import {
   saidOf,
   sinceOf,
 } from './room-events.ts'
+import { RESUME_MS } from './tokens/resume-token.ts'
 
 export interface Listener {
   tell(message: ServerMessage): void

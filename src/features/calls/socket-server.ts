@@ -6,8 +6,8 @@ import type { SocketRoute } from '../../http/sockets/sockets.ts'
 import type { Now } from '../../lib/time.ts'
 import { createJoinLimits } from './call-limits.ts'
 import { type Caller, type CallSocketParts, runCallSocket } from './call-socket.ts'
-import { roomOfKey } from './guest-link.ts'
 import { MESSAGE_BYTES } from './protocol.ts'
+import { roomOfKey } from './tokens/guest-link.ts'
 
 const SOCKETS_PER_ADDRESS = 100
 

@@ -1,6 +1,6 @@
 // What lets a peer be the same one again after its socket was lost: signed, and good for one room. What somebody who was logged
 // in has got is of no use without a login.
-import { SECOND } from '../../lib/time.ts'
+import { SECOND } from '../../../lib/time.ts'
 import { readSigned, signText } from './signed-text.ts'
 
 /** How long a peer whose socket is gone is waited for. */
