@@ -1,5 +1,5 @@
-// Writes the parts of the docs that follow from the manifests and app-variables.ts: npm run docs. Each part stands between
-// two markers; a test fails when one differs from what this makes.
+// Writes the parts of the docs that follow from the manifests and from app-variables.ts: npm run docs. Each part stands
+// between two markers; a test fails when one differs from what this makes.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { features } from '../src/app.ts'

@@ -1,5 +1,5 @@
-// The only reader of the environment: read once, complete, frozen, every problem named at once. The variables of
-// features are described where the features are; these here are everybody's.
+// The only reader of the environment: read once, complete, frozen, all problems named together. Features describe their
+// variables in their manifests; everybody's are in app-variables.ts.
 import { resolve } from 'node:path'
 import { distance } from 'fastest-levenshtein'
 import { variables } from './app-variables.ts'
@@ -14,7 +14,7 @@ import {
   type Variables,
 } from './variables.ts'
 
-/** `embedded`: our own servers, or what answers on loopback; `external`: somebody's; `memory`: none. */
+/** `embedded`: our own servers, or what answers on loopback; `external`: of a service; `memory`: none. */
 export type Mode = 'embedded' | 'external' | 'memory'
 
 /** Thrown with every problem of the environment and of the list of features, one line each. */

@@ -73,7 +73,7 @@ export interface Admin {
   readonly only: RequestHandler
   /** The same for a page: a browser asks for the token as a password. */
   readonly onlyOnPage: RequestHandler
-  /** Refuses everybody else where an ADMIN_TOKEN is set, and nobody where none is. */
+  /** Refuses everybody else where an ADMIN_TOKEN is set, and none of them where it is not. */
   readonly onlyIfSet: RequestHandler
 }
 

@@ -16,7 +16,7 @@ export const socketRules: readonly Rule[] = [
   { name: 'sockets', per: 'client', limit: 300, windowMs: MINUTE, sharedLimit: 1_000 },
 ]
 
-/** Handed back by features; until then, and without them, nobody is logged in and nothing is limited. */
+/** Handed back by features; until then, and without them, no user is logged in and nothing is limited. */
 export interface Handed {
   users?: Users
   limits?: RequestLimits

@@ -1,4 +1,4 @@
-// What the app is built on, opened in order: Redis and its roles, cache, databases, queue. Knows no HTTP and no feature.
+// What the app is built on, opened in order: Redis and its roles, cache, databases, queue. No HTTP and no feature.
 import type { Config } from '../config.ts'
 import { createCache } from '../core/cache/cache.ts'
 import { createDataLock } from '../core/data-lock.ts'
@@ -49,7 +49,7 @@ export function openCore({ config, migrations, scope, log }: CoreOptions) {
     status: roles.status,
     outages: roles.state.outages.all,
     countKeys: roles.cache.countKeys,
-    /** What the statistics of the cache are made of; nobody is asked. */
+    /** What the statistics of the cache are made of; Redis is not asked. */
     figures: () => ({
       enabled: config.cache.enabled,
       mode: config.mode,

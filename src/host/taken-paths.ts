@@ -17,7 +17,7 @@ export function takenPaths(setups: ReadonlyMap<string, Setup>): string[] {
   return problems
 }
 
-/** With a colon for each parameter, whatever its name; routes do not tell /API from /api. */
+/** With a colon for each parameter, so that its name does not count; routes do not tell /API from /api. */
 function pathsOf({ routes, rawRoutes, sockets = [] }: Setup): string[] {
   const paths = [...sockets.map(({ path }) => path), ...[routes, rawRoutes].flatMap(routed)]
   return paths.map((path) => path.replace(/:\w+/g, ':').toLowerCase())

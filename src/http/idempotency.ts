@@ -1,9 +1,9 @@
 // Idempotency-Key: a POST that is sent again, because its answer was lost, is answered again and not done again.
 // datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header
 //
-// The answer is held back until it is kept. VersionedEntry are status, content type and body; a body above 12 kB is not, and its
-// replay is the status alone. A failure, and what says "not yet" or "not so" of the moment, is not kept: the next attempt is
-// done anew.
+// The answer is held back until it is stored: status, content type and body. A body above 12 kB is not stored; its
+// replay is the status alone. Failures, and answers that hold only for the moment, are not stored: the next attempt
+// runs again.
 import { createHash } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
 import { keys } from '../core/keys.ts'
@@ -89,7 +89,7 @@ function holdAnswer(res: Response) {
   return {
     ended,
     send: () => void letGo().end(Buffer.concat(chunks)),
-    /** Somebody else answers, with a body of another length. */
+    /** Another answer follows, with a body of another length. */
     discard: () => letGo().removeHeader('Content-Length'),
   }
 }

@@ -56,7 +56,7 @@ export function requireToken(token: string | undefined): RequestHandler {
   }
 }
 
-/** Asks for the admin token, and where none is set lets nobody in: for what can hurt, or tells of people. */
+/** Asks for the admin token, and refuses everybody where none is set: for what can do harm, or shows personal data. */
 export function requireAdmin(token: string | undefined): RequestHandler {
   const checkToken = requireToken(token)
   return function checkAdmin(req, res, next) {
@@ -65,7 +65,7 @@ export function requireAdmin(token: string | undefined): RequestHandler {
   }
 }
 
-/** The same for a page: a browser sends the token as the password of HTTP Basic, whatever the name. */
+/** The same for a page: a browser sends the token as the password of HTTP Basic, with any name. */
 export function requireAdminOfPage(token: string | undefined): RequestHandler {
   return function checkAdminOfPage(req, _res, next) {
     if (token === undefined) throw adminTokenUnset()

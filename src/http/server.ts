@@ -69,7 +69,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       latest.set(req.socket, res)
       if (stopping) res.setHeader('Connection', 'close')
       const path = pathOf(req.url ?? '')
-      if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end() // as Node refuses what is no HTTP
+      // As Node refuses what is no HTTP.
+      if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end()
       req.url = path
       withDeadline(deadlineMs, (end) => {
         res.once('close', end)

@@ -124,7 +124,8 @@ test('a start that cannot be ends with 78 and one sentence, for the app and for 
     const { said, ended } = spawnSource(file, { FEATURES_OFF: 'markets' })
     expect(await ended).toBe(78)
     expect(said.err).toBe(
-      'The configuration is not usable:\n  - the feature alerts needs markets, which is left out: leave out both or neither\n',
+      'The configuration is not usable:\n' +
+        '  - the feature alerts needs markets, which is left out: leave out both or neither\n',
     )
   }
 })

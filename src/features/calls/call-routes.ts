@@ -1,7 +1,7 @@
 // GET /call and /call/:room, the pages; POST /api/calls, which makes a room and its link; and their static files.
 //
-// Who may make a room: logged-in users; where no login is set up, everybody. Who may enter one: logged-in users, and those
-// who have its link.
+// Logged-in users may make a room; where no login is set up, everybody may. Logged-in users may enter one, and all who
+// have its link.
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type Request, type RequestHandler, type Response, Router } from 'express'

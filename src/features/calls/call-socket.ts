@@ -1,7 +1,7 @@
 // What a socket of calls says and hears: its messages are parsed and passed to its seat; what the seat is told is sent.
 //
 //   open → joined → open …   by `join` and `leave`, one room at a time
-//   any → closed             the seat is left by a client that says goodbye or is sent away; else it is kept for a while
+//   any → closed             a client that says goodbye or is sent away leaves its seat; else it is kept for a while
 
 import { Refusal } from '../../core/errors.ts'
 import { CLOSE, type EndReason, type Socket, type SocketEvents } from '../../http/sockets/open-socket.ts'
@@ -21,7 +21,7 @@ const SENT_AWAY: readonly ByeReason[] = ['refused', 'logged_out']
 
 type ByeReason = Extract<ServerMessage, { type: 'bye' }>['reason']
 
-/** Who is at the other end: somebody logged in, or the guest of one room. */
+/** Who is at the other end: a logged-in user, or the guest of one room. */
 export interface Caller {
   /** Of the login; undefined for a guest, who may choose. */
   readonly name: string | undefined

@@ -8,7 +8,7 @@ import { policies } from './policies.ts'
 import { policyHeader, rateHeader } from './rate-headers.ts'
 import type { SharedAddresses } from './shared-address.ts'
 
-/** Who is known to ask. Only what was verified: a name that anybody can make up is a limit that nobody has. */
+/** Who is known to ask. Only what was verified: a limit on a name that clients can make up limits none of them. */
 export interface Identity {
   readonly user?: string
   readonly session?: string
@@ -91,7 +91,7 @@ function isBelow(path: string, parents: readonly string[]): boolean {
   return parents.some((parent) => asRouted === parent || asRouted.startsWith(`${parent}/`))
 }
 
-/** The hit that the rule counts for this client; none when it does not hold for clients nobody can tell apart. */
+/** The hit that the rule counts for this client; none when it does not hold for clients that cannot be told apart. */
 function hitUnder(rule: Rule, { known, address }: Client): LimitedHit[] {
   if (rule.per === 'everybody') return [{ policy: rule, who: 'all' }]
   if (rule.per === 'client' && known !== undefined) return [{ policy: rule, who: known }]

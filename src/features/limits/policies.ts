@@ -1,5 +1,5 @@
-// The limit on all changes. Features name limits of their own where they have some: windows of which all must allow, those
-// that refuse most first. Every limit is at most 1,000: the log of a window holds that many entries.
+// The limit on all changes. Features name limits of their own: windows of which all must allow, those that refuse most
+// first. Every limit is at most 1,000: the log of a window holds that many entries.
 import type { Rule } from '../../feature.ts'
 import { HOUR, MINUTE } from '../../lib/time.ts'
 

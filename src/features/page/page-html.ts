@@ -86,7 +86,8 @@ function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
     : html`<time id="outage-start"></time>`
   const end = outage?.endedAt ? `${text.fromMemory} ${outage.servedCalls}` : text.lasting
   return html`<div><dt>${text.lastOutage}</dt><dd><span id="outage-length">${length}</span>
-      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} ${start}, <span id="outage-end">${end}</span></small></dd></div>`
+      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} ${start},
+        <span id="outage-end">${end}</span></small></dd></div>`
 }
 
 function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
@@ -97,12 +98,13 @@ function countriesSection(language: PageLanguage, query: string, countries: read
   <p>${text.intro} ${text.api} <a href="/api/countries?lang=${language}">/api/countries</a></p>
   <form method="get" action="/" role="search" id="search">
     <input type="hidden" name="lang" value="${language}">
-    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}" aria-label="${text.search}" autocomplete="off">
+    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}"
+      aria-label="${text.search}" autocomplete="off">
     <button>${text.searchButton}</button>
   </form>
   <p id="found" aria-live="polite">${text.found} <span id="count">${countries.length}</span></p>
   <table>
-    <thead><tr><th scope="col">${code}</th><th scope="col">${name}</th><th scope="col">${capital}</th><th scope="col">${currency}</th><th scope="col">${phone}</th></tr></thead>
+    <thead><tr>${[code, name, capital, currency, phone].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
     <tbody id="rows">${countries.map(rowHtml)}</tbody>
   </table>
   <p id="none"${new Html(countries.length > 0 ? ' hidden' : '')}>${text.none}</p>
@@ -110,7 +112,8 @@ function countriesSection(language: PageLanguage, query: string, countries: read
 }
 
 function rowHtml({ code, name, capital, currencies, phones }: PageCountry): Html {
-  return html`<tr><td>${code}</td><td>${name}</td><td>${capital}</td><td>${currencies.join(', ')}</td><td>${phones.map((phone) => `+${phone}`).join(', ')}</td></tr>
+  const cells = [code, name, capital, currencies.join(', '), phones.map((phone) => `+${phone}`).join(', ')]
+  return html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
 `
 }
 

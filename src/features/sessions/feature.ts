@@ -19,7 +19,7 @@ import { createUsers } from './users.ts'
 /** Routes that are about the session itself, and so always load it. */
 const PATHS = ['/api/me', '/api/logout', '/api/sessions', '/api/auth', '/login', '/account']
 
-/** By address, because a new session costs nothing. Mobile networks put many phones behind one; a login may be two requests. */
+/** By address, because a new session costs nothing. Many phones share one, and a login may be two requests. */
 export const loginRules = [
   { name: 'login', per: 'address', limit: 60, windowMs: 15 * MINUTE, sharedLimit: 600 },
 ] as const satisfies readonly Rule[]

@@ -1,4 +1,4 @@
-// The session of a request, by a signed cookie: `__Host-sid` over HTTPS, `sid` over plain HTTP on a developer's machine.
+// The session of a request, by a signed cookie: `__Host-sid` over HTTPS, `sid` over plain HTTP in development.
 import { randomBytes } from 'node:crypto'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import session, { type CookieOptions } from 'express-session'

@@ -22,6 +22,6 @@ export type Login = Required<Pick<SessionData, 'user' | 'loggedInAtMs' | 'device
 
 /**
  * Logs the user in under a new session id, stored when this resolves. `inFrame`: inside another site's frame, as Mini
- * Apps are. Rejects with `state_full`, and then nobody is logged in. Needs the session middleware before it.
+ * Apps are. Rejects with `state_full`, and then the user is not logged in. Needs the session middleware before it.
  */
 export type LogIn = (req: Request, user: User, options: { inFrame: boolean }) => Promise<void>

@@ -7,7 +7,7 @@ import { webhookRoutes } from './webhook-routes.ts'
 import { parseWebhookSources, type WebhookSource } from './webhook-sources.ts'
 import { createWebhooks } from './webhooks.ts'
 
-/** Deliveries that are signed. What is not counts apart, so that nobody can use up the senders' share. */
+/** Deliveries that are signed. What is not counts apart, so that it cannot use up the senders' share. */
 export const signedRules = [
   { name: 'webhooks', per: 'address', limit: 600, windowMs: MINUTE, sharedLimit: 600 },
 ] as const satisfies readonly Rule[]

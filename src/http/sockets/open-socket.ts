@@ -1,7 +1,7 @@
 // One open WebSocket: what is sent to it waits within bounds, what it sends is carried out in order, and it ends once.
 //
-//   open → closing     by `close`, a stop, or a client that is idle, logged out, too slow or sends too much: from then on
-//                      nothing it sends counts
+//   open → closing     by `close`, a stop, or a client that is idle, logged out, too slow or sends too much; what it
+//                      sends then is ignored
 //   closing → closed   a second later at the latest; `closed` is called after the work that is still under way
 import type { RawData, WebSocket } from 'ws'
 import type { Bus, Json, Position } from '../../core/bus/bus.ts'
@@ -20,7 +20,7 @@ const MOST_WAITING = 32
 const MOST_WAITING_BYTES_IN_ALL = 4 * 1024 * 1024
 const CLOSING_MS = SECOND
 
-/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 and the registry of IANA after it; 4000 and more are features'. */
+/** rfc-editor.org/rfc/rfc6455#section-7.4.1 and IANA's registry; codes from 4000 on are the features'. */
 export const CLOSE = { unsupported: 1003, refused: 1008, failed: 1011, restart: 1012, tooSlow: 1013 } as const
 
 /** Why the app, and not its feature, ends a socket. */

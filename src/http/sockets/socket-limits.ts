@@ -8,7 +8,7 @@ export const socketPolicies = {
   bytes: { name: 'socket-bytes', limit: 300 * 1024, windowMs: 10 * SECOND },
 } satisfies Record<string, Policy>
 
-/** Opening many sockets, or one after another, multiplies no more than this. A household of ten does not come near it. */
+/** Opening many sockets multiplies no more than this. A household of ten does not come near it. */
 export const clientPolicies = {
   messages: { name: 'client-messages', limit: 500, windowMs: SECOND },
   bytes: { name: 'client-bytes', limit: 4 * 1024 * 1024, windowMs: 10 * SECOND },

@@ -37,7 +37,7 @@ export function createUpgrades({ routes, trustProxy, deadlineMs, log }: Upgrades
   for (const { path, handlers } of routes) for (const handler of handlers) app.all(path, handler)
 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // While it is decided nobody else listens, and a reset by the other side would end the process.
+    // Until it is decided there is no other listener, and a reset by the other side would end the process.
     socket.on('error', () => socket.destroy())
     const expressReq = req as Request
     const finish = async (thrown?: unknown) => {

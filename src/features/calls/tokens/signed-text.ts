@@ -1,4 +1,4 @@
-// Text that comes back to us later, and that nobody else can have written. Pure: no clock, no environment.
+// Text that comes back to us later, and that only we can have written. Pure: no clock, no environment.
 import { createHmac } from 'node:crypto'
 import { isSameSecret } from '../../../lib/constant-time.ts'
 
