@@ -1,10 +1,10 @@
 // Webhooks: signed deliveries of others, each handled once.
 import { defineFeature, type Rule } from '../../feature.ts'
 import { MINUTE, SECOND } from '../../lib/time.ts'
+import { parseWebhookSources, type WebhookSource } from '../../lib/webhook-sources.ts'
 import { integer, names, parsedBy } from '../../variables.ts'
 import { webhookMigrations } from './webhook-records.ts'
 import { webhookRoutes } from './webhook-routes.ts'
-import { parseWebhookSources, type WebhookSource } from './webhook-sources.ts'
 import { createWebhooks } from './webhooks.ts'
 
 /** Deliveries that are signed. What is not counts apart, so that it cannot use up the senders' share. */

@@ -1,7 +1,7 @@
 // Standard Webhooks, symmetric (v1). github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { standardKey } from '../../lib/webhook-sources.ts'
 import { headerOf, type Signed, type Verdict } from './verdict.ts'
-import { standardKey } from './webhook-sources.ts'
 
 // No full stop: it divides what is signed, so that with one the end of an id could be taken for a timestamp.
 const ID = /^[\x21-\x2d\x2f-\x7e]{1,255}$/

@@ -129,6 +129,11 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
     void pause(CLOSING_MS).then(() => ws.terminate())
   }
 
+  function broken(error: unknown): void {
+    failed(error)
+    finish(CLOSE.failed)
+  }
+
   function close(code: number, ...lastWords: readonly string[]): void {
     for (const text of lastWords) void send(text)
     finish(code)
@@ -169,8 +174,7 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
     try {
       if (!isClosing) await task()
     } catch (error) {
-      failed(error)
-      finish(CLOSE.failed)
+      broken(error)
     } finally {
       held.gate.leave(sizeBytes)
       held.waitingBytes -= sizeBytes
@@ -208,18 +212,19 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
     log.debug({ err: error, path }, 'a WebSocket was refused: too large a message, or no WebSocket'),
   )
 
-  const opened = parts.open({ since, send, close, follow })
-  if (opened instanceof Promise) {
-    ws.pause() // what it sends before that waits
-    const given = opened.then((its) => {
-      events = its
-      if (ws.isPaused) ws.resume()
-    })
-    work = given.catch((error) => {
-      failed(error)
-      finish(CLOSE.failed)
-    })
-  } else events = opened
+  try {
+    const opened = parts.open({ since, send, close, follow })
+    if (!(opened instanceof Promise)) events = opened
+    else {
+      ws.pause() // what it sends before that waits
+      work = opened.then((given) => {
+        events = given
+        if (ws.isPaused) ws.resume()
+      }, broken)
+    }
+  } catch (error) {
+    broken(error)
+  }
   return { end, isIdle: () => events.isIdle?.() ?? false }
 }
 
