@@ -3,6 +3,7 @@
 import { createRooms } from '../src/features/calls/room.ts'
 import { createSocketServer } from '../src/features/calls/socket-server.ts'
 import { createHttpServer } from '../src/http/server.ts'
+import { createSockets } from '../src/http/sockets/sockets.ts'
 import { openAppRoles, silent } from './open-app-roles.ts'
 import { answerMemory } from './own-memory.ts'
 
@@ -16,15 +17,22 @@ const sockets = createSocketServer({
   iceServers: [],
   mostSockets: 2_000,
   userName: () => 'bench',
-  hasLoggedOut: async () => false,
   addressOf: () => undefined,
-  clientOf: () => undefined,
+  socket: (options) =>
+    createSockets({
+      callerOf: () => undefined as never,
+      clientOf: () => undefined,
+      hasLoggedOut: async () => false,
+      bus,
+      log: silent,
+      ...options,
+    }),
   log: silent,
 })
 const server = createHttpServer({
   rawRouters: [],
   routers: [],
-  upgrades: [{ path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close }],
+  upgrades: [{ handlers: [], ...sockets }],
   trustProxy: 0,
   log: silent,
 })

@@ -1,11 +1,12 @@
 // Start and stop: the only side effects at import, and the only process.exit.
-import { createApp } from './app.ts'
-import { type Config, InvalidEnvironment, readConfig } from './config.ts'
+import { features } from './app.ts'
+import { InvalidEnvironment, readConfig } from './config.ts'
+import { openApp } from './host/open-app.ts'
 import { createLog } from './log.ts'
 
 const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do not try again
 
-const config = readConfigOrExit()
+const config = orExit(() => readConfig(features))
 const log = createLog(config.log)
 for (const warning of config.warnings) log.warn(warning)
 if (config.adminToken === undefined) {
@@ -17,7 +18,7 @@ process.once('uncaughtException', (error) => {
   process.exit(1)
 })
 
-const app = createApp(config, log)
+const app = orExit(() => openApp({ features, config, log }))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
 
 try {
@@ -40,9 +41,9 @@ async function stop(signal: string): Promise<void> {
   process.exit(0)
 }
 
-function readConfigOrExit(): Config {
+function orExit<T>(work: () => T): T {
   try {
-    return readConfig()
+    return work()
   } catch (error) {
     if (!(error instanceof InvalidEnvironment)) throw error
     process.stderr.write(`${error.message}\n`)

@@ -26,6 +26,9 @@ const FOR_FEATURES = [
   'http/cached-response.ts',
   'http/idempotency.ts',
   'http/fetch-json.ts',
+  'http/sockets/open-socket.ts',
+  'http/private.ts',
+  'http/sockets/sockets.ts',
 ]
 
 /** Which layers a layer may import; its own is always among them, but for features, which see only themselves. */
@@ -33,15 +36,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   lib: ['lib'],
   errors: ['lib', 'contract'],
   log: ['lib'],
-  config: ['lib'],
+  variables: ['lib'],
+  'app-variables': ['lib', 'variables'],
+  'choose-features': ['lib'],
+  config: ['lib', 'variables', 'app-variables', 'choose-features'],
+  manifest: ['lib', 'log', 'contract', 'http for features', 'variables'],
   contract: ['lib', 'log', 'contract', 'core'],
   core: ['lib', 'log', 'contract', 'core'],
   sql: ['lib', 'errors', 'log', 'contract', 'core', 'sql', 'http for features'],
   http: ['lib', 'errors', 'log', 'contract', 'core', 'http', 'http for features'],
   'http for features': ['lib', 'errors', 'log', 'contract', 'http', 'http for features'],
-  feature: ['lib', 'errors', 'log', 'contract', 'http for features'],
-  app: ['lib', 'errors', 'log', 'config', 'contract', 'core', 'sql', 'http', 'http for features', 'feature'],
-  cli: [
+  feature: ['lib', 'errors', 'log', 'contract', 'http for features', 'variables', 'manifest'],
+  host: [
     'lib',
     'errors',
     'log',
@@ -51,10 +57,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'sql',
     'http',
     'http for features',
-    'cli',
-    'app',
+    'variables',
+    'manifest',
+    'host',
   ],
-  main: ['app', 'config', 'log'],
+  app: ['feature', 'host'],
+  cli: ['lib', 'errors', 'log', 'config', 'contract', 'core', 'sql', 'cli', 'app'],
+  main: ['app', 'config', 'host', 'log'],
 }
 
 /** Where a library may be imported; one that is not listed may be anywhere but in lib. */
@@ -65,11 +74,11 @@ const FENCES: Record<string, RegExp> = {
   '@bull-board/api': /^http\/queue-board\.ts$/,
   '@bull-board/api/bullMQAdapter': /^http\/queue-board\.ts$/,
   '@bull-board/express': /^http\/queue-board\.ts$/,
-  ws: /^features\/(calls\/(call-socket|socket-server)|alerts\/alert-socket)\.ts$/,
+  ws: /^http\/sockets\/(open-socket|sockets)\.ts$/,
   'node:sqlite': /^core\/sqlite\.ts$/,
   pg: /^sql\/postgres\.ts$/,
   undici: /^http\/fetch-json\.ts$/,
-  express: /^(http|features)\//,
+  express: /^(http|host|features)\/|^feature\.ts$/,
   pino: /^log\.ts$/,
 }
 
@@ -77,6 +86,7 @@ function layerOf(path: string): string {
   if (CONTRACTS.includes(path)) return 'contract'
   if (FOR_FEATURES.includes(path)) return 'http for features'
   const [top = '', rest] = path.split('/')
+  if (path === 'feature.ts') return 'manifest'
   if (rest === undefined) return top.replace(/\.ts$/, '')
   return top === 'features' ? 'feature' : top
 }

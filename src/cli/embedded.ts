@@ -1,6 +1,7 @@
 // What the image asks before it starts anything: is the configuration usable, and which Redis servers are wanted.
 // Prints the variant, then the lines of redis.conf that the cache server takes from REDIS_URL. They hold the
 // password, so the entry point keeps them in a file that only it and Redis can read.
+import { features } from '../app.ts'
 import { InvalidEnvironment, readConfig } from '../config.ts'
 
 /** The lines of redis.conf that make the cache server answer where, and to whom, the configuration says. */
@@ -26,7 +27,7 @@ function quoted(value: string): string {
 }
 
 try {
-  const config = readConfig()
+  const config = readConfig(features)
   const lines = config.mode === 'embedded' ? serverLines(config) : []
   process.stdout.write(`${[config.mode, ...lines].join('\n')}\n`)
 } catch (error) {

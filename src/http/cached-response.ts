@@ -1,6 +1,7 @@
 // Sends what the cache holds, as the bytes it holds, with the headers that tell caches and people about it.
 import type { Request, Response } from 'express'
 import type { CacheOutcome } from '../core/cache/cached.ts'
+import { isPrivate } from './private.ts'
 
 export interface CachedBody {
   readonly outcome: CacheOutcome
@@ -10,12 +11,12 @@ export interface CachedBody {
   readonly freshUntilMs: number
 }
 
-/** 200 with the body, or 304. Browsers ask again each time (ETag), so that a clear is seen at once. */
+/** 200 with the body, or 304. Browsers ask again each time (ETag), so that they see a clear immediately. */
 export function sendCached(req: Request, res: Response, cached: CachedBody, nowMs = Date.now()): void {
   const ageS = Math.max(0, Math.floor((nowMs - cached.storedAtMs) / 1_000))
   res.setHeader('ETag', cached.etag)
   res.setHeader('Age', ageS)
-  res.setHeader('Cache-Control', 'public, no-cache')
+  res.setHeader('Cache-Control', isPrivate(res) ? 'private, no-cache' : 'public, no-cache')
   res.setHeader('Cache-Status', cacheStatus(cached, nowMs))
   if (req.fresh) {
     res.status(304).end()

@@ -43,7 +43,7 @@ export interface JsonRequest<T> {
   /** Sent as JSON. */
   readonly body?: unknown
   readonly schema: z.ZodType<T>
-  /** Not asked again, whatever happens: each attempt counts somewhere. */
+  /** Never asked again: each attempt counts somewhere. */
   readonly once?: true
 }
 
@@ -64,7 +64,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
   const { connectMs = CONNECT_MS, totalMs = TOTAL_MS, maxBytes = MAX_BYTES, now = Date.now } = options
   let loaded: ReturnType<typeof load> | undefined
 
-  /** On the first call: an app that asks nobody does without what it takes. */
+  /** On the first call: an app that never asks saves the memory. */
   async function load() {
     const { Agent, request } = await import('undici')
     const agent = new Agent({ connections: CONNECTIONS, connect: { timeout: connectMs }, allowH2: false })
@@ -89,7 +89,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
     const { statusCode: status } = answer
     if (status < 200 || status > 299) {
       const retryAfterMs = retryAfter(answer.headers['retry-after'], now())
-      // Whatever becomes of the body: the status has come.
+      // The status is known, so a failure of the body does not matter.
       await answer.body.dump({ limit: DISCARDED_BYTES, signal }).catch(() => {})
       throw new FetchFailed('status', { status, ...(retryAfterMs !== undefined && { retryAfterMs }) })
     }
@@ -113,7 +113,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
         throw asFailure(error, signal)
       }
     },
-    // Nobody waits for what is under way: it would only be for values that will never be read.
+    // What is under way is dropped: its values would never be read.
     close: async () => (await loaded)?.agent.destroy(),
   }
 }
@@ -157,7 +157,7 @@ const isReset = (error: unknown) => ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].in
 const TIMEOUTS = ['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']
 const BUGS = ['UND_ERR_INVALID_ARG', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_URL']
 
-/** Errors of the network and of TLS have many codes, so whatever is no time limit, no parser's and no bug is a refusal. */
+/** Errors of the network and of TLS have many codes: what is no time limit, no parser's and no bug is a refusal. */
 function asFailure(error: unknown, signal: AbortSignal): unknown {
   if (error instanceof FetchFailed) return error
   const code = codeOf(error)

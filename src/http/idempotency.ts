@@ -1,9 +1,9 @@
 // Idempotency-Key: a POST that is sent again, because its answer was lost, is answered again and not done again.
 // datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header
 //
-// The answer is held back until it is kept. VersionedEntry are status, content type and body; a body above 12 kB is not, and its
-// replay is the status alone. A failure, and what says "not yet" or "not so" of the moment, is not kept: the next attempt is
-// done anew.
+// The answer is held back until it is stored: status, content type and body. A body above 12 kB is not stored; its
+// replay is the status alone. Failures, and answers that hold only for the moment, are not stored: the next attempt
+// runs again.
 import { createHash } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
 import { defineKeys } from '../core/keys.ts'
@@ -19,14 +19,20 @@ const NOT_KEPT = new Set([401, 408, 409, 425, 429])
 const MOST_BODY_BYTES = 12_000 // in base64, and with the rest of the answer, below what Once keeps
 
 /** For one POST route, which then demands the header. `who` names the caller: two callers may use the same key. */
-export function idempotent({ once, who }: { once: Once; who: (req: Request) => string }): RequestHandler {
+export function idempotent({
+  once,
+  who,
+}: {
+  once: Once
+  who: (req: Request) => string | Promise<string>
+}): RequestHandler {
   return async function answerOnce(req, res, next) {
     const id = req.headers['idempotency-key']
     if (typeof id !== 'string' || !KEY.test(id)) {
       throw invalidInput('Send an Idempotency-Key of 1 to 255 visible ASCII characters.')
     }
     // Neither may run into the other: a colon divides them.
-    const key = idempotencyKeys.idempotent(encodeURIComponent(who(req)), id)
+    const key = idempotencyKeys.idempotent(encodeURIComponent(await who(req)), id)
     const held = holdAnswer(res)
     try {
       const outcome = await once.run({
@@ -86,7 +92,7 @@ function holdAnswer(res: Response) {
   return {
     ended,
     send: () => void letGo().end(Buffer.concat(chunks)),
-    /** Somebody else answers, with a body of another length. */
+    /** Another answer follows, with a body of another length. */
     discard: () => letGo().removeHeader('Content-Length'),
   }
 }

@@ -76,9 +76,13 @@ export function languageOf(req: Request): PageLanguage {
   return req.acceptsLanguages(...pageLanguages) === 'ru' ? 'ru' : 'en'
 }
 
-/** A page that is one visitor's own: kept by nobody. */
+/** A page that is one visitor's own: no cache keeps it. */
 export function sendOwnPage(res: Response, language: PageLanguage, page: string): void {
-  res.set({ 'Cache-Control': 'no-store', 'Content-Language': language, Vary: 'Accept-Language, Cookie' })
+  res.set({
+    'Cache-Control': 'private, no-store',
+    'Content-Language': language,
+    Vary: 'Accept-Language, Cookie',
+  })
   res.type('html').send(page)
 }
 

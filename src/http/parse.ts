@@ -2,6 +2,7 @@
 import type { IRouter, RequestHandler } from 'express'
 import type { z } from 'zod'
 import { invalidInput, methodNotAllowed, notJson } from '../errors.ts'
+import { isOfOwnPage } from './security.ts'
 
 const MOST_PROBLEMS = 10
 
@@ -38,10 +39,14 @@ export function endpoint(
   })
 }
 
-/** Refuses a body that is not JSON, rather than taking it for an empty one. */
-export const onlyJson: RequestHandler = (req, _res, next) => {
+/**
+ * Refuses a body that is not JSON, rather than taking it for an empty one. A form of our own pages is accepted as well;
+ * its fields are texts, or lists of texts.
+ */
+export const onlyJsonOrOwnForm: RequestHandler = (req, _res, next) => {
   const hasBody =
     Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined
-  if (hasBody && !req.is(['application/json', 'application/*+json'])) throw notJson()
+  const isForm = req.is('application/x-www-form-urlencoded') && isOfOwnPage(req)
+  if (hasBody && !isForm && !req.is(['application/json', 'application/*+json'])) throw notJson()
   next()
 }

@@ -19,7 +19,7 @@ export const answerNotFound: RequestHandler = (req) => {
   throw notFound(req.path.length > 100 ? 'That path' : req.path)
 }
 
-/** Answers whatever was thrown; only what is our fault is logged as an error. */
+/** Answers every error that a route throws; only what is our fault is logged as an error. */
 export function answerProblems(log: Log): ErrorRequestHandler {
   return function answerProblem(thrown, req, res, next) {
     const problem = asAppError(thrown)

@@ -1,5 +1,5 @@
 // Who may do what: security headers, the admin token, and no changes asked for by other sites' pages.
-import type { RequestHandler } from 'express'
+import type { Request, RequestHandler } from 'express'
 import helmet from 'helmet'
 import { adminTokenUnset, crossSite, tokenRequired, tokenRequiredByPage } from '../errors.ts'
 import { isSameSecret } from '../lib/constant-time.ts'
@@ -23,9 +23,19 @@ export const sameSite: RequestHandler = (req, _res, next) => {
   if (req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS') return next()
   const site = req.headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') throw crossSite()
-  const origin = req.headers.origin
-  if (site === undefined && origin !== undefined && hostOf(origin) !== req.headers.host) throw crossSite()
+  if (site === undefined && !isOwnOrigin(req)) throw crossSite()
   next()
+}
+
+/** Whether a page of ours sent it, or no page at all. */
+export function isOwnOrigin({ headers: { origin, host } }: Pick<Request, 'headers'>): boolean {
+  return origin === undefined || hostOf(origin) === host
+}
+
+/** Whether a browser says that a page of ours sent it: what every site's form can send needs the proof. */
+export function isOfOwnPage(req: Pick<Request, 'headers'>): boolean {
+  const { origin, 'sec-fetch-site': site } = req.headers
+  return site === 'same-origin' || (site === undefined && origin !== undefined && isOwnOrigin(req))
 }
 
 function hostOf(origin: string): string | undefined {
@@ -46,7 +56,7 @@ export function requireToken(token: string | undefined): RequestHandler {
   }
 }
 
-/** Asks for the admin token, and where none is set lets nobody in: for what can hurt, or tells of people. */
+/** Asks for the admin token, and refuses everybody where none is set: for what can do harm, or shows personal data. */
 export function requireAdmin(token: string | undefined): RequestHandler {
   const checkToken = requireToken(token)
   return function checkAdmin(req, res, next) {
@@ -55,7 +65,7 @@ export function requireAdmin(token: string | undefined): RequestHandler {
   }
 }
 
-/** The same for a page: a browser sends the token as the password of HTTP Basic, whatever the name. */
+/** The same for a page: a browser sends the token as the password of HTTP Basic, with any name. */
 export function requireAdminOfPage(token: string | undefined): RequestHandler {
   return function checkAdminOfPage(req, _res, next) {
     if (token === undefined) throw adminTokenUnset()

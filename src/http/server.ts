@@ -1,19 +1,20 @@
 // The HTTP server: what every request passes through, and a stop that cuts no answer short.
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
-import express, { type Router } from 'express'
+import express, { type RequestHandler } from 'express'
 import { withDeadline } from '../lib/request-deadline.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { serveFiles } from './page.ts'
-import { onlyJson } from './parse.ts'
+import { onlyJsonOrOwnForm } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
 import { pathOf } from './request-target.ts'
 import { sameSite, securityHeaders } from './security.ts'
-import { createUpgrades, type UpgradeRoute } from './upgrades.ts'
+import { createUpgrades, type UpgradeRoute } from './sockets/upgrades.ts'
 
 const BODY_LIMIT = '100kb'
+const MOST_FIELDS = 200 // of a form
 const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
 const DRAIN_MS = 2.5 * SECOND
 
@@ -26,8 +27,8 @@ export interface HttpServer {
 
 export interface HttpServerOptions {
   /** Served before bodies are parsed and before pages of other sites are refused: they see the bytes as they came. */
-  rawRouters: readonly Router[]
-  routers: readonly Router[]
+  rawRouters: readonly RequestHandler[]
+  routers: readonly RequestHandler[]
   trustProxy: number
   /** What speaks another protocol. */
   upgrades?: readonly UpgradeRoute[]
@@ -46,7 +47,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.set('query parser', 'simple')
   app.use(logRequests(log), securityHeaders)
   for (const router of rawRouters) app.use(router)
-  app.use(sameSite, onlyJson, express.json({ limit: BODY_LIMIT }))
+  app.use(sameSite, onlyJsonOrOwnForm, express.json({ limit: BODY_LIMIT }))
+  app.use(express.urlencoded({ extended: false, limit: BODY_LIMIT, parameterLimit: MOST_FIELDS }))
   for (const router of routers) app.use(router)
   serveFiles(app, '/static', import.meta.url)
   app.use(answerNotFound, answerProblems(log))
@@ -67,7 +69,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       latest.set(req.socket, res)
       if (stopping) res.setHeader('Connection', 'close')
       const path = pathOf(req.url ?? '')
-      if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end() // as Node refuses what is no HTTP
+      // As Node refuses what is no HTTP.
+      if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end()
       req.url = path
       withDeadline(deadlineMs, (end) => {
         res.once('close', end)

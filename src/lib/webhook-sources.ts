@@ -35,7 +35,7 @@ export function standardKey(secret: string): Buffer {
   return Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
 }
 
-/** The sources by name; or what is wrong, one sentence each, which names entries by number and repeats nothing of them. */
+/** The sources by name; or a sentence for each problem, which names entries by number and repeats nothing of them. */
 export function parseWebhookSources(text: string): ReadonlyMap<string, WebhookSource> | string[] {
   const sources = new Map<string, WebhookSource>()
   const problems = text.split(',').flatMap((entry, i): string[] => {

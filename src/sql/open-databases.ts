@@ -22,48 +22,65 @@ export interface DatabasesOptions {
   dataDir: string
   /** The tables of all who keep records. */
   migrations: readonly Migrations[]
-  /** Makes the tables of reference data where they are in SQLite. */
-  fill: Fill
-  /** What a copy of the reference table keeps. */
-  columns: readonly string[]
   dataLock: DataLock
   log: Log
 }
 
-export interface Databases {
-  readonly records: Records
-  readonly reference: TableSource
+export interface ReferenceOptions {
+  /** Makes the tables of reference data where they are in SQLite. */
+  fill: Fill
+  /** What a copy of the reference table keeps. */
+  columns: readonly string[]
+}
+
+export interface ReferenceDatabase {
+  readonly source: TableSource
   /** Of the reference table; undefined where the database itself is a file of ours. */
   readonly copy: TableCopy | undefined
+}
+
+export interface Databases {
+  readonly records: Records
+  /** Opens the database of reference data; called once at most. */
+  openReference(options: ReferenceOptions): ReferenceDatabase
   close(): Promise<void>
 }
 
 export function openDatabases(options: DatabasesOptions): Databases {
-  const { database, dataDir, migrations, fill, columns, dataLock, log } = options
+  const { database, dataDir, migrations, dataLock, log } = options
   const scope = createScope()
-  const copyOf = (place: string) =>
+  const copyOf = (place: string, columns: readonly string[]) =>
     openLocalCopy({ path: join(dataDir, 'reference-copy.db'), columns, place, dataLock, log })
 
   if (database.postgres) {
     const postgres = scope.add(openPostgres(database.postgres))
     return {
       records: openPostgresRecords({ postgres, migrations, log }),
-      reference: tablesOf(postgres),
-      copy: copyOf(`postgres ${postgres.place}`),
+      openReference: ({ columns }) => ({
+        source: tablesOf(postgres),
+        copy: copyOf(`postgres ${postgres.place}`, columns),
+      }),
       close: scope.close,
     }
   }
   const records = scope.add(
     openLocalRecords({ path: join(dataDir, 'records.db'), migrations, dataLock, log }),
   )
-  if (database.supabase) {
-    const { host } = database.supabase.url
-    const reference = scope.add(openSupabase(database.supabase))
-    return { records, reference, copy: copyOf(`supabase ${host}`), close: scope.close }
+  return {
+    records,
+    openReference({ fill, columns }) {
+      if (database.supabase) {
+        const { host } = database.supabase.url
+        return {
+          source: scope.add(openSupabase(database.supabase)),
+          copy: copyOf(`supabase ${host}`, columns),
+        }
+      }
+      const path = join(dataDir, 'reference.db')
+      return { source: scope.add(openSnapshot({ path, fill, dataLock, log })), copy: undefined }
+    },
+    close: scope.close,
   }
-  const path = join(dataDir, 'reference.db')
-  const reference = scope.add(openSnapshot({ path, fill, dataLock, log }))
-  return { records, reference, copy: undefined, close: scope.close }
 }
 
 const tablesOf = (postgres: Postgres): TableSource => ({

@@ -8,6 +8,7 @@ import { createDataLock } from '../../src/core/data-lock.ts'
 import type { Limiter } from '../../src/core/limiter.ts'
 import type { JobHandler } from '../../src/core/queue/queue.ts'
 import { openSamovar } from '../../src/core/samovar.ts'
+import { notLoggedIn } from '../../src/errors.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
 import { createAlertSocket } from '../../src/features/alerts/alert-socket.ts'
 import { createAlerts } from '../../src/features/alerts/alerts.ts'
@@ -15,6 +16,7 @@ import type { Resolve } from '../../src/features/alerts/delivery/safe-url.ts'
 import { createWebhookAddressRecords } from '../../src/features/alerts/delivery/webhook-address-records.ts'
 import type { PricesOf } from '../../src/features/alerts/evaluate-alerts.ts'
 import { createHttpServer } from '../../src/http/server.ts'
+import { createSockets } from '../../src/http/sockets/sockets.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
 import type { Now } from '../../src/lib/time.ts'
 import { openLocalRecords } from '../../src/sql/local-records.ts'
@@ -129,14 +131,24 @@ export async function openAlertsApp({
   })
   const socket = createAlertSocket({
     pages: alerts.pages,
-    userIdOf: (req) => currentUser(req)?.id,
-    hasLoggedOut: async () => false,
-    log,
+    socket: (options) =>
+      createSockets({
+        callerOf(req) {
+          const user = currentUser(req)
+          if (!user) throw notLoggedIn()
+          return user as never
+        },
+        clientOf: () => undefined,
+        hasLoggedOut: async () => false,
+        bus: samovar.bus,
+        log,
+        ...options,
+      }),
   })
   const server = createHttpServer({
     rawRouters: [],
     routers: [alerts.routes],
-    upgrades: [{ path: '/ws/alerts', handlers: [], ...socket }],
+    upgrades: [{ handlers: [], ...socket }],
     trustProxy: 0,
     log,
   })

@@ -2,8 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createApp } from '../../src/app.ts'
-import { type Environment, readConfig } from '../../src/config.ts'
+import { features as ours } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { openApp } from '../../src/host/open-app.ts'
+import type { Environment } from '../../src/variables.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
 import { recordLog } from './log.ts'
@@ -18,11 +20,12 @@ export interface TestApp {
   close(): Promise<void>
 }
 
-export async function startApp(env: Environment): Promise<TestApp> {
+export async function startApp(env: Environment, features = ours): Promise<TestApp> {
   const port = await freePort()
   const dataDir = env.DATA_DIR ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
-  const app = createApp(readConfig({ PORT: String(port), DATA_DIR: dataDir, ...env }, false), log)
+  const config = readConfig(features, { PORT: String(port), DATA_DIR: dataDir, ...env }, false)
+  const app = openApp({ features, config, log })
   const url = `http://127.0.0.1:${await app.listen()}`
   const authorization = env.ADMIN_TOKEN ? { authorization: `Bearer ${env.ADMIN_TOKEN}` } : {}
   const stats = async () =>

@@ -6,6 +6,7 @@ import { createRooms } from '../../src/features/calls/room.ts'
 import { capacityOf } from '../../src/features/calls/room-name.ts'
 import { createSocketServer } from '../../src/features/calls/socket-server.ts'
 import { createHttpServer } from '../../src/http/server.ts'
+import { createSockets } from '../../src/http/sockets/sockets.ts'
 import type { Now, StartTimer } from '../../src/lib/time.ts'
 import { createCallBus } from './call-bus.ts'
 import { freePort } from './free-port.ts'
@@ -40,9 +41,17 @@ export async function startCalls({
     iceServers: [{ urls: 'stun:stun.example.org' }],
     mostSockets,
     userName,
-    hasLoggedOut: async (req) => loggedOut.has(userName(req) ?? ''),
     addressOf: (req) => req.ip,
-    clientOf: (req) => req.ip,
+    socket: (options) =>
+      createSockets({
+        callerOf: () => undefined as never,
+        clientOf: (req) => req.ip,
+        hasLoggedOut: async (req) => loggedOut.has(userName(req) ?? ''),
+        bus,
+        log,
+        ...injected,
+        ...options,
+      }),
     log,
     ...injected,
   })
@@ -56,7 +65,7 @@ export async function startCalls({
         limitMade: (_req, _res, next) => next(),
       }),
     ],
-    upgrades: [{ path: '/ws', handlers: [], accept: sockets.accept, close: sockets.close }],
+    upgrades: [{ handlers: [], ...sockets }],
     trustProxy: 1,
     log,
   })

@@ -83,7 +83,7 @@ describe('what users may do', () => {
     expect(response.status).toBe(201)
     const alert = await json(response)
     expect(response.headers.get('location')).toBe(`/api/alerts/${alert.id}`)
-    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
     expect(alert).toEqual({
       id: expect.stringMatching(/^[\w-]{16}$/),
       coin: 'bitcoin',

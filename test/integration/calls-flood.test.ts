@@ -2,8 +2,9 @@
 // process and in the Redis of the smallest plan. The clock of the limits is turned by hand, everything else is real.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { clientPolicies } from '../../src/features/calls/call-limits.ts'
+import { clientJoins } from '../../src/features/calls/call-limits.ts'
 import { makeRoomName } from '../../src/features/calls/room-name.ts'
+import { clientPolicies } from '../../src/http/sockets/socket-limits.ts'
 import { type CallClient, openCall } from '../helpers/call-client.ts'
 import { type CallsApp, startCalls } from '../helpers/calls-app.ts'
 import { createClock } from '../helpers/clock.ts'
@@ -112,7 +113,7 @@ describe('one client', () => {
     turn(1_000)
     let joins = 0
     let last = await open('203.0.113.4')
-    while (errorsOf(last).length === 0 && joins <= clientPolicies.joins.limit) {
+    while (errorsOf(last).length === 0 && joins <= clientJoins.limit) {
       last = await open('203.0.113.4')
       last.send({ type: 'join', room: makeRoomName('group') })
       await Promise.race([last.closed, last.next('joined')])
@@ -120,7 +121,7 @@ describe('one client', () => {
       last.socket.close()
       turn(20)
     }
-    expect([joins, errorsOf(last)]).toEqual([clientPolicies.joins.limit + 1, ['too_many_joins']])
+    expect([joins, errorsOf(last)]).toEqual([clientJoins.limit + 1, ['too_many_joins']])
   })
 })
 

@@ -1,7 +1,8 @@
 // Calls over real sockets: joining, signalling, talking, returning, and the end of the app.
-import { guestKey } from '../../src/features/calls/guest-link.ts'
+
 import { makeRoomName } from '../../src/features/calls/room-name.ts'
-import { HEARTBEAT_MS } from '../../src/features/calls/socket-server.ts'
+import { guestKey } from '../../src/features/calls/tokens/guest-link.ts'
+import { HEARTBEAT_MS } from '../../src/http/sockets/sockets.ts'
 import { createCallBus } from '../helpers/call-bus.ts'
 import { type CallClient, cut, openCall } from '../helpers/call-client.ts'
 import { CALL_SECRETS, type CallsApp, type CallsAppOptions, startCalls } from '../helpers/calls-app.ts'

@@ -7,9 +7,10 @@ import { createLimiter, type Policy } from '../../src/core/limiter.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
 import { type LoggedHit, slide } from '../../src/core/state/kinds/sliding-window-log.ts'
 import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
+import type { Rule } from '../../src/feature.ts'
 import { createLimits, type Identity } from '../../src/features/limits/limit-requests.ts'
-import { policies, type Rule } from '../../src/features/limits/policies.ts'
 import { createSharedAddresses, MANY_VISITORS } from '../../src/features/limits/shared-address.ts'
+import { loginRules } from '../../src/features/sessions/feature.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { MINUTE, SECOND } from '../../src/lib/time.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
@@ -322,7 +323,7 @@ describe('one private address for everybody', () => {
   })
 
   test('a login is not locked before it is noticed: those who are refused are seen, too', async () => {
-    const login = policies.login[0]
+    const login = loginRules[0]
     const site = await serve(opened.processes.shared, { ...login, name: randomUUID() })
     try {
       for (let i = 0; i < login.limit; i += 1) expect((await site.post(hidden)).status).toBe(200)

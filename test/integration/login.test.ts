@@ -450,7 +450,7 @@ describe('the pages', () => {
     const russian = await visitor.get('/login', { 'accept-language': 'ru,en;q=0.5' })
     expect([russian.headers.get('content-language'), russian.headers.get('cache-control')]).toEqual([
       'ru',
-      'no-store',
+      'private, no-store',
     ])
     expect(await russian.text()).toContain('Войти через Telegram')
     const english = await (await visitor.get('/login?lang=en', { 'accept-language': 'ru' })).text()

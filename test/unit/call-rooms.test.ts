@@ -2,10 +2,10 @@
 
 import type { Bus, Member } from '../../src/core/bus/bus.ts'
 import type { ServerMessage } from '../../src/features/calls/protocol.ts'
-import { RESUME_MS } from '../../src/features/calls/resume-token.ts'
 import { createRooms } from '../../src/features/calls/room.ts'
 import { capacityOf } from '../../src/features/calls/room-name.ts'
 import type { Seat } from '../../src/features/calls/seat.ts'
+import { RESUME_MS } from '../../src/features/calls/tokens/resume-token.ts'
 import { createCallBus } from '../helpers/call-bus.ts'
 import { openRooms } from '../helpers/call-rooms.ts'
 

@@ -1,12 +1,12 @@
 // What lets a guest in and a peer return: signed, for one room, for a while; and the messages themselves.
 import { readFileSync } from 'node:fs'
-import { GUEST_LINK_MS, guestKey, roomOfKey } from '../../src/features/calls/guest-link.ts'
 import { createNumbers, isPolite } from '../../src/features/calls/politeness.ts'
 import { clientMessage, parseClientMessage, serverMessage } from '../../src/features/calls/protocol.ts'
-import { PING_MS, peerOfToken, RESUME_MS, resumeToken } from '../../src/features/calls/resume-token.ts'
 import { connAfter, sinceOf } from '../../src/features/calls/room-events.ts'
 import { capacityOf, isRoomName, makeRoomName } from '../../src/features/calls/room-name.ts'
-import { readSigned, signText } from '../../src/features/calls/signed-text.ts'
+import { GUEST_LINK_MS, guestKey, roomOfKey } from '../../src/features/calls/tokens/guest-link.ts'
+import { PING_MS, peerOfToken, RESUME_MS, resumeToken } from '../../src/features/calls/tokens/resume-token.ts'
+import { readSigned, signText } from '../../src/features/calls/tokens/signed-text.ts'
 
 const NOW = 1_800_000_000_000
 const SECRETS = ['the new secret of the tests', 'the old secret of the tests']

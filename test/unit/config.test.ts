@@ -1,8 +1,16 @@
+import { features } from '../../src/app.ts'
 import { InvalidEnvironment, readConfig } from '../../src/config.ts'
+import { coinGeckoOf } from '../../src/features/markets/feature.ts'
+import { startApp } from '../helpers/app.ts'
+
+const read = (env: Record<string, string>) => readConfig(features, env, false)
+/** The values of one feature. */
+const valuesOf = (feature: string, env: Record<string, string>): Record<string, unknown> =>
+  read(env).features.get(feature) ?? {}
 
 const problemsOf = (env: Record<string, string>): readonly string[] => {
   try {
-    readConfig(env, false)
+    read(env)
   } catch (error) {
     if (error instanceof InvalidEnvironment) return error.problems
     throw error
@@ -11,14 +19,15 @@ const problemsOf = (env: Record<string, string>): readonly string[] => {
 }
 
 test('with nothing set it works, and asks for the embedded Redis', () => {
-  const config = readConfig({}, false)
+  const config = read({})
   expect(config).toMatchObject({ port: 8080, mode: 'embedded', adminToken: undefined, warnings: [] })
   expect(config.redis).toMatchObject({
     cache: { at: { host: 'localhost', port: 6379, tls: false }, database: 0 },
     budgetMs: 100,
   })
   expect(config.redis.state).toEqual(config.redis.cache)
-  expect(config.cache).toEqual({ enabled: true, referenceTtlMs: 24 * 3_600_000, ttlMs: 300_000 })
+  expect(config.cache).toEqual({ enabled: true, ttlMs: 300_000 })
+  expect(config.features.get('reference')).toEqual({ CACHE_TTL_HOURS: 24 })
   expect(Object.isFrozen(config)).toBe(true)
 })
 
@@ -40,11 +49,11 @@ describe('which Redis', () => {
     ],
     ['off', { REDIS_URL: 'off', STATE_REDIS_URL: 'redis://far.example' }, { mode: 'memory' }],
   ])('%s', (_name, env, expected) => {
-    expect(readConfig(env, false)).toMatchObject(expected)
+    expect(read(env)).toMatchObject(expected)
   })
 
   test('user, password, port and database are read from the URL', () => {
-    const { redis } = readConfig({ REDIS_URL: 'redis://us%65r:p%40s%3As@localhost:6380/3' }, false)
+    const { redis } = read({ REDIS_URL: 'redis://us%65r:p%40s%3As@localhost:6380/3' })
     expect(redis.cache).toEqual({
       at: { host: 'localhost', port: 6380, tls: false },
       database: 3,
@@ -54,23 +63,25 @@ describe('which Redis', () => {
   })
 
   test('off switches both roles off, and an external one has a larger budget', () => {
-    const off = readConfig({ REDIS_URL: 'off', STATE_REDIS_URL: 'unix:///run/x.sock' }, false)
+    const off = read({ REDIS_URL: 'off', STATE_REDIS_URL: 'unix:///run/x.sock' })
     expect([off.redis.cache, off.redis.state]).toEqual([undefined, undefined])
-    expect(readConfig({ REDIS_HOST: 'far.example', REDIS_TLS: 'true' }, false).redis).toMatchObject({
+    expect(read({ REDIS_HOST: 'far.example', REDIS_TLS: 'true' }).redis).toMatchObject({
       cache: { at: { tls: true } },
       budgetMs: 500,
     })
   })
 
   test('the state role may have a Redis of its own', () => {
-    const { redis } = readConfig({ STATE_REDIS_URL: 'unix:///run/state.sock' }, false)
+    const { redis } = read({ STATE_REDIS_URL: 'unix:///run/state.sock' })
     expect(redis.state).toEqual({ at: { path: '/run/state.sock' }, database: 0 })
   })
 })
 
 describe('CoinGecko', () => {
+  const coinGecko = (env: Record<string, string>) => coinGeckoOf(valuesOf('markets', env) as never)
+
   test('the public API unless said otherwise, and the other address for pro keys', () => {
-    expect(readConfig({}, false).coinGecko).toEqual({
+    expect(coinGecko({})).toEqual({
       url: 'https://api.coingecko.com/api/v3',
       apiKey: undefined,
       plan: 'demo',
@@ -78,9 +89,9 @@ describe('CoinGecko', () => {
       ttlMs: 60_000,
     })
     const pro = { COINGECKO_API_KEY: 'CG-x', COINGECKO_PLAN: 'pro' }
-    expect(readConfig(pro, false).coinGecko.url).toBe('https://pro-api.coingecko.com/api/v3')
+    expect(coinGecko(pro).url).toBe('https://pro-api.coingecko.com/api/v3')
     const own = { COINGECKO_URL: 'https://prices.example/api/' }
-    expect(readConfig({ ...pro, ...own }, false).coinGecko.url).toBe('https://prices.example/api')
+    expect(coinGecko({ ...pro, ...own }).url).toBe('https://prices.example/api')
   })
 
   test.each([
@@ -139,14 +150,11 @@ test.each<[string, Record<string, string>]>([
 })
 
 test('an empty variable counts as unset', () => {
-  expect(readConfig({ PORT: '', REDIS_URL: '' }, false)).toMatchObject({ port: 8080, mode: 'embedded' })
+  expect(read({ PORT: '', REDIS_URL: '' })).toMatchObject({ port: 8080, mode: 'embedded' })
 })
 
 test('a near-miss of one of our names is a warning, other names are none of our business', () => {
-  const { warnings } = readConfig(
-    { REDIS_ULR: 'x', admin_token: 'x', PATH: 'x', HOME: 'x', POSTGRES_URL: 'x' },
-    false,
-  )
+  const { warnings } = read({ REDIS_ULR: 'x', admin_token: 'x', PATH: 'x', HOME: 'x', POSTGRES_URL: 'x' })
   expect(warnings).toEqual([
     'REDIS_ULR is not a variable of Samovar; did you mean REDIS_URL?',
     'admin_token is not a variable of Samovar; did you mean ADMIN_TOKEN?',
@@ -164,7 +172,7 @@ test.each(['short', 'with a space in it', 'пароль-администрато
 
 describe('the secrets of sessions', () => {
   test('none, one, or several of which the first signs', () => {
-    const secretsOf = (SESSION_SECRET: string) => readConfig({ SESSION_SECRET }, false).sessionSecrets
+    const secretsOf = (SESSION_SECRET: string) => read({ SESSION_SECRET }).secrets
     expect(secretsOf('')).toBeUndefined()
     expect(secretsOf('a'.repeat(16))).toEqual(['a'.repeat(16)])
     expect(secretsOf(`${'a'.repeat(16)}, ${'b'.repeat(20)}`)).toEqual(['a'.repeat(16), 'b'.repeat(20)])
@@ -182,9 +190,12 @@ describe('the secrets of sessions', () => {
 
 describe('Telegram', () => {
   test('is theirs unless said, and nothing of it is set', () => {
-    const { telegram } = readConfig({}, false)
-    expect(telegram.issuer.href).toBe('https://oauth.telegram.org/')
-    expect(telegram).toMatchObject({ botToken: undefined, clientId: undefined, clientSecret: undefined })
+    expect(valuesOf('sessions', {})).toEqual({
+      TELEGRAM_ISSUER: new URL('https://oauth.telegram.org/'),
+      TELEGRAM_BOT_TOKEN: undefined,
+      TELEGRAM_CLIENT_ID: undefined,
+      TELEGRAM_CLIENT_SECRET: undefined,
+    })
   })
 
   test.each(['https://login.example', 'http://127.0.0.1:4000', 'http://localhost:4000', 'http://[::1]:4000'])(
@@ -211,15 +222,15 @@ describe('Telegram', () => {
 })
 
 describe('ICE servers', () => {
-  const read = (ICE_SERVERS: string) => readConfig({ ICE_SERVERS }, false).calls.iceServers
+  const serversOf = (ICE_SERVERS: string) => valuesOf('calls', { ICE_SERVERS }).ICE_SERVERS
 
   test('are what RTCConfiguration.iceServers may be; none is the default', () => {
     const servers = [
       { urls: 'stun:stun.example.org:3478' },
       { urls: ['turn:turn.example.org', 'turns:turn.example.org'], username: 'u', credential: 'c' },
     ]
-    expect(read(JSON.stringify(servers))).toEqual(servers)
-    expect(readConfig({}, false).calls).toEqual({ iceServers: [], mostSockets: 1_000 })
+    expect(serversOf(JSON.stringify(servers))).toEqual(servers)
+    expect(valuesOf('calls', {})).toEqual({ ICE_SERVERS: [], CALL_SOCKETS: 1_000 })
   })
 
   test.each([
@@ -234,8 +245,8 @@ describe('ICE servers', () => {
     ['[{"urls":"turn:x","username":"u","credential":["sentinel"]}]', 'a username and a credential'],
     [JSON.stringify(Array(11).fill({ urls: 'stun:x' })), 'at most 10'],
   ])('%s is refused, and nothing of it repeated', (text, problem) => {
-    expect(() => read(text)).toThrow(problem)
-    expect(() => read(text)).not.toThrow('sentinel')
+    expect(() => serversOf(text)).toThrow(problem)
+    expect(() => serversOf(text)).not.toThrow('sentinel')
   })
 })
 
@@ -244,25 +255,25 @@ describe('webhook sources', () => {
   const key32 = Buffer.alloc(32, 2).toString('base64') // ends with =
 
   test('name, scheme and secrets, split at the first =', () => {
-    const { webhooks } = readConfig(
-      {
-        WEBHOOK_SECRETS: `payments=whsec_${key32}|${key}, repo:github=It's=a secret,bot:telegram=token_-1234`,
-        WEBHOOK_CLOSED: 'payments, bot',
-        WEBHOOK_TOLERANCE_SECONDS: '60',
-      },
-      false,
-    )
-    expect([...webhooks.sources]).toEqual([
+    const webhooks = valuesOf('webhooks', {
+      WEBHOOK_SECRETS: `payments=whsec_${key32}|${key}, repo:github=It's=a secret,bot:telegram=token_-1234`,
+      WEBHOOK_CLOSED: 'payments, bot',
+      WEBHOOK_TOLERANCE_SECONDS: '60',
+    })
+    expect([...(webhooks.WEBHOOK_SECRETS as Map<string, object>)]).toEqual([
       ['payments', { scheme: 'standard', secrets: [`whsec_${key32}`, key] }],
       ['repo', { scheme: 'github', secrets: ["It's=a secret"] }],
       ['bot', { scheme: 'telegram', secrets: ['token_-1234'] }],
     ])
-    expect([webhooks.closed, webhooks.toleranceMs]).toEqual([['payments', 'bot'], 60_000])
+    expect([webhooks.WEBHOOK_CLOSED, webhooks.WEBHOOK_TOLERANCE_SECONDS]).toEqual([['payments', 'bot'], 60])
   })
 
   test('none is the default', () => {
-    const { webhooks } = readConfig({}, false)
-    expect([webhooks.sources.size, webhooks.closed, webhooks.toleranceMs]).toEqual([0, [], 300_000])
+    expect(valuesOf('webhooks', {})).toEqual({
+      WEBHOOK_SECRETS: new Map(),
+      WEBHOOK_CLOSED: [],
+      WEBHOOK_TOLERANCE_SECONDS: 300,
+    })
   })
 
   test.each<[string, string, string]>([
@@ -289,19 +300,24 @@ describe('webhook sources', () => {
     expect(problem).not.toContain('sent')
   })
 
-  test('what is closed must be there; without Redis it is closed for good, and that is said', () => {
+  test('what is closed must be there; without Redis it stays closed, and the log says so', async () => {
     expect(problemsOf({ WEBHOOK_CLOSED: 'payments' })).toEqual([
       'WEBHOOK_CLOSED must name sources that WEBHOOK_SECRETS names',
     ])
     const env = { REDIS_URL: 'off', WEBHOOK_SECRETS: `payments=${key}`, WEBHOOK_CLOSED: 'payments' }
-    expect(readConfig(env, false).warnings).toEqual([
-      'without Redis (REDIS_URL=off) the sources in WEBHOOK_CLOSED accept nothing',
-    ])
+    const app = await startApp(env)
+    await app.close()
+    expect(app.lines).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        message: 'without Redis (REDIS_URL=off) the sources in WEBHOOK_CLOSED accept nothing',
+      }),
+    )
   })
 })
 
 describe('databases', () => {
-  const databaseOf = (env: Record<string, string>) => readConfig(env, false).database
+  const databaseOf = (env: Record<string, string>) => read(env).database
 
   test('none is SQLite; a URL of PostgreSQL; or Supabase', () => {
     expect(databaseOf({})).toEqual({ postgres: undefined, supabase: undefined })

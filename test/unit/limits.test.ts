@@ -1,8 +1,14 @@
 import { type LoggedHit, slide } from '../../src/core/state/kinds/sliding-window-log.ts'
+import type { Rule } from '../../src/feature.ts'
+import { clearRules } from '../../src/features/cache-admin/feature.ts'
+import { callRules } from '../../src/features/calls/feature.ts'
 import { clientAddress } from '../../src/features/limits/client-address.ts'
-import { policies, type Rule } from '../../src/features/limits/policies.ts'
+import { policies } from '../../src/features/limits/policies.ts'
 import { policyHeader, rateHeader } from '../../src/features/limits/rate-headers.ts'
 import { createSharedAddresses, MANY_VISITORS } from '../../src/features/limits/shared-address.ts'
+import { loginRules } from '../../src/features/sessions/feature.ts'
+import { signedRules, unsignedRules } from '../../src/features/webhooks/feature.ts'
+import { socketRules } from '../../src/host/create-context.ts'
 import { HOUR, MINUTE } from '../../src/lib/time.ts'
 import { createClock } from '../helpers/clock.ts'
 import { recordLog } from '../helpers/log.ts'
@@ -134,8 +140,16 @@ test('the headers are lists of structured fields', () => {
   ).toBe('"api";r=50;t=30, "api-hour";r=0;t=0')
 })
 
-describe('the table of policies', () => {
-  const rules: Rule[] = Object.values(policies).flat()
+describe('the limits of all features', () => {
+  const rules: Rule[] = [
+    policies.api,
+    loginRules,
+    signedRules,
+    unsignedRules,
+    callRules,
+    socketRules,
+    clearRules,
+  ].flat()
   const rulesByName = rules.map((rule) => [rule.name, rule] as const)
 
   test('names each rule once, as a structured field can hold it', () => {

@@ -13,13 +13,18 @@ import { parseSafeUrl } from './delivery/safe-url.ts'
 import { createSecret } from './delivery/user-webhook.ts'
 import type { WebhookAddressRecords } from './delivery/webhook-address-records.ts'
 
+export interface AlertUser {
+  readonly id: string
+  readonly language?: string
+}
+
 export interface AlertsRoutesParts {
   alerts: AlertRecords
   changes: AlertChanges
   deliveries: Pick<DeliveryRecords, 'lastOf'>
   webhooks: WebhookAddressRecords
   currencies: readonly string[]
-  currentUser: (req: Request) => { readonly id: string; readonly language?: string } | undefined
+  currentUser: (req: Request) => Promise<AlertUser | undefined> | AlertUser | undefined
   now: Now
 }
 
@@ -32,36 +37,36 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
   const router = Router()
   serveFiles(router, '/static/alerts', import.meta.url)
   router.use('/api/alerts', (_req, res, next) => {
-    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('Cache-Control', 'private, no-store')
     next()
   })
 
-  function userOf(req: Request) {
-    const user = currentUser(req)
+  async function userOf(req: Request) {
+    const user = await currentUser(req)
     if (!user) throw notLoggedIn()
     return user
   }
 
   endpoint(router, '/api/alerts', {
     async get(req, res) {
-      const list = await alerts.list(userOf(req).id)
+      const list = await alerts.list((await userOf(req)).id)
       res.json({ alerts: list.map((alert) => shown(alert, now())) })
     },
     async post(req, res) {
-      const { id, language } = userOf(req)
+      const { id, language } = await userOf(req)
       const alert = await changes.make(id, languageOf(language), parse(newAlert, req.body))
       res.status(201).location(`/api/alerts/${alert.id}`).json(shown(alert, now()))
     },
   })
 
   endpoint(router, '/api/alerts/crossings', {
-    get: async (req, res) => void res.json({ crossings: await deliveries.lastOf(userOf(req).id) }),
+    get: async (req, res) => void res.json({ crossings: await deliveries.lastOf((await userOf(req)).id) }),
   })
 
   endpoint(router, '/api/alerts/webhook', {
-    get: async (req, res) => void res.json({ url: (await webhooks.find(userOf(req).id)) ?? null }),
+    get: async (req, res) => void res.json({ url: (await webhooks.find((await userOf(req)).id)) ?? null }),
     async post(req, res) {
-      const { id } = userOf(req)
+      const { id } = await userOf(req)
       const url = parseSafeUrl(parse(webhook, req.body).url)
       if (typeof url === 'string') throw unsafeUrl(url)
       const secret = createSecret()
@@ -69,24 +74,24 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
       res.status(201).json({ url: url.href, secret })
     },
     async delete(req, res) {
-      await webhooks.set(userOf(req).id, undefined)
+      await webhooks.set((await userOf(req)).id, undefined)
       res.status(204).end()
     },
   })
 
   endpoint(router, '/api/alerts/:id', {
     async get(req, res) {
-      const alert = await alerts.find(userOf(req).id, idOf(req))
+      const alert = await alerts.find((await userOf(req)).id, idOf(req))
       if (!alert) throw notFound('That alert')
       res.json(shown(alert, now()))
     },
     async patch(req, res) {
-      const { id } = userOf(req)
+      const { id } = await userOf(req)
       const changed = await changes.change(id, idOf(req), parse(patch, req.body))
       res.json(shown(changed, now()))
     },
     async delete(req, res) {
-      if (!(await alerts.remove(userOf(req).id, idOf(req)))) throw notFound('That alert')
+      if (!(await alerts.remove((await userOf(req)).id, idOf(req)))) throw notFound('That alert')
       res.status(204).end()
     },
   })

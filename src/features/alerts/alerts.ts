@@ -1,5 +1,4 @@
 // Price alerts, put together: their records, the check on its schedule, and the three ways to notify users.
-import type { Request } from 'express'
 import type { Bus } from '../../core/bus/bus.ts'
 import type { Limiter } from '../../core/limiter.ts'
 import type { Queue } from '../../core/queue/queue.ts'
@@ -9,7 +8,7 @@ import type { Records } from '../../sql/sql.ts'
 import { createAlertChanges } from './alert-changes.ts'
 import { createAlertPages } from './alert-pages.ts'
 import { createAlertRecords } from './alert-records.ts'
-import { alertsRoutes } from './alerts-routes.ts'
+import { type AlertsRoutesParts, alertsRoutes } from './alerts-routes.ts'
 import { createDeliver, finishFormerJobs } from './delivery/deliver-alerts.ts'
 import { createDeliveryRecords } from './delivery/delivery-records.ts'
 import { createResolve } from './delivery/safe-url.ts'
@@ -27,7 +26,7 @@ export interface AlertsParts {
   /** Those that have prices; the first one is the default. */
   currencies: readonly string[]
   telegram: { readonly botToken: string | undefined; readonly apiUrl: URL }
-  currentUser: (req: Request) => { readonly id: string; readonly language?: string } | undefined
+  currentUser: AlertsRoutesParts['currentUser']
   userWebhooks?: Omit<UserWebhookParts, 'now'>
   now?: Now
   log: Log

@@ -17,9 +17,9 @@ const scopeSchema: z.ZodType<ClearScope> = z.union(
 export interface CacheAdminParts {
   cache: Pick<Cache, 'clear'>
   stats: () => CacheStats
-  /** How many entries there are in all, asked now; null when nobody can tell. */
+  /** How many entries there are in all, asked now; null when that is not known. */
   countEntries: () => Promise<number | null>
-  /** Refuses whoever may not; undefined when no admin token is set. */
+  /** Refuses everybody but the admin; undefined when no admin token is set. */
   guard: RequestHandler | undefined
   /** Refuses, where there is no guard, what is too many. */
   limitClears: (req: Request, res: Response) => Promise<void>

@@ -1,4 +1,4 @@
-// What GET /api/cache/stats says, put together from what the parts already know: it asks nobody.
+// What GET /api/cache/stats says, put together from what the parts already know: Redis is not asked.
 import type { CacheCounts } from '../../core/cache/cache.ts'
 
 export interface CacheStats {

@@ -25,7 +25,8 @@ export function startHtml({ language, needsLogin, isRefusal }: StartModel): stri
   <h2 id="made-title">${start.link}</h2>
   <p><input id="link" readonly aria-labelledby="made-title"></p>
   <p><small>${start.valid}</small></p>
-  <div class="actions"><a class="button" id="open">${start.open}</a><button type="button" class="quiet" id="copy">${start.copy}</button></div>
+  <div class="actions"><a class="button" id="open">${start.open}</a>
+    <button type="button" class="quiet" id="copy">${start.copy}</button></div>
 </section>
 <p id="said" role="status"></p>`
   return callPageHtml({
@@ -51,9 +52,10 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   const named = userName
     ? html`<input type="hidden" id="name" value="${userName}">`
     : html`<label for="name">${text.name}</label><input id="name" maxlength="40" autocomplete="nickname" disabled>`
-  // The socket of whoever is logged in opens by the login, and does not outlive it.
+  // A logged-in user's socket opens by the login, and does not outlive it.
   const socketKey = userName === undefined ? key : undefined
-  const main = html`<div id="call" data-room="${room}" data-key="${socketKey ?? ''}" data-words="${JSON.stringify(text)}">
+  const words = JSON.stringify(text)
+  const main = html`<div id="call" data-room="${room}" data-key="${socketKey ?? ''}" data-words="${words}">
 <p id="memory" class="notice" role="status" hidden>${text.memory}</p>
 <p id="state" role="status">${text.states.idle}</p>
 <p id="notice" class="notice" role="alert" hidden></p>
@@ -71,7 +73,9 @@ export function roomHtml({ language, room, key, userName }: RoomModel): string {
   <section aria-labelledby="chat-title">
     <h2 id="chat-title">${text.chat}</h2>
     <ol id="said" role="log" aria-labelledby="chat-title" tabindex="0"></ol>
-    <form id="say"><input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}" disabled><button disabled>${text.send}</button></form>
+    <form id="say">
+      <input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}" disabled>
+      <button disabled>${text.send}</button></form>
   </section>
 </div>
 </div>`

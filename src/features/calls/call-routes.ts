@@ -1,7 +1,7 @@
 // GET /call and /call/:room, the pages; POST /api/calls, which makes a room and its link; and their static files.
 //
-// Who may make a room: whoever is logged in; where no login is set up, everybody. Who may enter one: whoever is logged in,
-// and whoever has its link.
+// Logged-in users may make a room; where no login is set up, everybody may. Logged-in users may enter one, and all who
+// have its link.
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
@@ -11,8 +11,8 @@ import { languageOf, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import { roomHtml, startHtml } from './call-html.ts'
-import { GUEST_LINK_MS, guestKey, roomOfKey } from './guest-link.ts'
 import { isRoomName, makeRoomName } from './room-name.ts'
+import { GUEST_LINK_MS, guestKey, roomOfKey } from './tokens/guest-link.ts'
 
 const madeBody = z.object({
   kind: z.enum(['pair', 'group'], { error: 'must be pair or group' }).default('pair'),
@@ -20,10 +20,10 @@ const madeBody = z.object({
 
 export interface CallRoutesParts {
   secrets: readonly string[]
-  /** Whether there is a way to log in; without one a link is for whoever asks. */
+  /** Whether there is a way to log in; without one a link is for everybody who asks. */
   hasLogin: boolean
-  /** The name of whoever is logged in with this request. */
-  userName: (req: Request) => string | undefined
+  /** The name of the user who is logged in with this request. */
+  userName: (req: Request) => string | undefined | Promise<string | undefined>
   limitMade: RequestHandler
   now?: Now
 }
@@ -43,18 +43,18 @@ export function callRoutes({
     res.sendFile(join(published, 'ws.js'), { maxAge: MINUTE })
   })
 
-  const mustLogIn = (req: Request) => hasLogin && userName(req) === undefined
+  const mustLogIn = async (req: Request) => hasLogin && (await userName(req)) === undefined
 
   endpoint(router, '/api/calls', {
     post: [
       limitMade,
-      (req, res) => {
-        if (mustLogIn(req)) throw notLoggedIn()
+      async (req, res) => {
+        if (await mustLogIn(req)) throw notLoggedIn()
         const room = makeRoomName(parse(madeBody, req.body ?? {}).kind)
         const key = guestKey(room, now(), secrets)
         const endsAt = new Date(now() + GUEST_LINK_MS).toISOString()
         res
-          .set('Cache-Control', 'no-store')
+          .set('Cache-Control', 'private, no-store')
           .status(201)
           .json({ room, key, path: pathOf(room, key), endsAt })
       },
@@ -66,10 +66,10 @@ export function callRoutes({
   })
 
   endpoint(router, '/call/:room', {
-    get(req, res) {
+    async get(req, res) {
       const room = String(req.params.room)
       const { key: given } = req.query
-      const name = userName(req)
+      const name = await userName(req)
       const isKey = typeof given === 'string' && roomOfKey(given, now(), secrets) === room
       const key = isKey ? given : undefined
       if (!isRoomName(room) || (key === undefined && name === undefined)) {
@@ -85,8 +85,13 @@ export function callRoutes({
     },
   })
 
-  function sendStart(req: Request, res: Response, { isRefusal }: { isRefusal: boolean }): void {
-    sendPage(req, res, startHtml({ language: languageOf(req), needsLogin: mustLogIn(req), isRefusal }))
+  async function sendStart(
+    req: Request,
+    res: Response,
+    { isRefusal }: { isRefusal: boolean },
+  ): Promise<void> {
+    const needsLogin = await mustLogIn(req)
+    sendPage(req, res, startHtml({ language: languageOf(req), needsLogin, isRefusal }))
   }
   return router
 }

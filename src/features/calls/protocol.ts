@@ -8,8 +8,8 @@ const MOST_DEPTH = 16
 const MOST_VALUES = 1_000
 
 /**
- * What peers say to one another is theirs: any JSON, but not so deep that whoever walks through it runs out of stack, and not of so
- * many values that it takes far more memory than its text.
+ * What peers say to one another is any JSON, but not so deep that walking it overflows the stack, and not of so many
+ * values that it takes far more memory than its text.
  */
 const data = z.custom<Json>((value) => value !== undefined && isModest(value), 'must be JSON')
 const peerId = z.string().min(1).max(64)
@@ -20,11 +20,11 @@ export const clientMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('join'),
     room: z.string().refine(isRoomName, 'must be the name of a room'),
-    /** What others see; somebody who is logged in has the name of the login. */
+    /** What others see; a logged-in user has the name of the login. */
     name: z.string().trim().min(1).max(40).optional(),
     /** From `joined` or the last `pong`: who to be again. */
     resume: z.string().max(500).optional(),
-    /** After what message to go on: the last of the room, and the last signal. */
+    /** After which message to resume: the last of the room, and the last signal. */
     since: position.extend({ signals: position.optional() }).optional(),
   }),
   z.object({
@@ -44,7 +44,7 @@ export type Since = NonNullable<Extract<ClientMessage, { type: 'join' }>['since'
 const peer = z.object({
   id: peerId,
   name: z.string(),
-  /** Whether you give way to this peer when both of you open a negotiation at once. */
+  /** Whether you give way to this peer when both of you open a negotiation concurrently. */
   polite: z.boolean(),
 })
 export type Peer = z.infer<typeof peer>
@@ -86,7 +86,7 @@ export const serverMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('peer-left'),
     id: peerId,
-    /** `lost`: the process that served the peer is gone; its media may go on. */
+    /** `lost`: the process that served the peer is gone; its media may continue. */
     reason: z.enum(['left', 'lost']),
   }),
   z.object({ type: z.literal('negotiation'), with: peerId, n: negotiationNumber }),
@@ -107,7 +107,7 @@ export const serverMessage = z.discriminatedUnion('type', [
     peers: z.array(peer),
   }),
   z.object({ type: z.literal('error'), code: z.enum(errorCodes) }),
-  /** With a seat: a fresh token, and after which messages to go on. */
+  /** With a seat: a fresh token, and after which messages to resume. */
   z.object({
     type: z.literal('pong'),
     resume: z.string().optional(),
@@ -121,7 +121,7 @@ export const serverMessage = z.discriminatedUnion('type', [
 ])
 export type ServerMessage = z.infer<typeof serverMessage>
 
-/** Undefined for whatever is not one of ours. */
+/** Undefined for what is not one of ours. */
 export function parseClientMessage(text: string): ClientMessage | undefined {
   try {
     return clientMessage.safeParse(JSON.parse(text)).data

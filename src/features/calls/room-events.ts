@@ -30,7 +30,7 @@ export function occupantOf({ id: memberId, info }: Member): Occupant {
   return { id, conn, name: String((info as { name?: Json } | null)?.name ?? '') }
 }
 
-/** For a seat that is taken now, after those `before`, whatever clocks they were taken by. */
+/** For a seat that is taken now, after those `before`, by whichever clocks they were taken. */
 export function connAfter(before: readonly string[], nowMs: number): string {
   const sinceMs = Math.max(nowMs, ...before.map((conn) => sinceOf(conn) + 1))
   return `${sinceMs}-${randomBytes(6).toString('base64url')}`
@@ -41,7 +41,7 @@ export const sinceOf = (conn: string) => Number.parseInt(conn, 10)
 
 const said = new WeakMap<BusMessage, ServerMessage>()
 
-/** The same object for every seat that is told of it, so that it becomes text once. */
+/** The same object for every seat that gets it, so that it becomes text once. */
 export function saidOf(
   message: BusMessage,
   { from, name, data }: RoomEvent & { type: 'said' },

@@ -28,8 +28,8 @@ export type Welcome = Omit<Extract<ServerMessage, { type: 'joined' }>, 'type' | 
 
 export interface Rooms {
   /**
-   * Takes a seat; undefined when the room is full of others, or when the peer has taken a later seat meanwhile, of which the
-   * listener is told. `welcome` is called before anything else is told.
+   * Takes a seat; undefined when the room is full of others, or when the peer has taken a later seat, as the listener
+   * learns. `welcome` is called before the listener.
    */
   join(entry: Entry, welcome: (seat: Seat, welcome: Welcome) => void): Promise<Seat | undefined>
   /** Seats that are taken here, those of lost sockets included. */
@@ -79,7 +79,7 @@ export function createRooms({
     return last ? [last.conn] : []
   }
 
-  /** Who is there then; undefined when as many others are. They are counted by peer: one that changes seats has two at a time. */
+  /** Who is in the room then; undefined when it is full of others. Counted by peer: one that changes seats has two. */
   async function enter(
     channel: string,
     own: Occupant,

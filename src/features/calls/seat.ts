@@ -1,16 +1,15 @@
-// One peer's seat in a room: what it is told, and what it may tell. Knows no sockets: a peer is anything that can be told.
+// One peer's seat in a room: what it hears, and what it may say. Knows no sockets: a peer is anything that can listen.
 //
 // A seat is taken by `join` (room.ts), and ends in one of four ways:
-//   left     by `leave`: the others are told at once.
-//   let go   by `letGo`, when the socket is gone: kept for RESUME_MS, in which `join` with its peer's token takes it over;
-//            else as left.
-//   taken    by a newer seat of the same peer, here or in another process: nobody else notices.
-//   dropped  when the app stops: nobody is told, so that the peer finds itself still there when it returns.
+//   left     by `leave`: the others learn it immediately.
+//   let go   by `letGo`, when the socket is gone: kept for RESUME_MS, in which `join` with its peer's token takes it
+//            over; else as left.
+//   taken    by a newer seat of the same peer, here or in another process: the others do not notice.
+//   dropped  when the app stops: the others do not learn it, so that the peer is still in the room when it returns.
 import type { Bus, BusMessage, Gap, Json, MemberNews, Position, Subscription } from '../../core/bus/bus.ts'
 import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
-import { RESUME_MS } from './resume-token.ts'
 import {
   memberOf,
   type Occupant,
@@ -22,22 +21,23 @@ import {
   saidOf,
   sinceOf,
 } from './room-events.ts'
+import { RESUME_MS } from './tokens/resume-token.ts'
 
 export interface Listener {
   tell(message: ServerMessage): void
-  /** The peer goes on at another socket. */
+  /** The peer continues at another socket. */
   taken(): void
-  /** Something that nobody waits for has failed. */
+  /** Work that no caller waits for has failed. */
   failed(error: unknown): void
 }
 
 export interface Seat {
   readonly id: string
   readonly name: string
-  /** False when that peer is not in this room. Without `n` it opens a negotiation, of which the sender is told first. */
+  /** False when that peer is not in this room. Without `n` it opens a negotiation, which the sender learns first. */
   signal(to: string, data: Json, n?: number): Promise<boolean>
   say(data: Json): Promise<void>
-  /** The last it was told of, of the room and of its own signals. */
+  /** The last positions it has heard, of the room and of its own signals. */
   position(): Position & { signals: Position }
   leave(): Promise<void>
   letGo(): void
@@ -78,8 +78,8 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   const asPeer = ({ id, name }: Occupant): Peer => ({ id, name, polite: isPolite(own.id, id) })
   const peers = () => [...known.values()].map(asPeer)
 
-  // What is heard of both channels is told one after another: while one waits to learn who is there, later ones do, too, and so
-  // does the bus. Until the seat is open the bus does not, so that news of a later seat is heard.
+  // What both channels say is passed on in order: while one message waits for the list of peers, later ones wait, and
+  // so does the bus. Until the seat is open the bus does not wait, so that news of a later seat is heard.
   function inTurn(tellIt: () => Promise<void> | undefined): Promise<void> | undefined {
     const told = busy ? busy.then(() => (hasEnded ? undefined : tellIt())) : tellIt()
     if (!told) return undefined
@@ -161,7 +161,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
     for (const member of await bus.members(channel)) if (!hasEnded) appear(occupantOf(member))
   }
 
-  /** After a gap only the list itself says who is there; the client compares it with its own. */
+  /** After a gap only the list itself says who is in the room; the client compares it with its own. */
   async function tellGap(of: 'room' | 'signals', { reason, to: { epoch, offset } }: Gap): Promise<void> {
     const present = (await bus.members(channel)).map(occupantOf)
     // That it was taken may be what is missing.
@@ -234,13 +234,13 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       at[of] = { epoch: heard.position.epoch, offset: heard.position.offset }
       return heard
     },
-    /** Who is there; what was missed meanwhile is passed on by `open`. */
+    /** Who is in the room; `open` passes on what was missed. */
     know(occupants: readonly Occupant[]): void {
       for (const occupant of occupants) know(occupant)
     },
     async open(missed: readonly BusMessage[]): Promise<void> {
       const { room, signals } = at
-      // Who came and went meanwhile is in the list of peers already.
+      // Who has come and gone is in the list of peers already.
       const events = missed.filter(({ data }) => ['said', 'signal'].includes((data as { type: string }).type))
       for (const message of events) await pass(message)
       Object.assign(at, { room, signals })

@@ -5,7 +5,8 @@ const en = {
   start: {
     title: 'Calls',
     intro:
-      'Make a link, send it to whom you want to talk to, and open it yourself. Pictures and voices go from browser to browser, not through this server.',
+      'Make a link, send it to whom you want to talk to, and open it yourself. ' +
+      'Pictures and voices go from browser to browser, not through this server.',
     pair: 'A call for two',
     group: 'A group call, up to eight',
     link: 'The link of your call',
@@ -68,7 +69,8 @@ const ru: typeof en = {
   start: {
     title: 'Звонки',
     intro:
-      'Создайте ссылку, отправьте её собеседнику и откройте сами. Картинка и голос идут из браузера в браузер, минуя этот сервер.',
+      'Создайте ссылку, отправьте её собеседнику и откройте сами. ' +
+      'Картинка и голос идут из браузера в браузер, минуя этот сервер.',
     pair: 'Звонок для двоих',
     group: 'Групповой звонок, до восьми',
     link: 'Ссылка на ваш звонок',

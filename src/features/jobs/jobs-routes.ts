@@ -2,13 +2,14 @@
 import { type RequestHandler, Router } from 'express'
 
 export interface JobsParts {
+  path: string
   board: RequestHandler
   /** Refuses everybody but the admin. */
   guard: RequestHandler
 }
 
-export function jobsRoutes({ board, guard }: JobsParts): Router {
+export function jobsRoutes({ path, board, guard }: JobsParts): Router {
   const router = Router()
-  router.use('/admin/jobs', guard, board)
+  router.use(path, guard, board)
   return router
 }

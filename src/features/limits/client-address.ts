@@ -2,7 +2,7 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 export interface ClientAddress {
-  /** An IPv4 address, or the /64 of an IPv6 one: whoever has one of its addresses has them all. */
+  /** An IPv4 address, or the /64 of an IPv6 one: a client that has one of its addresses has them all. */
   readonly text: string
   /** Not from the internet: possibly that of a proxy which does not say for whom it asks. */
   readonly isPrivate: boolean

@@ -1,13 +1,14 @@
 // Limits on requests: who asks, which rules that comes under, and the headers that say so.
-import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import type { LimitedHit, Limiter } from '../../core/limiter.ts'
 import { tooMany } from '../../errors.ts'
+import type { RequestLimits, Rule } from '../../feature.ts'
 import { clientAddress } from './client-address.ts'
-import { policies, type Rule } from './policies.ts'
+import { policies } from './policies.ts'
 import { policyHeader, rateHeader } from './rate-headers.ts'
 import type { SharedAddresses } from './shared-address.ts'
 
-/** Who is known to ask. Only what was verified: a name that anybody can make up is a limit that nobody has. */
+/** Who is known to ask. Only what was verified: a limit on a name that clients can make up limits none of them. */
 export interface Identity {
   readonly user?: string
   readonly session?: string
@@ -16,22 +17,14 @@ export interface Identity {
 export interface LimitsParts {
   limiter: Pick<Limiter, 'hitAll'>
   sharedAddresses: SharedAddresses
-  identify: (req: Request) => Identity
+  identify: (req: Request) => Identity | Promise<Identity>
   /** Whose requests are not limited. */
   isAdmin: (req: Request) => boolean
 }
 
-export interface Limits {
-  /** Counts the request under the rules and sets the headers; refuses with 429 when one is used up. */
-  check(rules: readonly Rule[], req: Request, res: Response): Promise<void>
-  /** The same as a handler, for a route that names its policy. */
+export interface Limits extends RequestLimits {
+  /** `check` as a handler. */
   limitBy(rules: readonly Rule[]): RequestHandler
-  /** The address that stands for this client alone; undefined where many share it. */
-  addressOf(req: Request): string | undefined
-  /** The user, else the address, else the session, which anybody may have many of; undefined where nobody can be told apart. */
-  clientOf(req: Request): string | undefined
-  /** Limits every change under /api by `policies.api`, but those below the paths in `except`, which have their own. */
-  limitChanges(except: readonly string[]): Router
 }
 
 interface Client {
@@ -43,8 +36,8 @@ interface Client {
 }
 
 export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: LimitsParts): Limits {
-  function clientOf(req: Request): Client {
-    const { user, session } = identify(req)
+  async function clientOf(req: Request): Promise<Client> {
+    const { user, session } = await identify(req)
     const known =
       user !== undefined ? `user:${user}` : session !== undefined ? `session:${session}` : undefined
     // What a proxy calls an address but is none is not believed: then the connection's own counts.
@@ -56,7 +49,7 @@ export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: Li
 
   async function check(rules: readonly Rule[], req: Request, res: Response): Promise<void> {
     if (isAdmin(req)) return
-    const client = clientOf(req)
+    const client = await clientOf(req)
     const [first, ...rest] = rules.flatMap((rule) => hitUnder(rule, client))
     if (!first) return
     const { allowed, tightest, answers } = await limiter.hitAll([first, ...rest])
@@ -73,20 +66,20 @@ export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: Li
 
   return {
     check,
-    addressOf: (req) => clientOf(req).address,
-    clientOf(req) {
-      const { known, isUser, address } = clientOf(req)
+    addressOf: async (req) => (await clientOf(req)).address,
+    // The session last: anybody may have many.
+    async clientOf(req) {
+      const { known, isUser, address } = await clientOf(req)
       return isUser || address === undefined ? known : `address:${address}`
     },
     limitBy,
     limitChanges(except) {
       const limitByApi = limitBy(policies.api)
-      const router = Router()
-      router.use('/api', function limitChange(req, res, next) {
-        if (READS.has(req.method) || isBelow(req.baseUrl + req.path, except)) return next()
+      return function limitChange(req, res, next) {
+        const isChange = !READS.has(req.method) && isBelow(req.path, ['/api'])
+        if (!isChange || isBelow(req.path, except)) return next()
         return limitByApi(req, res, next)
-      })
-      return router
+      }
     },
   }
 }
@@ -98,7 +91,7 @@ function isBelow(path: string, parents: readonly string[]): boolean {
   return parents.some((parent) => asRouted === parent || asRouted.startsWith(`${parent}/`))
 }
 
-/** The hit that the rule counts for this client; none when it does not hold for clients nobody can tell apart. */
+/** The hit that the rule counts for this client; none when it does not hold for clients that cannot be told apart. */
 function hitUnder(rule: Rule, { known, address }: Client): LimitedHit[] {
   if (rule.per === 'everybody') return [{ policy: rule, who: 'all' }]
   if (rule.per === 'client' && known !== undefined) return [{ policy: rule, who: known }]

@@ -1,4 +1,5 @@
-// RateLimit-Policy and RateLimit, as lists of structured fields. datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers
+// RateLimit-Policy and RateLimit, as lists of structured fields.
+// datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers
 import type { Answer, Policy } from '../../core/limiter.ts'
 
 /** The quota and the window of each policy, seconds. */

@@ -3,14 +3,14 @@
 import { MINUTE, type Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 
-/** So many visitors within the window are not one household; below every limit by address, so that it is noticed first. */
+/** So many visitors are not one household. Below every limit by address, so that it is noticed first. */
 export const MANY_VISITORS = 8
 const WINDOW_MS = 10 * MINUTE
 const MOST_ADDRESSES = 1_000
 const MOST_CHARACTERS = 200
 
 export interface SharedAddresses {
-  /** Whether the address, which is asking for this visitor now, stands for many. Once it does, it does for good. */
+  /** Whether the address, which asks for this visitor now, stands for many; then it does until the process ends. */
   isShared(address: string, visitor: string): boolean
 }
 
@@ -37,7 +37,8 @@ export function createSharedAddresses({ log, now = Date.now }: { log: Log; now?:
     if (shared.size === 0) {
       log.warn(
         { address },
-        'one private address stands for many visitors: limits are by session there, and one for all without a session. ' +
+        'one private address stands for many visitors: limits are by session there, ' +
+          'and one for all without a session. ' +
           'If a proxy tells the real addresses, TRUST_PROXY must be the number of proxies',
       )
     }

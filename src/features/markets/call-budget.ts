@@ -34,7 +34,7 @@ export interface BudgetReport {
   readonly lastError: string | null
 }
 
-/** `more`: whatever is no price, and has to leave some calls to prices. */
+/** `more`: everything but prices; it leaves some calls to prices. */
 export type Purpose = 'prices' | 'more'
 
 export interface CallBudget {

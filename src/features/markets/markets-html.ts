@@ -18,7 +18,8 @@ export interface MarketsModel {
   coins: readonly ShownCoin[] | undefined
   stats: MarketStats
   /** Another feature's part of the page. */
-  alerts: Html
+  /** Of other features. */
+  sections: readonly Html[]
 }
 
 export type ShownCoin = Coin & { stale: boolean }
@@ -40,7 +41,7 @@ export function marketsHtml(model: MarketsModel): string {
   ${form(model)}
   ${prices(model)}
 </section>
-${model.alerts}
+${model.sections}
 ${saved(language, stats)}`,
   })
 }
@@ -52,7 +53,8 @@ function form({ language, vs, query }: MarketsModel): Html {
   return html`<form method="get" action="/markets" role="search" id="search">
     <input type="hidden" name="lang" value="${language}">
     <select name="vs" aria-label="${text.currency}">${currencies.map(option)}</select>
-    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}" aria-label="${text.search}" autocomplete="off">
+    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}"
+      aria-label="${text.search}" autocomplete="off">
     <button>${text.searchButton}</button>
   </form>`
 }
@@ -64,7 +66,7 @@ function prices(model: MarketsModel): Html {
   if (!coins) return html`<div id="prices"><p class="notice" role="status">${text.unavailable}</p></div>`
   const { rank, coin, price, day, week, cap } = text.columns
   const table = html`<table id="coins">
-    <thead><tr><th scope="col">${rank}</th><th scope="col">${coin}</th><th scope="col">${price}</th><th scope="col">${day}</th><th scope="col">${week}</th><th scope="col">${cap}</th></tr></thead>
+    <thead><tr>${[rank, coin, price, day, week, cap].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
     <tbody>${coins.map((one) => row(one, language))}</tbody>
   </table>`
   return html`<div id="prices">
@@ -92,8 +94,15 @@ function row(coin: ShownCoin, language: PageLanguage): Html {
   const direction = (change24hPercent ?? 0) < 0 ? 'down' : 'up'
   const [first, last] = [week[0], week.at(-1)]
   const label = `${text.weekChart} ${first && last ? formatPercent((last / first - 1) * 100, language) : '–'}`
-  const outdated = html`<small class="outdated">${text.outdated} <time datetime="${asOf}">${formatUtc(asOf)}</time></small>`
-  return html`<tr data-id="${id}"${new Html(stale ? ' class="stale"' : '')}><td>${rank ?? '–'}</td><th scope="row">${name} <small>${symbol.toUpperCase()}</small></th><td>${price === null ? text.noPrice : formatPrice(price, vs, language)}${stale ? outdated : nothing}</td><td class="${direction}">${change}</td><td>${sparkline(week, label)}</td><td>${marketCap === null ? '–' : formatCompact(marketCap, vs, language)}</td></tr>
+  const outdated = html`<small class="outdated">${text.outdated}
+    <time datetime="${asOf}">${formatUtc(asOf)}</time></small>`
+  const cells = [
+    html`<td>${price === null ? text.noPrice : formatPrice(price, vs, language)}${stale ? outdated : nothing}</td>`,
+    html`<td class="${direction}">${change}</td><td>${sparkline(week, label)}</td>`,
+    html`<td>${marketCap === null ? '–' : formatCompact(marketCap, vs, language)}</td>`,
+  ]
+  return html`<tr data-id="${id}"${new Html(stale ? ' class="stale"' : '')}><td>${rank ?? '–'}</td>
+  <th scope="row">${name} <small>${symbol.toUpperCase()}</small></th>${cells}</tr>
 `
 }
 
@@ -117,7 +126,8 @@ function saved(language: PageLanguage, { answered, calls, saved, perMinute }: Ma
     <div><dt>${text.calls}</dt><dd id="calls">${calls}</dd></div>
     <div><dt>${text.budget}</dt><dd id="budget">${perMinute}</dd></div>
   </dl>
-  <p>${text.source} <a href="https://www.coingecko.com/">CoinGecko</a>. ${text.api} <a href="/api/coins">/api/coins</a></p>
+  <p>${text.source} <a href="https://www.coingecko.com/">CoinGecko</a>.
+    ${text.api} <a href="/api/coins">/api/coins</a></p>
 </section>`
 }
 

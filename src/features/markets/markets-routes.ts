@@ -54,10 +54,10 @@ const pageQuery = z.object({
   page: count(LISTED_COINS / COINS_A_PAGE).default(1),
 })
 
-/** `alerts` is another feature's part of the page. */
+/** `sections` are other features' parts of the page. */
 export function marketsRoutes(
   markets: Markets,
-  alerts: (req: Request, language: PageLanguage, vs: string) => Html,
+  sections: (req: Request, language: PageLanguage, vs: string) => Promise<readonly Html[]>,
 ): Router {
   const router = Router()
   serveFiles(router, '/static/markets', import.meta.url)
@@ -108,12 +108,11 @@ export function marketsRoutes(
       const language = lang ?? languageOf(req)
       const shownList = await listFor(vs, q, page)
       const stats = await markets.stats()
+      const others = await sections(req, language, vs)
       res.set({ 'Cache-Control': 'private, no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
       if (!Array.isArray(shownList)) res.status(shownList.status).set(shownList.headers)
       const coins = Array.isArray(shownList) ? shownList : undefined
-      res
-        .type('html')
-        .send(marketsHtml({ language, vs, query: q, page, coins, stats, alerts: alerts(req, language, vs) }))
+      res.type('html').send(marketsHtml({ language, vs, query: q, page, coins, stats, sections: others }))
     },
   })
 

@@ -1,5 +1,5 @@
-// Coins and their prices through the cache: fresh for a minute, then old ones at once while new ones are fetched, and
-// for a day when CoinGecko does not answer. A coin is one entry whoever asks for it, alone or in a list.
+// Coins and their prices through the cache: fresh for a minute, then the old one is the answer while a new one is
+// fetched, for a day when CoinGecko does not answer. A coin is one entry, asked for alone or in a list.
 
 import { z } from 'zod'
 import type { Cache } from '../../core/cache/cache.ts'
@@ -61,7 +61,7 @@ export interface Markets {
   /** `value` is undefined when there is no such coin. */
   coin(id: string, vs: Currency): Promise<Cached<Coin>>
   coins(ids: readonly string[], vs: Currency): Promise<CoinList>
-  /** By coin, no older than they may be: who has no use for old ones waits for new ones. Coins without a price are left out. */
+  /** By coin, and fresh: a caller that cannot use old prices waits. Coins without a price are left out. */
   freshPrices(ids: readonly string[], vs: Currency): Promise<ReadonlyMap<string, MarketPrice>>
   /** The largest coins by market capitalisation, `from` counted from 0. */
   largest(vs: Currency, from: number, count: number): Promise<CoinList>
@@ -94,13 +94,13 @@ export function createMarkets(parts: MarketsParts): Markets {
   let answered = 0
 
   function createBatch(vs: Currency) {
-    // Names that nobody knows to exist leave some of the budget to prices.
+    // Names that are not known to exist leave some of the budget to prices.
     const ask: PriceBatchParts['ask'] = (ids, { isAnyKnown, isKnownWanted }) =>
       call(() => coinGecko.coins(vs, ids), isAnyKnown, isKnownWanted ? 'prices' : 'more')
     return createPriceBatch({ ask, isShort: budget.isShort, freshMs, now, startTimer: timer })
   }
 
-  /** Coins by one call of the budget. None where there must be some is a failure: believed, it would make prices 404. */
+  /** Coins by one call of the budget. An empty answer is a failure: believed, it would make prices 404. */
   function call(ask: () => Promise<Coin[]>, mustFind: boolean, purpose: Purpose): Promise<Coin[]> {
     return budget.spend(purpose, async () => {
       const coins = await ask()

@@ -1,5 +1,5 @@
 // Coins in one currency, many to a call: ids asked for within a moment travel together, one call at a time, and what
-// room is left in it is filled with other coins that are in use, so that all are renewed by one call and not one by one.
+// room is left in it is filled with other coins in use, so that one call renews them all.
 import type { Now, StartTimer } from '../../lib/time.ts'
 import type { Coin } from './coin.ts'
 import { COINS_A_CALL } from './coingecko.ts'
@@ -28,7 +28,7 @@ export interface PriceBatchParts {
 export interface Existing {
   /** Whether one of the ids is known to exist: then there must be an answer. */
   readonly isAnyKnown: boolean
-  /** Whether somebody waits for one that is; else all that are waited for may be made up. */
+  /** Whether a caller waits for one that is; else all that are waited for may be made up. */
   readonly isKnownWanted: boolean
 }
 
@@ -41,7 +41,7 @@ interface Waiting {
 interface Known {
   readonly coin: Coin
   readonly atMs: number
-  /** When somebody last wanted it. */
+  /** When it was last wanted. */
   readonly wantedAtMs: number
 }
 
@@ -103,7 +103,7 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
     }
   }
 
-  /** What fits into one call: coins known to exist, then those that may, then known ones that nobody waits for. */
+  /** What fits into one call: coins known to exist, then those that may, then known ones that no caller waits for. */
   function fill(wanted: readonly string[]): string[] {
     const nowMs = now()
     const inUse = [...known].flatMap(([id, { wantedAtMs, atMs }]) =>

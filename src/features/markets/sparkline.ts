@@ -15,5 +15,6 @@ export function sparkline(values: readonly number[], label: string): Html {
     high === low ? HEIGHT / 2 : MARGIN + ((high - value) / (high - low)) * (HEIGHT - 2 * MARGIN)
   const points = values.map((value, i) => `${x(i).toFixed(1)},${y(value).toFixed(1)}`).join(' ')
   const direction = last < first ? 'down' : 'up'
-  return html`<svg class="sparkline ${direction}" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${label}"><polyline points="${points}"/></svg>`
+  return html`<svg class="sparkline ${direction}" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}"
+    role="img" aria-label="${label}"><polyline points="${points}"/></svg>`
 }

@@ -16,7 +16,8 @@ const en = {
   outdated: 'outdated, from',
   asOf: 'Prices from',
   unavailable:
-    'There are no prices at the moment: CoinGecko does not answer, and nothing is cached. Please try again in a minute.',
+    'There are no prices at the moment: CoinGecko does not answer, and nothing is cached. ' +
+    'Please try again in a minute.',
   previous: 'Previous',
   next: 'Next',
   pages: 'Pages',

@@ -19,7 +19,7 @@ export interface Outage {
 
 export interface OutagesParts {
   outages: () => readonly Outage[]
-  /** Refuses whoever may not; undefined when no admin token is set. */
+  /** Refuses everybody but the admin; undefined when no admin token is set. */
   guard: RequestHandler | undefined
 }
 

@@ -25,11 +25,19 @@ export interface PageStatus {
 export interface HomeModel {
   language: PageLanguage
   query: string
+  links: readonly PageLink[]
   status: PageStatus
-  countries: readonly PageCountry[]
+  /** Undefined where there is no reference data. */
+  countries: readonly PageCountry[] | undefined
 }
 
-export function homeHtml({ language, query, status, countries }: HomeModel): string {
+export interface PageLink {
+  readonly path: string
+  readonly en: string
+  readonly ru: string
+}
+
+export function homeHtml({ language, query, links, status, countries }: HomeModel): string {
   const text = texts[language]
   const queryString = query ? `&q=${encodeURIComponent(query)}` : ''
   return pageHtml({
@@ -41,12 +49,10 @@ export function homeHtml({ language, query, status, countries }: HomeModel): str
     styles: ['page/page.css'],
     scripts: ['page/page.js'],
     nav: html`<nav aria-label="${text.pages}">
-  <a href="/markets?lang=${language}">${text.markets}</a>
-  <a href="/call?lang=${language}">${text.calls}</a>
-  <a href="/account?lang=${language}">${text.account}</a>
+  ${links.map(({ path, [language]: name }) => html`<a href="${path}?lang=${language}">${name}</a>`)}
 </nav>`,
     main: html`${statusSection(language, status)}
-${countriesSection(language, query, countries)}`,
+${countries ? countriesSection(language, query, countries) : []}`,
   })
 }
 
@@ -80,7 +86,8 @@ function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
     : html`<time id="outage-start"></time>`
   const end = outage?.endedAt ? `${text.fromMemory} ${outage.servedCalls}` : text.lasting
   return html`<div><dt>${text.lastOutage}</dt><dd><span id="outage-length">${length}</span>
-      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} ${start}, <span id="outage-end">${end}</span></small></dd></div>`
+      <small id="outage"${new Html(outage ? '' : ' hidden')}>${text.from} ${start},
+        <span id="outage-end">${end}</span></small></dd></div>`
 }
 
 function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
@@ -91,12 +98,13 @@ function countriesSection(language: PageLanguage, query: string, countries: read
   <p>${text.intro} ${text.api} <a href="/api/countries?lang=${language}">/api/countries</a></p>
   <form method="get" action="/" role="search" id="search">
     <input type="hidden" name="lang" value="${language}">
-    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}" aria-label="${text.search}" autocomplete="off">
+    <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}"
+      aria-label="${text.search}" autocomplete="off">
     <button>${text.searchButton}</button>
   </form>
   <p id="found" aria-live="polite">${text.found} <span id="count">${countries.length}</span></p>
   <table>
-    <thead><tr><th scope="col">${code}</th><th scope="col">${name}</th><th scope="col">${capital}</th><th scope="col">${currency}</th><th scope="col">${phone}</th></tr></thead>
+    <thead><tr>${[code, name, capital, currency, phone].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
     <tbody id="rows">${countries.map(rowHtml)}</tbody>
   </table>
   <p id="none"${new Html(countries.length > 0 ? ' hidden' : '')}>${text.none}</p>
@@ -104,7 +112,8 @@ function countriesSection(language: PageLanguage, query: string, countries: read
 }
 
 function rowHtml({ code, name, capital, currencies, phones }: PageCountry): Html {
-  return html`<tr><td>${code}</td><td>${name}</td><td>${capital}</td><td>${currencies.join(', ')}</td><td>${phones.map((phone) => `+${phone}`).join(', ')}</td></tr>
+  const cells = [code, name, capital, currencies.join(', '), phones.map((phone) => `+${phone}`).join(', ')]
+  return html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
 `
 }
 

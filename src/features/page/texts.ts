@@ -28,9 +28,6 @@ const en = {
   columns: { code: 'Code', name: 'Name', capital: 'Capital', currency: 'Currency', phone: 'Calling code' },
   api: 'The same as JSON:',
   pages: 'Pages',
-  markets: 'Prices',
-  calls: 'Calls',
-  account: 'Account',
 }
 
 const ru: typeof en = {
@@ -61,9 +58,6 @@ const ru: typeof en = {
   columns: { code: 'Код', name: 'Название', capital: 'Столица', currency: 'Валюта', phone: 'Телефонный код' },
   api: 'То же в JSON:',
   pages: 'Страницы',
-  markets: 'Цены',
-  calls: 'Звонки',
-  account: 'Учётная запись',
 }
 
 export const texts = { en, ru }

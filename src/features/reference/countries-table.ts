@@ -17,7 +17,7 @@ export const COLUMNS = [
   'phones',
 ] as const
 
-/** The countries that come with the image. The package has no Russian names: those are the CLDR's, which Node carries. */
+/** The countries that come with the image. The package has no Russian names: those are from the CLDR in Node. */
 export function imageRows(): Row[] {
   const russian = new Intl.DisplayNames('ru', { type: 'region' })
   return Object.entries(listed).map(
@@ -52,7 +52,7 @@ export type CountryRow = Omit<Country, 'name' | 'names'> & {
 
 /** The rows as countries. Throws a sentence that says what is wrong with the table. */
 export function parseCountries(rows: readonly Row[]): CountryRow[] {
-  // Supabase says nothing else about a table that its policies let nobody read.
+  // Supabase says nothing else about a table that its policies let no user read.
   if (rows.length === 0) throw new Error(`the table ${TABLE} has no rows that this user may read`)
   return rows.map(parseRow)
 }

@@ -21,7 +21,7 @@ const code = z
 
 export interface ReferenceRoutesParts {
   reference: Reference
-  /** Refuses whoever is not the admin. */
+  /** Refuses everybody but the admin. */
   guard: RequestHandler
 }
 

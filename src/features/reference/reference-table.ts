@@ -3,7 +3,7 @@
 //
 //   answering → failing   a read rejects, or what it gives is no table of countries; logged once
 //   failing → answering   a read succeeds; logged
-// While failing, one read is tried every RETRY_MS; all others are told at once. So are they while a read is late.
+// While failing, one read is tried every RETRY_MS; all others are refused immediately, also while a read is late.
 import { sourceFailed } from '../../core/errors.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -17,7 +17,7 @@ export const RETRY_MS = 5 * SECOND
 
 export interface CountryTable {
   readonly rows: readonly CountryRow[]
-  /** When the database had them; null when nobody knows. */
+  /** When the database had them; null when that is not known. */
   readonly asOfMs: number | null
   readonly source: TableSource['name'] | 'image'
 }
@@ -25,7 +25,7 @@ export interface CountryTable {
 export interface ReferenceTable {
   /** Asks the database now. Rejects with `source_failed`. */
   read(): Promise<CountryTable>
-  /** The same, but rejects at once while the database is failing or late. */
+  /** The same, but rejects immediately while the database is failing or late. */
   readIfWell(): Promise<CountryTable>
   /** Never fails. */
   lastGood(): CountryTable

@@ -1,5 +1,5 @@
-// Reference data through the cache: countries from a SQL database, under keys that an operator can look up. Whoever
-// asks is answered, at the latest after PATIENCE_MS: from the cache, the database, or the last good copy of it.
+// Reference data through the cache: countries from a SQL database, under keys that an operator can look up. Every
+// request is answered within PATIENCE_MS: from the cache, the database, or the last good copy of it.
 
 import { z } from 'zod'
 import type { Cache } from '../../core/cache/cache.ts'
@@ -72,8 +72,8 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
     }
   }
 
-  // What is loading goes on, and is cached when it arrives after all. Who comes while it is late waits for it no more, only
-  // as long as a cached value may take: it may be another process that loads.
+  // A load continues, and is cached when it arrives late. Requests that come while it is late wait only as long as a
+  // cached value may take: another process may be loading.
   async function patiently<T>(loading: Promise<T>): Promise<T> {
     loading.catch(() => {}) // where it fails after our answer
     let timer: NodeJS.Timeout | undefined
@@ -91,7 +91,7 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
     }
   }
 
-  // What is cached says that it is not stale, as it was when it was stored; the same object each time, so once for each.
+  // What is cached says that it is not stale, as when it was stored; the same object each time, so once for each.
   function markStale<T extends Answer>(cached: Cached<T>): Cached<T> {
     if (!cached.value) return cached
     const before = marked.get(cached.value) as Cached<T> | undefined

@@ -1,11 +1,11 @@
-// Reads the database of reference data again before what is cached of it is too old, so that nobody waits for it.
+// Reads the database of reference data again before what is cached of it is too old, so that no request waits for it.
 import { Refusal } from '../../core/errors.ts'
 import { DAY, MINUTE, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Reference } from './reference.ts'
 
-/** Of the fresh time: before the cache's own jitter makes the first value old, and not in all processes at once. */
+/** Of the fresh time: before the cache's own jitter makes the first value old, and not in all processes together. */
 const SHARE = { from: 0.75, to: 0.85 }
-/** Values that are fresh for less are renewed as they are asked for; and setTimeout takes what is longer for nothing. */
+/** Values that are fresh for less are renewed when asked for; setTimeout takes longer times for 0. */
 const INTERVAL_MS = { least: MINUTE, most: 24 * DAY }
 
 export interface RefreshOptions {
@@ -15,7 +15,7 @@ export interface RefreshOptions {
   timer?: StartTimer
 }
 
-/** Begins at once, with the first read one interval later. */
+/** The first read is one interval later. */
 export function refreshRegularly({
   reference,
   freshMs,

@@ -1,6 +1,6 @@
 // What a User-Agent says, in the few words that a list of one's own devices needs.
 
-// The first that fits: most browsers call themselves Chrome and Safari besides.
+// The first that fits: most browsers also call themselves Chrome and Safari.
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
   [/\bTelegram/, 'Telegram'],
   [/\bEdg(e|A|iOS)?\//, 'Edge'],

@@ -1,4 +1,4 @@
-// Logging in: a new session id, so that nobody who knew the old one is logged in by it.
+// Logging in: a new session id, so that knowing the old one is worth nothing.
 import { isIP } from 'node:net'
 import { deviceOf } from './device.ts'
 import type { LogIn, Login } from './session.ts'

@@ -1,7 +1,7 @@
 // A user's own sessions, as the API and the page at /account show and end them.
 import type { Request, Response } from 'express'
 import { notLoggedIn } from '../../errors.ts'
-import type { User } from './session.ts'
+import type { User } from '../../feature.ts'
 import { endSession, saveSession } from './session-middleware.ts'
 import { hashOf, publicIdOf } from './session-record.ts'
 import type { KnownSession, SessionRecords } from './session-records.ts'
@@ -55,7 +55,7 @@ export function createOwnSessions({ records }: { records: SessionRecords }): Own
       await Promise.all(sessions.filter(({ hash }) => hash !== own).map(({ hash }) => records.end(hash)))
     },
 
-    // Revoked first: that also ends those that nobody here knows of, because another process made them in an outage.
+    // Revoked first: that also ends those that another process made in an outage and this one does not know.
     async endAll(req, res) {
       const { id: userId } = userOf(req)
       const sessions = await records.ofUser(userId)

@@ -1,4 +1,4 @@
-// Where to go after a login: a path of this site and nothing else, or a link to us could end at somebody else's page.
+// Where to go after a login: a path of this site and nothing else, or a link to us could end at another site's page.
 
 const HERE = 'http://here.invalid'
 

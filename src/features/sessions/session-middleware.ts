@@ -1,8 +1,9 @@
-// Gives requests their session, by a signed cookie: `__Host-sid` over HTTPS, `sid` over plain HTTP on a developer's machine.
+// The session of a request, by a signed cookie: `__Host-sid` over HTTPS, `sid` over plain HTTP in development.
 import { randomBytes } from 'node:crypto'
-import { type Request, type Response, Router } from 'express'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
 import session, { type CookieOptions } from 'express-session'
-import type { User } from './session.ts'
+import type { Identity } from '../../feature.ts'
+import { markPrivate } from '../../http/private.ts'
 import { hashOf, IDLE_MS, publicIdOf } from './session-record.ts'
 import type { SessionStore } from './session-store.ts'
 
@@ -10,15 +11,14 @@ const ID_BYTES = 24
 
 const cookieName = (req: Request) => (req.secure ? '__Host-sid' : 'sid')
 
-export interface SessionMiddlewareOptions {
+export interface SessionLoaderOptions {
   store: SessionStore
   /** The first one signs, each is believed. */
   secrets: readonly string[]
-  /** Where requests have a session, with everything below; elsewhere a cookie costs nothing. */
-  paths: readonly string[]
 }
 
-export function createSessionMiddleware({ store, secrets, paths }: SessionMiddlewareOptions): Router {
+/** Gives the request its session, a fresh one if need be. The answer is then private, and prolongs the session. */
+export function createSessionLoader({ store, secrets }: SessionLoaderOptions): RequestHandler {
   const shared = {
     store,
     secret: [...secrets],
@@ -36,38 +36,38 @@ export function createSessionMiddleware({ store, secrets, paths }: SessionMiddle
   }
   const overHttps = session({ ...shared, name: '__Host-sid' })
   const overHttp = session({ ...shared, name: 'sid' })
-  const router = Router()
-  router.use([...paths], function loadSession(req, res, next) {
+  return function loadSession(req, res, next) {
+    markPrivate(res)
     const load = req.secure ? overHttps : overHttp
     load(req, res, next)
-  })
+  }
+}
+
+export interface SessionMiddlewareOptions extends SessionLoaderOptions {
+  /** Where every request has a session, with everything below. */
+  paths: readonly string[]
+}
+
+/** For routes that are about sessions themselves; every other route asks for its user (users.ts). */
+export function createSessionMiddleware({ paths, ...options }: SessionMiddlewareOptions): Router {
+  const router = Router()
+  router.use([...paths], createSessionLoader(options))
   return router
 }
 
-/** Who is asking; nothing for a visitor without a session, and where the middleware did not run. */
-export interface Identity {
-  readonly user?: User
-  /** The session's public id. */
-  readonly session?: string
+/** Whether the browser has sent a session's cookie, ours or not. */
+export function hasSessionCookie(req: Request): boolean {
+  const name = `${cookieName(req)}=`
+  return (req.headers.cookie ?? '').split(';').some((pair) => pair.trim().startsWith(name))
 }
 
+/** Who is asking, where the session was loaded; nothing for a visitor without one. */
 export function createIdentify(store: SessionStore): (req: Request) => Identity {
   return function identify({ session: current }) {
     if (!current || !store.isStored(current)) return {}
     const { id, user } = current
     return { session: publicIdOf(hashOf(id)), ...(user && { user }) }
   }
-}
-
-/**
- * Whether the login that the request came with has ended since: for a connection that outlives its request. What cannot be
- * read has not ended.
- */
-export function createHasLoggedOut(store: SessionStore): (req: Request) => Promise<boolean> {
-  return ({ sessionID, session: { user } }) =>
-    new Promise((resolve) => {
-      store.get(sessionID, (error, data) => resolve(!error && data?.user?.id !== user?.id))
-    })
 }
 
 /** Stores the session now: before an answer begins, so that `state_full` can still be the answer. */

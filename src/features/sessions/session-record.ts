@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { z } from 'zod'
+import type { User } from '../../feature.ts'
 import { DAY } from '../../lib/time.ts'
-import type { User } from './session.ts'
 
 /** A session ends so long after it was last used, */
 export const IDLE_MS = 14 * DAY
@@ -25,7 +25,7 @@ export interface SessionRecord {
   readonly fields: Fields
 }
 
-// What others have put into a session is theirs to check; what decides who somebody is, is checked here.
+// Features check the fields that they put into a session; what decides who the user is, is checked here.
 const recordSchema = z.object({
   createdAtMs: z.number(),
   seenAtMs: z.number(),
@@ -50,7 +50,7 @@ export function decodeRecord(bytes: Buffer): SessionRecord | undefined {
   }
 }
 
-/** After `IDLE_MS` without use, or sooner where the cookie's own maxAge says so; and after `ABSOLUTE_MS` at the latest. */
+/** After `IDLE_MS` without use, or sooner by the cookie's own maxAge; after `ABSOLUTE_MS` at the latest. */
 export function expiresAtMs({ createdAtMs, seenAtMs, fields }: SessionRecord): number {
   const idleMs = Math.min(IDLE_MS, fields.cookie.originalMaxAge ?? IDLE_MS)
   return Math.min(seenAtMs + idleMs, createdAtMs + ABSOLUTE_MS)
@@ -75,7 +75,7 @@ export function withChanges(fields: Fields, changes: Changes): Fields {
   return { ...fields, ...Object.fromEntries(changes) }
 }
 
-/** The name a session is stored under: whoever reads a backup learns no session's id from it. */
+/** The name a session is stored under: a backup tells no session's id. */
 export const hashOf = (sessionId: string) => createHash('sha256').update(sessionId).digest('base64url')
 
 /** The name a session has for its user: nothing in the store is found by it. */

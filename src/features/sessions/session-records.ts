@@ -12,7 +12,7 @@ import {
   type SessionRecord,
 } from './session-record.ts'
 
-/** So many writers at once may change one session before it counts as a bug. */
+/** So many concurrent writers may change one session before it counts as a bug. */
 const MOST_TRIES = 200
 
 type Timestamp = NonNullable<Parameters<State['update']>[3]>
@@ -42,13 +42,13 @@ export interface SessionRecords {
     known: FoundSession | undefined,
     change: (record: SessionRecord) => SessionRecord,
   ): Promise<SessionRecord | undefined>
-  /** Ends it for good. */
+  /** Ends it permanently. */
   end(hash: string): Promise<void>
   /** The user's sessions, at most 200: those that were used last. */
   ofUser(userId: string): Promise<KnownSession[]>
   /** Every session this process knows of: all, while its copy of the state role is full. */
   all(): Promise<KnownSession[]>
-  /** Ends all of the user's sessions that were logged in up to that moment, also those nobody here knows of. */
+  /** Ends all of the user's sessions logged in up to that moment, also those that this process does not know. */
   revoke(userId: string, upToMs: number): Promise<void>
   /** When a login of the user that happens now happens: after everything that was revoked. */
   loginAtMs(userId: string): Promise<number>

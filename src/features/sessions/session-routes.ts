@@ -17,10 +17,6 @@ export interface SessionRoutesParts {
 export function sessionRoutes({ records }: SessionRoutesParts): Router {
   const router = Router()
   const own = createOwnSessions({ records })
-  router.use(['/api/me', '/api/logout', '/api/sessions'], (_req, res, next) => {
-    res.setHeader('Cache-Control', 'no-store')
-    next()
-  })
 
   endpoint(router, '/api/me', { get: (req, res) => void res.json({ user: userOf(req) }) })
 

@@ -1,5 +1,5 @@
-// express-session's store over our sessions. Two requests of one session may change it at once: each writes the fields it
-// has changed, over whatever is there by then. So this remembers, for each session object, what it was made from.
+// express-session's store over our sessions. Two requests may change one session concurrently: each writes the fields
+// it has changed over the newest version. So this remembers, for each session object, what it was made from.
 
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
@@ -119,7 +119,7 @@ class StateSessionStore extends session.Store implements SessionStore {
     const written = origin
       ? await this.#saveChanges(hash, fields, origin)
       : await this.#saveWhole(hash, { fields, seenAtMs, createdAtMs: seenAtMs })
-    // Its own fields, not those that others have written meanwhile: it never saw them, so it did not remove them.
+    // Its own fields, not those that others have written since: it never saw them, so it did not remove them.
     if (written) this.#origins.set(data, { record: { ...written, fields } })
   }
 
@@ -166,7 +166,7 @@ function asFound(origin: Origin | undefined): FoundSession | undefined {
   return origin?.timestamp === undefined ? undefined : { record: origin.record, timestamp: origin.timestamp }
 }
 
-/** As express-session wants it, to be changed by whoever gets it. */
+/** As express-session wants it; the caller may change it. */
 function dataOf(record: SessionRecord): SessionData {
   const { cookie, ...rest } = structuredClone(record.fields)
   const expires = cookie.originalMaxAge == null ? null : new Date(expiresAtMs(record))

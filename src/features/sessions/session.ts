@@ -1,16 +1,7 @@
 // What a session knows of who is logged in: the words that sessions and the ways to log in share.
 import type { Request } from 'express'
 import type { SessionData } from 'express-session'
-
-export interface User {
-  /** Of all users whoever vouches for them, as in `telegram:12345`. */
-  readonly id: string
-  readonly name: string
-  readonly username?: string
-  readonly photoUrl?: string
-  /** A language tag, as in `ru` or `en-GB`. */
-  readonly language?: string
-}
+import type { User } from '../../feature.ts'
 
 declare module 'express-session' {
   interface SessionData {
@@ -31,6 +22,6 @@ export type Login = Required<Pick<SessionData, 'user' | 'loggedInAtMs' | 'device
 
 /**
  * Logs the user in under a new session id, stored when this resolves. `inFrame`: inside another site's frame, as Mini
- * Apps are. Rejects with `state_full`, and then nobody is logged in. Needs the session middleware before it.
+ * Apps are. Rejects with `state_full`, and then the user is not logged in. Needs the session middleware before it.
  */
 export type LogIn = (req: Request, user: User, options: { inFrame: boolean }) => Promise<void>

@@ -1,5 +1,6 @@
-// GitHub's signature: HMAC-SHA256 of the body alone. docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
-// The delivery's id is not signed, and there is no timestamp: that nobody sees a delivery on its way is TLS' work.
+// GitHub's signature: HMAC-SHA256 of the body alone.
+// docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
+// The delivery's id is not signed, and there is no timestamp: that a delivery is not seen on its way is TLS' work.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { headerOf, type Signed, type Verdict } from './verdict.ts'
 

@@ -19,7 +19,7 @@ export function verifyStandard(signed: Signed): Verdict {
   )
   const isGood = given.some((one) => expected.some((other) => timingSafeEqual(one, other)))
   if (!isGood) return { refused: 'bad_signature' }
-  // Only now, so that nobody without a secret learns what our clock says.
+  // Only now, so that a sender without a secret does not learn what our clock says.
   const ageMs = signed.nowMs - Number(timestamp) * 1_000
   return Math.abs(ageMs) <= signed.toleranceMs ? { id } : { refused: 'outside_tolerance' }
 }

@@ -1,4 +1,5 @@
-// Telegram's bot updates: the secret itself comes with each of them, nothing is signed. core.telegram.org/bots/api#setwebhook
+// Telegram's bot updates: the secret itself comes with each of them, nothing is signed.
+// core.telegram.org/bots/api#setwebhook
 import { isSameSecret } from '../../lib/constant-time.ts'
 import { headerOf, type Signed, type Verdict } from './verdict.ts'
 

@@ -34,7 +34,7 @@ export async function findDone(sql: Sql, { source, id }: Delivery): Promise<Done
   }
 }
 
-/** Marks it as done. The primary key makes the whole transaction fail where somebody else was first. */
+/** Marks it as done. The primary key makes the whole transaction fail where another process was first. */
 export function markDone(tx: Transaction, { source, id }: Delivery, done: Done, nowMs: number): void {
   const values = [source, id, done.by, done.fingerprint, done.answer.toString(), nowMs]
   tx.run('INSERT INTO webhook_done VALUES (?, ?, ?, ?, ?, ?)', ...values)
@@ -45,7 +45,8 @@ export function markDone(tx: Transaction, { source, id }: Delivery, done: Done, 
 export function keepDelivery(tx: Transaction, delivery: Delivery): void {
   const { source, id, contentType, body, receivedAtMs } = delivery
   tx.run(
-    'INSERT INTO webhook_deliveries (source, id, content_type, size_bytes, body, received_at) VALUES (?, ?, ?, ?, ?, ?)',
+    `INSERT INTO webhook_deliveries (source, id, content_type, size_bytes, body, received_at)
+       VALUES (?, ?, ?, ?, ?, ?)`,
     source,
     id,
     contentType ?? null,

@@ -57,7 +57,7 @@ export interface WebhookRoutesParts {
   limitSigned: Limit
   /** Refuses who sends too often what is not. */
   limitUnsigned: Limit
-  /** Refuses whoever is not the admin. */
+  /** Refuses everybody but the admin. */
   guard: RequestHandler
   now?: Now
   log: Log
@@ -108,7 +108,7 @@ export function webhookRoutes({
     const verdict = verify[scheme]({ headers: req.headers, body, secrets, nowMs, toleranceMs })
     const isRefused = 'refused' in verdict
     if (isRefused && verdict.refused === 'bad_signature') return refuseUnsigned(req, res)
-    // Only now, so that nobody without a secret uses up the share of those who have one.
+    // Only now, so that requests without a secret do not use up the share of those that have one.
     await limitSigned(req, res)
     if (isRefused) return refuse(req, verdict.refused)
     const { id } = verdict

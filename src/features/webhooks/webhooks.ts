@@ -1,6 +1,6 @@
-// Deliveries and their handlers: each delivery is handled once, by infra/once.ts; and what its handler writes through
-// the transaction it is given is committed together with the mark that it is done. So it takes effect exactly once, even
-// where the process is killed between the two or a handler outlives its lease: the mark has a primary key.
+// Deliveries and their handlers: each delivery is handled once (core/once.ts), and what its handler writes through its
+// transaction is committed together with the mark that it is done. So it takes effect exactly once, even where the
+// process is killed between the two or a handler outlives its lease: the mark has a primary key.
 
 import { createHash } from 'node:crypto'
 import { Refusal } from '../../core/errors.ts'
@@ -77,9 +77,9 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
           try {
             return await handle(delivery, fingerprint, run)
           } catch (error) {
-            // Somebody may have been first, whose lease had ended or who was cut off from us: then it is done.
-            const meanwhile = await findDone(records, delivery)
-            if (meanwhile) return meanwhile
+            // Another process may have been first: one whose lease had ended, or that was cut off from us.
+            const done = await findDone(records, delivery)
+            if (done) return done
             throw failure(error, delivery)
           }
         },

@@ -1,8 +1,9 @@
 // The page at /account: where its user is logged in, and out of what they can log out. Forms only, no script.
+
+import type { User } from '../../../feature.ts'
 import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
 import type { OwnSession } from '../own-sessions.ts'
-import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 
@@ -22,17 +23,22 @@ ${devices.map((device) => deviceHtml(language, device))}
 </ul>
 <div class="actions">
   <form method="post" action="/account/logout?lang=${language}"><button>${text.logOut}</button></form>
-  ${others ? html`<form method="post" action="/account/revoke-others?lang=${language}"><button class="quiet">${text.revokeOthers}</button></form>` : new Html('')}
+  ${others ? revokeOthers(language) : new Html('')}
 </div>`
   return documentHtml({ language, title: text.title, path: '/account', main })
 }
 
-// What a form says is in its address: a body that is not JSON is refused everywhere (http/parse.ts).
+function revokeOthers(language: PageLanguage): Html {
+  return html`<form method="post" action="/account/revoke-others?lang=${language}">
+  <button class="quiet">${texts[language].account.revokeOthers}</button></form>`
+}
+
 function deviceHtml(language: PageLanguage, session: OwnSession): Html {
   const text = texts[language].account
   const { id, device = text.unknown, address = text.unknown, createdAt, lastSeenAt, current } = session
   const action = `/account/revoke?lang=${language}&id=${encodeURIComponent(id)}`
-  const button = html`<form method="post" action="${action}"><button class="quiet" aria-label="${text.revoke}: ${device}">${text.revoke}</button></form>`
+  const button = html`<form method="post" action="${action}">
+  <button class="quiet" aria-label="${text.revoke}: ${device}">${text.revoke}</button></form>`
   return html`<li${new Html(current ? ' aria-current="true"' : '')}>
   <div>${device}${current ? ` (${text.here})` : ''}
     <small>${address} · ${text.since} ${time(createdAt)} · ${text.seen} ${time(lastSeenAt)}</small></div>

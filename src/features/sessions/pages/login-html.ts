@@ -1,7 +1,8 @@
-// The page at /login: the ways that are set up, or what to set when none is. Works without JavaScript but for the widget.
+// The page at /login: the ways that are set up, or what to set when none is. Only the widget needs JavaScript.
+
+import type { User } from '../../../feature.ts'
 import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
-import type { User } from '../session.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 
@@ -25,8 +26,14 @@ export function loginHtml(model: LoginModel): string {
   const text = texts[language].login
   const { working, refused, unavailable, notConfigured } = text
   const words = JSON.stringify({ working, refused, unavailable, notConfigured })
-  const main = html`<p id="notice" class="notice" role="status" data-words="${words}"${new Html(notice ? '' : ' hidden')}>${notice ? text[notice] : ''}</p>
-${user ? html`<p>${text.already} <strong>${user.name}</strong>. <a href="/account?lang=${language}">${text.toAccount}</a></p>` : nothing}
+  const hidden = new Html(notice ? '' : ' hidden')
+  const already =
+    user &&
+    html`<p>${text.already} <strong>${user.name}</strong>.
+<a href="/account?lang=${language}">${text.toAccount}</a></p>`
+  const main = html`<p id="notice" class="notice" role="status"
+  data-words="${words}"${hidden}>${notice ? text[notice] : ''}</p>
+${already ?? nothing}
 ${model.oidcUrl || model.widgetUrl ? ways(model) : whatToSet(language)}`
   return documentHtml({ language, title: text.title, path: '/login', script: 'login.js', main })
 }
@@ -35,7 +42,8 @@ function ways({ language, oidcUrl, widgetUrl }: LoginModel): Html {
   const text = texts[language].login
   const widget =
     widgetUrl &&
-    html`<p><a id="widget" href="${widgetUrl}">${text.widget}</a> <noscript><small>${text.widgetScript}</small></noscript></p>
+    html`<p><a id="widget" href="${widgetUrl}">${text.widget}</a>
+<noscript><small>${text.widgetScript}</small></noscript></p>
 <p><small>${text.miniApp}</small></p>`
   return html`<p>${text.intro}</p>
 ${oidcUrl ? html`<p><a id="oidc" class="button" href="${oidcUrl}">${text.oidc}</a></p>` : nothing}

@@ -1,11 +1,11 @@
 // Shows /login, also in place of a refusal when the one who is refused is a person and not a program.
 
 import type { ErrorRequestHandler, Request, Response } from 'express'
+import type { User } from '../../../feature.ts'
 import { languageOf } from '../../../http/page.ts'
 import { asAppError } from '../../../http/problem.ts'
 import type { Log } from '../../../log.ts'
 import { localPath } from '../return-path.ts'
-import type { User } from '../session.ts'
 import { type LoginNotice, loginHtml } from './login-html.ts'
 import { sendLoginPage } from './send-login-page.ts'
 

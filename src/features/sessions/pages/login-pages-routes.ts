@@ -1,10 +1,10 @@
 // GET /login, /login/webapp and /account, what the forms of /account post, and the static files of all three.
 import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
+import type { User } from '../../../feature.ts'
 import { languageOf, serveFiles } from '../../../http/page.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
 import type { OwnSessions } from '../own-sessions.ts'
-import type { User } from '../session.ts'
 import { endSession } from '../session-middleware.ts'
 import { accountHtml } from './account-html.ts'
 import type { LoginPage } from './login-page.ts'

@@ -1,4 +1,4 @@
-// The page of the Mini App, which Telegram opens in a frame: it hands over initData by itself and says who is logged in.
+// The page of the Mini App, which Telegram opens in a frame: it hands over initData and says who is logged in.
 import type { PageLanguage } from '../../../http/page.ts'
 import { html } from '../../../lib/html.ts'
 import { documentHtml } from './document-html.ts'

@@ -1,4 +1,4 @@
-// What a login by OpenID Connect must remember between its start and its end: in a signed cookie of the browser, so that
+// What a login by OpenID Connect must remember from its start to its end: in a signed cookie of the browser, so that
 // nothing is stored for a visitor who never comes back, and an end without its start is worth nothing.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { CookieOptions, Request, Response } from 'express'
@@ -49,7 +49,7 @@ export function takeAttempt(
   return Date.now() < endsAtMs ? attempt : undefined
 }
 
-// Lax, because the way back from Telegram is a navigation from another site. A browser takes the name __Host- over HTTPS only.
+// Lax, because the way back from Telegram is a navigation from another site. Browsers take __Host- over HTTPS only.
 const options = (req: Request): CookieOptions => ({
   httpOnly: true,
   sameSite: 'lax',

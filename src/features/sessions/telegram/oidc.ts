@@ -3,14 +3,14 @@
 import { randomBytes } from 'node:crypto'
 import type * as openid from 'openid-client'
 import { loginRefused, telegramUnavailable } from '../../../errors.ts'
-import type { User } from '../session.ts'
+import type { User } from '../../../feature.ts'
 import { telegramUser } from './telegram-user.ts'
 
 const TIMEOUT_S = 5
 
 type Library = typeof openid
 
-// The library's codes for an ID token that is forged, late, or somebody else's. Everything else is Telegram failing.
+// The library's codes for an ID token that is forged, late, or another client's. Everything else is Telegram failing.
 const REFUSALS = [
   'OAUTH_INVALID_RESPONSE',
   'OAUTH_JWT_CLAIM_COMPARISON_FAILED',
@@ -64,7 +64,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
   async function ask<T>(
     question: (server: openid.Configuration, library: Library) => Promise<T>,
   ): Promise<T> {
-    const library = await import('openid-client') // where it is set up, and somebody logs in
+    const library = await import('openid-client') // where it is set up, at the first login
     try {
       known ??= discover(library)
       return await question(await known, library)
@@ -94,7 +94,7 @@ export function createOidc({ issuer, clientId, clientSecret }: OidcOptions): Oid
         // Not authorizationCodeGrant, which insists on a nonce in the token: see below.
         (await openid.genericGrantRequest(server, 'authorization_code', parameters)).claims(),
       )
-      // Telegram is reported to leave the nonce out of its tokens. What is there must be ours; where none is, the
+      // Telegram is reported to leave the nonce out of its tokens. A nonce must be ours; without one, the
       // verifier ties the code, and so the token, to this browser (RFC 9700, 2.1.1).
       if (!claims || (claims.nonce !== undefined && claims.nonce !== secrets.nonce)) throw loginRefused()
       // `sub` is another number, made up for each bot: the one the other two ways know is `id`.

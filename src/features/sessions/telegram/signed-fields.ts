@@ -1,7 +1,7 @@
 // What Telegram's two HMAC schemes share: fields, the hash over them, and the moment Telegram signed them.
 // Nothing here reads a clock, a request or the state: pure functions.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import type { User } from '../session.ts'
+import type { User } from '../../../feature.ts'
 
 const MAX_AGE_S = 5 * 60
 const MAX_AHEAD_S = 30 // how far Telegram's clock may be ahead of ours

@@ -1,14 +1,15 @@
 // Three ways to log in with Telegram, one user: OpenID Connect, a Mini App's initData, and the legacy widget.
-// Whatever is wrong with a login is login_refused; each login that Telegram signed works once.
+// Everything that is wrong with a login is login_refused; each login that Telegram signed works once.
 import { createHash, randomUUID } from 'node:crypto'
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { State } from '../../../core/state/state.ts'
 import { loginRefused, notConfigured } from '../../../errors.ts'
+import type { User } from '../../../feature.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
 import { MINUTE } from '../../../lib/time.ts'
 import { localPath } from '../return-path.ts'
-import type { LogIn, User } from '../session.ts'
+import type { LogIn } from '../session.ts'
 import { sessionKeys } from '../session-keys.ts'
 import { keepAttempt, LOGIN_LASTS_MS, takeAttempt } from './login-cookie.ts'
 import { newSecrets, type Oidc } from './oidc.ts'
@@ -55,7 +56,7 @@ export function telegramRoutes(parts: TelegramParts): Router {
     return parts.oidc
   }
 
-  /** Lets nobody through with what somebody has logged in with before. */
+  /** Refuses what was used for a login before. */
   async function useOnce(digest: string): Promise<void> {
     const { taken } = await state.claim(sessionKeys.login(digest), Buffer.from(randomUUID()), USED_FOR_MS)
     if (!taken) throw loginRefused()

@@ -1,7 +1,7 @@
 // One person is one user, whichever of the three ways Telegram named them by.
-import type { User } from '../session.ts'
+import type { User } from '../../../feature.ts'
 
-/** What Telegram says about somebody, as it stands in a login; undefined where it says nothing. */
+/** What Telegram says about a user, as it stands in a login; undefined where it says nothing. */
 export interface TelegramPerson {
   readonly id: string | undefined
   readonly names: readonly (string | undefined)[]

@@ -1,11 +1,11 @@
-// What lets a peer be the same one again after its socket was lost: signed, and good for one room. What somebody who was logged
-// in has got is of no use without a login.
-import { SECOND } from '../../lib/time.ts'
+// What lets a peer be the same one again after its socket was lost: signed, and good for one room. The token of a
+// logged-in user is of no use without a login.
+import { SECOND } from '../../../lib/time.ts'
 import { readSigned, signText } from './signed-text.ts'
 
 /** How long a peer whose socket is gone is waited for. */
 export const RESUME_MS = 30 * SECOND
-/** Clients ask for a fresh token, with `ping`, at least this often; so the last one outlives its socket by RESUME_MS. */
+/** Clients ask for a fresh token (`ping`) at least this often; so the last one outlives its socket by RESUME_MS. */
 export const PING_MS = 15 * SECOND
 const PURPOSE = 'call resume'
 
@@ -24,7 +24,7 @@ export function resumeToken(
   return signText(PURPOSE, `${room} ${peer} ${endsAtMs} ${isGuest ? 'guest' : 'user'}`, secrets)
 }
 
-/** The peer that the token names; undefined when it is forged, too old, of another room, or a user's that a guest gives. */
+/** The peer that the token names; undefined when it is forged, too old, of another room, or a guest gives a user's. */
 export function peerOfToken(
   token: string,
   { room, isGuest }: Holder,

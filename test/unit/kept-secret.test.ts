@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keepSecret } from '../../src/features/sessions/session-secret.ts'
+import { keepSecret } from '../../src/host/kept-secret.ts'
 import { recordLog } from '../helpers/log.ts'
 
 let dir: string

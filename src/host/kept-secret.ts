@@ -1,9 +1,9 @@
-// The secret that signs the cookies of sessions: made once, and kept where everything that must last is kept. Containers
-// and processes that share the directory find the same one, whoever comes first.
+// The secret that signs cookies and links: made once, and kept in the data directory. Containers and processes that
+// share the directory use the same one, in any order they start.
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Log } from '../../log.ts'
+import type { Log } from '../log.ts'
 
 const FILE = 'session-secret'
 const SECRET_BYTES = 32
@@ -21,7 +21,8 @@ export function keepSecret(dataDir: string, log: Log): string {
     if (codeOf(error) === undefined) throw error
     log.warn(
       { path, reason: codeOf(error) },
-      'the secret of sessions cannot be kept: a restart logs everybody out, and several processes or containers do not know each other’s sessions; set SESSION_SECRET, or make DATA_DIR writable',
+      'the secret of sessions cannot be kept: a restart logs everybody out, and several processes or containers do ' +
+        'not know each other’s sessions; set SESSION_SECRET, or make DATA_DIR writable',
     )
     return made
   }
@@ -38,7 +39,7 @@ function readSecret(path: string): string | undefined {
   }
 }
 
-/** Written beside and then named: nobody ever reads half of it, and of two who make one at once both use the same. */
+/** Written under another name first: no reader gets half of it, and two processes that make one use the same. */
 function makeSecret(path: string, made: string): string {
   mkdirSync(join(path, '..'), { recursive: true })
   const beside = `${path}.${randomBytes(6).toString('hex')}`
@@ -47,7 +48,7 @@ function makeSecret(path: string, made: string): string {
     try {
       linkSync(beside, path)
     } catch {
-      // Somebody was first; or what is there is damaged; or this file system knows no links.
+      // Another process was first; or the file is damaged; or this file system knows no links.
       if (readSecret(path) === undefined) renameSync(beside, path)
     }
   } finally {

@@ -3,11 +3,11 @@
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import express, { type Request, type RequestHandler } from 'express'
-import { type AppError, notFound, stopping } from '../errors.ts'
-import { withDeadline } from '../lib/request-deadline.ts'
-import type { Log } from '../log.ts'
-import { asAppError, problemDocument } from './problem.ts'
-import { logRequests } from './request-log.ts'
+import { type AppError, notFound, stopping } from '../../errors.ts'
+import { withDeadline } from '../../lib/request-deadline.ts'
+import type { Log } from '../../log.ts'
+import { asAppError, problemDocument } from '../problem.ts'
+import { logRequests } from '../request-log.ts'
 
 export interface UpgradeRoute {
   readonly path: string
@@ -37,7 +37,7 @@ export function createUpgrades({ routes, trustProxy, deadlineMs, log }: Upgrades
   for (const { path, handlers } of routes) for (const handler of handlers) app.all(path, handler)
 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // While it is decided nobody else listens, and a reset by the other side would end the process.
+    // Until it is decided there is no other listener, and a reset by the other side would end the process.
     socket.on('error', () => socket.destroy())
     const expressReq = req as Request
     const finish = async (thrown?: unknown) => {

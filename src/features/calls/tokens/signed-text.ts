@@ -1,6 +1,6 @@
-// Text that comes back to us later, and that nobody else can have written. Pure: no clock, no environment.
+// Text that comes back to us later, and that only we can have written. Pure: no clock, no environment.
 import { createHmac } from 'node:crypto'
-import { isSameSecret } from '../../lib/constant-time.ts'
+import { isSameSecret } from '../../../lib/constant-time.ts'
 
 /** The text with a signature, which holds for that purpose alone. The first secret signs. */
 export function signText(purpose: string, text: string, [secret = '']: readonly string[]): string {

@@ -1,6 +1,6 @@
-// Links that let somebody without a login into one room: whoever has it may enter, until it is too old.
-import { HOUR } from '../../lib/time.ts'
-import { isRoomName } from './room-name.ts'
+// Links that let a guest without a login into one room, until they are too old.
+import { HOUR } from '../../../lib/time.ts'
+import { isRoomName } from '../room-name.ts'
 import { readSigned, signText } from './signed-text.ts'
 
 export const GUEST_LINK_MS = 24 * HOUR

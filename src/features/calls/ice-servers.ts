@@ -1,4 +1,4 @@
-// Where browsers learn their own address and, if need be, send their media through: what ICE_SERVERS holds, in the form of
+// Where browsers learn their own address and send their media through where they must: ICE_SERVERS, in the form of
 // RTCConfiguration.iceServers. https://www.w3.org/TR/webrtc/#rtciceserver-dictionary
 
 export interface IceServer {

@@ -1,0 +1,247 @@
+// Everybody's variables; those of a feature are in its manifest. Read by config.ts.
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { parsePostgresUrl } from './lib/postgres-url.ts'
+import { parseRedisUrl } from './lib/redis-url.ts'
+import { flag, integer, names, parsedBy, positive, type Variables } from './variables.ts'
+
+const redisUrl = parsedBy(parseRedisUrl)
+const secrets = z
+  .string()
+  .transform((value) => value.split(',').map((secret) => secret.trim()))
+  .refine((all) => all.every(({ length }) => length >= 16), 'must have at least 16 characters between commas')
+const webAddress = z
+  .string()
+  .refine((value) => URL.canParse(value), 'must be a URL')
+  .transform((value) => new URL(value))
+  .refine(
+    ({ protocol, username, search }) =>
+      (protocol === 'https:' || protocol === 'http:') && username === '' && search === '',
+    'must look like https://name.supabase.co',
+  )
+const fileContents = z.string().transform((path, context) => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const message = `cannot be read: ${(error as NodeJS.ErrnoException).code}`
+    context.issues.push({ code: 'custom', message, input: path })
+    return z.NEVER
+  }
+})
+
+/** Everybody's variables. With those of the features these are all; other variables are none of our business. */
+export const variables = {
+  PORT: {
+    schema: integer(1, 65_535).default(8080),
+    en: 'port of the application',
+    ru: 'порт приложения',
+    isLocal: true, // scripts/up maps it
+  },
+  REDIS_URL: {
+    schema: z.union([z.literal('off'), redisUrl]).optional(),
+    default: '`redis://localhost:6379/0`',
+    en:
+      '`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `off` for none; ' +
+      'outside the image also `unix:///path`. Wins over the parts below',
+    ru:
+      '`redis://[пользователь:пароль@]хост[:порт][/база]`, `rediss://` для TLS, `off` — без Redis; ' +
+      'вне образа ещё `unix:///путь`. Важнее частей ниже',
+  },
+  REDIS_HOST: {
+    schema: z
+      .string()
+      .regex(/^[^\s/@]+$/, 'must be a host name or an address')
+      .optional(),
+    default: '`localhost`',
+    en: 'the same in parts',
+    ru: 'то же по частям',
+  },
+  REDIS_PORT: { schema: integer(1, 65_535).optional(), default: '`6379`', en: '', ru: '' },
+  REDIS_DB: { schema: integer(0, 1_000).optional(), default: '`0`', en: '', ru: '' },
+  REDIS_USERNAME: { schema: z.string().optional(), en: '', ru: '' },
+  REDIS_PASSWORD: { schema: z.string().optional(), en: '', ru: '', isSecret: true },
+  REDIS_TLS: {
+    schema: flag.optional(),
+    default: '`false`',
+    en: 'TLS to `REDIS_HOST`',
+    ru: 'TLS до `REDIS_HOST`',
+  },
+  REDIS_CA_FILE: {
+    schema: fileContents.optional(),
+    en: 'path of a certificate authority in PEM, for a private one',
+    ru: 'путь к сертификату своего центра сертификации, PEM',
+    isLocal: true,
+  },
+  STATE_REDIS_URL: {
+    schema: redisUrl.optional(),
+    default: { en: 'as `REDIS_URL`', ru: 'как `REDIS_URL`' },
+    example: '',
+    en:
+      'a Redis of its own for state, which must not evict. In the embedded variant the image sets it ' +
+      'to its own socket',
+    ru:
+      'отдельный Redis для состояния, без вытеснения. Во встроенном варианте образ сам указывает ' +
+      'здесь свой сокет',
+  },
+  REDIS_PREFIX: {
+    schema: z
+      .string()
+      .regex(/^[\w:.-]{0,64}$/, 'may have letters, digits and : . _ -')
+      .default('samovar:'),
+    en: 'before every key on an external Redis; on the embedded one, cached values have their plain names',
+    ru: 'в начале каждого ключа во внешнем Redis; во встроенном у значений кэша простые имена',
+  },
+  REDIS_BUDGET_MS: {
+    schema: integer(10, 10_000).optional(),
+    default: { en: '`100`; `500` external', ru: '`100`; внешний `500`' },
+    example: '100',
+    en: 'milliseconds that one command may take before memory answers',
+    ru: 'сколько миллисекунд ждать одну команду, прежде чем ответить из памяти',
+  },
+  CACHE_ENABLED: {
+    schema: flag.default(true),
+    en: '`false`: every read goes to its source',
+    ru: '`false`: каждое чтение идёт в источник',
+  },
+  REDIS_TTL: {
+    schema: positive.default(300),
+    en:
+      'seconds; how long a cached value is fresh unless its feature says otherwise, and how long "no ' +
+      'such country" is believed',
+    ru:
+      'секунды; сколько свежи значения кэша, если функция не сказала иначе, и сколько верить ответу ' +
+      '«такой страны нет»',
+  },
+  MEMORY_BUDGET_MB: {
+    schema: integer(1, 65_536).default(32),
+    default: {
+      en: 'from the container’s memory; `32` outside the image',
+      ru: 'по памяти контейнера; вне образа `32`',
+    },
+    example: '32',
+    en:
+      'memory for cached values and for the copy of state inside the process, half each. When the ' +
+      'state’s half is used up while Redis is away, new state is refused with 503',
+    ru:
+      'память под значения кэша и копию состояния внутри процесса, пополам. Если половина состояния ' +
+      'кончилась, пока Redis недоступен, новое состояние не принимается, ответ 503',
+  },
+  ADMIN_TOKEN: {
+    schema: z
+      .string()
+      .regex(/^[\x21-\x7e]{8,}$/, 'must have at least 8 characters: letters, digits and signs, no spaces')
+      .optional(),
+    en:
+      'at least 8 characters, sent as `Authorization: Bearer`; locks `/api/cache/*` and ' +
+      '`/api/outages`, opens `/admin/jobs` and `/api/webhooks/*/deliveries`',
+    ru:
+      'не короче 8 символов, передаётся как `Authorization: Bearer`; закрывает `/api/cache/*` и ' +
+      '`/api/outages`, открывает `/admin/jobs` и `/api/webhooks/*/deliveries`',
+    isSecret: true,
+  },
+  SESSION_SECRET: {
+    schema: secrets.optional(),
+    default: { en: 'made once, kept in `DATA_DIR`', ru: 'создаётся один раз, лежит в `DATA_DIR`' },
+    example: '',
+    en:
+      'signs the cookies of sessions and the links of calls; at least 16 characters. A ' +
+      'comma-separated list rotates: the first one signs, each is believed. Needed by several ' +
+      'containers that do not share `/data`',
+    ru:
+      'подписывает cookie сессий и ссылки на звонки; не короче 16 символов. Список через запятую — ' +
+      'для смены: первым подписывают, верят каждому. Нужен нескольким контейнерам без общего `/data`',
+    isSecret: true,
+  },
+  DATABASE_URL: {
+    schema: parsedBy(parsePostgresUrl).optional(),
+    en:
+      '`postgres://user:password@host[:port]/database[?sslmode=require]`: ' +
+      '[countries](docs/features/reference.md) from its table `countries`, and the records (of ' +
+      'webhooks, alerts) in tables of ours there. Without it both are SQLite in `DATA_DIR`',
+    ru:
+      '`postgres://пользователь:пароль@хост[:порт]/база[?sslmode=require]`: ' +
+      '[страны](docs/ru/features/reference.md) из её таблицы `countries`, там же в наших таблицах ' +
+      'записи вебхуков и уведомлений. Без неё и то и другое — SQLite в `DATA_DIR`',
+    isSecret: true,
+  },
+  SUPABASE_URL: {
+    schema: webAddress.optional(),
+    en:
+      'countries from a Supabase project instead. Together with `SUPABASE_ANON_KEY`, and not with ' +
+      '`DATABASE_URL`',
+    ru: 'страны из проекта Supabase. Вместе с `SUPABASE_ANON_KEY` и не вместе с `DATABASE_URL`',
+  },
+  SUPABASE_ANON_KEY: {
+    schema: z
+      .string()
+      .regex(/^[\x21-\x7e]{8,4000}$/, 'must be the anon (publishable) key that Supabase shows under API Keys')
+      .optional(),
+    en: 'the anon (publishable) key of that project',
+    ru: 'ключ anon (publishable) этого проекта',
+    isSecret: true,
+  },
+  FEATURES: {
+    schema: names.optional(),
+    default: { en: 'all', ru: 'все' },
+    example: '',
+    en:
+      'only these [features](docs/configuration.md#features), comma-separated; the others have no ' +
+      'route, table, job or variable',
+    ru:
+      'только эти [функции](docs/ru/configuration.md#функции), через запятую; у остальных нет ни ' +
+      'маршрутов, ни таблиц, ни заданий, ни переменных',
+  },
+  FEATURES_OFF: {
+    schema: names.default([]),
+    en: 'all features but these, comma-separated; not together with `FEATURES`',
+    ru: 'все функции, кроме этих, через запятую; не вместе с `FEATURES`',
+  },
+  TRUST_PROXY: {
+    schema: integer(0, 10).default(1),
+    en:
+      'how many proxies stand in front: which address in `X-Forwarded-For` is the client’s, and ' +
+      'whether a request came over HTTPS. [Limits](docs/features/limits.md) count by it',
+    ru:
+      'сколько прокси стоит перед приложением: какой адрес в `X-Forwarded-For` принадлежит клиенту и ' +
+      'пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md)',
+  },
+  // Read by ecosystem.config.js; checked here.
+  WEB_CONCURRENCY: {
+    schema: integer(1, 64).default(1),
+    en: 'application processes in the image; useful above one core',
+    ru: 'процессов приложения в образе; есть смысл, если ядер больше одного',
+  },
+  DATA_DIR: {
+    schema: z.string().default('data'), // the image sets /data
+    default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
+    example: 'data',
+    en: 'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`',
+    ru:
+      'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
+      '`reference-copy.db`, `session-secret`',
+    isLocal: true,
+  },
+  LOG_LEVEL: {
+    schema: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+        error: 'must be trace, debug, info, warn, error, fatal or silent',
+      })
+      .default('info'),
+    en: '`trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent`; `debug` shows every read of the cache',
+    ru: '`trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent`; `debug` показывает каждое чтение кэша',
+  },
+  LOG_FORMAT: {
+    schema: z.enum(['json', 'pretty'], { error: 'must be json or pretty' }).optional(),
+    default: { en: '`json`; `pretty` on a terminal', ru: '`json`; в терминале `pretty`' },
+    example: 'json',
+    en: 'leave it alone in the image: `pretty` needs a package that is not in there',
+    ru: 'в образе не меняйте: для `pretty` нужен пакет, которого там нет',
+    isLocal: true,
+  },
+  SAMOVAR_RUN_DIR: {
+    schema: z.string().startsWith('/', 'must be an absolute path').optional(),
+    en: 'set by the image for itself: where its parts meet. Leave it unset',
+    ru: 'задаёт сам образ: где встречаются его части. Не трогайте',
+    isLocal: true,
+  },
+} as const satisfies Variables

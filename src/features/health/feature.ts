@@ -1,0 +1,12 @@
+// Is the process alive, is it ready.
+import { defineFeature } from '../../feature.ts'
+import { healthRoutes, type Phase } from './health-routes.ts'
+
+export const health = defineFeature({
+  name: 'health',
+  about: {
+    en: 'whether the process lives and is ready: `/livez`, `/readyz`',
+    ru: 'жив ли процесс и готов ли: `/livez`, `/readyz`',
+  },
+  setup: ({ status }, { phase }: { phase: () => Phase }) => ({ routes: healthRoutes({ phase, status }) }),
+})

@@ -1,0 +1,100 @@
+// What a feature is given, made of the core, the configuration, and the features that tell users and limit requests.
+import type { Request } from 'express'
+import type { Config } from '../config.ts'
+import { notLoggedIn } from '../errors.ts'
+import type { Admin, Context, FeatureSocket, Link, RequestLimits, Rule, Users } from '../feature.ts'
+import type { JsonFetcher } from '../http/fetch-json.ts'
+import { markPrivate } from '../http/private.ts'
+import { hasToken, requireAdmin, requireAdminOfPage, requireToken } from '../http/security.ts'
+import { createSockets } from '../http/sockets/sockets.ts'
+import { MINUTE } from '../lib/time.ts'
+import type { Log } from '../log.ts'
+import type { Core } from './open-core.ts'
+
+/** How often a WebSocket may be opened: a page that lost its network for a while opens a few a minute. */
+export const socketRules: readonly Rule[] = [
+  { name: 'sockets', per: 'client', limit: 300, windowMs: MINUTE, sharedLimit: 1_000 },
+]
+
+/** Handed back by features; until then, and without them, no user is logged in and nothing is limited. */
+export interface Handed {
+  users?: Users
+  limits?: RequestLimits
+  links: Link[]
+}
+
+export interface ContextParts {
+  config: Config
+  core: Core
+  secrets: readonly string[]
+  fetchJson: JsonFetcher['fetchJson']
+  handed: Handed
+  log: Log
+}
+
+/** Everything but `config`, which each feature has its own of. */
+export function createContext(parts: ContextParts): Omit<Context, 'config'> {
+  const { config, core, secrets, fetchJson, handed, log } = parts
+  const { cache, state, bus, queue, limiter, once, records, status } = core
+
+  const identify: Context['identify'] = async (req) => (await handed.users?.identify(req)) ?? {}
+  const user: Context['user'] = async (req) => {
+    if (req.res) markPrivate(req.res)
+    return (await identify(req)).user
+  }
+  const requireUser: Context['requireUser'] = async (req) => {
+    const found = await user(req)
+    if (!found) throw notLoggedIn()
+    return found
+  }
+  const limit: Context['limit'] = async (rules, req, res) => handed.limits?.check(rules, req, res)
+  const clientOf = async (req: Request) => handed.limits?.clientOf(req)
+
+  return {
+    mode: config.mode,
+    cache,
+    state,
+    bus,
+    queue,
+    limiter,
+    once,
+    records,
+    log,
+    now: Date.now,
+    secrets,
+    fetchJson,
+    admin: createAdmin(config.adminToken),
+    user,
+    requireUser,
+    identify,
+    limit,
+    limitBy: (rules) =>
+      async function limitRequest(req, res, next) {
+        await limit(rules, req, res)
+        next()
+      },
+    addressOf: async (req) => handed.limits?.addressOf(req),
+    clientOf,
+    socket: <Caller>(options: FeatureSocket<Caller>) =>
+      createSockets<Caller>({
+        callerOf: requireUser as (req: Request) => Promise<Caller>, // as its type says where none is given
+        clientOf,
+        hasLoggedOut: async (req) => (await handed.users?.hasLoggedOut(req)) ?? false,
+        bus,
+        log,
+        ...options,
+      }),
+    status,
+    navigation: () => handed.links,
+  }
+}
+
+export function createAdmin(token: string | undefined): Admin {
+  return {
+    isSet: token !== undefined,
+    is: (req) => token !== undefined && hasToken(req.headers.authorization, token),
+    only: requireAdmin(token),
+    onlyOnPage: requireAdminOfPage(token),
+    onlyIfSet: requireToken(token),
+  }
+}

@@ -1,0 +1,109 @@
+// The app, put together of the features that run: everything is closed in reverse order of its opening.
+import type { RequestHandler } from 'express'
+import type { Config } from '../config.ts'
+import { inBackground } from '../core/background.ts'
+import type { Link } from '../feature.ts'
+import { createJsonFetcher } from '../http/fetch-json.ts'
+import { idempotencyKeys } from '../http/idempotency.ts'
+import { createQueueBoard } from '../http/queue-board.ts'
+import { createHttpServer } from '../http/server.ts'
+import { createScope } from '../lib/scope.ts'
+import type { Log } from '../log.ts'
+import { createContext, type Handed, socketRules } from './create-context.ts'
+import { keepSecret } from './kept-secret.ts'
+import { type Core, openCore } from './open-core.ts'
+import { setUpFeatures } from './set-up-features.ts'
+import type { Installed, Phase } from './wiring.ts'
+
+const CHANNEL_LAYER = {
+  redis: 'channel layer: Redis (Streams and pub/sub); in memory while Redis is away',
+  memory: 'channel layer: in memory (Redis is switched off)',
+}
+
+export interface App {
+  /** Resolves with the port when connections are accepted. */
+  listen(): Promise<number>
+  /** Answers what is under way, then closes everything. */
+  close(): Promise<void>
+}
+
+export interface AppOptions {
+  /** All features there are; those run that the configuration names. */
+  features: readonly Installed[]
+  config: Config
+  log: Log
+}
+
+/** @throws InvalidEnvironment where two features take the same path or the same role. */
+export function openApp({ features, config, log }: AppOptions): App {
+  const scope = createScope()
+  const running = features.filter(({ name }) => config.features.has(name))
+  const migrations = running.flatMap(({ name, migrations: steps }) => (steps ? [{ of: name, steps }] : []))
+  const keys = [idempotencyKeys, ...running.flatMap(({ keys: own }) => (own ? [own] : []))]
+  const core = openCore({ config, migrations, keys, scope, log })
+  let phase: Phase = 'starting'
+  const links = running.flatMap(({ navigation = [] }) => navigation)
+  const handed: Handed = { links: [...links].sort((a, b) => Number(a.isLast ?? 0) - Number(b.isLast ?? 0)) }
+  const { fetchJson } = scope.add(createJsonFetcher())
+  const secrets = config.secrets ?? [keepSecret(config.dataDir, log)]
+  const context = createContext({ config, core, secrets, fetchJson, handed, log })
+  const wiring = { ...core, phase: () => phase, jobBoard: boardAt(core) }
+  const all = orClose(() =>
+    setUpFeatures({ running, config, core: wiring, queue: core.queue, context, handed, scope }),
+  )
+
+  function orClose<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      void inBackground(scope.close(), log)
+      throw error
+    }
+  }
+
+  const listOf = <T>(found: T | undefined) => (found === undefined ? [] : [found])
+  const server = scope.add(
+    createHttpServer({
+      trustProxy: config.trustProxy,
+      deadlineMs: config.redis.budgetMs,
+      log,
+      upgrades: all.flatMap(({ sockets = [] }) =>
+        sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),
+      ),
+      rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
+      routers: [
+        ...listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
+        ...all.flatMap(({ routes }) => listOf(routes)),
+        frontDoor(handed.links),
+      ],
+    }),
+  )
+
+  return {
+    async listen() {
+      const port = await server.listen(config.port)
+      core.start()
+      for (const { start } of all) start?.()
+      log.info(CHANNEL_LAYER[config.mode === 'memory' ? 'memory' : 'redis'])
+      phase = 'serving'
+      return port
+    },
+    close() {
+      phase = 'stopping'
+      return scope.close()
+    },
+  }
+}
+
+const boardAt =
+  ({ queue }: Core) =>
+  (path: string) =>
+    createQueueBoard(path, queue.bull)
+
+/** Where the headers of pages lead when no feature has a page at /: to the first page there is. */
+function frontDoor([first]: readonly Link[]): RequestHandler {
+  return function openFrontDoor(req, res, next) {
+    if (req.path !== '/' || req.method !== 'GET' || !first) return next()
+    res.redirect(302, first.path)
+  }
+}

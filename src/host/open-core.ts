@@ -1,0 +1,57 @@
+// What the app is built on, opened in order: Redis and its roles, cache, databases, queue. No HTTP and no feature.
+import type { Config } from '../config.ts'
+import { createDataLock } from '../core/data-lock.ts'
+import type { DeclaredKeys } from '../core/keys.ts'
+import { openSamovar } from '../core/samovar.ts'
+import type { Scope } from '../lib/scope.ts'
+import type { Log } from '../log.ts'
+import { openDatabases } from '../sql/open-databases.ts'
+import type { Migrations } from '../sql/sql.ts'
+
+export interface CoreOptions {
+  config: Config
+  /** The tables of the features that run. */
+  migrations: readonly Migrations[]
+  /** The words of their keys. */
+  keys: readonly DeclaredKeys[]
+  scope: Scope
+  log: Log
+}
+
+export function openCore({ config, migrations, keys, scope, log }: CoreOptions) {
+  const startedAtMs = Date.now()
+  const dataLock = scope.add(createDataLock(config.runDir))
+  // Closed after the queue, whose jobs write to them.
+  const databases = scope.add(openDatabases({ ...config, migrations, dataLock, log }))
+  const samovar = scope.add(openSamovar({ ...config, keys, dataLock, log }))
+  const { cache, state, bus, queue, limiter, once, outages, roles, status, start } = samovar
+
+  return {
+    cache,
+    state,
+    bus,
+    queue,
+    limiter,
+    once,
+    records: databases.records,
+    openReference: databases.openReference,
+    status,
+    outages: outages.all,
+    countKeys: roles.cache.countKeys,
+    /** What the statistics of the cache are made of; Redis is not asked. */
+    figures: () => ({
+      enabled: config.cache.enabled,
+      mode: config.mode,
+      startedAtMs,
+      status: status(),
+      counts: cache.counts(),
+      server: roles.cache.server(),
+      memory: roles.cache.memorySize(),
+      pendingWrites: samovar.pendingWrites(),
+      standby: roles.state.coverage(),
+    }),
+    start,
+  }
+}
+
+export type Core = ReturnType<typeof openCore>

@@ -1,0 +1,19 @@
+// What npm run docs generates is what the files hold.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { generated } from '../../scripts/generate-docs.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+test.each([...generated(root)])('%s is current: npm run docs', (path, text) => {
+  expect(readFileSync(join(root, path), 'utf8')).toBe(text)
+})
+
+test('a value that is missing in the manifests would be noticed', () => {
+  const text = generated(root).get('README.md') ?? ''
+  for (const name of ['PORT', 'ICE_SERVERS', 'CALL_SOCKETS', 'TELEGRAM_API_URL', 'WEBHOOK_CLOSED'])
+    expect(text).toContain(`| \`${name}\` |`)
+  const passed = generated(root).get('scripts/variables') ?? ''
+  for (const name of ['ICE_SERVERS', 'CALL_SOCKETS', 'TELEGRAM_API_URL'])
+    expect(passed).toContain(`\n${name}\n`)
+})
