@@ -94,10 +94,16 @@ export function createOnce({ state, now = Date.now, timer = startTimer }: OnceOp
 
   /** The work's result, or a rejection when its time is up; work that goes on all the same keeps its lease. */
   async function inTime(work: Task['work'], by: string, lateAtMs: number, ended: () => Promise<void>) {
+    // A stall, or a clock that was set forward: the time can be up before the work begins, and the lease soon somebody else's.
+    const leftMs = Math.min(lateAtMs - now(), WORK_MS)
+    if (leftMs <= 0) {
+      await ended()
+      throw workTimedOut()
+    }
     const abort = new AbortController()
     let stopTimer = () => {}
     const late = new Promise<never>((_resolve, reject) => {
-      stopTimer = timer(lateAtMs - now(), () => {
+      stopTimer = timer(leftMs, () => {
         reject(workTimedOut()) // first, so that this is the answer whatever the work makes of the abort
         abort.abort(workTimedOut())
       })

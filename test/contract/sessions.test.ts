@@ -20,21 +20,18 @@ beforeAll(async () => {
   second = await openReady({ cacheUrl: opened.redis.url, budgetMs: 2_000 })
 })
 afterAll(async () => {
+  await Promise.all(apps.map((app) => app.close()))
   await second.close()
   await opened.close()
 })
 
 const apps: SessionsApp[] = []
-/** Closed after the test, however it ends. */
+/** Closed after all tests: each close leaves half a second to a last request. */
 async function openSessions(options: Parameters<typeof startSessions>[0]): Promise<SessionsApp> {
   const app = await startSessions(options)
   apps.push(app)
   return app
 }
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
 const newUser = () => `test:${randomUUID()}`
 const meOf = async (visitor: Visitor) => (await visitor.get('/api/me')).status
 const fieldsOf = async (visitor: Visitor) =>

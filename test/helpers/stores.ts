@@ -64,7 +64,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>
-      eventually(() => expect(statuses()).toEqual([status, status]), 15_000),
+      eventually(() => expect(statuses()).toEqual([status, status])),
     async close() {
       await cache.close()
       await roles.close()

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import type { Handler } from '../../src/features/webhooks/webhooks.ts'
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { createClock } from '../helpers/clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -34,6 +34,7 @@ describe('the app', () => {
   let app: TestApp
   const env = () => ({
     REDIS_URL: redis.url,
+    ...PATIENCE,
     WEBHOOK_SECRETS: `payments=${SECRET}|${OLD_SECRET},shut=${SECRET},repo:github=${GITHUB_SECRET},bot:telegram=${TOKEN}`,
     WEBHOOK_CLOSED: 'shut',
   })

@@ -51,8 +51,9 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
   /** Also while Redis has the schedule: it may be away when the time comes. */
   function arm(name: string, schedule: Schedule): void {
-    const next = slotAt(schedule, now()) + 1
-    const inMs = next * schedule.everyMs - now()
+    const nowMs = now() // read once: between two readings the next slot may begin
+    const next = slotAt(schedule, nowMs) + 1
+    const inMs = next * schedule.everyMs - nowMs
     const due = () => {
       if (slotAt(schedule, now()) >= next && isAlone()) void start(name, next, schedule)
       arm(name, schedule)
