@@ -41,7 +41,6 @@ test.each([...faults, ...oneOfTwo])('$name', async (fault) => {
   const outcome = await runFault(fault, { open: openSamovar, openApart: openSamovarApart })
   expectHarmless(fault, outcome)
   expect(outcome.backMs).toBeDefined()
-  process.stdout.write(`XX ${fault.name}: control ${Math.round(outcome.worstByControlMs)} in ${JSON.stringify(outcome.msIn)} back ${outcome.backMs} refused ${outcome.refused}\n`)
   expect(outcome.worstByControlMs).toBeLessThan(WORST_MS)
   if (fault.permits?.refused) expect(outcome.refused).toBeGreaterThan(0)
   // A machine busy elsewhere can make a slow Redis too slow for a moment, but not for long.

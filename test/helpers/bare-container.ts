@@ -11,7 +11,7 @@ export function bootBare(options: Options = {}): Promise<Container> {
   return startContainer(options, ['node', '-e', SERVER])
 }
 
-/** The answer to the work, and how long a bare container took to start while it was done: the median of one after another. */
+/** The answer to the work, and how long a bare container took to start beside it: the median of many, one after another. */
 export async function besideBareStarts<T>(limits: Options, work: Promise<T>) {
   const tookMs: number[] = []
   let isDone = false

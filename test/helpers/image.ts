@@ -13,9 +13,9 @@ const [LABEL = 'samovar.test', LABEL_VALUE = 'by-hand'] = (process.env.SAMOVAR_T
   .split('=')
   .filter(Boolean)
 
-// By the control clock. No promise about time: what takes longer has hung.
+/** By the control clock. No promise about time: what takes longer has hung. */
 const HUNG_MS = 120_000
-/** The longest that any answer may take, by the control clock: so long waits nobody at a Redis that is away. */
+/** By the control clock, half of what a caller would wait who waits for a frozen Redis. No answer may take longer. */
 const PATIENCE_MS = 5000
 
 export type Options = {

@@ -20,7 +20,7 @@ async function idleMib(samovar: Samovar): Promise<number> {
   return (memory.usage - inactive) / 1024 / 1024
 }
 
-/** Many clients ask; what they were answered, and whether Redis was left meanwhile. */
+/** Many clients ask: what they were answered, how often Redis was left, and what stats said. */
 async function load(samovar: Samovar) {
   const { activations } = (await samovar.stats()).fallback
   // What stats say is sampled all through the load; one look afterwards could miss a short fall.
