@@ -2,7 +2,8 @@
 /** @type {import('jest').Config} */
 // biome-ignore lint/style/noDefaultExport: jest reads its configuration from the default export.
 export default {
-  testEnvironment: 'node',
+  // Node's environment, in which process warnings fail.
+  testEnvironment: '<rootDir>/test/helpers/warnings-fail.ts',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

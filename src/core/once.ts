@@ -108,11 +108,17 @@ export function createOnce(options: OnceOptions): Once {
 
   /** The work's result, or a rejection when its time is up; work that does not stop then keeps its lease. */
   async function inTime(work: Task['work'], by: string, lateAtMs: number, ended: () => Promise<void>) {
+    // A stall, or a clock that was set forward: the time can be up before the work begins, and the lease soon somebody else's.
+    const leftMs = Math.min(lateAtMs - now(), WORK_MS)
+    if (leftMs <= 0) {
+      await ended()
+      throw workTimedOut()
+    }
     const abort = new AbortController()
     let stopTimer = () => {}
     const late = new Promise<never>((_resolve, reject) => {
-      stopTimer = timer(lateAtMs - now(), () => {
-        reject(workTimedOut()) // first, so that this is the answer, however the work takes the abort
+      stopTimer = timer(leftMs, () => {
+        reject(workTimedOut()) // first, so that this is the answer however the work takes the abort
         abort.abort(workTimedOut())
       })
     })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { startBrowser, watchPage } from '../helpers/browser.ts'
+import { closePages, startBrowser, watchPage } from '../helpers/browser.ts'
 import { BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
 import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
 
@@ -29,7 +29,10 @@ afterAll(async () => {
   await app.close()
   await telegram.close()
 })
-afterEach(() => Object.assign(telegram, { denies: false }))
+afterEach(async () => {
+  telegram.denies = false
+  await closePages(browser)
+})
 
 async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
   return openIn(await browser.newContext(options), path)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
+import { closePages, createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FakeCoinGecko, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
 
@@ -21,6 +21,7 @@ beforeAll(async () => {
   browser = await startBrowser()
   pages = createPages(browser)
 })
+afterEach(() => closePages(browser))
 afterAll(async () => {
   await browser?.close()
   await app.close()

@@ -1,7 +1,7 @@
 // The page at / in a real browser: both languages, with and without JavaScript, while Redis is there and while not.
 import type { Browser, BrowserContextOptions } from 'playwright-core'
-import { startApp, type TestApp } from '../helpers/app.ts'
-import { createPages, type Pages, startBrowser } from '../helpers/browser.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
+import { closePages, createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
@@ -12,12 +12,12 @@ let pages: Pages
 
 beforeAll(async () => {
   redis = await startRedis()
-  // So that a busy machine is no outage.
-  app = await startApp({ REDIS_URL: redis.url, REDIS_BUDGET_MS: '5000' })
+  app = await startApp({ REDIS_URL: redis.url, ...PATIENCE })
   await app.untilStatus('redis')
   browser = await startBrowser()
   pages = createPages(browser)
 })
+afterEach(() => closePages(browser))
 afterAll(async () => {
   await browser?.close()
   await app.close()
@@ -68,10 +68,10 @@ test('says by itself when Redis is gone', async () => {
   expect(await page.locator('#outage').isHidden()).toBe(true)
   expect(await (await open('/?lang=ru', whole)).locator('#outage-length').textContent()).toBe('не было')
   await redis.kill()
-  await page.getByText('serving from memory').waitFor({ timeout: 12_000 })
+  await page.getByText('serving from memory').waitFor()
   await page.getByText('still lasting').waitFor()
   await redis.start()
-  await page.getByText('Redis answers').waitFor({ timeout: 15_000 })
+  await page.getByText('Redis answers').waitFor()
   await page.getByText(/calls answered from memory: \d+/).waitFor()
   expect(await page.locator('#outage-length').textContent()).toMatch(/^00:00:\d\d$/)
   const russian = await open('/?lang=ru', whole)

@@ -73,12 +73,13 @@ describe('in Redis', () => {
   let up: TestProcess
   let other: TestProcess
   let watched: TestProcess
+  let intervals: ReturnType<typeof holdIntervals>
   const { renewed, busParts } = recordRenewals()
 
   beforeAll(async () => {
     redis = await startRedis()
     client = await connect(redis.url)
-    jest.useFakeTimers({ doNotFake: [...FOR_REAL] })
+    intervals = holdIntervals()
     up = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
     other = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 })
     watched = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000, busParts })
@@ -86,7 +87,7 @@ describe('in Redis', () => {
   })
   afterAll(async () => {
     for (const process of [up, other, watched]) await process.close()
-    jest.useRealTimers()
+    intervals.end()
     client.destroy()
     await redis.stop()
   })
@@ -116,13 +117,13 @@ describe('in Redis', () => {
     expect(await client.pTTL(keyOf(channel, 'head'))).toBeLessThanOrEqual(HEAD_MS)
     expect(HEAD_MS).toBeLessThanOrEqual(10 * 60_000)
     await client.pExpire(keyOf(channel, 'head'), 60_000)
-    jest.advanceTimersByTime(HEAD_MS / 3)
+    intervals.run(HEAD_MS / 3)
     await eventually(async () =>
       expect(await client.pTTL(keyOf(channel, 'head'))).toBeGreaterThan(HEAD_MS - 15_000),
     )
     subscription.close()
     await client.pExpire(keyOf(channel, 'head'), 60_000)
-    jest.advanceTimersByTime(HEAD_MS / 3)
+    intervals.run(HEAD_MS / 3)
     await up.bus.publish(name(), 'something')
     expect(await client.pTTL(keyOf(channel, 'head'))).toBeLessThanOrEqual(60_000)
   })
@@ -141,11 +142,10 @@ describe('in Redis', () => {
     const channel = name()
     await up.bus.enter(channel, { id: 'a', info: 1 }, 5)
     const node = (await client.hGet(keyOf(channel, 'here'), 'a'))?.split('\n')[1]
-    const endsAt = Date.now() + 1_000
+    const endsAt = Date.now() + PRESENCE_LEASE_MS / 4
     await client.hSet(keyOf(channel, 'here'), 'a', `${endsAt}\n${node}\n1`)
-    jest.advanceTimersByTime(RENEWAL_MS - 1)
     expect(await endOf(channel, 'a')).toBe(endsAt)
-    jest.advanceTimersByTime(1)
+    intervals.run(RENEWAL_MS)
     await eventually(async () =>
       expect(await endOf(channel, 'a')).toBeGreaterThan(Date.now() + PRESENCE_LEASE_MS - 15_000),
     )
@@ -159,7 +159,7 @@ describe('in Redis', () => {
     await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() + PRESENCE_LEASE_MS}\nsome-node\nnull`)
     expect(await other.bus.members(channel)).toHaveLength(1)
     await client.hSet(keyOf(channel, 'here'), 'crashed', `${Date.now() - 1}\nsome-node\nnull`)
-    jest.advanceTimersByTime(RENEWAL_MS)
+    intervals.run(RENEWAL_MS)
     await eventually(() => expect(lost).toEqual(['lost crashed']))
     expect(await client.hExists(keyOf(channel, 'here'), 'crashed')).toBe(0)
   })
@@ -172,10 +172,10 @@ describe('in Redis', () => {
     await other.bus.enter(channel, { id: 'a', info: 1 }, 5)
     const key = keyOf(channel, 'here')
     await client.hSet(key, 'quiet', `${Date.now() + PRESENCE_LEASE_MS}\nsome-node\nnull`)
-    jest.advanceTimersByTime(RENEWAL_MS)
+    intervals.run(RENEWAL_MS)
     await eventually(() => expect(news).toEqual(['back quiet']))
     await client.hDel(key, 'quiet')
-    jest.advanceTimersByTime(RENEWAL_MS)
+    intervals.run(RENEWAL_MS)
     await eventually(() => expect(news).toEqual(['back quiet', 'lost quiet']))
   })
 
@@ -189,7 +189,7 @@ describe('in Redis', () => {
       await eventually(async () => expect(await watched.bus.members(channel)).toHaveLength(1))
     for (let i = 0; i < 2; i += 1) {
       renewed.length = 0
-      jest.advanceTimersByTime(RENEWAL_MS)
+      intervals.run(RENEWAL_MS)
       await eventually(() => expect(renewed.toSorted()).toEqual([own, heard].toSorted()))
     }
   })
@@ -225,6 +225,33 @@ describe('while Redis is away', () => {
     expect(new Set(renewed)).toEqual(new Set([recent, stays]))
   })
 })
+
+/** Intervals that run when a test says so: all of one length, once. */
+function holdIntervals() {
+  const held = new Map<unknown, { ms: number; call: () => void }>()
+  const setting = jest.spyOn(globalThis, 'setInterval').mockImplementation(((
+    call: () => void,
+    ms: number,
+  ) => {
+    const timer = { unref: () => timer }
+    held.set(timer, { ms, call })
+    return timer
+  }) as unknown as typeof setInterval)
+  const clearing = jest
+    .spyOn(globalThis, 'clearInterval')
+    .mockImplementation((timer) => void held.delete(timer))
+  return {
+    run(ms: number): void {
+      const due = [...held.values()].filter((one) => one.ms === ms)
+      expect(due.length).toBeGreaterThan(0)
+      for (const { call } of due) call()
+    },
+    end(): void {
+      setting.mockRestore()
+      clearing.mockRestore()
+    },
+  }
+}
 
 function recordRenewals() {
   const renewed: string[] = []

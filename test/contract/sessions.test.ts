@@ -20,21 +20,18 @@ beforeAll(async () => {
   second = await openReady({ cacheUrl: opened.redis.url, budgetMs: 2_000 })
 })
 afterAll(async () => {
+  await Promise.all(apps.map((app) => app.close()))
   await second.close()
   await opened.close()
 })
 
 const apps: SessionsApp[] = []
-/** Closed after the test, however it ends. */
+/** Closed after all tests: each close leaves half a second to a last request. */
 async function openSessions(options: Parameters<typeof startSessions>[0]): Promise<SessionsApp> {
   const app = await startSessions(options)
   apps.push(app)
   return app
 }
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
 const newUser = () => `test:${randomUUID()}`
 const meOf = async (visitor: Visitor) => (await visitor.get('/api/me')).status
 const fieldsOf = async (visitor: Visitor) =>
@@ -374,12 +371,13 @@ describe.each(places)('Redis %s', (where) => {
     expect(await timestamp()).toBe(second)
   })
 
-  test('1,000 bad cookies: no 5xx, no session made, nobody logged in', async () => {
+  // A thousand in all: other ones in each place.
+  test('340 bad cookies: no 5xx, no session made, nobody logged in', async () => {
     const visitor = createVisitor(app.url)
     await visitor.logIn(newUser())
     const good = visitor.cookies.get('sid') ?? ''
     const before = (await state().list('session')).length
-    const random = createRandom(20_261_120)
+    const random = createRandom(20_261_120 + places.indexOf(where))
     const byte = () =>
       String.fromCharCode(random.pick([33, 35, 37, 43, 46, 58, 61, 64, 92, 97, 126, 195, 255]))
     const noise = () => Array.from({ length: random.below(80) }, byte).join('')
@@ -399,7 +397,7 @@ describe.each(places)('Redis %s', (where) => {
       ])
     }
     const statuses = new Set<number>()
-    for (let i = 0; i < 1_000; i += 20) {
+    for (let i = 0; i < 340; i += 20) {
       const answers = await Promise.all(
         Array.from({ length: 20 }, () => fetch(`${app.url}/api/me`, { headers: { cookie: bad() } })),
       )

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { pause } from '../../src/lib/time.ts'
 import { openSamovarApart } from '../helpers/apart.ts'
 import { removeProcesses, spawnApp } from '../helpers/app-process.ts'
-import { eventually } from '../helpers/eventually.ts'
+import { eventually, HUNG_MS } from '../helpers/eventually.ts'
 import { BOT_TOKEN } from '../helpers/fake-telegram.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess } from '../helpers/stores.ts'
@@ -33,7 +33,7 @@ afterEach(async () => {
 /** Older versions that are on disk for sure, then newer ones, and dead as soon as they are acknowledged. */
 async function liveAndDie(): Promise<void> {
   const app = await openSamovarApart({ cacheUrl: redis.url, stateUrl: redis.url, dataDir })
-  await eventually(() => expect(app.isSettled()).toBe(true), 15_000)
+  await eventually(() => expect(app.isSettled()).toBe(true))
   await app.writeSession('changed', 'old')
   await app.writeSession('ended', 'old')
   await app.mark('user', 1)
@@ -96,13 +96,13 @@ test('with Redis switched off, too', async () => {
 
 test('what an outage brought is there when it has just been merged, and Redis dies with the app', async () => {
   const first = await openSamovarApart({ cacheUrl: redis.url, stateUrl: redis.url, dataDir })
-  await eventually(() => expect(first.isSettled()).toBe(true), 15_000)
+  await eventually(() => expect(first.isSettled()).toBe(true))
   await first.writeSession('changed', 'old')
   await pause(OLD_MS)
   redis.freeze()
   await first.writeSession('changed', 'new')
   redis.thaw()
-  await eventually(() => expect(first.isSettled()).toBe(true), 15_000, 2)
+  await eventually(() => expect(first.isSettled()).toBe(true), HUNG_MS, 2)
   await first.kill?.()
   await redis.kill()
   const next = await openProcess({ cacheUrl: redis.url, dataDir, workers: 1 })

@@ -8,7 +8,9 @@ import { BUDGET_MS, type Fault, type Outcome, runFault } from '../helpers/fault-
 import { faults } from '../helpers/faults.ts'
 import { openSamovar } from '../helpers/samovar-subject.ts'
 
-const WORST_MS = 5 * BUDGET_MS // generous to a noisy machine, and far from the seconds that a frozen Redis would cost
+// By the control clock, and generous still: all this runs on one thread, beside others. Who waits for Redis to come back
+// waits a second and a half at least.
+const WORST_MS = 10 * BUDGET_MS
 
 const ALSO_ONE_OF_TWO = [
   'killed (-9)',
@@ -39,7 +41,7 @@ test.each([...faults, ...oneOfTwo])('$name', async (fault) => {
   const outcome = await runFault(fault, { open: openSamovar, openApart: openSamovarApart })
   expectHarmless(fault, outcome)
   expect(outcome.backMs).toBeDefined()
-  expect(outcome.worstRunningMs).toBeLessThan(WORST_MS)
+  expect(outcome.worstByControlMs).toBeLessThan(WORST_MS)
   if (fault.permits?.refused) expect(outcome.refused).toBeGreaterThan(0)
   // A machine busy elsewhere can make a slow Redis too slow for a moment, but not for long.
   if (fault.stays) expect(outcome.msIn.memory).toBeLessThan(outcome.msIn.redis)

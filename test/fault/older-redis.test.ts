@@ -1,36 +1,45 @@
 // Several processes on a Redis that comes back in an older state of itself: what any of them was told is written is there
 // afterwards, whoever comes back first, and whether or not Redis tells them of each other's writes.
+import { jest } from '@jest/globals'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
+import { type FaultProxy, openFaultProxy } from '../helpers/fault-proxy.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess } from '../helpers/stores.ts'
-import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.ts'
 
 const LONG_MS = 3_600_000
 const NO_LONGER_RECENT_MS = 6_500 // state written so long ago is not merged as "the last seconds"
 const SESSIONS = 30
+const BUDGET_MS = 300 // so that a busy machine is no outage
 
 interface Node {
   readonly app: TestProcess
-  readonly proxy: TcpProxy
+  readonly proxy: FaultProxy
 }
 
 let redis: TestRedis
 let ends: (() => unknown)[]
+let aheadMs: number
 beforeEach(async () => {
+  aheadMs = 0
+  const realNow = performance.now.bind(performance)
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => realNow() + aheadMs)
   redis = await startRedis()
   await redis.command('ACL', 'SETUSER', 'tracked', 'on', '>pw', '~*', '&*', '+@all')
   await redis.command('ACL', 'SETUSER', 'untracked', 'on', '>pw', '~*', '&*', '+@all', '-client|tracking')
-  ends = [redis.stop]
+  ends = [redis.stop, () => clock.mockRestore()]
 })
 afterEach(async () => {
   for (const end of ends.reverse()) await end()
 })
 
 async function openNode(user: string): Promise<Node> {
-  const proxy = await startTcpProxy(redis.port)
+  const proxy = await openFaultProxy(redis.port)
   ends.push(proxy.close)
-  const app = await openProcess({ cacheUrl: proxy.url.replace('redis://', `redis://${user}:pw@`) })
+  const app = await openProcess({
+    cacheUrl: proxy.url.replace('redis://', `redis://${user}:pw@`),
+    budgetMs: BUDGET_MS,
+  })
   ends.push(app.close)
   await app.untilStatus('redis')
   await eventually(() => expect(app.stateRole.coverage()).toBe('full'))
@@ -47,16 +56,33 @@ const inRedis = async (name: string) => {
   return Number((await redis.command('EXISTS', ...names)).slice(1))
 }
 
+/** How far each process has come, in the order in which they were opened. */
+async function offsets(): Promise<number[]> {
+  const lines = (await redis.command('HVALS', 'samovar:state:offsets')).split('\r\n')
+  return lines.filter((line) => /^\d+$/.test(line)).map(Number)
+}
+
+/** The process of that place has moved its offset on since, and knows it. */
+async function hasMovedSince(before: number[], place: number, app: TestProcess): Promise<void> {
+  await eventually(async () => expect((await offsets())[place]).toBeGreaterThan(before[place] ?? Number.NaN))
+  await app.state.read('session:unheard-of') // answers come in order: this one after that of the offset
+}
+
+/** So long passes by the clock of what was written last. */
+function pass(ms: number): void {
+  aheadMs += ms
+}
+
 /** Redis goes with what it has learnt since `SAVE`, and the nodes come back one after the other. */
 async function comeBack(...inOrder: Node[]): Promise<void> {
-  for (const { proxy } of inOrder) proxy.set({ timeout: true })
+  for (const { proxy } of inOrder) proxy.set('refuse')
   await redis.kill()
   for (const { app } of inOrder) await app.untilStatus('memory')
   await redis.start('--aclfile', '')
   await redis.command('ACL', 'SETUSER', 'tracked', 'on', '>pw', '~*', '&*', '+@all')
   await redis.command('ACL', 'SETUSER', 'untracked', 'on', '>pw', '~*', '&*', '+@all', '-client|tracking')
   for (const { app, proxy } of inOrder) {
-    proxy.set({})
+    proxy.set('none')
     await app.untilStatus('redis')
   }
 }
@@ -66,10 +92,12 @@ describe.each(['untracked', 'tracked'])('%s', (user) => {
     const [writer, other] = [await openNode(user), await openNode(user)]
     await write(writer, 'early')
     await redis.command('SAVE')
+    const saved = await offsets()
     await write(writer, 'late')
-    await pause(NO_LONGER_RECENT_MS)
+    pass(NO_LONGER_RECENT_MS)
     await other.app.state.write('session:own', Buffer.from('x'), LONG_MS)
-    await pause(1_500) // by then both have moved the offset on
+    await hasMovedSince(saved, 0, writer.app)
+    await hasMovedSince(saved, 1, other.app)
     await comeBack(...(place === 'first' ? [writer, other] : [other, writer]))
     await eventually(async () =>
       expect([await inRedis('early'), await inRedis('late')]).toEqual([SESSIONS, SESSIONS]),
@@ -91,11 +119,13 @@ test('a process that saw nothing missing, because it never wrote, puts back what
     await openNode('tracked'),
   ]
   await redis.command('SAVE')
+  const saved = await offsets()
   await write(writer, 'late')
   await writer.app.close()
-  await pause(NO_LONGER_RECENT_MS)
+  pass(NO_LONGER_RECENT_MS)
   await other.app.state.write('session:own', Buffer.from('x'), LONG_MS)
-  await pause(1_500)
+  await hasMovedSince(saved, 1, other.app)
+  await eventually(async () => expect(await listener.app.state.list('session')).toHaveLength(SESSIONS + 1))
   await comeBack(listener, other)
   await eventually(async () => expect(await inRedis('late')).toBe(SESSIONS))
 })
@@ -104,17 +134,19 @@ test.each([
   [1, false],
   [2, true],
 ])('with %s workers, what an operator has deleted since is there again: %s', async (workers, isThere) => {
-  const app = await openProcess({ cacheUrl: redis.url, workers })
+  const app = await openProcess({ cacheUrl: redis.url, budgetMs: BUDGET_MS, workers })
   ends.push(app.close)
   await app.untilStatus('redis')
   await eventually(() => expect(app.stateRole.coverage()).toBe('full'))
   await app.state.write('session:kept', Buffer.from('x'), LONG_MS)
   await app.state.write('session:deleted', Buffer.from('x'), LONG_MS)
   await redis.command('SAVE')
+  const saved = await offsets()
   await redis.command('DEL', 'samovar:state:session:deleted')
   await eventually(async () => expect(await app.state.list('session')).toEqual(['session:kept']))
   await app.state.write('session:kept', Buffer.from('newer'), LONG_MS)
-  await pause(NO_LONGER_RECENT_MS)
+  pass(NO_LONGER_RECENT_MS)
+  await hasMovedSince(saved, 0, app)
   await redis.kill()
   await app.untilStatus('memory')
   await redis.start()

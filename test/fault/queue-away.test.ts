@@ -8,12 +8,14 @@ import { createNodeRedisClient, Queue, Worker } from 'bullmq'
 import { createClient } from 'redis'
 import { pause } from '../../src/lib/time.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
-import { eventually } from '../helpers/eventually.ts'
+import { timed } from '../helpers/control-clock.ts'
+import { eventually, HUNG_MS } from '../helpers/eventually.ts'
 import { openJobs, type TestJobs } from '../helpers/jobs.ts'
 import { type JobsApart, openJobsApart } from '../helpers/jobs-apart.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
 const PREFIX = 'samovar:state:queue'
+const BUDGET_MS = 300 // so that a busy machine is no outage
 let redis: TestRedis
 let dataDir: string
 const opened: { close(): Promise<void> }[] = []
@@ -29,12 +31,12 @@ afterEach(async () => {
 })
 
 async function open(options: Partial<Parameters<typeof openJobs>[0]> = {}): Promise<TestJobs> {
-  const jobs = await openJobs({ cacheUrl: redis.url, ...options })
+  const jobs = await openJobs({ cacheUrl: redis.url, budgetMs: BUDGET_MS, ...options })
   opened.push(jobs)
   return jobs
 }
 
-const isThere = ({ queue }: TestJobs) => eventually(() => expect(queue.bull()).toBeDefined(), 15_000)
+const isThere = ({ queue }: TestJobs) => eventually(() => expect(queue.bull()).toBeDefined())
 
 /** BullMQ's own view of a queue. */
 async function rawQueue(name: string): Promise<Queue> {
@@ -72,6 +74,7 @@ async function openApart(counts: Map<string, number>): Promise<JobsApart> {
   return jobs
 }
 
+const WORST_MS = 1_500 // some budgets; who waits for Redis itself waits for longer
 const UNDER_WAY = 5 // at a time: what a killed process was at may take effect once more
 
 test('500 jobs through a kill, a freeze and a FLUSHALL of Redis and a kill of the app: each runs once', async () => {
@@ -106,7 +109,7 @@ test('500 jobs through a kill, a freeze and a FLUSHALL of Redis and a kill of th
   await jobs.isThere()
 
   await redis.kill()
-  await add(jobs, 80, 3_000)
+  await add(jobs, 80, 6_000)
   await jobs.kill()
   expect(counts.size).toBeLessThan(380)
   expect([...counts.values()].every((count) => count === 1)).toBe(true)
@@ -118,12 +121,13 @@ test('500 jobs through a kill, a freeze and a FLUSHALL of Redis and a kill of th
   await add(jobs, 60, 2_000)
   await redis.command('FLUSHALL')
   await add(jobs, 40, 300)
-  await eventually(() => expect(counts.size).toBe(500), 90_000)
+  // BullMQ gives the jobs of a dead process to another one after up to 45 s.
+  await eventually(() => expect(counts.size).toBe(500), 2 * HUNG_MS)
   await pause(500)
   const again = [...counts.values()].filter((count) => count !== 1)
   expect(again.length).toBeLessThanOrEqual(UNDER_WAY)
   expect(again.every((count) => count === 2)).toBe(true)
-  expect(slowestMs).toBeLessThan(1_000)
+  expect(slowestMs).toBeLessThan(WORST_MS)
   await eventually(async () => expect(await jobs.pendingWrites()).toBe(0))
 })
 
@@ -160,7 +164,7 @@ test('what is unfinished when Redis is back is in it by id and runs elsewhere; w
   await second.work('mixed')
   await second.work('elsewhere')
   await second.add('mixed', 'finished')
-  await eventually(() => expect(counts.size).toBe(22), 25_000)
+  await eventually(() => expect(counts.size).toBe(22), 2 * HUNG_MS)
   await pause(300)
   expect([...counts].filter(([, count]) => count !== 1)).toEqual([])
 })
@@ -207,7 +211,7 @@ test('a schedule goes on in the process while Redis is away, and is in a Redis t
 })
 
 test('a worker that has stopped taking jobs is replaced', async () => {
-  const jobs = await open({ stuckMs: 300 })
+  const jobs = await open({ stuckMs: 1_000 })
   await isThere(jobs)
   const waits = jest
     .spyOn(Worker.prototype as unknown as { waitForJob(): Promise<number> }, 'waitForJob')
@@ -246,7 +250,7 @@ describe('the board', () => {
     return [answer.status, await answer.text()] as const
   }
   const start = async (env: Record<string, string>) => {
-    app = await startApp({ REDIS_URL: redis.url, ...env })
+    app = await startApp({ REDIS_URL: redis.url, REDIS_BUDGET_MS: String(BUDGET_MS), ...env })
     opened.push(app)
   }
 
@@ -304,9 +308,9 @@ describe('the board', () => {
     expect((await app.get('/admin/jobs/api/queues', { headers: bearer })).status).toBe(200)
 
     redis.freeze()
-    const askedAtMs = performance.now()
-    expect((await statusOf(bearer))[0]).toBe(503)
-    expect(performance.now() - askedAtMs).toBeLessThan(1_500)
+    const { answer, tookMs } = await timed(() => statusOf(bearer))
+    expect(answer[0]).toBe(503)
+    expect(tookMs).toBeLessThan(WORST_MS)
     redis.thaw()
     await eventually(async () => expect((await statusOf(bearer))[0]).toBe(200))
     await redis.kill()

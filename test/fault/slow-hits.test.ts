@@ -4,20 +4,27 @@ import { randomUUID } from 'node:crypto'
 import { RedisUnavailable } from '../../src/core/errors.ts'
 import { createJournal } from '../../src/core/state/disk/journal.ts'
 import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
-import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis } from '../helpers/redis-server.ts'
 import { openProcess } from '../helpers/stores.ts'
 
-const BUDGET_MS = 100
+function gate() {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}
 
 test.each([1, 2])(
   '%s workers: a hit is not allowed beside others that were counted here meanwhile',
   async (workers) => {
     const redis = await startRedis()
-    const answers: ('late' | 'just in time')[] = []
+    const redisAnswers: (() => Promise<void>)[] = []
+    const [late, inTime] = [gate(), gate()]
     const app = await openProcess({
       cacheUrl: redis.url,
+      budgetMs: 500, // so that a busy machine is no outage
       workers,
       stateParts: {
         createJournal,
@@ -27,13 +34,9 @@ test.each([1, 2])(
             ...store,
             // Redis has counted at once; only its answer takes long.
             async hit(key, hit) {
-              const comes = answers.shift()
+              const comes = redisAnswers.shift()
               const answer = await store.hit(key, hit)
-              if (comes === 'late') {
-                await pause(BUDGET_MS)
-                throw new RedisUnavailable('slow', `no answer within ${BUDGET_MS} ms`)
-              }
-              if (comes === 'just in time') await pause(BUDGET_MS - 10)
+              await comes?.()
               return answer
             },
           }
@@ -43,8 +46,6 @@ test.each([1, 2])(
     try {
       await app.untilStatus('redis')
       await eventually(() => expect(app.stateRole.coverage()).toBe('full'))
-      // Answered in time, so that one late answer in this second is no outage.
-      for (let i = 0; i < 100; i += 1) await app.state.mark(`revoked:${i}`, 1, 60_000)
       const hit = async () =>
         (
           await app.state.hit('limit:p:x', {
@@ -55,13 +56,19 @@ test.each([1, 2])(
           })
         ).allowed
       const allowed = [await hit(), await hit(), await hit()]
-      answers.push('late', 'just in time')
-      const late = hit()
-      await pause(30)
-      const inTime = hit()
-      allowed.push(await late)
+      redisAnswers.push(async () => {
+        await late.opened
+        // Answered in time, so that one late answer in this second is no outage.
+        await Promise.all(Array.from({ length: 10 }, (_, i) => app.state.mark(`revoked:${i}`, 1, 60_000)))
+        throw new RedisUnavailable('slow', 'no answer within the budget')
+      })
+      redisAnswers.push(() => inTime.opened)
+      const [first, second] = [hit(), hit()]
+      late.open()
+      allowed.push(await first)
       const between = hit()
-      allowed.push(...(await Promise.all([inTime, between])))
+      inTime.open()
+      allowed.push(...(await Promise.all([second, between])))
       expect(allowed.filter(Boolean)).toHaveLength(5)
       expect(app.stateRole.status().activations).toBe(0)
     } finally {

@@ -15,7 +15,8 @@ let redis: TestRedis
 let dataDir: string
 let app: TestProcess
 
-const open = () => openProcess({ cacheUrl: redis.url, workers: 1, memoryBudgetBytes: 60_000, dataDir })
+const open = () =>
+  openProcess({ cacheUrl: redis.url, budgetMs: 500, workers: 1, memoryBudgetBytes: 60_000, dataDir })
 const filled = (by = app) => eventually(() => expect(by.stateRole.coverage()).toBe('full'))
 const outcome = (call: Promise<unknown>) => call.catch((error: { code?: string }) => error.code)
 const text = async (key: string, by = app) => (await by.state.read(key))?.bytes.toString()
@@ -49,7 +50,7 @@ test('what has grown out of memory is read as it was written, and can be changed
   const before = await app.state.read('session:grown')
   const grown = 'large '.repeat(120)
   expect(await app.state.update('session:grown', Buffer.from(grown), LONG_MS, before?.timestamp)).toBe(true)
-  await pause(2_500) // it has been told of its own writes
+  await pause(1_500) // it has been told of its own writes
   expect([...(await app.state.members('sessions:user'))].sort()).toEqual(['first', 'second'])
   const found = await app.state.read('session:grown')
   expect(found?.bytes.toString()).toBe(grown)
@@ -95,7 +96,7 @@ test('Redis holds an older version of one key: it is given the newer one, and ch
   await write('session:one', 'new')
   await redis.restore('samovar:state:session:one', old)
   await redis.command('PEXPIRE', 'samovar:state:session:one', ttl)
-  await pause(2_500) // it has been told
+  await pause(1_500) // it has been told
   let tries = 0
   for (; tries < 3; tries += 1) {
     const found = await app.state.read('session:one')

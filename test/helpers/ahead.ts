@@ -4,16 +4,26 @@ import { jest } from '@jest/globals'
 export interface Ahead {
   /** Puts the clock forward. */
   pass(ms: number): void
+  /** Until `thaw` the clock moves by `pass` alone: what is done then takes as long by it on every machine. */
+  freeze(): void
+  thaw(): void
   end(): void
 }
 
 export function beginAhead(): Ahead {
   const realNow = Date.now.bind(Date)
   let aheadMs = 0
-  const spy = jest.spyOn(Date, 'now').mockImplementation(() => realNow() + aheadMs)
+  let frozenAtMs: number | undefined
+  const spy = jest.spyOn(Date, 'now').mockImplementation(() => (frozenAtMs ?? realNow()) + aheadMs)
   return {
     pass(ms) {
       aheadMs += ms
+    },
+    freeze() {
+      frozenAtMs = realNow()
+    },
+    thaw() {
+      frozenAtMs = undefined
     },
     end: () => spy.mockRestore(),
   }

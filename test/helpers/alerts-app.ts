@@ -170,7 +170,7 @@ export async function openAlertsApp({
       await queue.add('check-alerts', null, { id })
       await eventually(() => {
         if (!ended.has(id)) throw new Error('the check has not ended')
-      }, 30_000)
+      })
     },
     send: (method: string, path: string, body?: unknown, user: string | undefined = '42') =>
       fetch(`http://127.0.0.1:${port}${path}`, {

@@ -15,7 +15,7 @@ export interface SpawnedProcess {
   readonly ended: Promise<number | null>
 }
 
-const started: { child: ChildProcess; dataDir: string }[] = []
+const started: { child: ChildProcess; dataDir: string; said: SpawnedProcess['said'] }[] = []
 
 /** Runs src/<file>, in a data directory of its own, with Redis switched off unless said. */
 export function spawnSource(file: string, env: Record<string, string>): SpawnedProcess {
@@ -23,8 +23,8 @@ export function spawnSource(file: string, env: Record<string, string>): SpawnedP
   const child = spawn(process.execPath, [join('src', file)], {
     env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', ...env },
   })
-  started.push({ child, dataDir })
   const said = { out: '', err: '' }
+  started.push({ child, dataDir, said })
   child.stdout.on('data', (chunk) => {
     said.out += chunk
   })
@@ -38,20 +38,26 @@ export function spawnSource(file: string, env: Record<string, string>): SpawnedP
 export async function spawnApp(env: Record<string, string> = {}) {
   const port = await freePort()
   const app = spawnSource('main.ts', { PORT: String(port), ...env })
-  await eventually(() => expect(app.said.out).toContain('listening'), 20_000)
+  await eventually(() => expect(app.said.out).toContain('listening'))
   return { ...app, port, url: `http://127.0.0.1:${port}` }
 }
 
-/** Kills what still runs, and removes what all of them kept. */
+/** As Node writes them, but for its own word about what it is made of. */
+const WARNINGS = /^\(node:\d+\) (?!ExperimentalWarning)(\[\w+\] )?\w*Warning: .*$/gm
+
+/** Kills what still runs, and removes what all of them kept. Fails for those that Node had to warn. */
 export async function removeProcesses(): Promise<void> {
-  for (const { child, dataDir } of started.splice(0)) {
+  const warnings: string[] = []
+  for (const { child, dataDir, said } of started.splice(0)) {
     if (child.exitCode === null && child.signalCode === null) {
       const closed = once(child, 'close')
       child.kill('SIGKILL')
       await closed
     }
     rmSync(dataDir, { recursive: true, force: true })
+    warnings.push(...(said.err.match(WARNINGS) ?? []))
   }
+  expect(warnings).toEqual([])
 }
 
 /** The status that its stats give, of both roles together. */
@@ -59,5 +65,5 @@ export async function untilStatus(status: 'redis' | 'memory', url: string): Prom
   await eventually(async () => {
     const stats = (await (await fetch(`${url}/api/cache/stats`)).json()) as { status: string }
     expect(stats.status).toBe(status)
-  }, 20_000)
+  })
 }

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import WebSocket from 'ws'
 import { type ServerMessage, serverMessage } from '../../src/features/calls/protocol.ts'
-import { eventually } from './eventually.ts'
+import { eventually, HUNG_MS } from './eventually.ts'
 
 type OfType<T extends ServerMessage['type']> = Extract<ServerMessage, { type: T }>
 
@@ -55,7 +55,7 @@ export async function openCall(
         if (!found) throw new Error(`no ${type} among ${JSON.stringify(messages)}`)
         return found as OfType<T>
       },
-      5_000,
+      HUNG_MS,
       5,
     )
   }
@@ -75,7 +75,7 @@ export async function openCall(
       send({ type: 'ping' })
       await eventually(
         () => expect(messages.filter(({ type }) => type === 'pong').length).toBeGreaterThan(before),
-        5_000,
+        HUNG_MS,
         5,
       )
     },

@@ -12,6 +12,8 @@ export interface FakeBotApi {
   readonly messages: { readonly chatId: number; readonly text: string; readonly atMs: number }[]
   /** Requests that came, refused ones too. */
   asked: number
+  /** When it last answered with a status that is an error. */
+  refusedAtMs: number
   fault: BotFault | undefined
   retryAfterS: number
   /** How long it has a message before it says so. */
@@ -36,6 +38,7 @@ export async function startFakeBotApi(): Promise<FakeBotApi> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     messages: [],
     asked: 0,
+    refusedAtMs: 0,
     fault: undefined,
     retryAfterS: 2,
     delayMs: 0,
@@ -57,6 +60,7 @@ export async function startFakeBotApi(): Promise<FakeBotApi> {
     if (fault !== undefined) {
       const parameters = fault === 429 ? { parameters: { retry_after: bot.retryAfterS } } : {}
       res.statusCode = fault
+      bot.refusedAtMs = Date.now()
       return void res.end(
         JSON.stringify({ ok: false, error_code: fault, description: WORDS[fault], ...parameters }),
       )

@@ -56,9 +56,14 @@ function signJwt(claims: object, key: KeyObject): string {
   return `${signed}.${createSign('sha256').update(signed).sign(key).toString('base64url')}`
 }
 
+/** Of all that a file of tests starts: a pair takes tenths of a second to make. */
+let keyPairs: { own: ReturnType<typeof makeKeyPair>; stranger: ReturnType<typeof makeKeyPair> } | undefined
+const makeKeyPair = () => generateKeyPairSync('rsa', { modulusLength: 2_048 })
+
 export async function startFakeTelegram(): Promise<FakeTelegram> {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
-  const stranger = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey
+  keyPairs ??= { own: makeKeyPair(), stranger: makeKeyPair() }
+  const { privateKey, publicKey } = keyPairs.own
+  const stranger = keyPairs.stranger.privateKey
   const grants = new Map<string, Grant>()
   const server = createServer((req, res) => void answer(req, res)).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -15,7 +15,7 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { eventually } from './eventually.ts'
+import { eventually, HUNG_MS } from './eventually.ts'
 import type { Fault, World } from './fault-world.ts'
 import type { TestRedis } from './redis-server.ts'
 
@@ -197,7 +197,11 @@ export const faults: readonly Fault[] = [
     },
     break: kill,
     lastsMs: 2_500,
-    heal: start,
+    async heal(world) {
+      // A slow machine has not filled it by now.
+      for (let i = 0; i < 20 && world.traffic.ledger.refused === 0; i += 1) await world.traffic.burst(100)
+      await start(world)
+    },
   },
   {
     name: 'read-only replica',
@@ -343,7 +347,7 @@ export const faults: readonly Fault[] = [
           if (world.subject().status() === 'merging') await pause(100)
           if (world.subject().status() !== 'merging') throw new Error('it does not merge')
         },
-        10_000,
+        HUNG_MS,
         1,
       )
       await world.restartApp('kill')

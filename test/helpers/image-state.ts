@@ -17,7 +17,24 @@ export const allowServers = (samovar: Samovar, allowed: boolean) =>
 export async function takeServersAway(samovar: Samovar): Promise<void> {
   await allowServers(samovar, false)
   await signalBoth(samovar, 'KILL')
-  await samovar.status('memory', 5000)
+  await bothAway(samovar)
+}
+
+/** Both roles have noticed that their Redis is away: the status of the app tells when the first of them has. */
+export async function bothAway(samovar: Samovar, withinMs?: number): Promise<void> {
+  await until(
+    'both roles have noticed',
+    async () => (await outages(samovar)).filter(({ endedAt }) => endedAt === null).length === 2,
+    withinMs,
+  )
+}
+
+/** Both servers run and answer to run-redis: one that ends from here on is started again by supervisord. */
+export async function serversUp(samovar: Samovar): Promise<void> {
+  await until('both servers are up', async () => {
+    const log = await samovar.text()
+    return ['cache', 'state'].every((name) => log.includes(`redis-${name}: up, pid`))
+  })
 }
 
 /** Writes sessions that end in a day, and returns once the app has them in its standby and on disk. */
@@ -29,11 +46,11 @@ export async function plantSessions(samovar: Samovar, count: number): Promise<vo
   )
   const { activations } = (await samovar.stats()).fallback
   await samovar.exec(`${CLI} CLIENT KILL TYPE normal`) // a return is when the app reads all that Redis has
-  await until('the standby is full', 20_000, async () => {
+  await until('the standby is full', async () => {
     const { status, fallback } = await samovar.stats()
     return fallback.activations > activations && status === 'redis' && fallback.standby === 'full'
   })
-  await until('the copy is on disk', 10_000, async () => (await onDisk(samovar)).sessions === count)
+  await until('the copy is on disk', async () => (await onDisk(samovar)).sessions === count)
 }
 
 /** How many sessions redis-state has, what is in them all, and when the first one ends. */
@@ -68,7 +85,7 @@ export async function rewrite(samovar: Samovar): Promise<void> {
   const rewrites = () => samovar.exec(`${CLI} INFO persistence | grep ^aof_rewrites:`)
   const before = await rewrites()
   await samovar.exec(`${CLI} BGREWRITEAOF`)
-  await until('the append-only file is rewritten', 10_000, async () => {
+  await until('the append-only file is rewritten', async () => {
     const isOver = (await samovar.exec(`${CLI} INFO persistence`)).includes('aof_rewrite_in_progress:0')
     return isOver && (await rewrites()) !== before
   })
@@ -109,14 +126,14 @@ export async function cached(samovar: Samovar, path: string): Promise<'hit' | 'm
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: its shape is what the tests look at.
-export async function outages(samovar: Samovar, headers = {}): Promise<any[]> {
-  return (await (await samovar.get('/api/outages', { headers })).json()) as never
+export async function outages(samovar: Samovar): Promise<any[]> {
+  return (await (await samovar.get('/api/outages', { headers: samovar.asAdmin })).json()) as never
 }
 
 /** Redis is asked again, and nothing waits to be written to it. */
-export async function recovered(samovar: Samovar, timeoutMs: number): Promise<void> {
-  await samovar.status('redis', timeoutMs)
-  await until('nothing is pending, and the standby is full', 10_000, async () => {
+export async function recovered(samovar: Samovar, withinMs?: number): Promise<void> {
+  await samovar.status('redis', withinMs)
+  await until('nothing is pending, and the standby is full', async () => {
     const { fallback } = await samovar.stats()
     return fallback.pendingWrites === 0 && fallback.standby === 'full'
   })

@@ -5,12 +5,18 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GenericContainer, getContainerRuntimeClient, type WaitStrategy } from 'testcontainers'
 import type { CacheStats } from '../../src/features/cache-admin/cache-stats.ts'
+import { startStopwatch, timed } from './control-clock.ts'
 
 const IMAGE = process.env.SAMOVAR_IMAGE ?? 'samovar:test'
 // scripts/test removes by this label what a crashed run has left.
 const [LABEL = 'samovar.test', LABEL_VALUE = 'by-hand'] = (process.env.SAMOVAR_TEST_LABEL ?? '')
   .split('=')
   .filter(Boolean)
+
+/** By the control clock. No promise about time: what takes longer has hung. */
+const HUNG_MS = 120_000
+/** By the control clock, half of what a caller would wait who waits for a frozen Redis. No answer may take longer. */
+const PATIENCE_MS = 5000
 
 export type Options = {
   env?: Record<string, string>
@@ -27,6 +33,7 @@ export type Options = {
 }
 
 export type LogLine = { atMs: number; text: string }
+export type Container = Awaited<ReturnType<typeof startContainer>>
 export type Samovar = Awaited<ReturnType<typeof boot>>
 
 type Engine = Awaited<ReturnType<typeof getContainerRuntimeClient>>['container']['dockerode']
@@ -88,23 +95,27 @@ export async function createVolume(): Promise<string> {
   return name
 }
 
-/** Polls until the check gives a value; throws with what was waited for. */
+/**
+ * Polls until the check gives a value; throws with what was waited for. `withinMs`, by the control clock, is given where it
+ * is a promise; without it, only what hangs fails.
+ */
 export async function until<T>(
   what: string,
-  timeoutMs: number,
   check: () => Promise<T | undefined | false>,
+  withinMs = HUNG_MS,
+  everyMs = 100,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs
+  const elapsedMs = await startStopwatch()
   for (;;) {
     const value = await check().catch(() => undefined)
     if (value !== undefined && value !== false) return value
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await sleep(100)
+    if (elapsedMs() > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await sleep(everyMs)
   }
 }
 
-/** Starts the image and returns at once, ready or not. */
-export async function boot(options: Options = {}) {
+/** Starts a container of the image, with another command in place of its own where one is given. */
+export async function startContainer(options: Options = {}, command?: string[]) {
   const container = new ImageContainer(IMAGE)
     .withLabels({ [LABEL]: LABEL_VALUE })
     .withEnvironment({ ...options.env })
@@ -114,41 +125,18 @@ export async function boot(options: Options = {}) {
       ...(options.files ?? []).map(([source, target]) => ({ source, target, mode: 'ro' as const })),
     ])
     .withWaitStrategy(atOnce)
+  if (command) container.withEntrypoint(command)
   if (options.user) container.withUser(options.user)
   if (options.dataMb) container.withTmpFs({ '/data': `size=${options.dataMb}m` })
   if (options.readOnlyWith) container.withReadOnlyRoot(options.readOnlyWith)
-  let startedAtMs = Date.now()
   const started = await container.start()
   const raw = (await docker()).getContainer(started.getId())
-  closers.push(() => raw.remove({ force: true, v: true }))
+  const remove = () => raw.remove({ force: true, v: true })
+  closers.push(remove)
   let origin = await originOf(raw)
 
-  async function get(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`${origin}${path}`, { signal: AbortSignal.timeout(5000), ...init })
-  }
-
-  async function stats() {
-    const token = options.env?.ADMIN_TOKEN
-    const response = await get(
-      '/api/cache/stats',
-      token ? { headers: { authorization: `Bearer ${token}` } } : {},
-    )
-    return (await response.json()) as CacheStats
-  }
-
-  /** Runs a shell command inside; as the image's own user unless told otherwise. */
-  async function exec(command: string, user = 'samovar'): Promise<string> {
-    const { output } = await started.exec(['sh', '-c', command], { user })
-    return output.trim()
-  }
-
-  async function log(): Promise<LogLine[]> {
-    const bytes = (await raw.logs({ stdout: true, stderr: true, timestamps: true })) as unknown as Buffer
-    return demultiplex(bytes)
-  }
-
-  async function exitCode(timeoutMs: number): Promise<number> {
-    return until('the container ends', timeoutMs, async () => {
+  async function exitCode(): Promise<number> {
+    return until('the container ends', async () => {
       const { State } = await raw.inspect()
       return State.Running ? undefined : State.ExitCode
     })
@@ -156,22 +144,25 @@ export async function boot(options: Options = {}) {
 
   return {
     raw,
-    get,
-    stats,
-    exec,
-    log,
     exitCode,
-    startedAtMs: () => startedAtMs,
+    remove,
     origin: () => origin,
-    text: async () => (await log()).map((line) => line.text).join('\n'),
-    status: (wanted: string, timeoutMs: number) =>
-      until(`status ${wanted}`, timeoutMs, async () => (await stats()).status === wanted),
-    pid: (name: 'redis-cache' | 'redis-state') => exec(`cat /run/samovar/${name}.pid`),
-    async stop(graceS = 10) {
-      const began = performance.now()
-      await raw.stop({ t: graceS })
+    /** Fails when no answer has begun after PATIENCE_MS. */
+    get: (path: string, init: RequestInit = {}) => fetchPatiently(`${origin}${path}`, init),
+    /** Runs a shell command inside; as the image's own user unless told otherwise. */
+    async exec(command: string, user = 'samovar'): Promise<string> {
+      const { output } = await started.exec(['sh', '-c', command], { user })
+      return output.trim()
+    },
+    async log(): Promise<LogLine[]> {
+      const bytes = (await raw.logs({ stdout: true, stderr: true, timestamps: true })) as unknown as Buffer
+      return demultiplex(bytes)
+    },
+    /** `docker stop`, with so much grace that the container ends by itself if it ever does. */
+    async stop() {
+      const { tookMs } = await timed(() => raw.stop({ t: HUNG_MS / 1000 }))
       origin = NOWHERE
-      return { code: await exitCode(1000), tookMs: performance.now() - began }
+      return { code: await exitCode(), tookMs }
     },
     /** Without a warning to anybody inside. */
     async kill() {
@@ -179,20 +170,61 @@ export async function boot(options: Options = {}) {
       origin = NOWHERE
     },
     async start() {
-      startedAtMs = Date.now()
       await raw.start()
       origin = await originOf(raw)
     },
+    /** From its last start until it answers here with 200; by the wall clock, for comparison with another container. */
+    async firstAnswerMs(path: string): Promise<number> {
+      const startedAtMs = Date.parse((await raw.inspect()).State.StartedAt)
+      const answers = async () => (await fetchPatiently(`${origin}${path}`)).status === 200
+      await until(`an answer of ${path}`, answers, HUNG_MS, 20)
+      return Date.now() - startedAtMs
+    },
+  }
+}
+
+/** Starts the image and returns immediately, ready or not. */
+export async function boot(options: Options = {}) {
+  const container = await startContainer(options)
+  const { get, exec, log } = container
+  const token = options.env?.ADMIN_TOKEN
+  const asAdmin: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
+
+  async function stats() {
+    return (await (await get('/api/cache/stats', { headers: asAdmin })).json()) as CacheStats
+  }
+
+  return {
+    ...container,
+    stats,
+    asAdmin,
+    text: async () => (await log()).map((line) => line.text).join('\n'),
+    status: (wanted: string, withinMs?: number) =>
+      until(`status ${wanted}`, async () => (await stats()).status === wanted, withinMs),
+    pid: (name: 'redis-cache' | 'redis-state') => exec(`cat /run/samovar/${name}.pid`),
   }
 }
 
 /** Starts the image and waits until it serves from Redis. */
 export async function bootReady(options: Options = {}): Promise<Samovar> {
   const samovar = await boot(options)
-  await samovar.status('redis', 30_000).catch(async (error) => {
+  await samovar.status('redis').catch(async (error) => {
     throw new Error(`${error.message}\n${await samovar.text()}`)
   })
   return samovar
+}
+
+async function fetchPatiently(url: string, init: RequestInit = {}): Promise<Response> {
+  const elapsedMs = await startStopwatch()
+  const patience = new AbortController()
+  const watch = setInterval(() => {
+    if (elapsedMs() > PATIENCE_MS) patience.abort(new Error(`no answer within ${PATIENCE_MS} ms: ${url}`))
+  }, 100)
+  try {
+    return await fetch(url, { signal: patience.signal, ...init })
+  } finally {
+    clearInterval(watch)
+  }
 }
 
 async function originOf(container: EngineContainer): Promise<string> {

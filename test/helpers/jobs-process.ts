@@ -1,6 +1,7 @@
 // The other side of jobs-apart.ts: a process that has background jobs, and does as it is told.
 import { Refusal } from '../../src/core/errors.ts'
 import { pause } from '../../src/lib/time.ts'
+import { timed } from './control-clock.ts'
 import { openJobs, type TestJobs } from './jobs.ts'
 import type { FromChild, ToChild } from './jobs-apart.ts'
 
@@ -10,11 +11,9 @@ const send = (message: FromChild) => process.send?.(message)
 const jobs = await openJobs(JSON.parse(process.argv[2] ?? ''))
 
 const does: Record<ToChild['does'], (jobs: TestJobs, given: ToChild['given']) => unknown> = {
-  /** How long the call took, in ms. */
+  /** How long the call took, in ms of the control clock. */
   async add({ queue }, { name = '', id = '', delayMs = 0 }) {
-    const addedAtMs = performance.now()
-    await queue.add(name, null, { id, delayMs })
-    return performance.now() - addedAtMs
+    return (await timed(() => queue.add(name, null, { id, delayMs }))).tookMs
   },
   work({ queue }, { name = '', concurrency = 1 }) {
     const handler = async ({ id }: { id: string }) => {

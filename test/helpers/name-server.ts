@@ -39,6 +39,7 @@ export async function startNameServer(
       address,
     )
   })
+  socket.unref() // a test that fails does not close it
   socket.bind(0, '127.0.0.1')
   await once(socket, 'listening')
   return {

@@ -71,7 +71,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>
-      eventually(() => expect(statuses()).toEqual([status, status]), 15_000),
+      eventually(() => expect(statuses()).toEqual([status, status])),
     async close() {
       await samovar.close()
       if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })

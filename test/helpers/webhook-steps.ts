@@ -12,6 +12,10 @@ export type Step = (typeof STEPS)[number]
 export interface WebhookProcessOptions {
   redisUrl: string
   dataDir: string
+}
+
+/** From now on; sent to it as a message, which it sends back. */
+export interface Orders {
   /** How far its clock is ahead. */
   aheadMs: number
   dieAt?: Step

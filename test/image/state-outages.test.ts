@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bootReady, createVolume, keepOn, removeAll, type Samovar, until } from '../helpers/image.ts'
 import {
   allowServers,
+  bothAway,
   cached,
   clear,
   clearsCounted,
@@ -78,10 +79,11 @@ test('frozen: a clear made meanwhile holds, and the limit of clears goes on in b
   const samovar = await bootReady()
   await prepare(samovar)
   await signalBoth(samovar, 'STOP')
-  await samovar.status('memory', 3000)
+  await bothAway(samovar)
   await clearInTheOutage(samovar)
+  await sleep(100)
   await signalBoth(samovar, 'CONT')
-  await recovered(samovar, 10_000)
+  await recovered(samovar)
   await expectClearsToHold(samovar)
   expect(await cached(samovar, ENGLISH)).toBe('hit')
   await expectReports(samovar, 100)
@@ -102,7 +104,7 @@ test('killed, and back with nothing: the sessions, the clears and the limit are 
   await clearInTheOutage(samovar)
   await samovar.exec('rm -r /data/state/appendonlydir')
   await allowServers(samovar, true)
-  await recovered(samovar, 20_000)
+  await recovered(samovar)
   expect(before.count).toBe(2000)
   await expectSessions(samovar, before)
   await expectClearsToHold(samovar)
@@ -124,13 +126,13 @@ test('restarted in the middle of the outage: as if it had not been, with Redis b
 
   expect((await samovar.stop()).code).toBe(0)
   await samovar.start()
-  await samovar.status('memory', 20_000)
+  await samovar.status('memory')
   expect(await clear(samovar, clearNothing)).toBe(429)
   expect((await samovar.stats()).fallback.pendingWrites).toBeGreaterThan(0)
 
   await samovar.exec('mv /data/before-the-clear.rdb /data/cache/dump.rdb')
   await allowServers(samovar, true)
-  await recovered(samovar, 20_000)
+  await recovered(samovar)
   await expectSessions(samovar, before)
   await expectClearsToHold(samovar)
   expect(await cached(samovar, ENGLISH)).toBe('hit')
@@ -156,8 +158,8 @@ test('the app is killed in the merge: the next one ends it, and nothing is missi
      kill -9 $app; redis-cli -s /run/samovar/redis-state.sock DBSIZE`,
   )
   expect(Number(atTheKill)).toBeLessThan(20_000)
-  await until('the app has been started again', 20_000, async () => (await starts()) > startsBefore)
-  await recovered(samovar, 20_000)
+  await until('the app has been started again', async () => (await starts()) > startsBefore)
+  await recovered(samovar)
   await expectSessions(samovar, before)
   expect((await onDisk(samovar)).journal).toBe(0)
 })
@@ -176,7 +178,7 @@ test.each([
     await damage(samovar, file)
     await samovar.kill()
     await samovar.start()
-    await recovered(samovar, 30_000)
+    await recovered(samovar)
     expect(await samovar.text()).toMatch(words)
     expect(before.count).toBe(1000)
     await expectSessions(samovar, before)
@@ -185,7 +187,7 @@ test.each([
     // Repaired once, and sound from then on.
     await samovar.stop()
     await samovar.start()
-    await recovered(samovar, 30_000)
+    await recovered(samovar)
     await expectSessions(samovar, before)
     expect(await samovar.exec('ls /data/quarantine | wc -l')).toBe('1')
   },
@@ -203,13 +205,13 @@ test('killed again and again: served all the while, and the state is whole at th
     await sleep(50)
   })
   const killing = samovar.exec(
-    `end=$(($(date +%s) + 15)); while [ $(date +%s) -lt $end ]; do
+    `for i in $(seq 8); do
        for name in cache state; do kill -9 $(cat /run/samovar/redis-$name.pid); done 2>/dev/null; sleep 1; done`,
   )
-  await sleep(5000)
+  await sleep(3000)
   await useUpTheClears(samovar)
   await killing
-  await recovered(samovar, 20_000)
+  await recovered(samovar)
   await stopAsking()
   expect(bad).toEqual([])
   await expectSessions(samovar, before)
@@ -225,24 +227,22 @@ test('the volume is full: served from memory; with space again all is in Redis, 
   await samovar.exec('dd if=/dev/zero of=/data/filler bs=4k; true')
   // The last page of the append-only file has room for some more; nobody but us writes that much at once.
   await evaluate(samovar, "redis.call('SET', 'too-much', string.rep('x', 20000))")
-  await samovar.status('memory', 10_000)
+  await samovar.status('memory')
   await clearInTheOutage(samovar)
   expect((await samovar.get(ENGLISH)).status).toBe(200)
   expect(await samovar.text()).toContain('No space left on device')
   expect(await samovar.text()).toContain('ALERT the journal cannot be written')
 
   await samovar.exec('rm /data/filler')
-  await recovered(samovar, 20_000)
+  await recovered(samovar)
   await expectSessions(samovar, before)
   await expectClearsToHold(samovar)
   await expectReports(samovar, 0, ['state'])
-  await until('the journal is written again', 5000, async () =>
-    (await samovar.text()).includes('is written again'),
-  )
+  await until('the journal is written again', async () => (await samovar.text()).includes('is written again'))
 
   // In the next outage what happens is on disk before it is answered.
   await signalBoth(samovar, 'STOP')
-  await samovar.status('memory', 3000)
+  await bothAway(samovar)
   expect(await clear(samovar, clearNothing)).toBe(429)
   const { pendingWrites } = (await samovar.stats()).fallback
   expect(pendingWrites).toBeGreaterThan(0)

@@ -1,7 +1,12 @@
 // docker stop under load, and docker start again.
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bootReady, createVolume, keepOn, removeAll } from '../helpers/image.ts'
+import { bootReady, createVolume, keepOn, removeAll, until } from '../helpers/image.ts'
+import { recovered, serversUp } from '../helpers/image-state.ts'
+
+// Docker gives a container 10 s, and supervisord's own budgets end after 8 s, by the wall clock. Here it has longer, so that a
+// slow machine is given its time by the control clock.
+const MOST_MS = 10_000
 
 afterAll(removeAll)
 
@@ -10,12 +15,11 @@ type Outcome = 'whole' | 'cut' | 'refused'
 /** One request on a connection of its own. "cut": the answer had begun and did not end. */
 function ask(url: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const call = request(url, { agent: false, timeout: 8000 }, (response) => {
+    const call = request(url, { agent: false }, (response) => {
       response.on('end', () => resolve(response.complete ? 'whole' : 'cut'))
       response.on('error', () => resolve('cut'))
       response.resume()
     })
-    call.on('timeout', () => call.destroy())
     call.on('error', () => resolve('refused'))
     call.end()
   })
@@ -24,7 +28,7 @@ function ask(url: string): Promise<Outcome> {
 test('a stop under load ends with 0 in under 10 s, cuts no answer, and the cache is warm at the next start', async () => {
   const samovar = await bootReady({ volume: await createVolume() })
   expect((await samovar.get('/api/countries')).status).toBe(200)
-  await sleep(5000)
+  await serversUp(samovar)
 
   const outcomes: Record<Outcome, number> = { whole: 0, cut: 0, refused: 0 }
   const url = `${samovar.origin()}/api/countries?lang=ru`
@@ -35,16 +39,15 @@ test('a stop under load ends with 0 in under 10 s, cuts no answer, and the cache
       if (outcome === 'refused') await sleep(20)
     }),
   )
-  await sleep(1000)
+  await until('the load is on', async () => outcomes.whole > 100)
   const { code, tookMs } = await samovar.stop()
   await Promise.all(clients.map((stop) => stop()))
   expect(code).toBe(0)
-  expect(tookMs).toBeLessThan(10_000)
-  expect(outcomes.whole).toBeGreaterThan(100)
+  expect(tookMs).toBeLessThan(MOST_MS)
   expect(outcomes.cut).toBe(0)
 
   await samovar.start()
-  await samovar.status('redis', 30_000)
+  await recovered(samovar)
   const before = await samovar.stats()
   const answer = await samovar.get('/api/countries')
   expect(answer.status).toBe(200)
@@ -61,6 +64,6 @@ test('a stop during the start ends soon, too', async () => {
     await sleep(afterMs)
     const { code, tookMs } = await samovar.stop()
     expect(code).toBe(0)
-    expect(tookMs).toBeLessThan(10_000)
+    expect(tookMs).toBeLessThan(MOST_MS)
   }
 })

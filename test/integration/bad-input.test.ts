@@ -4,7 +4,7 @@
 import { inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { type BadInput, makeBadInput } from '../helpers/bad-input.ts'
 import { type Insider, routes } from '../helpers/bad-routes.ts'
 import { BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
@@ -37,6 +37,7 @@ beforeAll(async () => {
   telegram = await startFakeTelegram()
   app = await startApp({
     REDIS_URL: redis.url,
+    ...PATIENCE,
     REDIS_PREFIX: PREFIX,
     ADMIN_TOKEN,
     SESSION_SECRET,
@@ -117,6 +118,7 @@ async function namesOf(word: string): Promise<string[]> {
 
 /** Those that stand for a session, not for one that has ended. */
 async function sessionsThere(): Promise<string[]> {
+  await app.untilSettled()
   const names = await namesOf('session')
   const values = await Promise.all(names.map((name) => redis.command('GET', name)))
   return names.filter((_, i) => /^\$\d+\r\n[^\n!]*\n/.test(values[i] ?? '')).sort()
@@ -124,6 +126,7 @@ async function sessionsThere(): Promise<string[]> {
 
 /** Leases that somebody holds for a delivery that is not done. */
 async function leasesHeld(): Promise<string[]> {
+  await app.untilSettled()
   const held: string[] = []
   for (const name of await namesOf('running')) {
     const lease = /\{.*\}/.exec(await redis.command('GET', name))?.[0]

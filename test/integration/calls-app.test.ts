@@ -1,5 +1,5 @@
 // Calls in the whole app: who may make a link and open a socket, what a logout means for one, and two processes on one Redis.
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { cut, openCall } from '../helpers/call-client.ts'
 import { BOT_TOKEN } from '../helpers/fake-telegram.ts'
 import { startRedis } from '../helpers/redis-server.ts'
@@ -107,8 +107,8 @@ test('where nobody can log in, everybody makes links, sixty an hour', async () =
 
 test('on one Redis two processes serve one call, and a peer moves from one to the other', async () => {
   const redis = await startRedis()
-  const here = await startApp({ REDIS_URL: redis.url })
-  const there = await startApp({ REDIS_URL: redis.url, DATA_DIR: here.dataDir })
+  const here = await startApp({ REDIS_URL: redis.url, ...PATIENCE })
+  const there = await startApp({ REDIS_URL: redis.url, ...PATIENCE, DATA_DIR: here.dataDir })
   try {
     for (const app of [here, there]) await app.untilStatus('redis')
     const { room, key } = (await (await visit(here).post('/api/calls', {})).json()) as Made

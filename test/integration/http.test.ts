@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { type Ahead, beginAhead } from '../helpers/ahead.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { sendRaw } from '../helpers/raw-request.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
@@ -11,7 +13,7 @@ let redis: TestRedis
 let app: TestApp
 beforeAll(async () => {
   redis = await startRedis()
-  app = await startApp({ REDIS_URL: redis.url })
+  app = await startApp({ REDIS_URL: redis.url, ...PATIENCE })
   await app.untilStatus('redis')
 })
 afterAll(async () => {
@@ -232,7 +234,7 @@ describe('the contract of stats', () => {
 
 describe('clear', () => {
   test('a changed row is answered only after it, and six a minute are enough for anybody', async () => {
-    const alone = await startApp({ REDIS_URL: redis.url })
+    const alone = await startApp({ REDIS_URL: redis.url, ...PATIENCE })
     try {
       await alone.untilStatus('redis')
       const nameOf = async () =>
@@ -307,7 +309,7 @@ describe('variants', () => {
   })
 
   test('CACHE_ENABLED=false: every read goes to its source', async () => {
-    const plain = await startApp({ REDIS_URL: redis.url, CACHE_ENABLED: 'false' })
+    const plain = await startApp({ REDIS_URL: redis.url, ...PATIENCE, CACHE_ENABLED: 'false' })
     try {
       for (const _ of [1, 2]) {
         const response = await plain.get('/api/countries')
@@ -323,45 +325,51 @@ describe('variants', () => {
     }
   })
 
-  test('CACHE_TTL_HOURS: a value older than that is renewed', async () => {
-    const brief = await startApp({ REDIS_URL: 'off', CACHE_TTL_HOURS: '0.00005' }) // 180 ms
-    try {
-      const first = await brief.get('/api/countries/NL')
-      expect(first.headers.get('cache-status')).toContain('miss')
-      await new Promise((resolve) => setTimeout(resolve, 250))
-      const second = await brief.get('/api/countries/NL')
-      expect(second.headers.get('cache-status')).toMatch(/hit; ttl=-1$/) // the old one at once, a new one meanwhile
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      const third = await brief.get('/api/countries/NL')
-      expect(third.headers.get('cache-status')).toMatch(/hit; ttl=0$/)
-    } finally {
-      await brief.close()
-    }
-  })
+  describe('times of life, by a clock that the test turns', () => {
+    let time: Ahead
+    beforeEach(() => {
+      time = beginAhead()
+      time.freeze()
+    })
+    afterEach(() => time.end())
 
-  test('REDIS_TTL: how long it is believed that there is no such country', async () => {
-    const brief = await startApp({ REDIS_URL: 'off', REDIS_TTL: '0.3' })
-    try {
-      const outcomes = async () => {
-        expect((await brief.get('/api/countries/ZZ')).status).toBe(404)
-        const { hits, misses } = await brief.stats()
-        return [hits, misses]
+    test('CACHE_TTL_HOURS: a value older than that is renewed', async () => {
+      const brief = await startApp({ REDIS_URL: 'off', CACHE_TTL_HOURS: '0.00005' }) // 180 ms
+      try {
+        const read = async () => (await brief.get('/api/countries/NL')).headers.get('cache-status')
+        expect(await read()).toContain('miss')
+        time.pass(250)
+        expect(await read()).toMatch(/hit; ttl=-1$/) // the old one, while a new one is loaded
+        await eventually(async () => expect(await read()).toMatch(/hit; ttl=0$/))
+      } finally {
+        await brief.close()
       }
-      expect([await outcomes(), await outcomes()]).toEqual([
-        [0, 1],
-        [1, 1],
-      ])
-      await new Promise((resolve) => setTimeout(resolve, 400))
-      expect(await outcomes()).toEqual([1, 2])
-    } finally {
-      await brief.close()
-    }
+    })
+
+    test('REDIS_TTL: how long it is believed that there is no such country', async () => {
+      const brief = await startApp({ REDIS_URL: 'off', REDIS_TTL: '0.3' })
+      try {
+        const outcomes = async () => {
+          expect((await brief.get('/api/countries/ZZ')).status).toBe(404)
+          const { hits, misses } = await brief.stats()
+          return [hits, misses]
+        }
+        expect([await outcomes(), await outcomes()]).toEqual([
+          [0, 1],
+          [1, 1],
+        ])
+        time.pass(400)
+        expect(await outcomes()).toEqual([1, 2])
+      } finally {
+        await brief.close()
+      }
+    })
   })
 
   test('a password, a port and a database in REDIS_URL', async () => {
     const guarded = await startRedis('--requirepass', 'p@ss:w%rd')
     const url = `redis://:${encodeURIComponent('p@ss:w%rd')}@localhost:${guarded.port}/3`
-    const inside = await startApp({ REDIS_URL: url })
+    const inside = await startApp({ REDIS_URL: url, ...PATIENCE })
     const outside = await startApp({ REDIS_URL: `redis://:wrong@localhost:${guarded.port}/3` })
     try {
       await inside.untilStatus('redis')

@@ -13,7 +13,7 @@ import { createSharedAddresses, MANY_VISITORS } from '../../src/features/limits/
 import { loginRules } from '../../src/features/sessions/feature.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { MINUTE, SECOND } from '../../src/lib/time.ts'
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { createClock } from '../helpers/clock.ts'
 import { type Everywhere, openEverywhere, openReady, places } from '../helpers/everywhere.ts'
 import { recordLog } from '../helpers/log.ts'
@@ -144,7 +144,7 @@ test('the script HIT answers as slide() does, whatever is asked', async () => {
 describe.each(['data kept', 'data lost'] as const)('five a minute, four used, an outage, %s', (data) => {
   test('the fifth passes, the sixth does not, wherever it is asked', async () => {
     const server = await startRedis(...(data === 'data kept' ? ['--appendonly', 'yes'] : []))
-    const process = await openProcess({ cacheUrl: server.url })
+    const process = await openProcess({ cacheUrl: server.url, budgetMs: 5_000 })
     const site = await serve(process, newRule({ windowMs: 10 * MINUTE }))
     const ask = async () => {
       const { status, headers } = await site.post()
@@ -172,7 +172,7 @@ describe.each(['data kept', 'data lost'] as const)('five a minute, four used, an
 
   test('the fifth passes in Redis again, the sixth does not', async () => {
     const server = await startRedis(...(data === 'data kept' ? ['--appendonly', 'yes'] : []))
-    const process = await openProcess({ cacheUrl: server.url })
+    const process = await openProcess({ cacheUrl: server.url, budgetMs: 5_000 })
     const limiter = createLimiter({ state: process.state })
     const policy = { name: 'p', limit: 5, windowMs: 10 * MINUTE }
     const hit = async () => (await limiter.hit(policy, 'who')).allowed
@@ -352,7 +352,7 @@ describe('the app', () => {
   let app: TestApp
   let locked: TestApp
   beforeAll(async () => {
-    app = await startApp({ REDIS_URL: opened.redis.url, REDIS_PREFIX: `${randomUUID()}:` })
+    app = await startApp({ REDIS_URL: opened.redis.url, ...PATIENCE, REDIS_PREFIX: `${randomUUID()}:` })
     locked = await startApp({ REDIS_URL: 'off', ADMIN_TOKEN: 'a-long-token' })
     await app.untilStatus('redis')
   })

@@ -1,5 +1,5 @@
 // Logging in over HTTP in each of the three ways, with the real app and a Telegram of our own; and what is refused.
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { type BadToken, BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
 import { startRedis } from '../helpers/redis-server.ts'
 import {
@@ -157,7 +157,7 @@ describe('a login works once', () => {
 
 test('what was used before an outage of Redis is used during it, and the other way round', async () => {
   const redis = await startRedis()
-  const alone = await startApp({ REDIS_URL: redis.url, ...telegram.env })
+  const alone = await startApp({ REDIS_URL: redis.url, ...PATIENCE, ...telegram.env })
   try {
     await alone.untilStatus('redis')
     const [before, during] = [await initData(), await initData()]

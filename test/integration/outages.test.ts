@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lastOutage } from '../../src/features/page/last-outage.ts'
-import { startApp, type TestApp } from '../helpers/app.ts'
+import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
 const TOKEN = 'a-long-enough-token'
@@ -33,15 +34,18 @@ interface Report {
 }
 
 async function open(env: Record<string, string> = {}): Promise<void> {
-  app = await startApp({ REDIS_URL: redis.url, DATA_DIR: dataDir, ...env })
+  app = await startApp({ REDIS_URL: redis.url, ...PATIENCE, DATA_DIR: dataDir, ...env })
   await app.untilStatus('redis')
 }
 const reports = async (init?: RequestInit) => (await (await app.get('/api/outages', init)).json()) as Report[]
 const authorized = { headers: { authorization: `Bearer ${TOKEN}` } }
 
+/** Until both roles have noticed, and both are back. */
 async function breakRedis(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
   await redis.kill()
   await app.untilStatus('memory')
+  const open = async () => (await reports(authorized)).filter(({ endedAt }) => endedAt === null)
+  await eventually(async () => expect(await open()).toHaveLength(2))
   await meanwhile()
   await redis.start()
   await app.untilStatus('redis')

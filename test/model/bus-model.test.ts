@@ -1,11 +1,11 @@
-// Random publishes, subscriptions, and faults of Redis and of the network: no subscriber is given a message twice or
-// out of order in an epoch, and what it was not given was announced. BUS_SEED repeats one seed, BUS_STEPS says how many
-// steps.
+// Random publishes, joins, goings, and faults of Redis and of the network: no subscriber is given a message twice or out of
+// order in an epoch, and what it was not given was announced.
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { bugs } from './bus-bugs.ts'
 import { playBus, Violation } from './bus-play.ts'
+import { seedsToPlay } from './seeds.ts'
 
-const { BUS_SEED = '5', BUS_STEPS = '10000' } = process.env
+const STEPS = 10_000
 const SEEDS_FOR_A_BUG = 5
 const STEPS_FOR_A_BUG = 2_000
 
@@ -15,9 +15,9 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-test(`seed ${BUS_SEED}, ${BUS_STEPS} steps`, async () => {
-  const tally = await playBus({ seed: Number(BUS_SEED), steps: Number(BUS_STEPS), redis })
-  process.stdout.write(`bus model, seed ${BUS_SEED}: ${JSON.stringify(tally)}\n`)
+test.each(seedsToPlay({ every: 50 }))(`seed %i, ${STEPS} steps`, async (seed) => {
+  const tally = await playBus({ seed, steps: STEPS, redis })
+  process.stdout.write(`bus model, seed ${seed}: ${JSON.stringify(tally)}\n`)
   expect(Object.keys(tally.gaps)).toEqual(expect.arrayContaining(['epoch', 'behind']))
 })
 

@@ -7,6 +7,7 @@ import { beginVirtualTime } from '../helpers/virtual-time.ts'
 import { killAndReopen, type Life, type ModelApp, type Parts, startModelApp } from './app.ts'
 import { createModel } from './model.ts'
 import { areApart, createQuestions, LIMIT, type Question, tagsOf } from './questions.ts'
+import { repeat } from './seeds.ts'
 
 const HOUR_MS = 3_600_000
 const AHEAD_MS = 12 * HOUR_MS // of the server's clock, so that it ends nothing when ours is set back
@@ -171,7 +172,7 @@ export async function play({ seed, steps, redisPort, copier, kills = 0, parts = 
   } catch (error) {
     if (!(error instanceof Error)) throw error
     const last = history.slice(-SHOWN).join('\n')
-    error.message = `MODEL_SEED=${seed}, step ${step}: ${error.message}\n${last}`
+    error.message = `${repeat(seed)}, step ${step}: ${error.message}\n${last}`
     throw error
   } finally {
     time.end()

@@ -7,6 +7,7 @@ import {
   parseSafeUrl,
   UnsafeAddress,
 } from '../../src/features/alerts/delivery/safe-url.ts'
+import { timed } from '../helpers/control-clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startNameServer } from '../helpers/name-server.ts'
 
@@ -136,11 +137,12 @@ describe('names', () => {
     const asking = Array.from({ length: 16 }, (_, i) => resolve(`hook-${i}.example.com`, over.signal))
     const ended = Promise.allSettled(asking)
     await eventually(() => expect(silent.asked()).toBeGreaterThanOrEqual(16))
-    const beganAt = performance.now()
-    await lookup('localhost')
-    over.abort()
-    expect((await ended).every(({ status }) => status === 'rejected')).toBe(true)
-    expect(performance.now() - beganAt).toBeLessThan(1_000)
+    const { tookMs } = await timed(async () => {
+      await lookup('localhost')
+      over.abort()
+      expect((await ended).every(({ status }) => status === 'rejected')).toBe(true)
+    })
+    expect(tookMs).toBeLessThan(1_000) // a question is given up after two seconds, and by the system after more
     await expect(resolve('hook.example.com', signal)).rejects.toMatchObject({ code: 'ETIMEOUT' })
     silent.close()
   })

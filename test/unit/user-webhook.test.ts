@@ -3,6 +3,7 @@ import type { Crossing } from '../../src/features/alerts/alert.ts'
 import type { Sender, Sent } from '../../src/features/alerts/delivery/deliver-alerts.ts'
 import { createResolve, type Resolve } from '../../src/features/alerts/delivery/safe-url.ts'
 import { createUserWebhookSender } from '../../src/features/alerts/delivery/user-webhook.ts'
+import { timed } from '../helpers/control-clock.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startNameServer } from '../helpers/name-server.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../helpers/webhook-receiver.ts'
@@ -66,22 +67,14 @@ test('a redirect is not followed', async () => {
   expect(hooks.received).toHaveLength(1)
 })
 
-test('a server that never answers is given up after five seconds', async () => {
-  hooks.status = 'hangs'
-  const beganAt = performance.now()
-  expect(await send(here, { isAllowed: () => true })).toEqual({
-    kind: 'later',
-    reason: 'webhook_unreachable',
-  })
-  expect(performance.now() - beganAt).toBeLessThan(8_000)
-})
-
-test('a server that was silent has one delivery at a time, and takes no place of the others, until it answers in time', async () => {
+test('a server that never answers is given up after five seconds, then has one delivery at a time, and takes no place of the others, until it answers in time', async () => {
   const sender = openSender(here, { isAllowed: () => true })
   const three = () => Promise.all([1, 2, 3].map(() => sendBy(sender)))
   const reasons = (sent: Sent[]) => sent.map((one) => ('reason' in one ? one.reason : one.kind)).sort()
   hooks.status = 'hangs'
-  expect(reasons(await three())).toEqual(Array(3).fill('webhook_unreachable'))
+  const silent = await timed(three)
+  expect(reasons(silent.answer)).toEqual(Array(3).fill('webhook_unreachable'))
+  expect(silent.tookMs).toBeLessThan(8_000)
   const waiting = three()
   hooks.received.length = 0
   await eventually(() => expect(hooks.received).toHaveLength(1))
@@ -89,14 +82,15 @@ test('a server that was silent has one delivery at a time, and takes no place of
   expect(await sendBy(sender, { userId: 'telegram:2' })).toEqual({ kind: 'sent' })
   expect(reasons(await waiting)).toEqual(['webhook_slow', 'webhook_slow', 'webhook_unreachable'])
   expect(await sendBy(sender)).toEqual({ kind: 'sent' })
-  expect(reasons(await three())).toEqual(Array(3).fill('sent'))
+  // On a machine that stands still even a good answer may come too late to be one in time; then the next one counts.
+  await eventually(async () => expect(reasons(await three())).toEqual(Array(3).fill('sent')))
 })
 
 test('a name server that is silent is given up with the delivery', async () => {
   const silent = await startNameServer(undefined)
   const resolve = createResolve([silent.address])
-  const beganAt = performance.now()
-  expect(await send(resolve)).toEqual({ kind: 'later', reason: 'webhook_unreachable' })
-  expect(performance.now() - beganAt).toBeLessThan(8_000)
+  const { tookMs, answer } = await timed(() => send(resolve))
+  expect(answer).toEqual({ kind: 'later', reason: 'webhook_unreachable' })
+  expect(tookMs).toBeLessThan(8_000)
   silent.close()
 })

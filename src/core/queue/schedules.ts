@@ -56,8 +56,9 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
   /** Runs while BullMQ has the schedule, too: Redis may be away when the time comes. */
   function arm(name: string, schedule: Schedule): void {
-    const next = slotAt(schedule, now()) + 1
-    const inMs = next * schedule.everyMs - now()
+    const nowMs = now() // read once: between two readings the next slot may begin
+    const next = slotAt(schedule, nowMs) + 1
+    const inMs = next * schedule.everyMs - nowMs
     const due = () => {
       const isDue = slotAt(schedule, now()) >= next
       if (isDue && startsRuns(name)) void inBackground(start(name, next, schedule), log)
