@@ -39,7 +39,8 @@ export function openApp({ features, config, log }: AppOptions): App {
   const scope = createScope()
   const running = features.filter(({ name }) => config.features.has(name))
   const migrations = running.flatMap(({ name, migrations: steps }) => (steps ? [{ of: name, steps }] : []))
-  const keys = [idempotencyKeys, ...running.flatMap(({ keys: own }) => (own ? [own] : []))]
+  // Of those that are left out, too: what they have stored keeps its kind.
+  const keys = [idempotencyKeys, ...features.flatMap(({ keys: own }) => (own ? [own] : []))]
   const core = openCore({ config, migrations, keys, scope, log })
   let phase: Phase = 'starting'
   const links = running.flatMap(({ navigation = [] }) => navigation)
