@@ -99,6 +99,22 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     return waitFor(answer, deadlineExceeded)
   }
 
+  async function addJob(queue: Queue, job: OutboxJob): Promise<void> {
+    const jobId = encodeId(job.id)
+    try {
+      await queue.add(job.name, job.data, {
+        jobId,
+        delay: Math.max(0, job.dueAtMs - Date.now()),
+        attempts: Math.max(1, job.attempts - job.failed),
+        backoff: { type: 'exponential', delay: job.backoffMs * 2 ** job.failed },
+      })
+    } catch (cause) {
+      // BullMQ stores a job before it queues it: what it could not queue would stay a known id, which is never run.
+      if (failureOf(cause) instanceof JobRefused) await clients.client.del(queue.toKey(jobId))
+      throw cause
+    }
+  }
+
   async function replaceStuck(): Promise<void> {
     for (const worker of workers.values()) await worker.replaceIfStuck().catch(() => {}) // the next check will tell
   }
@@ -124,15 +140,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   }
 
   return {
-    add: (job) =>
-      call(async () => {
-        await queueOf(job.name).add(job.name, job.data, {
-          jobId: encodeId(job.id),
-          delay: Math.max(0, job.dueAtMs - Date.now()),
-          attempts: Math.max(1, job.attempts - job.failed),
-          backoff: { type: 'exponential', delay: job.backoffMs * 2 ** job.failed },
-        })
-      }),
+    add: (job) => call(() => addJob(queueOf(job.name), job)),
     work(name, concurrency) {
       const parts = { queue: queueOf(name), connection, prefix, concurrency, keep: KEEP }
       const worker = createBullWorker({ ...parts, runs, refOf, onFinished, log })
