@@ -1,5 +1,6 @@
-// A process of its own that holds the sockets, talks in the rooms, and sends back how long each message took to each ear.
-// Socket.IO's protocol is spoken over bare sockets as well, so that the clients cost the same. socket.io/docs/v4/socket-io-protocol
+// A process of its own that holds the sockets, talks in the rooms, and sends back how long each message took to each
+// ear. Socket.IO's protocol is spoken over bare sockets as well, so that the clients cost the same.
+// socket.io/docs/v4/socket-io-protocol
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import WebSocket from 'ws'

@@ -1,5 +1,5 @@
-// Samovar's socket as a process of its own: the app's rooms and sockets over the app's channel layer, with room for ten.
-// With REDIS_CACHE and REDIS_STATE over those servers, else in memory.
+// Samovar's socket as a process of its own: the app's rooms and sockets over the app's channel layer, with room for
+// ten. With REDIS_CACHE and REDIS_STATE over those servers, else in memory.
 import { createRooms } from '../src/features/calls/room.ts'
 import { createSocketServer } from '../src/features/calls/socket-server.ts'
 import { createHttpServer } from '../src/http/server.ts'

@@ -116,8 +116,8 @@ function report(
       kb(memory[i]!.heap),
     ]),
     note:
-      `${ROUNDS} rounds of ${ROUND_MS / 1_000} s, the servers in turn; medians of the rounds; from sending to each of the ten ears, within ` +
-      '5 s. The clients are bare sockets for both. The ratios hold on other machines.',
+      `${ROUNDS} rounds of ${ROUND_MS / 1_000} s, the servers in turn; medians of the rounds; from sending to each ` +
+      'of the ten ears, within 5 s. The clients are bare sockets for both. The ratios hold on other machines.',
   }
 }
 

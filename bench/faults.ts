@@ -35,7 +35,9 @@ export const faults: Benchmark = {
         { open: openObviousStack },
         rows.filter(({ needs }) => !needs),
       )
-      const note = `Rejections that no caller could have handled, each of which ends a Node process by default: ${unhandled}.`
+      const note =
+        'Rejections that no caller could have handled, each of which ends a Node process by default: ' +
+        `${unhandled}.`
       return [ours, { ...theirs, note: `The same columns. ${note}` }]
     } finally {
       process.off('unhandledRejection', count)
@@ -54,10 +56,10 @@ async function table(title: string, contender: Contender, some: readonly Fault[]
     columns,
     rows: lines,
     note:
-      'Calls that ended in an error or never (failed; state_full apart, in brackets), the slowest of them, how long each ' +
-      'status lasted, how long after the end of the fault Redis was used again and had everything. Then what a stranger ' +
-      'found in Redis, and what callers met: acknowledged writes that were missing, destroyed or cleared things that came ' +
-      'back, hits over a limit of 5, claims given to a second caller.',
+      'Calls that ended in an error or never (failed; state_full apart, in brackets), the slowest of them, how long ' +
+      'each status lasted, how long after the end of the fault Redis was used again and had everything. Then what ' +
+      'a stranger found in Redis, and what callers met: acknowledged writes that were missing, destroyed or cleared ' +
+      'things that came back, hits over a limit of 5, claims given to a second caller.',
   }
 }
 

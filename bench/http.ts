@@ -132,9 +132,10 @@ function report(
       `${percent(column(i, 'serverBusy'))}, ${percent(column(i, 'generatorBusy'))}`,
     ]),
     note:
-      `${ROUNDS} rounds of ${ROUND_S} s, the servers in turn; medians of the rounds. The ratios hold on other machines. ` +
-      'Where the load generator is busy for its whole core and the server is not, the generator was the limit: requests/s ' +
-      'then tell the servers apart less than they differ, and the CPU a request is the figure to compare.',
+      `${ROUNDS} rounds of ${ROUND_S} s, the servers in turn; medians of the rounds. The ratios hold on other ` +
+      'machines. Where the load generator is busy for its whole core and the server is not, the generator was the ' +
+      'limit: requests/s then tell the servers apart less than they differ, and the CPU a request is the figure to ' +
+      'compare.',
   }
 }
 

@@ -181,7 +181,8 @@ function report(rows: string[][]): Report {
     columns: ['source', 'through', 'cold', 'repeated', 'cold ÷ repeated', 'no cache ÷ repeated'],
     rows,
     note:
-      'Medians. Both sources give the same 252 countries. `cold` includes the lock that keeps others from loading as well, ' +
-      'and the write. The ratios to SQLite hold on other machines; those to a source of 2 s follow the speed of this one.',
+      'Medians. Both sources give the same 252 countries. `cold` includes the lock that keeps others from loading as ' +
+      'well, and the write. The ratios to SQLite hold on other machines; those to a source of 2 s follow the speed ' +
+      'of this one.',
   }
 }

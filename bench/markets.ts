@@ -70,7 +70,8 @@ async function compare(processes: Processes, fake: FakeCoinGecko, agent: Agent):
     }
     for (const [i, path] of PATHS.entries()) {
       const ratios = firsts[i]!.map((firstMs, round) => firstMs / repeated[i]![round]!)
-      const range = `${formatCount(median(ratios))} (${formatCount(Math.min(...ratios))}–${formatCount(Math.max(...ratios))})`
+      const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map(formatCount)
+      const range = `${formatCount(median(ratios))} (${least}–${most})`
       rows.push([
         `GET ${path}`,
         `${delayMs} ms`,
@@ -85,8 +86,8 @@ async function compare(processes: Processes, fake: FakeCoinGecko, agent: Agent):
     columns: ['', 'CoinGecko takes', 'first', 'repeated, p50', 'first ÷ repeated (min–max)'],
     rows,
     note:
-      `${ROUNDS} rounds, each with a new app and empty Redis servers; medians of the rounds, ${READS} repeated reads in each, ` +
-      'one after another over one connection. The times are those of the caller, HTTP included.',
+      `${ROUNDS} rounds, each with a new app and empty Redis servers; medians of the rounds, ${READS} repeated reads ` +
+      'in each, one after another over one connection. The times are those of the caller, HTTP included.',
   }
 }
 

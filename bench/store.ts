@@ -125,9 +125,9 @@ function againstRaw(rows: string[][]): Report {
     rows,
     note:
       `Values of ${entry.byteLength} bytes; ${ROUNDS} rounds, the two sides in turn. The last column holds on other ` +
-      'machines: the median of the ratios of the rounds, with the smallest and the largest. Raw is node-redis without its ' +
-      'command timeout. A cache get that is not in memory also puts the value there. State over a unix socket to a ' +
-      'server with an append-only file, cache over TCP, as in the image.',
+      'machines: the median of the ratios of the rounds, with the smallest and the largest. Raw is node-redis ' +
+      'without its command timeout. A cache get that is not in memory also puts the value there. State over a unix ' +
+      'socket to a server with an append-only file, cache over TCP, as in the image.',
   }
 }
 
@@ -155,8 +155,8 @@ async function memoryHits(app: AppStores, servers: { kill(): void }[]): Promise<
     columns: ['', 'status', 'calls/s', 'a Map behind an async function, calls/s', 'ratio (min–max)'],
     rows,
     note:
-      'One caller, each call awaited. `memory` was measured after both servers had been killed. The ratio holds on other ' +
-      'machines.',
+      'One caller, each call awaited. `memory` was measured after both servers had been killed. The ratio holds on ' +
+      'other machines.',
   }
 }
 

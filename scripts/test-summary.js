@@ -1,5 +1,5 @@
-// node scripts/test-summary.js <folder>: what Jest's reports in the folder say together. The slowest ten tests, how long the
-// files of each group took, and last of all the line with the totals.
+// node scripts/test-summary.js <folder>: what Jest's reports in the folder say together. The slowest ten tests, how
+// long the files of each group took, and last of all the line with the totals.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 

@@ -1,5 +1,5 @@
-// Socket.IO 4 as its documentation begins with it: rooms, and a message that goes to all of one. No compression, no polling,
-// as ours.
+// Socket.IO 4 as its documentation begins with it: rooms, and a message that goes to all of one. No compression, no
+// polling, as ours.
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
 import { answerMemory } from '../own-memory.ts'

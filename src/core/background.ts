@@ -3,8 +3,8 @@ import type { Log } from '../log.ts'
 import { RedisUnavailable } from './errors.ts'
 
 /**
- * Work in the background, which never rejects: that Redis goes away is the failover's business, and a bug must not end the
- * process.
+ * Work in the background, which never rejects: that Redis goes away is the failover's business, and a bug must not
+ * end the process.
  */
 export async function inBackground(work: Promise<void>, log: Log): Promise<void> {
   try {

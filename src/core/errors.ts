@@ -1,4 +1,5 @@
-// What core refuses and what it cannot do, with codes that stay the same. It knows no HTTP: http/problem.ts makes answers of these.
+// What core refuses and what it cannot do, with codes that stay the same. It knows no HTTP: http/problem.ts makes
+// answers of these.
 
 /** A refusal that callers are told of: a stable `code`, a sentence, and when to try again. */
 export class Refusal extends Error {
@@ -26,8 +27,8 @@ export const sourceFailed = (options?: ErrorOptions) =>
 
 /**
  * `lost`: no connection. `refused`: an error reply. `silent`: over budget on a connection that sent nothing since.
- * `slow`: over budget, but the connection is alive. `deadline`: the request has used up the time that all of its commands
- * have together, which says nothing of Redis. `waiting`: the role may not use it before the other one does.
+ * `slow`: over budget, but the connection is alive. `deadline`: the request has used up the time that all of its
+ * commands have together, which says nothing of Redis. `waiting`: the role may not use it before the other one does.
  */
 export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow' | 'deadline' | 'waiting'
 

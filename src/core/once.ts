@@ -108,7 +108,8 @@ export function createOnce(options: OnceOptions): Once {
 
   /** The work's result, or a rejection when its time is up; work that does not stop then keeps its lease. */
   async function inTime(work: Task['work'], by: string, lateAtMs: number, ended: () => Promise<void>) {
-    // A stall, or a clock that was set forward: the time can be up before the work begins, and the lease soon somebody else's.
+    // A stall, or a clock that was set forward: the time can be up before the work begins, and the lease soon
+    // somebody else's.
     const leftMs = Math.min(lateAtMs - now(), WORK_MS)
     if (leftMs <= 0) {
       await ended()

@@ -1,4 +1,5 @@
-// Lets in at once as much as fits, the others in the order in which they came. One that is larger than all there is room for goes alone.
+// Lets in at once as much as fits, the others in the order in which they came. One that is larger than all there is
+// room for goes alone.
 
 export interface Gate {
   enter(size: number): Promise<void>

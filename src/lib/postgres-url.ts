@@ -1,6 +1,6 @@
 // Where a PostgreSQL is, as a URL says it: postgres://user[:password]@host[:port]/database[?sslmode=…].
 
-/** `encrypted`: by whatever certificate, as libpq's `require`. `verified-authority`: of any host. `verified`: of this one. */
+/** `encrypted`: any certificate, as libpq's `require`. `verified-authority`: of any host. `verified`: of this one. */
 export type PostgresTls = 'off' | 'encrypted' | 'verified-authority' | 'verified'
 
 export interface PostgresTarget {

@@ -10,7 +10,7 @@ export interface RedisTarget {
   readonly password?: string
 }
 
-/** The target a URL names, or a sentence about what it must look like. www.iana.org/assignments/uri-schemes/prov/redis */
+/** The target a URL names, or a sentence about its form. www.iana.org/assignments/uri-schemes/prov/redis */
 export function parseRedisUrl(value: string): RedisTarget | string {
   if (value.startsWith('unix://')) return { at: { path: value.slice('unix://'.length) }, database: 0 }
   const url = URL.canParse(value) ? new URL(value) : undefined

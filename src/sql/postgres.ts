@@ -114,7 +114,8 @@ function getTypeParser(oid: number) {
 const asParameter = (value: SqlValue) =>
   typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value
 
-// Connections, logins, no such database, no resources, shut down or cancelled, I/O, a standby, a deadlock, a lock, bugs there.
+// Connections, logins, no such database, no resources, shut down or cancelled, I/O, a standby, a deadlock, a lock,
+// bugs there.
 const AWAY = /^(08|28|3D|53|57|58|25006|40|55P03|XX)/
 
 async function reach<T>(call: () => Promise<T>): Promise<T> {

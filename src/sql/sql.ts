@@ -17,7 +17,7 @@ export interface Transaction extends Sql {
  * for nothing; what a statement itself does wrong is passed on.
  */
 export interface Records extends Sql {
-  /** Does the work, then commits what it has queued; it holds nothing open meanwhile, and nothing is kept if it rejects. */
+  /** Does the work, then commits what it has queued. It holds nothing open before, and a rejection keeps nothing. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
 }
 

@@ -1,5 +1,5 @@
-// Alerts on the page at /markets in a real browser: one is made, the price moves, and its arrival is seen, on the page and
-// by the bot. SCREENSHOTS=docs/images keeps what it looks like.
+// Alerts on the page at /markets in a real browser: one is made, the price moves, and its arrival is seen, on the
+// page and by the bot. SCREENSHOTS=docs/images keeps what it looks like.
 import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
@@ -77,7 +77,8 @@ test('what goes wrong is said in the language of the page, and what has expired 
     const headers = { 'Content-Type': 'application/json' }
     return (await fetch('/api/alerts', { method: 'POST', headers, body })).status
   })()`
-  await eventually(async () => expect(await page.evaluate(make)).toBe(201)) // on a slow machine it may have expired by then
+  // On a slow machine it may have expired by then.
+  await eventually(async () => expect(await page.evaluate(make)).toBe(201))
   pages.problems.length = 0
   const item = page.locator('#alert-list li[data-status="expired"]')
   await eventually(async () => {

@@ -1,5 +1,5 @@
-// Calls between real browsers, with Chromium's own fake camera and microphone. SCREENSHOTS=docs/images keeps what it looks
-// like.
+// Calls between real browsers, with Chromium's own fake camera and microphone. SCREENSHOTS=docs/images keeps what it
+// looks like.
 import { join as joinPath } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
@@ -285,7 +285,11 @@ test.each(Object.entries(BROKEN))(
   async (_, broken) => {
     const url = app.url + (await makeLink())
     const script = {
-      content: `{ let made = 0; RTCPeerConnection = (${broken})(RTCPeerConnection); globalThis.connectionsMade = () => made }`,
+      content: `{
+        let made = 0
+        RTCPeerConnection = (${broken})(RTCPeerConnection)
+        globalThis.connectionsMade = () => made
+      }`,
     }
     const pages = [await open(url), await open(url)]
     for (const page of pages) {
@@ -364,7 +368,7 @@ test('a page whose network is cut for 5 s comes back to the same call', async ()
   }
 })
 
-test('a page that is loaded again after it was cut off takes its own seat, though the server still waits for the old one', async () => {
+test('a page that is loaded again takes its own seat, though the server still waits for the old one', async () => {
   const proxy = await startTcpProxy(Number(new URL(app.url).port))
   try {
     const path = await makeLink()

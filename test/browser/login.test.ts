@@ -10,7 +10,8 @@ import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
 
 const PHONE = { viewport: { width: 360, height: 640 }, deviceScaleFactor: 2 }
 const PIXEL =
-  'Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36'
+  'Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) ' +
+  'Chrome/140.0.0.0 Mobile Safari/537.36'
 const WINDOWS =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36'
 

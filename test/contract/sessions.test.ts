@@ -161,7 +161,7 @@ describe.each(places)('Redis %s', (where) => {
     expect(await fieldsOf(planted)).toEqual({})
   })
 
-  test('the id changes at login; parallel requests with the old one are anonymous, and bring nothing back', async () => {
+  test('the id changes at login; parallel requests with the old one are anonymous, and restore nothing', async () => {
     const visitor = createVisitor(app.url)
     await visitor.post('/test/fields', { fields: { basket: 'full' } })
     const [old, slow] = [visitor.twin(), visitor.twin()]
@@ -270,7 +270,7 @@ describe.each(places)('Redis %s', (where) => {
     expect(await meOf(phone)).toBe(200)
   })
 
-  test('logging out everywhere ends what was logged in in the same millisecond, or by a clock that is ahead', async () => {
+  test('logging out everywhere ends logins of the same millisecond, and those by a clock that is ahead', async () => {
     const clock = createClock(Date.now() + HOUR) // ahead of the machine that revokes
     const ahead = await openSessions({ state: state(), now: clock.now })
     const id = newUser()

@@ -1,4 +1,5 @@
-// A process that serves calls is killed: its peers return at another one as who they were, and who does not return is gone.
+// A process that serves calls is killed: its peers return at another one as who they were, and who does not return is
+// gone.
 import { once } from 'node:events'
 import { createClient } from 'redis'
 import { removeProcesses, spawnApp, untilStatus } from '../helpers/app-process.ts'
@@ -63,8 +64,8 @@ test('kill -9 in the middle of a call of four', async () => {
   await anna.settle()
   expect(anna.messages.map(({ type }) => type)).not.toContain('peer-left')
 
-  // Vera's process does not renew her lease any more. Its rest is taken away here: a minute is long for a test. A process
-  // that finds it ended, as each looks every 20 s, tells all.
+  // Vera's process does not renew her lease any more. Its rest is taken away here: a minute is long for a test. A
+  // process that finds it ended, as each looks every 20 s, tells all.
   await endLease(room, veraJoined.you.id)
   const left = await anna.next('peer-left')
   expect(left).toEqual({ type: 'peer-left', id: veraJoined.you.id, reason: 'lost' })

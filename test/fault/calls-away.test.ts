@@ -1,5 +1,6 @@
-// Two processes serve one room while Redis is frozen and killed under them. Whatever happens: within an epoch no socket is
-// told a place before the one it was told last, and who returns after the last place is told nothing up to it again.
+// Two processes serve one room while Redis is frozen and killed under them. Whatever happens: within an epoch no
+// socket is told a place before the one it was told last, and who returns after the last place is told nothing up to
+// it again.
 import type { ServerMessage } from '../../src/features/calls/protocol.ts'
 import { makeRoomName } from '../../src/features/calls/room-name.ts'
 import { pause } from '../../src/lib/time.ts'
@@ -83,7 +84,8 @@ function move(
   [from, to, returned]: [Place, Place, Place | undefined],
   message: ServerMessage,
 ): void {
-  const step = `${name}: ${message.type} at ${to.epoch.slice(0, 4)}:${to.offset} after ${from.epoch.slice(0, 4)}:${from.offset}`
+  const shown = ({ epoch, offset }: Place) => `${epoch.slice(0, 4)}:${offset}`
+  const step = `${name}: ${message.type} at ${shown(to)} after ${shown(from)}`
   if (to.epoch === from.epoch && to.offset < from.offset) complaints.push(`back: ${step}`)
   if (message.type !== 'gap' && to.epoch !== from.epoch) complaints.push(`unannounced: ${step}`)
   if (message.type !== 'said' && message.type !== 'signal') return

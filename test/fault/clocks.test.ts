@@ -1,4 +1,5 @@
-// The app's clock is not Redis': what is limited, claimed and leased for a short while is so by whichever clock counts it.
+// The app's clock is not Redis': what is limited, claimed and leased for a short while is so by whichever clock
+// counts it.
 import { randomUUID } from 'node:crypto'
 import { createOnce } from '../../src/core/once.ts'
 import { pause } from '../../src/lib/time.ts'
@@ -6,6 +7,7 @@ import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess } from '../helpers/stores.ts'
+import { startTcpProxy } from '../helpers/tcp-proxy.ts'
 
 const HOUR_MS = 3_600_000
 const BRIEF_MS = 60_000
@@ -117,4 +119,29 @@ describe.each([1, 2])('%s workers', (workers) => {
       expect(await state.members('sessions:there')).toEqual(['x'])
     })
   })
+})
+
+test('a clear made in an outage reaches what a process whose clock was ahead had loaded before it', async () => {
+  await open(2)
+  const proxy = await startTcpProxy(redis.port)
+  const cutOff = await openProcess({ cacheUrl: proxy.url })
+  const policy = { freshMs: 2 * HOUR_MS, staleMs: HOUR_MS, parse: String }
+  const load = async (value: string) =>
+    (await app.cache.getOrLoad('item', policy, async () => value)).value
+  try {
+    await cutOff.untilStatus('redis')
+    proxy.set({ resetPeer: true })
+    await cutOff.untilStatus('memory')
+    clock.pass(HOUR_MS)
+    await app.cache.clear({ prefix: 'other:' })
+    expect(await load('old')).toBe('old')
+    clock.pass(-HOUR_MS)
+    await cutOff.cache.clear('all')
+    proxy.set({})
+    await cutOff.untilStatus('redis')
+    await eventually(async () => expect(await load('new')).toBe('new'))
+  } finally {
+    await cutOff.close()
+    await proxy.close()
+  }
 })

@@ -1,15 +1,15 @@
 // Every way in which Redis breaks, under traffic: no call fails, none waits, nothing acknowledged is lost, and nothing
-// that was destroyed or cleared comes back. The rows are in helpers/faults.ts, what is counted in helpers/traffic.ts. The app
-// is one process, as by default; for some rows again one of two, which takes other paths (it compares in Redis, asks before
-// it answers, writes nothing back).
+// that was destroyed or cleared comes back. The rows are in helpers/faults.ts, what is counted in helpers/traffic.ts.
+// The app is one process, as by default; for some rows again one of two, which takes other paths (it compares in
+// Redis, asks before it answers, writes nothing back).
 
 import { openSamovarApart } from '../helpers/apart.ts'
 import { BUDGET_MS, type Fault, type Outcome, runFault } from '../helpers/fault-world.ts'
 import { faults } from '../helpers/faults.ts'
 import { openSamovar } from '../helpers/samovar-subject.ts'
 
-// By the control clock, and generous still: all this runs on one thread, beside others. Who waits for Redis to come back
-// waits a second and a half at least.
+// By the control clock, and generous still: all this runs on one thread, beside others. Who waits for Redis to come
+// back waits a second and a half at least.
 const WORST_MS = 10 * BUDGET_MS
 
 const ALSO_ONE_OF_TWO = [

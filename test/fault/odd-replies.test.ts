@@ -1,4 +1,5 @@
-// Whatever Redis replies: no call fails for it, no process ends of it, and tracking is not given up for a passing reason.
+// Whatever Redis replies: no call fails for it, no process ends of it, and tracking is not given up for a passing
+// reason.
 import { randomUUID } from 'node:crypto'
 import { pause } from '../../src/lib/time.ts'
 import { removeProcesses, spawnApp } from '../helpers/app-process.ts'

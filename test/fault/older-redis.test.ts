@@ -1,5 +1,5 @@
-// Several processes on a Redis that comes back in an older state of itself: what any of them was told is written is there
-// afterwards, whoever comes back first, and whether or not Redis tells them of each other's writes.
+// Several processes on a Redis that comes back in an older state of itself: what any of them was told is written is
+// there afterwards, whoever comes back first, and whether or not Redis tells them of each other's writes.
 import { jest } from '@jest/globals'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'

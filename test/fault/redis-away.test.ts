@@ -174,7 +174,7 @@ test('Redis that comes back empty: nothing stale is left in memory, everything i
   expect((await read('key', 'new')).value).toBe('new')
 })
 
-test('the only process there is writes back what Redis lost or never had, but for what was deleted or cleared', async () => {
+test('the only process writes back what Redis lost or never had, but for what was deleted or cleared', async () => {
   const alone = await openProcess({ cacheUrl: redis.url, workers: 1 })
   const load = (key: string, value: string) => alone.cache.getOrLoad(key, policy, async () => value)
   try {
@@ -281,7 +281,7 @@ test('a lease that somebody else holds is left alone by who asked for it and fou
   expect(await redis.command('EXISTS', key)).toBe(':1\r\n')
 })
 
-test('more deletions than can be remembered, made while Redis is away: nothing that it still has is served', async () => {
+test('more deletions than can be remembered, while Redis is away: nothing that it still has is served', async () => {
   await read('by-itself', 'old')
   await redis.kill()
   await app.untilStatus('memory')

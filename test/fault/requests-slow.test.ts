@@ -1,5 +1,5 @@
-// Requests of many commands on a Redis that answers each of them just in time: none waits longer than one budget in all,
-// and what was answered without Redis is in it afterwards.
+// Requests of many commands on a Redis that answers each of them just in time: none waits longer than one budget in
+// all, and what was answered without Redis is in it afterwards.
 import { randomUUID } from 'node:crypto'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { timed } from '../helpers/control-clock.ts'

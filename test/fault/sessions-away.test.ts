@@ -89,7 +89,9 @@ async function strangerAnswers(all: readonly Visitor[]): Promise<Record<number, 
   }
 }
 
-/** Three are logged out in three ways, one twin of them with a cookie that it kept; one logs in, one changes a field. */
+/**
+ * Three are logged out in three ways, one twin of them with a cookie that it kept; one logs in, one changes a field.
+ */
 async function liveOn() {
   const [loggedOut, everywhere, ended, changed, ...stayed] = visitors
   if (!loggedOut || !everywhere || !ended || !changed) throw new Error('unreachable')

@@ -212,7 +212,7 @@ test('what did not fit into memory is not said to be absent in an outage', async
   }
 })
 
-test('Redis set back to an older state: newer versions are put back, what was destroyed since is destroyed again', async () => {
+test('Redis set back to an older state: newer versions are put back, what was destroyed stays so', async () => {
   const [changed, destroyed] = [newKey('session'), newKey('session')]
   const proxy = await openFaultProxy(redis.port)
   await app.close()
@@ -353,7 +353,7 @@ async function readBare(): Promise<void> {
   client.destroy()
 }
 
-test('10,000 sessions are in the standby soon after Redis is, as compared with a bare client that reads them', async () => {
+test('10,000 sessions are in the standby soon after Redis is, compared with a bare client', async () => {
   const keys = Array.from({ length: 10_000 }, () => newKey('session'))
   // With room for all of them, should a busy machine make it leave Redis meanwhile.
   const writer = await open({ memoryBudgetBytes: 64 * 1024 * 1024 })
@@ -379,7 +379,7 @@ test('10,000 sessions are in the standby soon after Redis is, as compared with a
   }
 })
 
-test('a Redis that is slow but alive: what it was too slow for is read back at once, and is in it soon after', async () => {
+test('a Redis that is slow but alive: what it was too slow for is read back, and is in it soon after', async () => {
   const key = newKey('session')
   await write(key, 'old')
   // Others' commands keep the connection alive while ours waits: it is slow, not silent, and stays in use.

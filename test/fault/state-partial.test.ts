@@ -57,7 +57,7 @@ test('what has grown out of memory is read as it was written, and can be changed
   expect(await app.state.update('session:grown', Buffer.from('small'), LONG_MS, found?.timestamp)).toBe(true)
 })
 
-test('in an outage the older version of what did not fit is neither read nor changed, here and after a restart', async () => {
+test('in an outage the older version of what did not fit is not read or changed, nor after a restart', async () => {
   await write('session:grown', 'small')
   const before = await app.state.read('session:grown')
   await fill()

@@ -15,6 +15,7 @@ export interface BadInput extends RawRequest {
   readonly expected: string | undefined
 }
 
+const ODD_HOSTS = ['x', 'x:99999', '[', '[::1', '1.2.3.4.5', '256.256.256.256', 'x@y', 'x:y@z', '%', 'xn--a']
 const ODD_TARGETS = [
   ...[
     '?',
@@ -202,8 +203,7 @@ function spoilTarget(draft: Draft, random: Random): void {
     () => target.toUpperCase(),
     () => target.replace(/.$/, (last) => `%${last.charCodeAt(0).toString(16)}`),
     () => `${target}/`,
-    () =>
-      `http://${random.pick(['x', 'x:99999', '[', '[::1', '1.2.3.4.5', '256.256.256.256', 'x@y', 'x:y@z', '%', 'xn--a'])}${target}`,
+    () => `http://${random.pick(ODD_HOSTS)}${target}`,
     () => target.slice(1),
     () => `${target}\u0000`,
     () => `${target}?\u00e9`,

@@ -1,10 +1,12 @@
-// Every route of logins, sessions and webhooks, and the clear: a valid request to it, and those that are valid up to one
-// field, with the one answer that there can be.
+// Every route of logins, sessions and webhooks, and the clear: a valid request to it, and those that are valid up to
+// one field, with the one answer that there can be.
 import { createHmac } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { changeOne, ODD_JSON, ODD_TEXTS } from './odd-values.ts'
 import type { Random } from './random.ts'
 import { initDataFields, seconds, signInitData, signWidget, widgetFields } from './telegram-signer.ts'
+
+const UNKNOWN_SOURCES = ['constructor', '__proto__', 'payments:x', 'payments%00', 'Payments', 'x'.repeat(500)]
 
 /** What somebody with a right to be here has, to be spoilt in one thing. */
 export interface Insider {
@@ -304,7 +306,9 @@ export const routes: readonly Route[] = [
         'a field twice',
         REFUSED,
         {
-          target: `/api/auth/telegram?${queryOf(await signWidget(widgetFields({ n: String(random.below(1e9)) }), insider.botToken))}&id=42`,
+          target: `/api/auth/telegram?${queryOf(
+            await signWidget(widgetFields({ n: String(random.below(1e9)) }), insider.botToken),
+          )}&id=42`,
         },
       ],
     ],
@@ -356,7 +360,9 @@ export const routes: readonly Route[] = [
           'an odd way back',
           '303',
           {
-            target: `/api/auth/telegram/start?${new URLSearchParams({ return: text })}${random.chance(0.3) ? '&return=/x' : ''}`,
+            target:
+              `/api/auth/telegram/start?${new URLSearchParams({ return: text })}` +
+              (random.chance(0.3) ? '&return=/x' : ''),
           },
         ],
       ),
@@ -615,7 +621,7 @@ export const routes: readonly Route[] = [
         '404 unknown_source',
         {
           headers: [bearer(adminToken)],
-          target: `/api/webhooks/${random.pick(['constructor', '__proto__', 'payments:x', 'payments%00', 'Payments', 'x'.repeat(500)])}/deliveries`,
+          target: `/api/webhooks/${random.pick(UNKNOWN_SOURCES)}/deliveries`,
         },
       ],
     ],

@@ -1,6 +1,7 @@
-// A clock of the machine beside the test, for every bound in time. It is driven by a bare server on a thread of its own that
-// is asked in rounds, and it counts at most MOST_MS of a round. So it stands still while the machine does and slows down
-// where nobody gets a turn, but goes on while the product, on another thread or in another process, keeps its callers waiting.
+// A clock of the machine beside the test, for every bound in time. It is driven by a bare server on a thread of its
+// own that is asked in rounds, and it counts at most MOST_MS of a round. So it stands still while the machine does
+// and slows down where nobody gets a turn, but goes on while the product, on another thread or in another process,
+// keeps its callers waiting.
 import { Worker } from 'node:worker_threads'
 
 /** Milliseconds of the control clock since the stopwatch was started; as fine as a round, some 10 ms. */
@@ -9,7 +10,8 @@ export type Stopwatch = () => number
 let starting: Promise<Float64Array> | undefined
 let worker: Worker | undefined
 
-// Jest keeps a process for many test files, each with a worker of its own; a benchmark has no afterAll, and ends as a whole.
+// Jest keeps a process for many test files, each with a worker of its own; a benchmark has no afterAll, and ends as a
+// whole.
 if (typeof afterAll === 'function') afterAll(() => worker?.terminate())
 
 function startClock(): Promise<Float64Array> {

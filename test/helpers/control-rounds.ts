@@ -1,5 +1,5 @@
-// The thread behind control-clock.ts: a bare server that sends back what it gets, and its only client. One round is a pause
-// and one answer.
+// The thread behind control-clock.ts: a bare server that sends back what it gets, and its only client. One round is a
+// pause and one answer.
 import { connect, createServer, type Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 

@@ -42,7 +42,10 @@ export async function plantSessions(samovar: Samovar, count: number): Promise<vo
   const timestamp = String(Date.now()).padStart(16, '0')
   await evaluate(
     samovar,
-    `for i = 1, ${count} do redis.call('SET', '${SESSIONS}' .. i, '${timestamp}.planted\\n' .. 'visitor ' .. i, 'PX', 86400000 + i) end`,
+    `for i = 1, ${count} do
+      local value = '${timestamp}.planted\\n' .. 'visitor ' .. i
+      redis.call('SET', '${SESSIONS}' .. i, value, 'PX', 86400000 + i)
+    end`,
   )
   const { activations } = (await samovar.stats()).fallback
   await samovar.exec(`${CLI} CLIENT KILL TYPE normal`) // a return is when the app reads all that Redis has

@@ -34,7 +34,9 @@ export interface SubjectOptions {
 export type OpenSubject = (options: SubjectOptions) => Promise<Subject>
 
 export const LIMIT = 5
-/** How long everything is kept, and the window of a limit: longer than a row, and shorter than the step of its clock. */
+/**
+ * How long everything is kept, and the window of a limit: longer than a row, and shorter than the step of its clock.
+ */
 export const KEPT_MS = 30 * 60_000
 
 /** A call whose caller died with it: nobody was told anything. */

@@ -1,5 +1,6 @@
 // Time that a test turns: timers and clocks of everything in this process stand still but for what is asked here, while
-// sockets go on for real. So an outage of minutes takes milliseconds, and a timer never runs because a machine was slow.
+// sockets go on for real. So an outage of minutes takes milliseconds, and a timer never runs because a machine was
+// slow.
 import { jest } from '@jest/globals'
 import type { Random } from './random.ts'
 

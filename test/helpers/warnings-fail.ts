@@ -1,5 +1,6 @@
-// Where the tests run: Node, in which a warning of the process fails the file of tests that was running. Not a setup file:
-// the process that a test sees is a copy, which is told of none, and what closes after the last test may warn, too.
+// Where the tests run: Node, in which a warning of the process fails the file of tests that was running. Not a setup
+// file: the process that a test sees is a copy, which is told of none, and what closes after the last test may warn,
+// too.
 import { TestEnvironment } from 'jest-environment-node'
 
 /** ExperimentalWarning: Node's own word about what it is made of (vm modules, SQLite). */

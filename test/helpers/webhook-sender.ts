@@ -1,5 +1,5 @@
-// A sender in a process of its own: signs with the package that senders use, sends as often as it is told, all together, and
-// tells what it was answered.
+// A sender in a process of its own: signs with the package that senders use, sends as often as it is told, all
+// together, and tells what it was answered.
 import { Webhook } from 'standardwebhooks'
 
 export interface ToSend {

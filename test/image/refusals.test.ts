@@ -1,4 +1,5 @@
-// What the container says, and ends with, when it cannot work as it was configured; and the unusual ways in which it can.
+// What the container says, and ends with, when it cannot work as it was configured; and the unusual ways in which it
+// can.
 import { boot, bootReady, createVolume, removeAll } from '../helpers/image.ts'
 
 afterAll(removeAll)

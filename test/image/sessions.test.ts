@@ -222,7 +222,7 @@ test('the container restarts', async () => {
   await expectHandledOnce()
 })
 
-test('the container is killed and started while redis-state cannot start; who leaves before or after it is out', async () => {
+test('killed and started while redis-state cannot start: a logout before or after it stays one', async () => {
   const [early, late] = [await prepareToLeave(), await prepareToLeave()]
   const counts = await whileAsking(async () => {
     await takeServersAway(samovar)

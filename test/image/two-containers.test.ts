@@ -33,7 +33,8 @@ const word = (samovar: Samovar) => samovar.exec('cat /run/samovar/data')
 async function writersBelowData(samovar: Samovar): Promise<string> {
   return samovar.exec(
     `for f in /proc/[0-9]*/fd/*; do case $(readlink $f) in /data/samovar.lock*) ;; /data/*)
-       info=$(echo $f | sed s,/fd/,/fdinfo/,); grep -q 'flags:.*[12]$' $info && readlink $f;; esac; done 2>/dev/null; true`,
+       info=$(echo $f | sed s,/fd/,/fdinfo/,)
+       grep -q 'flags:.*[12]$' $info && readlink $f;; esac; done 2>/dev/null; true`,
   )
 }
 
@@ -79,7 +80,7 @@ test('a newcomer whose holder is killed has the data at once', async () => {
   expect(await word(young)).toBe('held')
 })
 
-test('a redeploy in an outage: who waits reads samovar.db and writes nothing there, who hands over closes it, nothing is lost', async () => {
+test('a redeploy in an outage: the new one only reads samovar.db, the old one closes it, nothing is lost', async () => {
   const databaseOf = (samovar: Samovar) =>
     samovar.exec('cd /data && md5sum samovar.db* && stat -c "%n %Y %s" samovar.db*')
   const volume = await createVolume()

@@ -34,7 +34,8 @@ async function volumeWith(change: string): Promise<string> {
 
 test('a damaged end and a damaged middle are cut off, a copy is kept, and it is said loudly', async () => {
   const volume = await volumeWith(
-    'f=$(ls appendonlydir/*.incr.aof) && dd if=/dev/urandom of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) count=200 conv=notrunc',
+    'f=$(ls appendonlydir/*.incr.aof) && ' +
+      'dd if=/dev/urandom of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) count=200 conv=notrunc',
   )
   const samovar = await bootReady({ volume })
   expect(await kept(samovar)).toBe(KEYS)

@@ -1,5 +1,5 @@
-// Ten thousand generated bad requests against every route of logins, sessions, limits and webhooks, and against the clear:
-// nothing breaks, nobody is logged in by one, and nothing of them is left.
+// Ten thousand generated bad requests against every route of logins, sessions, limits and webhooks, and against the
+// clear: nothing breaks, nobody is logged in by one, and nothing of them is left.
 
 import { inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'

@@ -1,4 +1,5 @@
-// Calls in the whole app: who may make a link and open a socket, what a logout means for one, and two processes on one Redis.
+// Calls in the whole app: who may make a link and open a socket, what a logout means for one, and two processes on
+// one Redis.
 import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { cut, openCall } from '../helpers/call-client.ts'
 import { BOT_TOKEN } from '../helpers/fake-telegram.ts'

@@ -1,5 +1,6 @@
-// Clients that send as much as they may: what one client may, whatever sockets it opens; and what many of them cost, in this
-// process and in the Redis of the smallest plan. The clock of the limits is turned by hand, everything else is real.
+// Clients that send as much as they may: what one client may, whatever sockets it opens; and what many of them cost,
+// in this process and in the Redis of the smallest plan. The clock of the limits is turned by hand, everything else
+// is real.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { clientJoins } from '../../src/features/calls/call-limits.ts'
@@ -126,7 +127,7 @@ describe('one client', () => {
   })
 })
 
-test('96 clients that send all they may: memory stays what it was, here and in Redis, and Redis is not left', async () => {
+test('96 clients that send all they may: memory does not grow, here or in Redis, and Redis stays in use', async () => {
   const redis = await startRedis('--maxmemory', '46mb', '--maxmemory-policy', 'noeviction')
   const roles = await openProcess({ cacheUrl: redis.url, budgetMs: 2_000 }) // this process is the clients as well
   await roles.untilStatus('redis')

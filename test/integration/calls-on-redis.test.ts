@@ -1,4 +1,5 @@
-// Seats of one room in two processes on one Redis: whoever returns twice at once has one seat, and goes on where it was.
+// Seats of one room in two processes on one Redis: whoever returns twice at once has one seat, and goes on where it
+// was.
 import { makeRoomName } from '../../src/features/calls/room-name.ts'
 import { type CallClient, cut, openCall } from '../helpers/call-client.ts'
 import { type Entered, openRooms } from '../helpers/call-rooms.ts'

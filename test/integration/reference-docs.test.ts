@@ -1,4 +1,5 @@
-// The commands in docs/features/reference.md, as they stand there: pasted into a shell, they make the table and fill it.
+// The commands in docs/features/reference.md, as they stand there: pasted into a shell, they make the table and fill
+// it.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// Reference data from a real PostgreSQL and from Supabase's REST: what is answered, while they work and while they do not.
+// Reference data from a real PostgreSQL and from Supabase's REST: what is answered, while they work and while they do
+// not.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -211,7 +212,9 @@ describe('PostgreSQL', () => {
     await postgres.speakTls()
     const encrypted = await open(settings(`${postgres.url(database)}?sslmode=require`))
     expect(await germany(encrypted)).toMatchObject({ source: 'postgres', stale: false })
-    const connections = `SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'samovar'`
+    const connections =
+      'SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) ' +
+      "WHERE application_name = 'samovar'"
     expect(await postgres.query(database, connections)).toEqual([{ ssl: true }])
     for (const sslmode of ['verify-ca', 'verify-full']) {
       const verified = await open(settings(`${postgres.url(database)}?sslmode=${sslmode}`))

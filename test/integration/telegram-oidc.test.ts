@@ -94,7 +94,7 @@ test('an ID token without a nonce is taken for the sake of its verifier', async 
   expect(await oidc.userOf(await codeFor(secrets), secrets, BACK)).toEqual(USER)
 })
 
-test('a code is refused without its verifier, for another address, a second time, and when it was made up', async () => {
+test('a code is refused without its verifier, for another address, a second time, and when made up', async () => {
   const secrets = newSecrets()
   const others = { ...secrets, verifier: newSecrets().verifier }
   expect(await refusalOf(oidc.userOf(await codeFor(secrets), others, BACK))).toEqual(['login_refused', 401])

@@ -36,7 +36,9 @@ describe('the app', () => {
   const env = () => ({
     REDIS_URL: redis.url,
     ...PATIENCE,
-    WEBHOOK_SECRETS: `payments=${SECRET}|${OLD_SECRET},shut=${SECRET},repo:github=${GITHUB_SECRET},bot:telegram=${TOKEN}`,
+    WEBHOOK_SECRETS:
+      `payments=${SECRET}|${OLD_SECRET},shut=${SECRET},` +
+      `repo:github=${GITHUB_SECRET},bot:telegram=${TOKEN}`,
     WEBHOOK_CLOSED: 'shut',
   })
   beforeAll(async () => {

@@ -1,5 +1,5 @@
-// Random publishes, joins, goings, and faults of Redis and of the network: no subscriber is given a message twice or out of
-// order in an epoch, and what it was not given was announced.
+// Random publishes, joins, goings, and faults of Redis and of the network: no subscriber is given a message twice or
+// out of order in an epoch, and what it was not given was announced.
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { bugs } from './bus-bugs.ts'
 import { playBus, Violation } from './bus-play.ts'

@@ -5,7 +5,7 @@ import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts
 import { startRedis } from '../helpers/redis-server.ts'
 import { targetOf } from '../helpers/stores.ts'
 
-test("Redis keeps a limiter's log until its last hit has left the window, also when the clock was set back", async () => {
+test("Redis keeps a limiter's log until its last hit has left the window, even if the clock was set back", async () => {
   const redis = await startRedis()
   const connection = connectRedis({
     target: targetOf(redis.url),

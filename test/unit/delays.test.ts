@@ -1,5 +1,5 @@
-// Delays that are the difference of two times: Node takes what is below 0 or above 24 days for 1 ms, and warns. The clock may
-// be set between the two, and a process may stand still.
+// Delays that are the difference of two times: Node takes what is below 0 or above 24 days for 1 ms, and warns. The
+// clock may be set between the two, and a process may stand still.
 import { randomUUID } from 'node:crypto'
 import { createOnce, WORK_MS } from '../../src/core/once.ts'
 import { createSchedules } from '../../src/core/queue/schedules.ts'

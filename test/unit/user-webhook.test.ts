@@ -67,7 +67,7 @@ test('a redirect is not followed', async () => {
   expect(hooks.received).toHaveLength(1)
 })
 
-test('a server that never answers is given up after five seconds, then has one delivery at a time, and takes no place of the others, until it answers in time', async () => {
+test('a server that never answers is given up after 5 s, has one delivery at a time, blocks no other', async () => {
   const sender = openSender(here, { isAllowed: () => true })
   const three = () => Promise.all([1, 2, 3].map(() => sendBy(sender)))
   const reasons = (sent: Sent[]) => sent.map((one) => ('reason' in one ? one.reason : one.kind)).sort()

@@ -9,8 +9,8 @@ export interface CachePolicy<T> {
   /** How much longer it is used while a new one is loaded in the background, or while the source fails, ms. */
   staleMs: number
   /**
-   * For how much of `staleMs` nobody waits for the new value; for all of it when not said. After it, the old value is for
-   * failures alone.
+   * For how much of `staleMs` nobody waits for the new value; for all of it when not said. After it, the old value is
+   * for failures alone.
    */
   unwaitedMs?: number
   /** How long "there is no such thing" is believed, ms; the cache's own default when not said. */
