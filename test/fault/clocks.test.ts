@@ -126,8 +126,7 @@ test('a clear made in an outage reaches what a process whose clock was ahead had
   const proxy = await startTcpProxy(redis.port)
   const cutOff = await openProcess({ cacheUrl: proxy.url })
   const policy = { freshMs: 2 * HOUR_MS, staleMs: HOUR_MS, parse: String }
-  const load = async (value: string) =>
-    (await app.cache.getOrLoad('item', policy, async () => value)).value
+  const load = async (value: string) => (await app.cache.getOrLoad('item', policy, async () => value)).value
   try {
     await cutOff.untilStatus('redis')
     proxy.set({ resetPeer: true })

@@ -59,9 +59,15 @@ export function createGenerationCounters(options: GenerationCountersOptions): Ge
     const there = await counters.compare()
     const isMissing = ([field, number]: [string, number]) =>
       field !== 'top' && number > Math.max(there.get(field) ?? 0, there.get('all') ?? 0)
-    const missing = [...ours].filter(isMissing).length
-    if (missing > 0)
-      log.info({ fields: missing }, 'clears of the cache (кэш) that Redis had not seen are made in it now')
+    const missing = [...ours].filter(isMissing).map(([field]) => field)
+    if (missing.length > 0) {
+      log.info(
+        { fields: missing.length },
+        'clears of the cache (кэш) that Redis had not seen are made in it now',
+      )
+      // The clock of another process may be ahead: what it loaded before these clears must be below their number, too.
+      await counters.bump(missing, numberOf('top'))
+    }
     isLoaded = true
   }
 
