@@ -29,7 +29,9 @@ export function createDataLock(runDir: string | undefined): DataLock {
   }, POLL_MS).unref()
   return {
     state: () => state,
-    onChange: (listener) => void listeners.push(listener),
+    onChange(listener) {
+      listeners.push(listener)
+    },
     close: () => clearInterval(timer),
   }
 }

@@ -62,7 +62,9 @@ const reading = (database: DatabaseSync): SnapshotDatabase => ({
 
 function runFill(database: DatabaseSync, fill: Fill): void {
   database.exec('BEGIN')
-  fill((statement, ...parameters) => void database.prepare(statement).run(...parameters))
+  fill((statement, ...parameters) => {
+    database.prepare(statement).run(...parameters)
+  })
   database.exec('COMMIT')
 }
 
@@ -127,7 +129,9 @@ export function openLocalDatabase(
   }
   return {
     exec: (script) => database.exec(script),
-    run: (statement, ...parameters) => void prepare(statement).run(...parameters),
+    run(statement, ...parameters) {
+      prepare(statement).run(...parameters)
+    },
     all: (query, ...parameters) => prepare(query).all(...parameters) as Record<string, Parameter>[],
     transaction(work) {
       database.exec('BEGIN IMMEDIATE')

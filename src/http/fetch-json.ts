@@ -2,6 +2,7 @@
 // against a schema before anybody sees it. Every way to fail is a FetchFailed; who asks decides what that means.
 import type { Dispatcher } from 'undici'
 import type { z } from 'zod'
+import { corrupt, parseJson } from '../lib/codec.ts'
 import type { Closable } from '../lib/scope.ts'
 import { type Now, SECOND } from '../lib/time.ts'
 
@@ -136,11 +137,9 @@ async function read({ headers, body }: Dispatcher.ResponseData, maxBytes: number
 }
 
 function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new FetchFailed('malformed', { cause })
-  }
+  const json = parseJson(text)
+  if (json === corrupt) throw new FetchFailed('malformed', { cause: new SyntaxError('not JSON') })
+  return json
 }
 
 /** RFC 9110: seconds, or a date. */

@@ -9,6 +9,7 @@ import type { Request, RequestHandler, Response } from 'express'
 import { defineKeys } from '../core/keys.ts'
 import type { Once } from '../core/once.ts'
 import { invalidInput, otherBody, requestRunning } from '../errors.ts'
+import { corrupt, isNumber, isShape, isText, parseJson } from '../lib/codec.ts'
 
 /** A request that has been done, by caller and Idempotency-Key, and its answer. */
 export const idempotencyKeys = defineKeys({ idempotent: 'first-write-wins-register' })
@@ -107,8 +108,16 @@ function encodeAnswer({ status, type, body }: Answer): Buffer {
   return Buffer.from(JSON.stringify({ status, type, body: kept.toString('base64') }))
 }
 
+const isStored = isShape<{ status: number; type?: string; body: string }>({
+  status: isNumber,
+  type: (json): json is string | undefined => json === undefined || isText(json),
+  body: isText,
+})
+
 function decodeAnswer(bytes: Buffer): Answer {
-  const { status, type, body } = JSON.parse(bytes.toString())
+  const stored = parseJson(bytes, isStored)
+  if (stored === corrupt) throw new Error('the stored answer of this Idempotency-Key cannot be decoded')
+  const { status, type, body } = stored
   return { status, type, body: Buffer.from(body, 'base64') }
 }
 

@@ -2,7 +2,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type RequestHandler } from 'express'
-import { withDeadline } from '../lib/request-deadline.ts'
+import { withDeadline } from '../lib/async/request-deadline.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { serveFiles } from './page.ts'

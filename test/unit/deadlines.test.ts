@@ -1,4 +1,4 @@
-import { createDeadlines } from '../../src/lib/deadlines.ts'
+import { createDeadlines } from '../../src/lib/async/deadlines.ts'
 import { eventually, HUNG_MS } from '../helpers/eventually.ts'
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

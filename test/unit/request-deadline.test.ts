@@ -1,6 +1,6 @@
 // Judged in virtual time: on a busy machine a command of 45 ms takes longer, and two of them are the whole budget.
 
-import { hasTimeLeft, waitFor, withDeadline, withoutDeadline } from '../../src/lib/request-deadline.ts'
+import { hasTimeLeft, waitFor, withDeadline, withoutDeadline } from '../../src/lib/async/request-deadline.ts'
 import { pause } from '../../src/lib/time.ts'
 import { createRandom } from '../helpers/random.ts'
 import { beginVirtualTime, type VirtualTime } from '../helpers/virtual-time.ts'

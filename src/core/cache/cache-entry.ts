@@ -1,4 +1,5 @@
 // How a cached value is stored: one line of JSON that says what it is, then the bytes of its JSON as they are sent.
+import { corrupt, parseJson } from '../../lib/codec.ts'
 
 const FORMAT = 1
 const NEWLINE = 0x0a
@@ -35,17 +36,8 @@ export function decodeEntry(bytes: Buffer): Entry | undefined {
 export function decodeHead(bytes: Buffer): EntryHead | undefined {
   const end = bytes.indexOf(NEWLINE)
   if (end < 0) return undefined
-  const line = parsed(bytes.toString('utf8', 0, end))
-  return isHead(line) ? line : undefined
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
+  const head = parseJson(bytes.toString('utf8', 0, end), isHead)
+  return head === corrupt ? undefined : head
 }
 
 function isHead(line: unknown): line is EntryHead {

@@ -2,8 +2,8 @@
 // is also the fence: deleting a key breaks its lease, and a value that was loaded under it is not stored.
 
 import { randomUUID } from 'node:crypto'
-import { withoutDeadline } from '../../lib/request-deadline.ts'
-import { createSingleFlight } from '../../lib/single-flight.ts'
+import { withoutDeadline } from '../../lib/async/request-deadline.ts'
+import { createSingleFlight } from '../../lib/async/single-flight.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
@@ -54,7 +54,7 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
     const running: Running = { tags: policy.tags ?? [], revoked: false }
     const generation = clears.top()
     loads.set(key, running)
-    const renew = () => void withoutDeadline(() => inBackground(prolong(lease), log))
+    const renew = () => withoutDeadline(() => void inBackground(prolong(lease), log))
     const renewal = setInterval(renew, LOAD_LEASE_MS / 3).unref()
     try {
       // No renewal after the load: sent after the release, it would take the lease again.

@@ -1,4 +1,5 @@
 // Between the bytes in the store and the values that callers get: decoded and checked once, judged each time.
+import { corrupt, parseJson } from '../../lib/codec.ts'
 import { etagOf } from '../../lib/etag.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -91,9 +92,11 @@ function decodeOnce(bytes: Buffer, parse: (json: unknown) => unknown): Decoded |
   const entry = decodeEntry(bytes)
   if (!entry) return undefined
   if (entry.absent) return { entry, value: undefined }
+  const json = parseJson(entry.body)
+  if (json === corrupt) return undefined
   try {
-    return { entry, value: parse(JSON.parse(entry.body.toString())) }
+    return { entry, value: parse(json) }
   } catch {
-    return undefined // whatever a schema or the parser throws: these bytes are of no use
+    return undefined // a schema refuses it: these bytes are of no use
   }
 }

@@ -1,7 +1,7 @@
 // The read-through cache: one load for each key across processes, old values while a new one is fetched or cannot be,
 // and clears that nothing older survives. Features say what to load and for how long; they never see Redis.
 
-import { withoutDeadline } from '../../lib/request-deadline.ts'
+import { withoutDeadline } from '../../lib/async/request-deadline.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { ClearScope } from '../keys.ts'

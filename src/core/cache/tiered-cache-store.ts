@@ -1,7 +1,7 @@
 // The cache role: process memory in front of Redis, and the whole cache while Redis is away.
 // A value in memory is served without asking Redis while it is trusted. Trust ends with another client's write (client
 // tracking), after a second where the server has no tracking, and for everything when Redis returns.
-import { withoutDeadline } from '../../lib/request-deadline.ts'
+import { withoutDeadline } from '../../lib/async/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
@@ -131,8 +131,8 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   function expectEcho(key: string): void {
     echoes.add(key)
-    if (echoes.size <= MOST_ECHOES) return
-    for (const oldest of echoes) return void echoes.delete(oldest)
+    const [oldest] = echoes
+    if (echoes.size > MOST_ECHOES && oldest !== undefined) echoes.delete(oldest)
   }
 
   return {

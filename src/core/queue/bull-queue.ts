@@ -3,8 +3,8 @@
 // letters.
 
 import { createNodeRedisClient, type Job, Queue } from 'bullmq'
-import { createDeadlines } from '../../lib/deadlines.ts'
-import { waitFor } from '../../lib/request-deadline.ts'
+import { createDeadlines } from '../../lib/async/deadlines.ts'
+import { waitFor } from '../../lib/async/request-deadline.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
@@ -173,7 +173,10 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
           dead: sum('failed'),
         }
       }),
-    ping: () => call(async () => void (await clients.client.ping())),
+    ping: () =>
+      call(async () => {
+        await clients.client.ping()
+      }),
     queues: () => [...queues.values()],
     async close(graceMs) {
       const drained = Promise.all([...workers.values()].map((worker) => worker.drain()))

@@ -5,7 +5,7 @@
 //          jobs that Redis does not have. No worker runs yet.
 // working  Workers run and schedules are upserted. A job that BullMQ does not take in time runs here, unless the relay,
 //          which tries every second, gets it into Redis first.
-import { hasTimeLeft } from '../../lib/request-deadline.ts'
+import { hasTimeLeft } from '../../lib/async/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'

@@ -1,7 +1,7 @@
 // Reads of the same tick are sent as one MGET under one deadline: most of a read's cost is not the server's. They may
 // belong to several requests; none of them waits longer than its own deadline.
 
-import { waitFor, withoutDeadline } from '../../lib/request-deadline.ts'
+import { waitFor, withoutDeadline } from '../../lib/async/request-deadline.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
 

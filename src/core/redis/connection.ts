@@ -3,9 +3,9 @@
 
 import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
-import { createDeadlines } from '../../lib/deadlines.ts'
+import { createDeadlines } from '../../lib/async/deadlines.ts'
+import { waitFor } from '../../lib/async/request-deadline.ts'
 import type { RedisTarget } from '../../lib/redis-url.ts'
-import { waitFor } from '../../lib/request-deadline.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 
 const CONNECT_MS = 2_000

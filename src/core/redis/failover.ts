@@ -1,8 +1,8 @@
 // The failover controller, one for each role: the only place that knows what a failure of Redis means.
 // failover-machine.ts decides which step comes next; one loop here probes, merges and waits, one step at a time.
 
+import { hasTimeLeft, withoutDeadline } from '../../lib/async/request-deadline.ts'
 import { jittered } from '../../lib/backoff.ts'
-import { hasTimeLeft, withoutDeadline } from '../../lib/request-deadline.ts'
 import { type Now, pause } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'

@@ -1,6 +1,7 @@
 // The figures of the cache role's server, sampled in the background: reading them costs no command.
 
 import type { Log } from '../../log.ts'
+import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
 
@@ -30,7 +31,7 @@ export interface SamplerOptions {
 
 export function createSampler({ connection, everyMs, log }: SamplerOptions): Sampler {
   let last: ServerSample | undefined
-  const timer = setInterval(() => void refresh(), everyMs).unref()
+  const timer = setInterval(() => void inBackground(refresh(), log), everyMs).unref()
 
   async function refresh(): Promise<void> {
     try {

@@ -1,8 +1,8 @@
 // The state role in Redis: the StateStore contract, and what a full resync and a merge need as well.
 
+import { createUnderWay } from '../../lib/async/under-way.ts'
 import { corrupt } from '../../lib/codec.ts'
 import type { Now } from '../../lib/time.ts'
-import { createUnderWay } from '../../lib/under-way.ts'
 import { type FindKind, keys } from '../keys.ts'
 import type { RedisClient, RedisConnection } from '../redis/connection.ts'
 import {

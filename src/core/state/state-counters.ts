@@ -55,7 +55,9 @@ export function createStateCounters(
   const known = () => standby.kept<MaxRegisterMap>(KEY)?.value.fields ?? NO_FIELDS.fields
   return {
     known,
-    onChange: (listener) => void listeners.push(listener),
+    onChange(listener) {
+      listeners.push(listener)
+    },
     bump: (fields, floor) => store.bump(KEY, fields, floor),
     refresh: () =>
       void inBackground(

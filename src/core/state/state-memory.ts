@@ -42,7 +42,9 @@ export function openStateMemory(options: StateRoleOptions) {
     /** Commits the copy as it is now. */
     flush: copy.flush,
     /** Calls back with each key that changes in the standby. */
-    onChange: (listener: (key: string) => void) => void listeners.push(listener),
+    onChange(listener: (key: string) => void) {
+      listeners.push(listener)
+    },
     /** The store, whose answers wait until what they changed is on disk; and the state over it. */
     over(given: StateStore) {
       const store = committing(given, copy.committed)

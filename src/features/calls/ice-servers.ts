@@ -1,5 +1,6 @@
 // Where browsers learn their own address and send their media through where they must: ICE_SERVERS, in the form of
 // RTCConfiguration.iceServers. https://www.w3.org/TR/webrtc/#rtciceserver-dictionary
+import { parseJson } from '../../lib/codec.ts'
 
 export interface IceServer {
   readonly urls: string | string[]
@@ -14,19 +15,10 @@ const NO_ARRAY = 'must be a JSON array, as RTCConfiguration.iceServers'
 
 /** The servers; or what is wrong, in a sentence that repeats nothing of them. */
 export function parseIceServers(text: string): readonly IceServer[] | string {
-  const servers = jsonOf(text)
+  const servers = parseJson(text)
   if (!Array.isArray(servers)) return NO_ARRAY
   if (servers.length > MOST_SERVERS) return `may have at most ${MOST_SERVERS} servers`
   return servers.map(problemOf).find((problem) => problem !== undefined) ?? servers
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return undefined
-  }
 }
 
 function problemOf(server: unknown): string | undefined {

@@ -1,6 +1,7 @@
 // The words of the socket, as schemas: one closed union each way, described for others in docs/features/calls.md.
 import { z } from 'zod'
 import type { Json } from '../../core/bus/bus.ts'
+import { parseJson } from '../../lib/codec.ts'
 import { isRoomName } from './room-name.ts'
 
 export const MESSAGE_BYTES = 64 * 1024
@@ -123,12 +124,7 @@ export type ServerMessage = z.infer<typeof serverMessage>
 
 /** Undefined for what is not one of ours. */
 export function parseClientMessage(text: string): ClientMessage | undefined {
-  try {
-    return clientMessage.safeParse(JSON.parse(text)).data
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
+  return clientMessage.safeParse(parseJson(text)).data
 }
 
 function isModest(data: unknown): boolean {

@@ -10,6 +10,7 @@ import type { Limiter } from '../../core/limiter.ts'
 import type { State } from '../../core/state/state.ts'
 import { type AppError, pricesUnavailable } from '../../errors.ts'
 import { FetchFailed } from '../../http/fetch-json.ts'
+import { corrupt, isNumber, isShape, parseJson } from '../../lib/codec.ts'
 import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { marketKeys } from './market-keys.ts'
@@ -60,6 +61,14 @@ interface Learned {
   readonly pausedUntilMs: number
 }
 
+const isLearned = isShape<Learned>({ perMinute: isNumber, atMs: isNumber, pausedUntilMs: isNumber })
+
+/** Nothing where it cannot be decoded: the next 429 teaches it again. */
+function learnedIn(bytes: Buffer): Learned | undefined {
+  const learned = parseJson(bytes, isLearned)
+  return learned === corrupt ? undefined : learned
+}
+
 export function createCallBudget({
   limiter,
   state,
@@ -79,7 +88,7 @@ export function createCallBudget({
   /** What holds now: calls a minute, and until when there are none. */
   async function terms() {
     const found = await state.read(key)
-    const learned = found && (JSON.parse(found.bytes.toString()) as Learned)
+    const learned = found && learnedIn(found.bytes)
     const recovered = learned && learned.perMinute + Math.floor((now() - learned.atMs) / RECOVERY_MS)
     pausedUntilSeenMs = Math.max(pausedHereUntilMs, learned?.pausedUntilMs ?? 0)
     return { limit: Math.min(perMinute, recovered ?? perMinute), pausedUntilMs: pausedUntilSeenMs }

@@ -1,5 +1,6 @@
 // The table of countries: how it is made from `countries-list`, and how its rows become countries.
 import { countries as listed } from 'countries-list'
+import { parseJson } from '../../lib/codec.ts'
 import type { Row } from '../../lib/sql-row.ts'
 import type { Country, Language } from './country.ts'
 
@@ -106,13 +107,4 @@ function asCountry({ name_en, name_ru, ...rest }: CountryRow, language: Language
   const { code, ...others } = rest
   const names = { en: name_en, ru: name_ru }
   return { code, name: names[language], names, ...others }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
 }

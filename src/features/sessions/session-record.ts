@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { z } from 'zod'
 import type { User } from '../../feature.ts'
+import { parseJson } from '../../lib/codec.ts'
 import { DAY } from '../../lib/time.ts'
 
 /** A session ends so long after it was last used, */
@@ -42,12 +43,7 @@ export const encodeRecord = (record: SessionRecord) => Buffer.from(JSON.stringif
 
 /** Undefined for what is no session. */
 export function decodeRecord(bytes: Buffer): SessionRecord | undefined {
-  try {
-    return recordSchema.parse(JSON.parse(bytes.toString())) as SessionRecord
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined
-    throw error
-  }
+  return recordSchema.safeParse(parseJson(bytes)).data as SessionRecord | undefined
 }
 
 /** After `IDLE_MS` without use, or sooner by the cookie's own maxAge; after `ABSOLUTE_MS` at the latest. */
@@ -57,7 +53,9 @@ export function expiresAtMs({ createdAtMs, seenAtMs, fields }: SessionRecord): n
 }
 
 export function fieldsOf(session: SessionData): Fields {
-  const { cookie, ...rest } = JSON.parse(JSON.stringify(session))
+  const { cookie, ...rest } = parseJson(JSON.stringify(session)) as Fields & {
+    readonly cookie: { readonly expires?: unknown }
+  }
   const { expires, ...lasting } = cookie
   return { ...rest, cookie: lasting }
 }

@@ -1,5 +1,6 @@
 // Telegram's bot updates: the secret itself comes with each of them, nothing is signed.
 // core.telegram.org/bots/api#setwebhook
+import { corrupt, isShape, parseJson } from '../../lib/codec.ts'
 import { isSameSecret } from '../../lib/constant-time.ts'
 import { headerOf, type Signed, type Verdict } from './verdict.ts'
 
@@ -10,11 +11,11 @@ export function verifyTelegram(signed: Signed): Verdict {
   return id === undefined ? { refused: 'no_id' } : { id }
 }
 
+const isUpdate = isShape<{ update_id: number }>({
+  update_id: (json): json is number => Number.isSafeInteger(json),
+})
+
 function updateIdIn(body: Buffer): string | undefined {
-  try {
-    const { update_id: id } = JSON.parse(body.toString()) as { update_id?: unknown }
-    return Number.isSafeInteger(id) ? String(id) : undefined
-  } catch {
-    return undefined // no JSON, or null
-  }
+  const update = parseJson(body, isUpdate)
+  return update === corrupt ? undefined : String(update.update_id)
 }

@@ -5,7 +5,7 @@
 //   closing → closed   a second later at the latest; `closed` is called after the work that is still under way
 import type { RawData, WebSocket } from 'ws'
 import type { Bus, Json, Position } from '../../core/bus/bus.ts'
-import type { Gate } from '../../lib/gate.ts'
+import type { Gate } from '../../lib/async/gate.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { AllowsMessage } from './socket-limits.ts'

@@ -3,6 +3,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { CookieOptions, Request, Response } from 'express'
 import { z } from 'zod'
+import { parseJson } from '../../../lib/codec.ts'
 import { MINUTE } from '../../../lib/time.ts'
 
 export const LOGIN_LASTS_MS = 10 * MINUTE
@@ -43,9 +44,7 @@ export function takeAttempt(
   const [payload = '', mac = ''] = given.split('.')
   const isOurs = secrets.some((secret) => isEqual(Buffer.from(mac, 'base64url'), signature(payload, secret)))
   if (!isOurs) return undefined
-  const { endsAtMs, ...attempt } = attemptSchema.parse(
-    JSON.parse(Buffer.from(payload, 'base64url').toString()),
-  )
+  const { endsAtMs, ...attempt } = attemptSchema.parse(parseJson(Buffer.from(payload, 'base64url')))
   return Date.now() < endsAtMs ? attempt : undefined
 }
 

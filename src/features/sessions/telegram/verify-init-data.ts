@@ -1,6 +1,7 @@
 // A Mini App's initData: https://core.telegram.org/bots/webapps#validating-data-received-via-the-mini-app
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
+import { parseJson } from '../../../lib/codec.ts'
 import { type SignedLogin, verifyFields } from './signed-fields.ts'
 import { telegramUser } from './telegram-user.ts'
 
@@ -22,7 +23,7 @@ export function verifyInitData(initData: string, botToken: string): SignedLogin 
   const signed = verifyFields([...new URLSearchParams(initData)], secret)
   if (!signed) return undefined
   const { fields, signedAtS, digest } = signed
-  const { success, data } = signedUser.safeParse(fromJson(fields.get('user')))
+  const { success, data } = signedUser.safeParse(parseJson(fields.get('user') ?? ''))
   if (!success) return undefined
   const user = telegramUser({
     id: String(data.id),
@@ -32,12 +33,4 @@ export function verifyInitData(initData: string, botToken: string): SignedLogin 
     language: data.language_code,
   })
   return user && { user, signedAtS, digest }
-}
-
-function fromJson(text: string | undefined): unknown {
-  try {
-    return text && JSON.parse(text)
-  } catch {
-    return undefined // not JSON
-  }
 }
