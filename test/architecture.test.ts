@@ -1,8 +1,9 @@
 // Reads the source tree and fails on what the layout forbids (docs/architecture.md): wrong directions, circles,
-// libraries outside their fence, the environment outside config.ts, barrels.
+// libraries outside their fence, the environment outside config.ts, JSON outside lib/codec.ts, promises that are let go
+// outside background.ts, barrels, long lines, full folders, and names that the field has better words for.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, posix, relative } from 'node:path'
-import { parseSync } from '@swc/core'
+import { type Module, parseSync } from '@swc/core'
 
 type Tree = ReadonlyMap<string, string>
 
@@ -82,6 +83,22 @@ const FENCES: Record<string, RegExp> = {
   pino: /^log\.ts$/,
 }
 
+const MOST_COLUMNS = 120
+const MOST_FILES = 15
+
+/** Calls in core whose promises are let go without inBackground, each with its reason. */
+const MAY_BE_LET_GO: Record<string, string> = {
+  'core/once.ts: working.then': 'both ways end in giveBack, which never rejects',
+  'core/redis/batched-reads.ts: read': 'a failure rejects every read of its batch',
+}
+
+/** Our own words of the past: WORDS.md says which terms of the field have replaced them. */
+const REPLACED_NAMES = new Set(
+  `Kept StateGuest StateClears OnDisk deletedAway raisedAway raised lateMessages lateMessage absorb absorbed
+  expectSameLife makeGood owed owe lack lacks lacksSome settle settled advance outlet Outlet rolls overruns spent
+  StoreUnavailable isRented rented moves bury buried tidy Wish stamp Stamp`.split(/\s+/),
+)
+
 function layerOf(path: string): string {
   if (CONTRACTS.includes(path)) return 'contract'
   if (FOR_FEATURES.includes(path)) return 'http for features'
@@ -96,8 +113,9 @@ interface Import {
   readonly isReexport: boolean
 }
 
-function importsOf(source: string): Import[] {
-  const { body } = parseSync(source, { syntax: 'typescript', target: 'es2022' })
+const parse = (source: string) => parseSync(source, { syntax: 'typescript', target: 'es2022' })
+
+function importsOf({ body }: Module): Import[] {
   return body.flatMap((item): Import[] => {
     if (item.type === 'ImportDeclaration') return [{ from: item.source.value, isReexport: false }]
     if (item.type === 'ExportAllDeclaration') return [{ from: item.source.value, isReexport: true }]
@@ -108,12 +126,49 @@ function importsOf(source: string): Import[] {
   })
 }
 
+interface Node {
+  readonly type: string
+  readonly [property: string]: unknown
+}
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
+
+function* nodesIn(value: unknown): Generator<Node> {
+  if (typeof value !== 'object' || value === null) return
+  if (isNode(value)) yield value
+  for (const inner of Object.values(value)) yield* nodesIn(inner)
+}
+
+const namesIn = (module: Module) =>
+  new Set([...nodesIn(module)].filter(({ type }) => type === 'Identifier').map(({ value }) => String(value)))
+
+/** What is called, as `a.b`. */
+function nameOf(node: unknown): string {
+  if (!isNode(node)) return '?'
+  if (node.type === 'MemberExpression') return `${nameOf(node.object)}.${nameOf(node.property)}`
+  return node.type === 'Identifier' ? String(node.value) : node.type
+}
+
+/** The calls behind `void`: promises that are let go. */
+function letGoIn(module: Module): string[] {
+  return [...nodesIn(module)].flatMap(({ type, operator, argument }) =>
+    type === 'UnaryExpression' &&
+    operator === 'void' &&
+    isNode(argument) &&
+    argument.type === 'CallExpression'
+      ? [nameOf(argument.callee)]
+      : [],
+  )
+}
+
 /** Every breach of the rules, one sentence each. */
 function breaches(tree: Tree): string[] {
   const found: string[] = []
   const graph = new Map<string, string[]>()
   for (const [path, source] of tree) {
-    const imports = importsOf(source)
+    const module = parse(source)
+    const imports = importsOf(module)
     const own = imports.filter(({ from }) => from.startsWith('.'))
     const targets = own.map(({ from }) => posix.normalize(posix.join(posix.dirname(path), from)))
     graph.set(path, targets)
@@ -131,8 +186,36 @@ function breaches(tree: Tree): string[] {
       found.push(`${path} reads process.env`)
     }
     if (/^export default\b/m.test(source)) found.push(`${path} has a default export`)
+    if (/\bJSON\s*\.\s*parse\b/.test(source) && path !== 'lib/codec.ts') {
+      found.push(`${path} parses JSON itself`)
+    }
+    for (const call of path.startsWith('core/') ? letGoIn(module) : []) {
+      if (call !== 'inBackground' && !(`${path}: ${call}` in MAY_BE_LET_GO)) {
+        found.push(`${path} lets the promise of ${call} go`)
+      }
+    }
+    const names = namesIn(module)
+    for (const name of REPLACED_NAMES) if (names.has(name)) found.push(`${path} names something ${name}`)
+    found.push(...longLinesOf(path, source))
   }
-  return [...found, ...circlesOf(graph)]
+  return [...found, ...fullFoldersOf(tree), ...circlesOf(graph)]
+}
+
+/** Released migrations keep their text. */
+function longLinesOf(path: string, source: string): string[] {
+  if (path.includes('/migrations/')) return []
+  return source
+    .split('\n')
+    .flatMap((line, i) => ([...line].length > MOST_COLUMNS ? [`${path}:${i + 1} is over 120 columns`] : []))
+}
+
+function fullFoldersOf(tree: Tree): string[] {
+  const counts = new Map<string, number>()
+  for (const path of tree.keys()) {
+    const name = posix.dirname(path)
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  return [...counts].flatMap(([name, count]) => (count > MOST_FILES ? [`${name} has ${count} files`] : []))
 }
 
 function mayImport(path: string, target: string): boolean {
@@ -170,6 +253,12 @@ test('the source tree keeps the rules', () => {
   const tree = readTree(source)
   expect(tree.size).toBeGreaterThan(30)
   expect(breaches(tree)).toEqual([])
+})
+
+test('each promise that may be let go still is', () => {
+  const tree = readTree(source)
+  const calls = [...tree].flatMap(([path, text]) => letGoIn(parse(text)).map((call) => `${path}: ${call}`))
+  expect(calls).toEqual(expect.arrayContaining(Object.keys(MAY_BE_LET_GO)))
 })
 
 describe('each rule notices its breach', () => {
@@ -210,7 +299,39 @@ describe('each rule notices its breach', () => {
       { 'lib/a.ts': `import './b.ts'`, 'lib/b.ts': `import type { A } from './a.ts'` },
       'a circle: lib/a.ts → lib/b.ts → lib/a.ts',
     ],
+    ['a long line', { 'lib/a.ts': `\n// ${'x'.repeat(118)}` }, 'lib/a.ts:2 is over 120 columns'],
+    [
+      'a full folder',
+      Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`lib/a/${i}.ts`, ''])),
+      'lib/a has 16 files',
+    ],
+    ['JSON outside of the codec', { 'http/a.ts': `JSON.parse('{}')` }, 'http/a.ts parses JSON itself'],
+    [
+      'a promise that is let go',
+      { 'core/a.ts': 'setInterval(() => void beats.next(), 1)' },
+      'core/a.ts lets the promise of beats.next go',
+    ],
+    [
+      'a promise of a function that is let go',
+      { 'core/a.ts': 'void (async () => {})()' },
+      'core/a.ts lets the promise of ParenthesisExpression go',
+    ],
+    ...Array.from(REPLACED_NAMES, (name): [string, Record<string, string>, string] => [
+      `the name ${name}`,
+      { 'core/a.ts': `export interface A { readonly ${name}: number }` },
+      `core/a.ts names something ${name}`,
+    ]),
   ])('%s', (_name, entries, sentence) => {
     expect(breaches(files(entries))).toContain(sentence)
+  })
+
+  test('what is allowed is no breach', () => {
+    const allowed = files({
+      'core/a.ts': `// spent, at most ${'x'.repeat(90)}\nvoid inBackground(work(), log)\nconst timestamp = 'stamp'`,
+      'features/a/migrations/001-a.ts': `const a = '${'x'.repeat(120)}'`,
+      'lib/codec.ts': `JSON.parse('1')`,
+      ...Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`lib/a/${i}.ts`, ''])),
+    })
+    expect(breaches(allowed)).toEqual([])
   })
 })
