@@ -14,7 +14,7 @@ const [LABEL = 'samovar.test', LABEL_VALUE = 'by-hand'] = (process.env.SAMOVAR_T
   .filter(Boolean)
 
 /** By the control clock. No promise about time: what takes longer has hung. */
-const HUNG_MS = 120_000
+const HUNG_MS = 200_000
 /** By the control clock, half of what a caller would wait who waits for a frozen Redis. No answer may take longer. */
 const PATIENCE_MS = 5000
 

@@ -70,20 +70,20 @@ describe.each(places)('the limiter, Redis %s', (where) => {
 
   test('of several windows all must allow, and what one refuses does not count in those after it', async () => {
     const { clock, limiter } = open()
-    const [second, minute] = [newPolicy(2, SECOND), newPolicy(3)]
+    const [short, minute] = [newPolicy(2, 20 * SECOND), newPolicy(3)]
     const hits = [
-      { policy: second, who: 'who' },
+      { policy: short, who: 'who' },
       { policy: minute, who: 'who' },
     ] as const
     const ask = async () => {
       const { allowed, tightest, answers } = await limiter.hitAll(hits)
-      return [allowed, tightest.policy === second ? 'second' : 'minute', answers.map((one) => one.remaining)]
+      return [allowed, tightest.policy === short ? 'short' : 'minute', answers.map((one) => one.remaining)]
     }
-    expect(await ask()).toEqual([true, 'second', [1, 2]])
-    expect(await ask()).toEqual([true, 'second', [0, 1]])
-    expect(await ask()).toEqual([false, 'second', [0]])
-    expect(await ask()).toEqual([false, 'second', [0]])
-    clock.turn(SECOND)
+    expect(await ask()).toEqual([true, 'short', [1, 2]])
+    expect(await ask()).toEqual([true, 'short', [0, 1]])
+    expect(await ask()).toEqual([false, 'short', [0]])
+    expect(await ask()).toEqual([false, 'short', [0]])
+    clock.turn(20 * SECOND)
     expect(await ask()).toEqual([true, 'minute', [1, 0]])
     expect(await ask()).toEqual([false, 'minute', [0, 0]])
   })
@@ -120,7 +120,8 @@ test('the script HIT answers as slide() does, whatever is asked', async () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const random = createRandom(seed)
       const key = `limit:property:${randomUUID()}`
-      const [limit, windowMs] = [1 + random.below(8), 1_000 + random.below(60_000)]
+      // Redis forgets a window by its own clock: all hits come well within the shortest.
+      const [limit, windowMs] = [1 + random.below(8), 60_000 + random.below(60_000)]
       let nowMs = Date.now()
       let log: readonly LoggedHit[] = []
       for (let i = 0; i < 60; i += 1) {

@@ -109,7 +109,7 @@ describe('the app', () => {
     [
       'too new',
       'payments',
-      () => signedRequest(newId(), '{}', Date.now() + 302_000),
+      () => signedRequest(newId(), '{}', Date.now() + 360_000),
       400,
       'outside_tolerance',
     ],
