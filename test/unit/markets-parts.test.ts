@@ -1,9 +1,11 @@
 // The parts of the markets alone: batches on a clock of the test's own, charts and figures.
+import { createCallBudget } from '../../src/features/markets/call-budget.ts'
 import type { Coin } from '../../src/features/markets/coin.ts'
 import { formatCompact, formatPercent, formatPrice } from '../../src/features/markets/figures.ts'
 import { createPriceBatch, type Existing } from '../../src/features/markets/price-batch.ts'
 import { sparkline } from '../../src/features/markets/sparkline.ts'
 import { createClock } from '../helpers/clock.ts'
+import { recordLog } from '../helpers/log.ts'
 
 const coin = (id: string) => ({ id }) as Coin
 
@@ -170,3 +172,19 @@ test('a chart goes from corner to corner, and is a dash without values', () => {
   expect(sparkline([5, 5, 5], '').text).toContain('points="0.0,16.0 60.0,16.0 120.0,16.0"')
   expect([sparkline([], '').text, sparkline([1], '').text]).toEqual(['–', '–'])
 })
+
+test.each(['', '{"perM', 'null', '{"perMinute":"5"}'])(
+  'a damaged budget, %j, is the configured one',
+  async (text) => {
+    const budget = createCallBudget({
+      limiter: { hitAll: () => Promise.reject(new Error('not asked')) },
+      state: {
+        read: async () => ({ bytes: Buffer.from(text), timestamp: '1' }),
+        write: () => Promise.reject(new Error('not asked')),
+      },
+      perMinute: 30,
+      log: recordLog().log,
+    })
+    expect(await budget.report()).toMatchObject({ perMinute: 30, pausedUntil: null })
+  },
+)
