@@ -105,7 +105,6 @@ test('both frozen under load: no request fails or waits long; stats show it in 3
   expect(reads['2xx']).toBeGreaterThan(bareReads['2xx'] / 2)
   expect(deliveries['2xx']).toBeGreaterThan(bareDeliveries['2xx'] / 2)
   const longestMs = (...some: Result[]) => Math.max(...some.map(({ latency }) => latency.max))
-  process.stdout.write(`DEBUG ${JSON.stringify(results.map((x) => [x.latency.max, x['2xx']]))}\n`)
   // Who waits for the app's turn waits in each route; who waits for Redis, for its budget.
   const longest = longestMs(reads, deliveries)
   expect(longest).toBeLessThan(2 * longestMs(live) + 3 * BUDGET_MS)
