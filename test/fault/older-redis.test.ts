@@ -1,6 +1,9 @@
 // Several processes on a Redis that comes back in an older state of itself: what any of them was told is written is
 // there afterwards, whoever comes back first, and whether or not Redis tells them of each other's writes.
 import { jest } from '@jest/globals'
+import { RedisUnavailable } from '../../src/core/errors.ts'
+import { createJournal } from '../../src/core/state/disk/journal.ts'
+import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FaultProxy, openFaultProxy } from '../helpers/fault-proxy.ts'
@@ -156,4 +159,31 @@ test.each([
   const note = app.stateRole.outages.all().find(({ role }) => role === 'state')?.note
   const seeded = 'Redis came back in an older state and was seeded from memory'
   expect(note).toBe(isThere ? seeded : `${seeded}; 1 keys that had been deleted since were deleted again`)
+})
+
+test('a sequence whose bump was too slow is bumped again, though nothing more is written', async () => {
+  let bumps = 0
+  const app = await openProcess({
+    cacheUrl: redis.url,
+    budgetMs: BUDGET_MS,
+    stateParts: {
+      createJournal,
+      createRedisStateStore(options) {
+        const store = createRedisStateStore(options)
+        return {
+          ...store,
+          async bumpSequence(by) {
+            const answer = await store.bumpSequence(by)
+            bumps += 1
+            if (bumps === 1) throw new RedisUnavailable('slow', 'the first answer comes too late')
+            return answer
+          },
+        }
+      },
+    },
+  })
+  ends.push(app.close)
+  await app.untilStatus('redis')
+  await app.state.write('session:once', Buffer.from('x'), LONG_MS)
+  await eventually(() => expect(bumps).toBe(2))
 })

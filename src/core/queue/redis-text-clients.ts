@@ -4,13 +4,14 @@ import { createClient } from 'redis'
 import type { RedisUnavailable } from '../errors.ts'
 import { type Server, settingsOf, unavailable, withinConnectTime } from '../redis/connection.ts'
 
+// One class for all of them, as in ../redis/connection.ts.
+const createModel = () =>
+  createClient({ RESP: 2, maintNotifications: 'disabled', commandOptions: { timeout: 0 } })
+let model: ReturnType<typeof createModel> | undefined
+
 function buildTextClient(server: Server) {
-  return createClient({
-    ...settingsOf(server),
-    name: 'samovar-jobs',
-    RESP: 2,
-    commandOptions: { timeout: 0 },
-  })
+  model ??= createModel()
+  return model.duplicate({ ...settingsOf(server), name: 'samovar-jobs' })
 }
 
 export type TextClient = ReturnType<typeof buildTextClient>

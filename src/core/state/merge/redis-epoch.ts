@@ -87,7 +87,10 @@ export function createRedisEpoch({
       if (!hasWritten) return
       hasWritten = false
       const before = current()
-      const { epoch, sequence } = await redis.bumpSequence(ourName())
+      const { epoch, sequence } = await redis.bumpSequence(ourName()).catch((error) => {
+        hasWritten = true // else the sequence known here stays behind, and an older Redis would pass for this one
+        throw error
+      })
       if (current() !== before) return // it was seeded after it gave this answer
       if (epoch !== before || sequence <= known().sequence) throw hasLost()
       metadata.set('offset', String(sequence))
