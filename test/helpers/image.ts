@@ -96,8 +96,8 @@ export async function createVolume(): Promise<string> {
 }
 
 /**
- * Polls until the check gives a value; throws with what was waited for. `withinMs`, by the control clock, is given where it
- * is a promise; without it, only what hangs fails.
+ * Polls until the check gives a value; throws with what was waited for. `withinMs`, by the control clock, is given
+ * where it is a promise; without it, only what hangs fails.
  */
 export async function until<T>(
   what: string,

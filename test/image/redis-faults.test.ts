@@ -78,8 +78,8 @@ interface Attempt {
   readonly nextInS: number
 }
 
-// Six attempts instead of the three minutes of an operator's bad day: by then the back-off has reached its cap (0.5, 1, 2, 4,
-// 7, 7, … s), so that every later one would be the same again.
+// Six attempts instead of the three minutes of an operator's bad day: by then the back-off has reached its cap (0.5, 1,
+// 2, 4, 7, 7, … s), so that every later one would be the same again.
 test.concurrent('unable to start: served from memory, attempts at most 10 s apart, taken up with the next one', async () => {
   const samovar = await bootReady()
   await serversUp(samovar)

@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bootReady, createVolume, keepOn, removeAll, until } from '../helpers/image.ts'
 import { recovered, serversUp } from '../helpers/image-state.ts'
 
-// Docker gives a container 10 s, and supervisord's own budgets end after 8 s, by the wall clock. Here it has longer, so that a
-// slow machine is given its time by the control clock.
+// Docker gives a container 10 s of the wall clock. Here it has longer, and the bound is 10 s of the control clock.
 const MOST_MS = 10_000
 
 afterAll(removeAll)
