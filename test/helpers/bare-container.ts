@@ -1,5 +1,5 @@
-// The control of the image tests: a container of the same image under the same limits, with a bare Node server in
-// place of all that Samovar is. What the machine does to it at a moment, it does to Samovar, too.
+// The control of the image tests: a container of the same image under the same limits, with a bare Node server in place
+// of all that Samovar is. What the machine does to it at a moment, it does to Samovar, too.
 import { type Container, type Options, startContainer } from './image.ts'
 
 // It reads what is sent and answers with a byte.
@@ -11,9 +11,7 @@ export function bootBare(options: Options = {}): Promise<Container> {
   return startContainer(options, ['node', '-e', SERVER])
 }
 
-/**
- * The answer to the work, and how long a bare container took to start beside it: the median of many, one after another.
- */
+/** The answer to the work, and how long bare containers took to start beside it, one after another: the median. */
 export async function besideBareStarts<T>(limits: Options, work: Promise<T>) {
   const tookMs: number[] = []
   let isDone = false

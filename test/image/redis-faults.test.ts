@@ -24,7 +24,7 @@ function askingOn(samovar: Samovar): () => Promise<string[]> {
   return () => stop().then(() => bad)
 }
 
-test.concurrent('both killed together: always 200, from memory; Redis again within 15 s, by supervisord', async () => {
+test.concurrent('both killed at once: 200 all the while, memory, and Redis again within 15 s, by supervisord', async () => {
   const samovar = await bootReady()
   await serversUp(samovar)
   const stopAsking = askingOn(samovar)
@@ -78,9 +78,9 @@ interface Attempt {
   readonly nextInS: number
 }
 
-// Six attempts instead of the three minutes of an operator's bad day: by then the back-off has reached its cap (0.5,
-// 1, 2, 4, 7, 7, … s), so that every later one would be the same again.
-test.concurrent('unable to start: served from memory, attempts at most 10 s apart, used once it starts', async () => {
+// Six attempts instead of the three minutes of an operator's bad day: by then the back-off has reached its cap (0.5, 1,
+// 2, 4, 7, 7, … s), so that every later one would be the same again.
+test.concurrent('unable to start: served from memory, attempts at most 10 s apart, taken up with the next one', async () => {
   const samovar = await bootReady()
   await serversUp(samovar)
   const stopAsking = askingOn(samovar)

@@ -46,7 +46,7 @@ async function load(samovar: Samovar) {
   return { statuses, timesLeft, seen: [...seen] }
 }
 
-test('ready like a bare server, at most 130 MiB idle, 2,000 requests without an error, all with Redis', async () => {
+test('ready soon, at most 130 MiB idle, 2,000 requests without an error and without leaving Redis', async () => {
   const samovar = await boot({ ...LIMITS, volume: await createVolume() })
   const { answer: readyMs, bareMs } = await besideBareStarts(LIMITS, samovar.firstAnswerMs('/readyz'))
   expect(readyMs / bareMs).toBeLessThan(MOST_BARE_STARTS)

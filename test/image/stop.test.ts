@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bootReady, createVolume, keepOn, removeAll, until } from '../helpers/image.ts'
 import { recovered, serversUp } from '../helpers/image-state.ts'
 
-// Docker gives a container 10 s, and supervisord's own budgets end after 8 s, by the wall clock. Here it has longer,
-// so that a slow machine is given its time by the control clock.
+// Docker gives a container 10 s of the wall clock. Here it has longer, and the bound is 10 s of the control clock.
 const MOST_MS = 10_000
 
 afterAll(removeAll)
@@ -25,7 +24,7 @@ function ask(url: string): Promise<Outcome> {
   })
 }
 
-test('a stop under load ends with 0 within 10 s, cuts no answer, and the cache is warm at the next start', async () => {
+test('a stop under load ends with 0 in under 10 s, cuts no answer, and the cache is warm at the next start', async () => {
   const samovar = await bootReady({ volume: await createVolume() })
   expect((await samovar.get('/api/countries')).status).toBe(200)
   await serversUp(samovar)
