@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from 'redis'
+import { asAppError } from '../../src/http/problem.ts'
 import { pause } from '../../src/lib/time.ts'
 import { timed } from '../helpers/control-clock.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -333,7 +334,7 @@ test('state_full: what is known is served, what is new is refused with a name, n
       for (let i = 0; i < 500; i += 1)
         await small.state.write(newKey('session'), Buffer.alloc(1_000), LONG_MS)
     }
-    await expect(full()).rejects.toMatchObject({ code: 'state_full', status: 503 })
+    expect(await full().catch(asAppError)).toMatchObject({ code: 'state_full', status: 503 })
     expect(await text(key, small)).toBe('known')
     await write(key, 'newer', small)
     await redis.start()

@@ -1,6 +1,7 @@
 // The cache on a real Redis, as two processes of the app see it.
 import { randomUUID } from 'node:crypto'
 import type { CachePolicy } from '../../src/core/cache/cached.ts'
+import { asAppError } from '../../src/http/problem.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -94,7 +95,7 @@ test('a failing source is asked once by all who wait, and not again for a moment
   ]).flat()
   const answers = await Promise.allSettled(callers)
   expect(answers.every(({ status }) => status === 'rejected')).toBe(true)
-  await expect(two.cache.getOrLoad(key, policy, source.load)).rejects.toMatchObject({
+  expect(await two.cache.getOrLoad(key, policy, source.load).catch(asAppError)).toMatchObject({
     code: 'source_failed',
     status: 503,
   })
