@@ -1,6 +1,6 @@
 // A clock of the machine beside the test, for every bound in time. It is driven by a bare server on a thread of its
 // own that is asked in rounds, and it counts at most MOST_MS of a round. So it stands still while the machine does
-// and slows down where nobody gets a turn, but goes on while the product, on another thread or in another process,
+// and slows down where nobody gets a turn, but runs while the product, on another thread or in another process,
 // keeps its callers waiting.
 import { Worker } from 'node:worker_threads'
 
@@ -12,7 +12,13 @@ let worker: Worker | undefined
 
 // Jest keeps a process for many test files, each with a worker of its own; a benchmark has no afterAll, and ends as a
 // whole.
-if (typeof afterAll === 'function') afterAll(() => worker?.terminate())
+if (typeof afterAll === 'function') {
+  afterAll(async () => {
+    const clock = await starting
+    if (clock) clock[0] = Number.POSITIVE_INFINITY // what still waits by it has waited long enough
+    await worker?.terminate()
+  })
+}
 
 function startClock(): Promise<Float64Array> {
   const shared = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT)
