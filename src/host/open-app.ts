@@ -1,7 +1,8 @@
 // The app, put together of the features that run: everything is closed in reverse order of its opening.
 import type { RequestHandler } from 'express'
-import type { Config } from '../config.ts'
+import { type Config, InvalidEnvironment } from '../config.ts'
 import { inBackground } from '../core/background.ts'
+import { createKeyKinds, type DeclaredKeys } from '../core/keys.ts'
 import type { Link } from '../feature.ts'
 import { createJsonFetcher } from '../http/fetch-json.ts'
 import { idempotencyKeys } from '../http/idempotency.ts'
@@ -41,6 +42,7 @@ export function openApp({ features, config, log }: AppOptions): App {
   const migrations = running.flatMap(({ name, migrations: steps }) => (steps ? [{ of: name, steps }] : []))
   // Of those that are left out, too: what they have stored keeps its kind.
   const keys = [idempotencyKeys, ...features.flatMap(({ keys: own }) => (own ? [own] : []))]
+  refuseTakenWords(keys)
   const core = openCore({ config, migrations, keys, scope, log })
   let phase: Phase = 'starting'
   const links = running.flatMap(({ navigation = [] }) => navigation)
@@ -84,7 +86,11 @@ export function openApp({ features, config, log }: AppOptions): App {
     async listen() {
       const port = await server.listen(config.port)
       core.start()
-      for (const { start } of all) start?.()
+      for (const { jobs = [], start } of all) {
+        // Not earlier: without Redis the last runs of schedules are on disk.
+        for (const { name, schedule } of jobs) if (schedule) core.queue.schedule(name, schedule)
+        start?.()
+      }
       log.info(CHANNEL_LAYER[config.mode === 'memory' ? 'memory' : 'redis'])
       phase = 'serving'
       return port
@@ -104,7 +110,16 @@ const boardAt =
 /** Where the headers of pages lead when no feature has a page at /: to the first page there is. */
 function frontDoor([first]: readonly Link[]): RequestHandler {
   return function openFrontDoor(req, res, next) {
-    if (req.path !== '/' || req.method !== 'GET' || !first) return next()
-    res.redirect(302, first.path)
+    if (req.path !== '/' || !['GET', 'HEAD'].includes(req.method) || !first) return next()
+    res.redirect(302, first.path + req.url.slice(req.path.length))
+  }
+}
+
+/** @throws InvalidEnvironment where two features declare the same word of keys. */
+function refuseTakenWords(keys: readonly DeclaredKeys[]): void {
+  try {
+    createKeyKinds(keys)
+  } catch (error) {
+    throw new InvalidEnvironment([error instanceof Error ? error.message : String(error)])
   }
 }

@@ -42,15 +42,19 @@ export function setUpFeatures({
     Object.assign(handed, { ...(users && { users }), ...(limits && { limits }) })
   }
 
+  const workers = new Map<string, string>() // by the names of jobs
   for (const feature of running) {
     const own = { ...context, config: config.features.get(feature.name) }
     const setup = feature.setup(own as never, wiring)
     scope.add({ close: () => setup.close?.() })
     setups.set(feature.name, setup)
     hand(feature, setup)
-    for (const { name, run, schedule, ...options } of setup.jobs ?? []) {
+    for (const { name, run, schedule: _begunLater, ...options } of setup.jobs ?? []) {
+      const owner = workers.get(name)
+      if (owner)
+        throw new InvalidEnvironment([`the job ${name} of the feature ${feature.name} is taken by ${owner}`])
+      workers.set(name, feature.name)
       queue.work(name, run, options)
-      if (schedule) queue.schedule(name, schedule)
     }
   }
   const problems = takenPaths(setups)

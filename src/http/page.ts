@@ -81,6 +81,8 @@ export function sendOwnPage(res: Response, language: PageLanguage, page: string)
   res.set({
     'Cache-Control': 'private, no-store',
     'Content-Language': language,
+    // With no-referrer a form says `Origin: null`; over plain HTTP nothing else tells it from another site's.
+    'Referrer-Policy': 'same-origin',
     Vary: 'Accept-Language, Cookie',
   })
   res.type('html').send(page)

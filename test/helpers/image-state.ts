@@ -105,11 +105,15 @@ export const damage = (samovar: Samovar, file: 'base.rdb' | 'incr.aof') =>
 export const clearsCounted = async (samovar: Samovar) => Number(await samovar.exec(`${CLI} ZCARD ${CLEARS}`))
 
 /** What /data/samovar.db has. */
-export async function onDisk(samovar: Samovar): Promise<{ sessions: number; journal: number }> {
+export async function onDisk(
+  samovar: Samovar,
+): Promise<{ sessions: number; journal: number; counters: number }> {
   const script = `const { DatabaseSync } = require('node:sqlite')
     const db = new DatabaseSync('/data/samovar.db', { readOnly: true })
     const count = (from) => db.prepare('SELECT count(*) AS n FROM ' + from).get().n
-    console.log(JSON.stringify({ sessions: count('copy WHERE kind = \\'record\\''), journal: count('journal') }))`
+    const sessions = count('copy WHERE kind = \\'record\\'')
+    const counters = count('facts WHERE name = \\'clears\\'')
+    console.log(JSON.stringify({ sessions, journal: count('journal'), counters }))`
   return JSON.parse(await samovar.exec(`node --no-warnings -e "${script}"`))
 }
 

@@ -78,7 +78,7 @@ describe('in Redis', () => {
     await eventually(async () => {
       expect((await state.read('session:x'))?.bytes.toString()).toBe('mine')
       expect(await state.marked('revoked:1')).toBe(7)
-      expect(await get('session:x')).toMatch(/^\d{16}\.\w+$/)
+      expect(await get('session:x')).toMatch(/^\d{16}\.\w+\nmine$/)
       expect(await get('revoked:1')).toBe('7')
     })
     const told = inLog('a value in Redis is corrupt').map(({ fields }) => fields.key)

@@ -85,7 +85,10 @@ const kept = (value: StateValue, random: Random): VersionedEntry => ({
 function plain(version: VersionedEntry | undefined) {
   if (!version) return undefined
   const { value } = version
-  if (value.kind === 'max-register-map') return { fields: [...value.fields].sort() }
+  if (value.kind === 'max-register-map') {
+    // A number of 0 says what no number says.
+    return { fields: [...value.fields].filter(([, number]) => number > 0).sort() }
+  }
   const expiresAtMs = Math.round(version.expiresAtMs / STEP_MS) * STEP_MS
   if (value.kind === 'sliding-window-log')
     return { expiresAtMs, hits: [...new Set(value.hits.map(({ id, atMs }) => `${id}@${atMs}`))].sort() }

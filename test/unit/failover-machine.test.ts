@@ -240,6 +240,13 @@ const rows: Row[] = [
     [probe(true, PROBE.firstMs)],
   ],
   [
+    'merging: the connection is lost some time after the start, which is an outage',
+    merging(starting),
+    failed('connection lost', failure('lost'), LATER_MS),
+    since(memory({ ...starting, isAnnounced: true, tries: 1, failure: failure('lost') }), LATER_MS, 4),
+    [announce(failure('lost')), probe(true, PROBE.firstMs)],
+  ],
+  [
     'merging: a call failed (refused)',
     merging(),
     call(failure('refused')),

@@ -68,6 +68,7 @@ export function createGenerationCounters(options: GenerationCountersOptions): Ge
       // The clock of another process may be ahead: what it loaded before these clears must be below their number, too.
       await counters.bump(missing, numberOf('top'))
     }
+    await counters.send() // before any other key: what was cleared must not be served by others until then
     isLoaded = true
   }
 
@@ -84,6 +85,6 @@ export function createGenerationCounters(options: GenerationCountersOptions): Ge
       await counters.bump([generationField(scope)], Math.max(numberOf('top'), now()))
     },
     isLoaded: () => isLoaded,
-    participant: createParticipant({ merge }),
+    participant: createParticipant({ merge, isPending: counters.isPending }),
   }
 }

@@ -189,7 +189,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     },
     isPending: () => false, // jobs run where they are until they are moved
     returned: () => setImmediate(tickInBackground),
-    pending: () => outbox.jobs().filter(({ place }) => place === 'here').length,
+    pending: outbox.hereCount,
 
     bull: working,
     startsRuns: (name) => !working() || refusedSchedules.has(name),

@@ -40,6 +40,8 @@ export interface Outbox extends Pick<Participant, 'load' | 'persist'> {
    */
   put(job: OutboxJob): boolean
   delete(job: JobRef): void
+  /** How many run here, because Redis does not have them. */
+  hereCount(): number
   /** Those that are there now. */
   jobs(): OutboxJob[]
   /** Calls the listener with each job that is to run here. */
@@ -51,9 +53,17 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
   const corruptKeys = new Set<string>()
   let disk: StateDisk | undefined
   let isFull = false
+  let hereCount = 0
   let here: (job: OutboxJob) => void = () => {}
 
+  function store(key: string, job: OutboxJob): void {
+    if (jobs.get(key)?.place === 'here') hereCount -= 1
+    if (job.place === 'here') hereCount += 1
+    jobs.set(key, job)
+  }
+
   function remove(key: string): void {
+    if (jobs.get(key)?.place === 'here') hereCount -= 1
     if (!jobs.delete(key)) return
     disk?.saveJob(key, undefined)
     if (jobs.size < MAX_JOBS / 2) isFull = false
@@ -99,12 +109,13 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
         if (job.place === 'redis') return false
         if (!dropCopy()) throw stateFull()
       }
-      jobs.set(key, job)
+      store(key, job)
       disk?.saveJob(key, encodeJob(job))
       if (job.place === 'here') here(job)
       return true
     },
     delete: (job) => remove(keyOf(job)),
+    hereCount: () => hereCount,
     jobs: () => [...jobs.values()],
     onHere(listener) {
       here = listener
@@ -117,7 +128,7 @@ export function createOutbox(log: Pick<Log, 'warn' | 'error'>): Outbox {
       for (const [key, text] of disk.jobs()) {
         const job = jobs.has(key) ? undefined : readJob(key, text)
         if (!job) continue
-        jobs.set(key, job)
+        store(key, job)
         if (job.place === 'here') here(job)
       }
       for (const [key, job] of jobs) disk.saveJob(key, encodeJob(job))

@@ -157,11 +157,29 @@ function whileMerging(state: In<'merging'>, event: FailoverEvent): Transition {
   }
   const failure = failureThatOpens(event)
   if (!failure) return [state, []]
+  const due = announcementDue(away, failure, event.atMs)
   return [
-    toMemory(state, { ...away, tries: 1, failure }, event.atMs),
-    [...dropIfSilent(failure), { type: 'probe', opens: true, afterMs: stepMs(PROBE, 0) }],
+    toMemory(
+      withOutages(state, due),
+      { ...away, isAnnounced: isAnnounced(away, due), tries: 1, failure },
+      event.atMs,
+    ),
+    [...dropIfSilent(failure), ...due, { type: 'probe', opens: true, afterMs: stepMs(PROBE, 0) }],
   ]
 }
+
+/** Redis was never reached since the start, and by now that is an outage. */
+function announcementDue(away: Away, failure: Failure, atMs: number): readonly Effect[] {
+  const isDue = !away.isAnnounced && atMs >= away.announceFromMs
+  return isDue ? [{ type: 'announce outage', failure, awaySinceMs: away.sinceMs }] : []
+}
+
+const isAnnounced = (away: Away, due: readonly Effect[]) => away.isAnnounced || due.length > 0
+
+const withOutages = <S extends FailoverState>(state: S, due: readonly Effect[]): S => ({
+  ...state,
+  activations: state.activations + due.length,
+})
 
 /** Why the event opens the breaker; undefined when it does not. */
 function failureThatOpens(event: FailoverEvent): Failure | undefined {
@@ -177,23 +195,19 @@ function retry(
   { failure, atMs }: { readonly failure: Failure; readonly atMs: number },
 ): Transition {
   const { away } = state
-  const isDue = !away.isAnnounced && atMs >= away.announceFromMs
+  const due = announcementDue(away, failure, atMs)
   const isBug = failure.reason === 'bug'
   const next = {
     ...away,
-    isAnnounced: away.isAnnounced || isDue,
+    isAnnounced: isAnnounced(away, due),
     tries: away.tries + 1,
     bugs: away.bugs + (isBug ? 1 : 0),
     failure,
   }
   const afterMs = isBug ? stepMs(AFTER_BUG, away.bugs) : stepMs(PROBE, away.tries)
   return [
-    toMemory({ ...state, activations: state.activations + (isDue ? 1 : 0) }, next, atMs),
-    [
-      DROP,
-      ...(isDue ? [{ type: 'announce outage', failure, awaySinceMs: away.sinceMs } as const] : []),
-      { type: 'probe', opens: true, afterMs },
-    ],
+    toMemory(withOutages(state, due), next, atMs),
+    [DROP, ...due, { type: 'probe', opens: true, afterMs }],
   ]
 }
 

@@ -147,6 +147,8 @@ export function createStandby({
       }
     },
     forget(key) {
+      // Counters only grow, and must always have room (state-counters.ts).
+      if (kept(key)?.value.kind === 'max-register-map') return
       memory.delete(key)
       changed(key)
     },

@@ -28,6 +28,10 @@ export interface StateCounters {
    * RedisUnavailable.
    */
   compare(): Promise<Fields>
+  /** In a merge: puts into Redis what it does not have. Rejects with RedisUnavailable. */
+  send(): Promise<void>
+  /** Whether Redis does not have all of them. */
+  isPending(): boolean
   /** Whether Redis is asked. */
   isRedis(): boolean
   /** Whether Redis tells us of other processes' writes. */
@@ -67,11 +71,18 @@ export function createStateCounters(
     async compare() {
       const there = await redis?.find(KEY)
       if (there) standby.apply(KEY, there)
-      const here = standby.kept(KEY)
-      const isBehind = here && (!there || mergeEntries(there, here) !== there)
+      const here = standby.kept<MaxRegisterMap>(KEY)
+      const isBehind = here && here.value.fields.size > 0 && (!there || mergeEntries(there, here) !== there)
       if (isBehind) journal?.putAll([[KEY, here]])
       return there?.value.kind === 'max-register-map' ? there.value.fields : NO_FIELDS.fields
     },
+    async send() {
+      const here = standby.kept(KEY)
+      if (!redis || !here || !journal?.has(KEY)) return
+      await redis.merge([[KEY, here]])
+      journal.acknowledge([[KEY, here]])
+    },
+    isPending: () => journal?.has(KEY) ?? false,
     isRedis,
     isTracked,
     changed(key) {

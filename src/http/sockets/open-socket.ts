@@ -188,7 +188,13 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
     const sizeBytes = (bytes as Buffer).byteLength
     if (!allowsMessage(sizeBytes)) end('too_many_messages')
     else if (isBinary) end('binary')
-    else line(events.receive?.(bytes.toString(), sizeBytes), sizeBytes)
+    else {
+      try {
+        line(events.receive?.(bytes.toString(), sizeBytes), sizeBytes)
+      } catch (error) {
+        broken(error) // a feature's bug ends its socket, not the process
+      }
+    }
   }
 
   function line(task: (() => Promise<void>) | undefined, sizeBytes: number): void {

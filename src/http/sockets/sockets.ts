@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Request } from 'express'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Bus } from '../../core/bus/bus.ts'
-import { type AppError, crossSite, tooManySockets } from '../../errors.ts'
+import { type AppError, crossSite, stopping, tooManySockets } from '../../errors.ts'
 import { createGate } from '../../lib/async/gate.ts'
 import { type Now, pause, SECOND, type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -107,6 +107,8 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
     stopHeartbeat = startTimer(HEARTBEAT_MS, beat)
   }
 
+  let isClosed = false
+
   return {
     path,
     async accept(req, connection: Duplex, head) {
@@ -115,6 +117,7 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
       const caller = await options.callerOf(req)
       const client = await options.clientOf(req)
       const each = await mostEach?.of(req, caller)
+      if (isClosed) throw stopping()
       if (open.size >= most) throw tooManySockets()
       if (mostEach && each !== undefined && (counts.get(each) ?? 0) >= mostEach.most) {
         throw (mostEach.refuse ?? tooManySockets)()
@@ -147,6 +150,7 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
     sockets: () => open.size,
 
     async close() {
+      isClosed = true
       stopHeartbeat()
       const gone = [...open].map(({ ws }) => new Promise((resolve) => ws.once('close', resolve)))
       for (const { socket } of open) socket.end('restart')

@@ -61,11 +61,11 @@ async function search() {
 }
 
 let typing
-form.addEventListener('input', () => {
+form?.addEventListener('input', () => {
   clearTimeout(typing)
   typing = setTimeout(search, 150)
 })
-form.addEventListener('submit', (event) => {
+form?.addEventListener('submit', (event) => {
   event.preventDefault()
   search()
 })

@@ -2,12 +2,11 @@
 
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import type { User } from '../../../feature.ts'
-import { languageOf } from '../../../http/page.ts'
+import { languageOf, sendOwnPage } from '../../../http/page.ts'
 import { asAppError } from '../../../http/problem.ts'
 import type { Log } from '../../../log.ts'
 import { localPath } from '../return-path.ts'
 import { type LoginNotice, loginHtml } from './login-html.ts'
-import { sendLoginPage } from './send-login-page.ts'
 
 const NOTICES: Readonly<Record<string, LoginNotice>> = {
   login_refused: 'refused',
@@ -56,7 +55,7 @@ export function createLoginPage({ hasOidc, botToken, issuer, currentUser, log }:
       oidcUrl: hasOidc ? oidcUrl(req) : undefined,
       widgetUrl: widgetUrl(req),
     })
-    sendLoginPage(res, language, page)
+    sendOwnPage(res, language, page)
   }
 
   return {

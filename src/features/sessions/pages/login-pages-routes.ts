@@ -2,13 +2,12 @@
 import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { User } from '../../../feature.ts'
-import { languageOf, serveFiles } from '../../../http/page.ts'
+import { languageOf, sendOwnPage, serveFiles } from '../../../http/page.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
 import type { OwnSessions } from '../own-sessions.ts'
 import { endSession } from '../session-middleware.ts'
 import { accountHtml } from './account-html.ts'
 import type { LoginPage } from './login-page.ts'
-import { sendLoginPage } from './send-login-page.ts'
 import { webappHtml } from './webapp-html.ts'
 
 // The rules of every other page (http/security.ts), but for who may show this one in a frame: Telegram's web clients.
@@ -37,7 +36,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
   endpoint(router, '/login/webapp', {
     get(req, res) {
       res.set('Content-Security-Policy', IN_TELEGRAM).removeHeader('X-Frame-Options')
-      sendLoginPage(res, languageOf(req), webappHtml(languageOf(req)))
+      sendOwnPage(res, languageOf(req), webappHtml(languageOf(req)))
     },
   })
 
@@ -46,7 +45,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
       const language = languageOf(req)
       const user = currentUser(req)
       if (!user) return res.set('Cache-Control', 'no-store').redirect(303, `/login?lang=${language}`)
-      sendLoginPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
+      sendOwnPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
     },
   })
 
