@@ -35,8 +35,8 @@ async function openApart(cacheUrl: string): Promise<JobsApart> {
   return jobs
 }
 
-async function open(cacheUrl: string) {
-  const jobs = await openJobs({ cacheUrl, dataDir })
+async function open(cacheUrl: string, stateUrl = cacheUrl) {
+  const jobs = await openJobs({ cacheUrl, stateUrl, dataDir })
   opened.push(jobs)
   return jobs
 }
@@ -100,8 +100,9 @@ test('a row that cannot be read costs its job, and no start', async () => {
 })
 
 test('why BullMQ cannot connect is in the log, once', async () => {
-  const redis = await openRedis('--maxclients', '2')
-  const { lines, queue } = await open(redis.url)
+  // The state role takes the one connection that there is.
+  const [cache, state] = [await openRedis(), await openRedis('--maxclients', '1')]
+  const { lines, queue } = await open(cache.url, state.url)
   const reasons = () =>
     lines
       .filter(({ message }) => message.startsWith('jobs cannot be put into Redis'))

@@ -87,7 +87,8 @@ function plain(version: VersionedEntry | undefined) {
   const { value } = version
   if (value.kind === 'max-register-map') {
     // A number of 0 says what no number says.
-    return { fields: [...value.fields].filter(([, number]) => number > 0).sort() }
+    const fields = [...value.fields].filter(([, number]) => number > 0).sort()
+    return fields.length > 0 ? { fields } : undefined
   }
   const expiresAtMs = Math.round(version.expiresAtMs / STEP_MS) * STEP_MS
   if (value.kind === 'sliding-window-log')
