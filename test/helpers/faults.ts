@@ -1,17 +1,8 @@
 // Every way in which Redis breaks, one row each: what breaks it, and what ends that.
-import { execFileSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  appendFileSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync } from 'node:fs'
+import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -39,21 +30,21 @@ const untilAnswers = (redis: TestRedis) =>
   })
 
 /** A copy of the server's files as they are now; puts them in place of its present ones, while it is down. */
-async function takeSnapshot(world: World, redis: TestRedis): Promise<() => void> {
+async function takeSnapshot(world: World, redis: TestRedis): Promise<() => Promise<void>> {
   const folder = await world.folderOf(redis)
   const copy = `${folder}-copy`
-  world.atEnd(() => rmSync(copy, { recursive: true, force: true }))
-  cpSync(folder, copy, { recursive: true })
-  return () => {
-    rmSync(folder, { recursive: true })
-    cpSync(copy, folder, { recursive: true })
+  world.atEnd(() => rm(copy, { recursive: true, force: true }))
+  await cp(folder, copy, { recursive: true })
+  return async () => {
+    await rm(folder, { recursive: true })
+    await cp(copy, folder, { recursive: true })
   }
 }
 
 /** The append-only file that grows. */
 async function growingFile(world: World): Promise<string> {
   const folder = join(await world.folderOf(world.redis), 'appendonlydir')
-  const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'))
+  const name = (await readdir(folder)).find((file) => file.endsWith('.incr.aof'))
   return join(folder, name ?? '')
 }
 
@@ -68,6 +59,7 @@ function fillDisk(path: string): void {
   }
 }
 
+// Nothing here blocks this thread, which is the subject's as well: its calls would wait, and it would be to blame.
 export const faults: readonly Fault[] = [
   { name: 'killed (-9)', break: kill, heal: start },
   {
@@ -225,8 +217,8 @@ export const faults: readonly Fault[] = [
     async break(world) {
       const folder = await world.folderOf(world.redis)
       await world.redis.kill()
-      rmSync(folder, { recursive: true })
-      mkdirSync(folder)
+      await rm(folder, { recursive: true })
+      await mkdir(folder)
     },
     heal: start,
   },
@@ -236,7 +228,7 @@ export const faults: readonly Fault[] = [
       const restore = await takeSnapshot(world, world.redis)
       await pause(1_500)
       await world.redis.kill()
-      restore()
+      await restore()
     },
     heal: start,
   },
@@ -247,7 +239,7 @@ export const faults: readonly Fault[] = [
       const restore = await takeSnapshot(world, world.cacheRedis)
       await pause(300)
       await world.cacheRedis.kill()
-      restore()
+      await restore()
     },
     heal: ({ cacheRedis }) => cacheRedis.start(),
   },
@@ -256,7 +248,7 @@ export const faults: readonly Fault[] = [
     async break(world) {
       const file = await growingFile(world)
       await world.redis.kill()
-      truncateSync(file, statSync(file).size - 200)
+      await truncate(file, (await stat(file)).size - 200)
     },
     heal: start,
   },
@@ -265,10 +257,12 @@ export const faults: readonly Fault[] = [
     async break(world) {
       const file = await growingFile(world)
       await world.redis.kill()
-      const bytes = readFileSync(file)
+      const bytes = await readFile(file)
       bytes.fill(0, Math.floor(bytes.byteLength / 2), Math.floor(bytes.byteLength / 2) + 50)
-      writeFileSync(file, bytes)
-      execFileSync('redis-check-aof', ['--fix', file], { input: 'y\n', stdio: ['pipe', 'ignore', 'ignore'] })
+      await writeFile(file, bytes)
+      const repair = spawn('redis-check-aof', ['--fix', file], { stdio: ['pipe', 'ignore', 'ignore'] })
+      repair.stdin.end('y\n')
+      await once(repair, 'close')
     },
     heal: start,
   },
@@ -361,7 +355,7 @@ export const faults: readonly Fault[] = [
       fillDisk(join(await folderOf(redis), 'filler'))
     },
     async heal({ redis, folderOf }) {
-      rmSync(join(await folderOf(redis), 'filler'))
+      await rm(join(await folderOf(redis), 'filler'))
     },
   },
   {
