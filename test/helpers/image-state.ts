@@ -111,7 +111,7 @@ export async function onDisk(
   const script = `const { DatabaseSync } = require('node:sqlite')
     const db = new DatabaseSync('/data/samovar.db', { readOnly: true })
     const count = (from) => db.prepare('SELECT count(*) AS n FROM ' + from).get().n
-    const sessions = count('copy WHERE kind = \\'record\\'')
+    const sessions = count('copy WHERE key LIKE \\'session:%\\'')
     const counters = count('facts WHERE name = \\'clears\\'')
     console.log(JSON.stringify({ sessions, journal: count('journal'), counters }))`
   return JSON.parse(await samovar.exec(`node --no-warnings -e "${script}"`))

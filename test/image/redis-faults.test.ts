@@ -13,7 +13,7 @@ import {
 
 afterAll(removeAll)
 
-/** Asks all the while; the function returned ends it and gives the answers that were not 200. */
+/** Asks all the while; the function returned ends it and gives the answers that were not 200, with the log. */
 function askingOn(samovar: Samovar): () => Promise<string[]> {
   const bad: string[] = []
   const stop = keepOn(async () => {
@@ -21,7 +21,11 @@ function askingOn(samovar: Samovar): () => Promise<string[]> {
     if (answer !== 200) bad.push(String(answer))
     await sleep(50)
   })
-  return () => stop().then(() => bad)
+  return async () => {
+    await stop()
+    // What the container says of it is gone with the container.
+    return bad.length > 0 ? [...bad, await samovar.text()] : bad
+  }
 }
 
 test.concurrent('both killed at once: 200 all the while, memory, and Redis again within 15 s, by supervisord', async () => {
