@@ -153,7 +153,8 @@ async function fewest(walk: () => Promise<unknown>): Promise<Counts> {
   return least as Counts
 }
 
-const { createApp } = await import(`${SOURCE}app.ts`)
+// Before there were manifests, app.ts itself made the app of the configuration.
+const { createApp, features } = await import(`${SOURCE}app.ts`)
 const { readConfig } = await import(`${SOURCE}config.ts`)
 const dataDir = mkdtempSync(join(tmpdir(), 'samovar-ways-'))
 const environment = {
@@ -167,7 +168,14 @@ const environment = {
   COINGECKO_CALLS_PER_MINUTE: '1000',
   WEBHOOK_SECRETS: `payments=${SECRET}`,
 }
-const app = createApp(readConfig(environment, false), recordLog().log)
+const { log } = recordLog()
+const app = features
+  ? (await import(`${SOURCE}host/open-app.ts`)).openApp({
+      features,
+      config: readConfig(features, environment, false),
+      log,
+    })
+  : createApp(readConfig(environment, false), log)
 const base = `127.0.0.1:${await app.listen()}`
 const url = (path: string) => `http://${base}${path}`
 
