@@ -1,7 +1,7 @@
 // What core refuses and what it cannot do, with codes that stay the same. It knows no HTTP: http/problem.ts makes
 // answers of these.
 
-/** A refusal that callers are told of: a stable `code`, a sentence, and when to try again. */
+/** A refusal that callers see: a stable `code`, a sentence, and when to try again. */
 export class Refusal extends Error {
   readonly code: string
   /** When it may succeed, ms from now; undefined when trying again does not help. */
