@@ -17,10 +17,11 @@ export interface SpawnedProcess {
 
 const started: { child: ChildProcess; dataDir: string; said: SpawnedProcess['said'] }[] = []
 
-/** Runs src/<file>, in a data directory of its own, with Redis switched off unless said. */
-export function spawnSource(file: string, env: Record<string, string>): SpawnedProcess {
+/** Runs src/<file> of this tree or another, in a data directory of its own, with Redis switched off unless said. */
+export function spawnSource(file: string, env: Record<string, string>, tree = process.cwd()): SpawnedProcess {
   const dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const child = spawn(process.execPath, [join('src', file)], {
+    cwd: tree,
     env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', ...env },
   })
   const said = { out: '', err: '' }
@@ -35,9 +36,9 @@ export function spawnSource(file: string, env: Record<string, string>): SpawnedP
 }
 
 /** The app, listening. */
-export async function spawnApp(env: Record<string, string> = {}) {
+export async function spawnApp(env: Record<string, string> = {}, tree?: string) {
   const port = await freePort()
-  const app = spawnSource('main.ts', { PORT: String(port), ...env })
+  const app = spawnSource('main.ts', { PORT: String(port), ...env }, tree)
   await eventually(() => expect(app.said.out).toContain('listening'))
   return { ...app, port, url: `http://127.0.0.1:${port}` }
 }
