@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient } from 'redis'
 import { checkByStranger } from './checker.ts'
-import { controlClock, startStopwatch } from './control-clock.ts'
+import { startStopwatch } from './control-clock.ts'
 import { eventually } from './eventually.ts'
+import { startLoopClock } from './loop-clock.ts'
 import { startRedis, type TestRedis } from './redis-server.ts'
 import type { OpenSubject, Subject } from './subject.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
@@ -64,10 +65,12 @@ export interface Fault {
 
 export interface Outcome
   extends Violations,
-    Pick<Ledger, 'calls' | 'refused' | 'worstMs' | 'worstByControlMs' | 'msIn' | 'examples'> {
+    Pick<Ledger, 'calls' | 'refused' | 'worstMs' | 'worstByLoopMs' | 'msIn' | 'examples'> {
   readonly name: string
   /** From the end of the fault until Redis was used again and had everything; undefined: never. */
   readonly backMs: number | undefined
+  /** The longest turn of the loop that the subject runs on, in units of loop-clock.ts. */
+  readonly longestTurn: number
 }
 
 export interface Contender {
@@ -112,7 +115,9 @@ export async function runFault(
     ends.push(() => subject.close())
     await untilSettled(subject)
 
-    const traffic = createTraffic(subject, seed, await controlClock())
+    const loop = startLoopClock()
+    ends.push(loop.stop)
+    const traffic = createTraffic(subject, seed, loop)
     const sampler = sampleStatus(() => subject, traffic.ledger)
     ends.push(sampler.stop)
     const world: World = {
@@ -146,6 +151,7 @@ export async function runFault(
     await flow(CALM_MS)
     await end(traffic, subject)
     sampler.stop()
+    const longestTurn = loop.longestTurn()
 
     const direct = { stateUrl: redis.url, cacheUrl: cacheRedis.url }
     const strangersDir = mkdtempSync(join(tmpdir(), 'samovar-stranger-'))
@@ -157,7 +163,7 @@ export async function runFault(
       await stranger.close()
       rmSync(strangersDir, { recursive: true, force: true })
     }
-    return outcomeOf(fault.name, traffic.ledger, backMs)
+    return { ...outcomeOf(fault.name, traffic.ledger, backMs), longestTurn }
   }
 }
 
@@ -240,7 +246,7 @@ async function end(traffic: Traffic, subject: Subject): Promise<void> {
   await timeUntilBack(subject)
 }
 
-function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Outcome {
+function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Omit<Outcome, 'longestTurn'> {
   const {
     calls,
     failed,
@@ -250,7 +256,7 @@ function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Ou
     overLimit,
     claimedTwice,
     worstMs,
-    worstByControlMs,
+    worstByLoopMs,
     msIn,
     examples,
   } = ledger
@@ -264,7 +270,7 @@ function outcomeOf(name: string, ledger: Ledger, backMs: number | undefined): Ou
     overLimit,
     claimedTwice,
     worstMs,
-    worstByControlMs,
+    worstByLoopMs,
     msIn,
     examples,
     backMs,

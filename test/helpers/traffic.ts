@@ -3,8 +3,8 @@
 // values are shared by all callers.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Stopwatch } from './control-clock.ts'
 import { eventually } from './eventually.ts'
+import type { LoopClock } from './loop-clock.ts'
 import { createRandom, type Random } from './random.ts'
 import { LIMIT, NobodyAnswered, type Subject } from './subject.ts'
 
@@ -35,9 +35,9 @@ export interface Ledger extends Violations {
   calls: number
   /** Calls that were refused with `state_full`. */
   refused: number
-  /** The slowest call by the wall clock, which a machine that stands still makes longer; and by the control clock. */
+  /** The slowest call by the wall clock, which a machine that stands still makes longer; and by the loop's clock. */
   worstMs: number
-  worstByControlMs: number
+  worstByLoopMs: number
   msIn: Record<'redis' | 'memory' | 'merging', number>
   /** The first few violations, in words. */
   readonly examples: string[]
@@ -72,7 +72,7 @@ export function createLedger(): Ledger {
     overLimit: 0,
     claimedTwice: 0,
     worstMs: 0,
-    worstByControlMs: 0,
+    worstByLoopMs: 0,
     msIn: { redis: 0, memory: 0, merging: 0 },
     examples: [],
     sessions: new Map(),
@@ -89,8 +89,7 @@ export function createLedger(): Ledger {
   return ledger
 }
 
-/** `controlMs` reads the control clock. */
-export function createTraffic(first: Subject, seed: number, controlMs: Stopwatch): Traffic {
+export function createTraffic(first: Subject, seed: number, loop: Pick<LoopClock, 'elapsedMs'>): Traffic {
   const ledger = createLedger()
   const run = randomUUID().slice(0, 8)
   const underWay = new Map<symbol, { name: string; ended: () => void }>()
@@ -121,10 +120,10 @@ export function createTraffic(first: Subject, seed: number, controlMs: Stopwatch
   }
 
   function startTiming(): () => void {
-    const [askedAtMs, askedByControlMs] = [performance.now(), controlMs()]
+    const [askedAtMs, askedByLoopMs] = [performance.now(), loop.elapsedMs()]
     return () => {
       ledger.worstMs = Math.max(ledger.worstMs, performance.now() - askedAtMs)
-      ledger.worstByControlMs = Math.max(ledger.worstByControlMs, controlMs() - askedByControlMs)
+      ledger.worstByLoopMs = Math.max(ledger.worstByLoopMs, loop.elapsedMs() - askedByLoopMs)
     }
   }
 
