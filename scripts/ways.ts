@@ -42,9 +42,16 @@ interface Counts {
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const add = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1)
 
+const { log, lines } = recordLog()
+
+/** Waits for three full minutes: on a busy machine a check may be missed. Says what the app has warned of. */
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await isSo()); tries += 1) {
-    if (tries > 9_000) throw new Error(`never: ${isSo}`)
+  const byMs = Date.now() + 3 * MINUTE_MS
+  while (!(await isSo())) {
+    if (Date.now() > byMs) {
+      console.error(lines.filter(({ level }) => ['warn', 'error', 'fatal'].includes(level)))
+      throw new Error(`never: ${isSo}`)
+    }
     await pause(10)
   }
 }
@@ -169,7 +176,6 @@ const environment = {
   COINGECKO_CALLS_PER_MINUTE: '1000',
   WEBHOOK_SECRETS: `payments=${SECRET}`,
 }
-const { log } = recordLog()
 const app = features
   ? (await import(`${SOURCE}host/open-app.ts`)).openApp({
       features,
