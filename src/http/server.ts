@@ -33,7 +33,7 @@ export interface HttpServerOptions {
   trustProxy: number
   /** What speaks another protocol. */
   upgrades?: readonly UpgradeRoute[]
-  /** How long a request may wait for Redis in all, ms. */
+  /** How long a request may wait for Redis, all its commands together, ms. */
   deadlineMs?: number
   log: Log
 }

@@ -10,7 +10,7 @@ const en = {
     pair: 'A call for two',
     group: 'A group call, up to eight',
     link: 'The link of your call',
-    valid: 'Whoever has it may enter, for a day.',
+    valid: 'Anyone who has it may enter, for a day.',
     copy: 'Copy the link',
     copied: 'Copied.',
     open: 'Open the call',
@@ -60,7 +60,7 @@ const en = {
     noMedia: 'Camera and microphone cannot be used here. You see and hear the others.',
     noCamera: 'The camera cannot be used. The others hear you.',
     mayBeMissing: 'Some messages may be missing here.',
-    memory: 'The server runs from memory at the moment. Calls go on.',
+    memory: 'The server runs from memory at the moment. Calls continue.',
   },
 }
 

@@ -1,7 +1,7 @@
 // What the page says, in both languages.
 
 const en = {
-  tagline: 'A web app and its Redis in one container. It goes on serving when its Redis does not.',
+  tagline: 'A web app and its Redis in one container. It keeps serving when its Redis does not.',
   statusTitle: 'How it is doing',
   status: 'Status',
   statuses: {
