@@ -57,7 +57,7 @@ async function keepPicture(page: Page, name: string): Promise<void> {
 
 test('a visitor is shown the way in', async () => {
   const page = await open('/markets?lang=ru', { javaScriptEnabled: false })
-  await page.getByRole('link', { name: 'Войдите, чтобы задать уведомления' }).click()
+  await page.getByRole('link', { name: 'Войдите, чтобы создавать уведомления' }).click()
   expect(page.url()).toContain('/login')
 })
 
@@ -67,7 +67,7 @@ test('what goes wrong is said in the language of the page, and what has expired 
   await page.waitForURL('**/markets*')
   await page.getByLabel('Монета').fill('no-such-coin')
   await page.getByLabel('Значение').fill('1')
-  await page.getByRole('button', { name: 'Задать уведомление' }).click()
+  await page.getByRole('button', { name: 'Создать уведомление' }).click()
   await page.getByText('У CoinGecko нет цены этой монеты в этой валюте.').waitFor()
   pages.problems.length = 0 // that answer, 422, which the browser notes
 

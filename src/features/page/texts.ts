@@ -32,16 +32,16 @@ const en = {
 
 const ru: typeof en = {
   tagline: 'Веб-приложение и его Redis в одном контейнере. Работает и тогда, когда Redis не работает.',
-  statusTitle: 'Как дела',
+  statusTitle: 'Состояние сервера',
   status: 'Состояние',
   statuses: {
     redis: 'Redis отвечает',
-    memory: 'отвечаем из памяти',
-    merging: 'Redis вернулся, догоняем',
+    memory: 'работа из памяти',
+    merging: 'Redis вернулся, данные переносятся',
   },
   unreachable: 'сервер не отвечает',
   since: 'с',
-  hitRate: 'Отвечено из кэша',
+  hitRate: 'Из кэша',
   reads: 'чтений:',
   uptime: 'Работает',
   lastOutage: 'Последний простой Redis',
