@@ -101,13 +101,13 @@ test('an alert is made, waits, arrives and is deleted', async () => {
 
   await page.getByLabel('Coin').fill('no-such-coin')
   await page.getByLabel('Value').fill('1')
-  await page.getByRole('button', { name: 'Set the alert' }).click()
+  await page.getByRole('button', { name: 'Create the alert' }).click()
   await page.getByText('CoinGecko has no price of that coin').waitFor()
   pages.problems.length = 0 // that answer, 422, which the browser notes
 
   await page.getByLabel('Coin').fill('bitcoin')
   await page.getByLabel('Value').fill(String(priceOf('bitcoin') + 500))
-  await page.getByRole('button', { name: 'Set the alert' }).click()
+  await page.getByRole('button', { name: 'Create the alert' }).click()
   await page.locator('#alert-list li[data-status="open"]').waitFor()
   expect(await page.locator('#alert-list').textContent()).toContain('bitcoin rises to 10,500 USD · waiting')
 
