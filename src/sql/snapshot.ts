@@ -64,7 +64,10 @@ export function openSnapshot({ path, fill, dataLock, log }: SnapshotOptions): Sn
       return openDatabase(path)
     } catch (error) {
       if (!(error instanceof DamagedDatabase) || !mayWrite) throw error
-      log.error({ path, err: error, aside: setAside(path) }, 'reference data was damaged: it is made again')
+      log.error(
+        { path, err: error, aside: setAside(path) },
+        'reference data was damaged: it is created again',
+      )
       makeDatabase(path, fill)
       return openDatabase(path)
     }

@@ -6,7 +6,7 @@ const en = {
     title: 'Calls',
     intro:
       'Make a link, send it to whom you want to talk to, and open it yourself. ' +
-      'Pictures and voices go from browser to browser, not through this server.',
+      'Video and audio go from browser to browser, not through this server.',
     pair: 'A call for two',
     group: 'A group call, up to eight',
     link: 'The link of your call',
@@ -46,8 +46,8 @@ const en = {
       closed: 'This link does not open this call any more.',
       taken: 'You went on with this call in another window.',
       refused:
-        'The server has ended this call for you: too much came from this page. You can join again in a minute.',
-      loggedOut: 'You were logged out, and so the call has ended for you. Log in to join again.',
+        'You were disconnected from the call: this page sent too much. You can join again in a minute.',
+      loggedOut: 'Your session has ended, and you were disconnected from the call. Log in to join again.',
       left: 'You have left the call.',
     },
     peerStates: {
