@@ -20,7 +20,7 @@ const madeBody = z.object({
 
 export interface CallRoutesParts {
   secrets: readonly string[]
-  /** Whether there is a way to log in; without one a link is for everybody who asks. */
+  /** Whether there is a way to log in; without one everybody may make a link. */
   hasLogin: boolean
   /** The name of the user who is logged in with this request. */
   userName: (req: Request) => string | undefined | Promise<string | undefined>
