@@ -1,5 +1,5 @@
-// A database of reference data that is made once and then only read, under the data lock: a process that may not write serves a
-// copy in memory until it may.
+// A database of reference data that is made once and then only read, under the data lock: a process that may not write
+// serves a copy in memory until it may.
 import { existsSync, statSync } from 'node:fs'
 import type { DataLock } from '../core/data-lock.ts'
 import { setAside } from '../core/open-or-replace.ts'
