@@ -62,7 +62,7 @@ const refusalHead = { en: '| code | the answer says |', ru: '| код | что �
 /** Every refusal with 503: those that pass, where trying again helps. */
 function refusalsTable(language: Language): string {
   const made = [...Object.values(refusalsOfCore), ...Object.values(refusals)].flatMap((make) =>
-    /^class\b/.test(String(make)) ? [] : [(make as (retryAfterMs: number) => unknown)(1_000)],
+    /^class\b/.test(String(make)) ? [] : [(make as unknown as (retryAfterMs: number) => unknown)(1_000)],
   )
   const rows = made
     .filter((refusal) => refusal instanceof refusalsOfCore.Refusal)
