@@ -1,6 +1,6 @@
 #!/bin/sh
 # What happens before PID 1 proper: who owns what, how much memory there is, is the configuration sound.
-# Started as root it prepares the directories and goes on as user samovar; started as anyone else it needs them ready.
+# Started as root it prepares the directories and continues as user samovar; started as anyone else it needs them ready.
 # Ends with 78 and the reason when the container cannot work as it was configured.
 set -eu
 

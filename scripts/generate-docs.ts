@@ -1,9 +1,12 @@
-// Writes the parts of the docs that follow from the manifests and from app-variables.ts: npm run docs. Each part stands
-// between two markers; a test fails when one differs from what this makes.
+// Writes the parts of the docs that follow from the manifests, from app-variables.ts and from the errors: npm run docs.
+// Each part stands between two markers; a test fails when one differs from what this makes.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { features } from '../src/app.ts'
 import { variables as everybodys } from '../src/app-variables.ts'
+import * as refusalsOfCore from '../src/core/errors.ts'
+import * as refusals from '../src/errors.ts'
+import { asAppError } from '../src/http/problem.ts'
 import type { Variable } from '../src/variables.ts'
 
 type Language = 'en' | 'ru'
@@ -52,6 +55,21 @@ function featuresTable(language: Language): string {
       `| ${code(name)} | ${about?.[language] ?? ''} | ${list(needs)} | ${list(Object.keys(variables))} |`,
   )
   return [featureHead[language], '|---|---|---|---|', ...rows].join('\n')
+}
+
+const refusalHead = { en: '| code | the answer says |', ru: '| код | что сказано в ответе |' }
+
+/** Every refusal with 503: those that pass, where trying again helps. */
+function refusalsTable(language: Language): string {
+  const made = [...Object.values(refusalsOfCore), ...Object.values(refusals)].flatMap((make) =>
+    /^class\b/.test(String(make)) ? [] : [(make as unknown as (retryAfterMs: number) => unknown)(1_000)],
+  )
+  const rows = made
+    .filter((refusal) => refusal instanceof refusalsOfCore.Refusal)
+    .map(asAppError)
+    .filter(({ code: name, status }) => status === 503 && typeof name === 'string')
+    .map(({ code: name, message }) => `| ${code(name)} | ${message} |`)
+  return [refusalHead[language], '|---|---|', ...rows.sort()].join('\n')
 }
 
 /** Links of the READMEs, as they are below docs/ or docs/ru/. */
@@ -112,6 +130,8 @@ export function generated(root: string): Map<string, string> {
     set(docs, 'features', `\n${fromDocs(featuresTable(language), language)}\n`)
     set(docs, 'variables', `\n${fromDocs(variablesTable(language), language)}\n`)
   }
+  set('docs/operating.md', 'refusals', `\n${refusalsTable('en')}\n`)
+  set('docs/ru/operating.md', 'refusals', `\n${refusalsTable('ru')}\n`)
   set('env.example', 'variables', `\n${named.map(exampleLine).join('\n')}\n`)
   set('scripts/variables', 'variables', `\n${passedOn()}\n`)
   return files

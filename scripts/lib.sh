@@ -7,7 +7,7 @@ fail() {
   exit 1
 }
 
-# during "what" command...: says what begins, that it still goes on every 15 s, and how long it took.
+# during "what" command...: says what begins, every 15 s that it still runs, and how long it took.
 # The command's own words are shown only when it fails. Ends as the command does.
 during() {
   _what=$1
@@ -48,7 +48,7 @@ need() {
     during "apt-get update" apt-get update || true
     _apt_fresh=yes
   fi
-  # A package's service is not started by its installation: whoever needs one starts its own.
+  # A package's service is not started by its installation: scripts that need one start their own.
   _policy=/usr/sbin/policy-rc.d
   if [ -e "$_policy" ]; then _policy=; else printf '#!/bin/sh\nexit 101\n' >"$_policy" && chmod +x "$_policy"; fi
   _code=0

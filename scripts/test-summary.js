@@ -13,7 +13,7 @@ const tests = files.flatMap((file) => file.assertionResults)
 tests.sort((a, b) => (b.duration ?? 0) - (a.duration ?? 0))
 for (const { fullName, duration } of tests.slice(0, 10)) console.log(seconds(duration ?? 0), ` ${fullName}`)
 
-console.log('\ngroups (files of one may run at once)')
+console.log('\ngroups (files of one may run in parallel)')
 const groups = new Map()
 for (const { name, startTime, endTime } of files) {
   const group = dirname(name).split('/').at(-1)

@@ -14,7 +14,7 @@ if (config.adminToken === undefined) {
 }
 
 process.once('uncaughtException', (error) => {
-  log.fatal({ err: error }, 'a bug: the app ends and is started again')
+  log.fatal({ err: error }, 'unexpected error: the app exits and is restarted (please report it)')
   process.exit(1)
 })
 

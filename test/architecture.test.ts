@@ -17,6 +17,7 @@ const CONTRACTS = [
   'core/once.ts',
   'core/keys.ts',
   'core/errors.ts',
+  'core/outages.ts',
   'core/background.ts',
   'sql/sql.ts',
 ]

@@ -12,7 +12,7 @@ const SENTENCES: Record<DamagedSide, string> = {
     'Redis has a value of another type under a key of the state: not ours, and replaced by the next write',
   Redis:
     'a value in Redis is corrupt: it counts as absent, and is replaced by what memory has, or by the next write',
-  disk: 'a row of samovar.db is corrupt: it counts as absent, and what Redis has is used in its place',
+  disk: 'a row of samovar.db is corrupt: it counts as absent, and the version in Redis is used',
 }
 
 export interface DamageLog {

@@ -19,7 +19,7 @@ export interface OutageReport {
   readonly servedCalls: number
   /** How many keys were merged into Redis, by the first word of their names. */
   readonly merged: Readonly<Record<string, number>>
-  /** What was claimed in it: deliveries, used logins. At most 100 key names. */
+  /** What was claimed in it: deliveries, used logins. At most 100 key names; then how many more there were. */
   readonly accepted: readonly string[]
   /** One sentence each, at most 100; then how many more there were. */
   readonly conflicts: readonly string[]

@@ -25,7 +25,7 @@ export interface SnapshotDatabase {
 /** Makes the database at `path`, whole or not at all. Rollback journal: reading it writes nothing beside it. */
 export function makeDatabase(path: string, fill: Fill): void {
   mkdirSync(dirname(path), { recursive: true })
-  const unfinished = `${path}.${process.pid}.new` // several app processes may make it at once
+  const unfinished = `${path}.${process.pid}.new` // several app processes may make it at the same time
   rmSync(unfinished, { force: true })
   const database = new DatabaseSync(unfinished)
   try {

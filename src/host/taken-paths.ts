@@ -19,14 +19,27 @@ export function takenPaths(setups: ReadonlyMap<string, Setup>): string[] {
 
 /** With a colon for each parameter, so that its name does not count; routes do not tell /API from /api. */
 function pathsOf({ routes, rawRoutes, sockets = [] }: Setup): string[] {
-  const paths = [...sockets.map(({ path }) => path), ...[routes, rawRoutes].flatMap(routed)]
+  const paths = [
+    ...sockets.map(({ path }) => path),
+    ...[routes, rawRoutes].flatMap((router) => routed(router)),
+  ]
   return paths.map((path) => path.replace(/:\w+/g, ':').toLowerCase())
 }
 
-function routed(router: Router | undefined): string[] {
-  return (router?.stack ?? []).flatMap(({ route, handle }) => {
-    if (route) return [route.path].flat().map(String)
-    const nested = handle as unknown as Partial<Router>
-    return Array.isArray(nested.stack) ? routed(nested as Router) : []
+/** A layer of a router; where it is mounted is in none of the types. */
+interface Layer {
+  readonly route?: { readonly path: string | readonly string[] }
+  readonly handle: unknown
+  readonly rawPath?: string | RegExp | readonly (string | RegExp)[]
+}
+
+/** Also what is mounted with `use` under a path of its own: files, a board, a router. */
+function routed(router: Router | undefined, prefix = ''): string[] {
+  return ((router?.stack ?? []) as unknown as Layer[]).flatMap(({ route, handle, rawPath = '/' }) => {
+    const paths = [route?.path ?? rawPath].flat().map((path) => prefix + (path === '/' ? '' : String(path)))
+    if (route) return paths.map((path) => path || '/')
+    const nested = handle as Partial<Router>
+    if (Array.isArray(nested.stack)) return paths.flatMap((path) => routed(nested as Router, path))
+    return paths.filter((path) => path !== prefix)
   })
 }

@@ -1,5 +1,5 @@
 // JSON from other people's servers: never later than its time limit, never larger than its size limit, and checked
-// against a schema before anybody sees it. Every way to fail is a FetchFailed; who asks decides what that means.
+// against a schema before anybody sees it. Every way to fail is a FetchFailed; the caller decides what that means.
 import type { Dispatcher } from 'undici'
 import type { z } from 'zod'
 import { corrupt, parseJson } from '../lib/codec.ts'

@@ -2,11 +2,12 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type RequestHandler } from 'express'
+import { upgradeRequired } from '../errors.ts'
 import { withDeadline } from '../lib/async/request-deadline.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { serveFiles } from './page.ts'
-import { onlyJsonOrOwnForm } from './parse.ts'
+import { endpoint, onlyJsonOrOwnForm } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
 import { pathOf } from './request-target.ts'
@@ -32,9 +33,14 @@ export interface HttpServerOptions {
   trustProxy: number
   /** What speaks another protocol. */
   upgrades?: readonly UpgradeRoute[]
-  /** How long a request may wait for Redis in all, ms. */
+  /** How long a request may wait for Redis, all its commands together, ms. */
   deadlineMs?: number
   log: Log
+}
+
+/** A request for a path of WebSockets that asks for none. */
+const askForUpgrade: RequestHandler = () => {
+  throw upgradeRequired()
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -50,6 +56,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(sameSite, onlyJsonOrOwnForm, express.json({ limit: BODY_LIMIT }))
   app.use(express.urlencoded({ extended: false, limit: BODY_LIMIT, parameterLimit: MOST_FIELDS }))
   for (const router of routers) app.use(router)
+  for (const { path } of routes) endpoint(app, path, { get: askForUpgrade })
   serveFiles(app, '/static', import.meta.url)
   app.use(answerNotFound, answerProblems(log))
 

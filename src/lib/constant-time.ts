@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 
 /** Whether both are the same, in a time that depends on neither. */
 export function isSameSecret(given: string, expected: string): boolean {
-  // Digests are of one length whatever was given, so that timingSafeEqual neither throws nor tells the length.
+  // Digests have one length for any input, so that timingSafeEqual neither throws nor tells the length.
   return timingSafeEqual(digest(given), digest(expected))
 }
 

@@ -1,5 +1,5 @@
 // The last good rows of a table of somebody else's database, in a SQLite file of our own, under the data lock: a
-// restart while that database is away goes on with them.
+// restart while that database is away uses them.
 import { existsSync } from 'node:fs'
 import type { DataLock } from '../core/data-lock.ts'
 import { makeDatabase, openDatabase } from '../core/sqlite.ts'

@@ -1,5 +1,5 @@
 // Records in a SQLite file of ours, under the data lock: only its holder opens the file, so that two containers never
-// write it. Whoever waits for the lock, or has a disk that cannot be written, says so, and is asked again later.
+// write it. A process that waits for the lock, or whose disk cannot be written, says so, and is asked again later.
 
 import type { DataLock } from '../core/data-lock.ts'
 import { openOrReplace } from '../core/open-or-replace.ts'
@@ -40,7 +40,7 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
   function open(): LocalDatabase {
     if (isClosed || dataLock.state() !== 'held') throw recordsUnavailable()
     if (database) return database
-    // A commit is answered to others at once, and they do not send it again: it must outlast a power cut.
+    // A commit is acknowledged immediately, and not sent again: it must outlast a power cut.
     const opened = openOrReplace(path, '', tellReplaced, 'commit')
     try {
       migrate(opened, migrations)

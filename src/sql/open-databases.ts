@@ -1,5 +1,5 @@
 // Which databases this installation has: PostgreSQL for reference data and records; Supabase for reference data; or
-// SQLite in the data directory for whatever has no other place.
+// SQLite in the data directory for everything that has no other place.
 import { join } from 'node:path'
 import type { DataLock } from '../core/data-lock.ts'
 import type { Fill } from '../core/sqlite.ts'

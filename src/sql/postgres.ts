@@ -15,7 +15,7 @@ const STATEMENT_MS = 5 * SECOND // kept by the server
 const ANSWER_MS = STATEMENT_MS + SECOND // kept by us, for a server that keeps nothing: it hangs, or is gone unnoticed
 
 const require = createRequire(import.meta.url)
-/** Loaded by who has a server to ask: whoever has none does without what it takes. */
+/** Loaded only where there is a server to ask, so that others do not pay for the library. */
 const library = () => require('pg') as typeof pg
 
 /** The server cannot be used right now. Its message holds no password. */
@@ -29,7 +29,7 @@ export interface Postgres extends Sql {
   readonly place: string
   /** BEGIN, the work, COMMIT, on one connection; what rejects is rolled back. */
   transaction<T>(work: (run: RunStatement) => Promise<T>): Promise<T>
-  /** At once: what is under way is rejected. */
+  /** Immediately: running statements are rejected. */
   close(): Promise<void>
 }
 
@@ -75,7 +75,7 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
         client.release()
         return answer
       } catch (error) {
-        client.release(true) // closed, which rolls back, whatever state it is in
+        client.release(true) // closed, which rolls back, in any state
         throw error
       }
     },
@@ -132,7 +132,7 @@ function isAway(error: unknown): boolean {
   return (error as Error).name !== 'TypeError'
 }
 
-/** The errors of several addresses at once have no message. */
+/** An error of several addresses together has no message. */
 function reasonOf(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string }
   return message || String(code)

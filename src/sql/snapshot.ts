@@ -1,5 +1,5 @@
-// A database of reference data that is made once and then only read, under the data lock: who may not write serves a
-// copy in memory until it may.
+// A database of reference data that is made once and then only read, under the data lock: a process that may not write
+// serves a copy in memory until it may.
 import { existsSync, statSync } from 'node:fs'
 import type { DataLock } from '../core/data-lock.ts'
 import { setAside } from '../core/open-or-replace.ts'
@@ -64,7 +64,10 @@ export function openSnapshot({ path, fill, dataLock, log }: SnapshotOptions): Sn
       return openDatabase(path)
     } catch (error) {
       if (!(error instanceof DamagedDatabase) || !mayWrite) throw error
-      log.error({ path, err: error, aside: setAside(path) }, 'reference data was damaged: it is made again')
+      log.error(
+        { path, err: error, aside: setAside(path) },
+        'reference data was damaged: it is created again',
+      )
       makeDatabase(path, fill)
       return openDatabase(path)
     }

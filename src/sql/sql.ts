@@ -40,7 +40,7 @@ export interface TableRows {
 export interface TableSource {
   /** Which kind, as answers and logs name it. */
   readonly name: 'sqlite' | 'postgres' | 'supabase'
-  /** All rows of the table. Rejects with whatever went wrong, within seconds; no message holds a password or key. */
+  /** All rows of the table. Rejects within seconds with the reason; no message holds a password or key. */
   read(table: string, columns: readonly string[]): Promise<TableRows>
 }
 

@@ -50,7 +50,7 @@ export function openSupabase({ url, anonKey }: SupabaseTarget): Supabase {
       const deadlineMs = performance.now() + TOTAL_MS
       const rows: Row[] = []
       for (let pages = 0; pages < MOST_PAGES && performance.now() < deadlineMs; pages += 1) {
-        // A page that is not full may be all that this server gives at once: only an empty one is the end.
+        // A page that is not full may be all that this server gives in one answer: only an empty one is the end.
         const next = await readPage(address, rows.length)
         if (next.length === 0) return { rows, asOfMs }
         rows.push(...next)

@@ -57,7 +57,7 @@ async function keepPicture(page: Page, name: string): Promise<void> {
 
 test('a visitor is shown the way in', async () => {
   const page = await open('/markets?lang=ru', { javaScriptEnabled: false })
-  await page.getByRole('link', { name: 'Войдите, чтобы задать уведомления' }).click()
+  await page.getByRole('link', { name: 'Войдите, чтобы создавать уведомления' }).click()
   expect(page.url()).toContain('/login')
 })
 
@@ -67,7 +67,7 @@ test('what goes wrong is said in the language of the page, and what has expired 
   await page.waitForURL('**/markets*')
   await page.getByLabel('Монета').fill('no-such-coin')
   await page.getByLabel('Значение').fill('1')
-  await page.getByRole('button', { name: 'Задать уведомление' }).click()
+  await page.getByRole('button', { name: 'Создать уведомление' }).click()
   await page.getByText('У CoinGecko нет цены этой монеты в этой валюте.').waitFor()
   pages.problems.length = 0 // that answer, 422, which the browser notes
 
@@ -101,13 +101,13 @@ test('an alert is made, waits, arrives and is deleted', async () => {
 
   await page.getByLabel('Coin').fill('no-such-coin')
   await page.getByLabel('Value').fill('1')
-  await page.getByRole('button', { name: 'Set the alert' }).click()
+  await page.getByRole('button', { name: 'Create the alert' }).click()
   await page.getByText('CoinGecko has no price of that coin').waitFor()
   pages.problems.length = 0 // that answer, 422, which the browser notes
 
   await page.getByLabel('Coin').fill('bitcoin')
   await page.getByLabel('Value').fill(String(priceOf('bitcoin') + 500))
-  await page.getByRole('button', { name: 'Set the alert' }).click()
+  await page.getByRole('button', { name: 'Create the alert' }).click()
   await page.locator('#alert-list li[data-status="open"]').waitFor()
   expect(await page.locator('#alert-list').textContent()).toContain('bitcoin rises to 10,500 USD · waiting')
 

@@ -208,12 +208,12 @@ test('who has waited for a seat for a minute is told that the call is full', asy
 
 const GOODBYES = {
   refused: {
-    en: 'The server has ended this call for you: too much came from this page. You can join again in a minute.',
-    ru: 'Сервер прервал этот звонок для вас: от страницы пришло слишком много. Войти снова можно через минуту.',
+    en: 'You were disconnected from the call: this page sent too much. You can join again in a minute.',
+    ru: 'Вы отключены от звонка: страница отправила слишком много данных. Войти снова можно через минуту.',
   },
   logged_out: {
-    en: 'You were logged out, and so the call has ended for you. Log in to join again.',
-    ru: 'Вы вышли из системы, и звонок для вас закончился. Чтобы продолжить, войдите в неё снова.',
+    en: 'Your session has ended, and you were disconnected from the call. Log in to join again.',
+    ru: 'Сеанс завершён, и вы отключены от звонка. Чтобы продолжить, войдите снова.',
   },
 }
 

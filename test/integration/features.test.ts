@@ -84,6 +84,18 @@ describe('what two features take', () => {
         return { routes, ...more }
       },
     })
+  /** Files below the path, and a router with a path of its own. */
+  const withMount = (name: string, path: string) =>
+    defineFeature({
+      name,
+      setup() {
+        const [routes, nested] = [Router(), Router()]
+        nested.get('/:id', (_req, res) => void res.json({}))
+        routes.use(path, nested)
+        routes.use([`${path}/files`], (_req, res) => void res.json({}))
+        return { routes }
+      },
+    })
   const open = (...list: Parameters<typeof openApp>[0]['features']) => {
     const dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
     try {
@@ -108,6 +120,16 @@ describe('what two features take', () => {
       'a path with a parameter',
       [withRoute('a', '/api/x/:id'), withRoute('b', '/api/x/:code')],
       'the path /api/x/: of the feature b is taken by a',
+    ],
+    [
+      'a path that something is mounted under',
+      [withMount('a', '/x'), withMount('b', '/y'), withRoute('c', '/X/files')],
+      'the path /x/files of the feature c is taken by a',
+    ],
+    [
+      'a path of a router that is mounted',
+      [withMount('a', '/x'), withMount('b', '/y'), withRoute('c', '/x/:name')],
+      'the path /x/: of the feature c is taken by a',
     ],
     [
       'who is logged in',

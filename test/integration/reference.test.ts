@@ -13,7 +13,7 @@ import { startPostgres, type TestPostgres } from '../helpers/postgres-server.ts'
 
 const ADMIN_TOKEN = 'the-admin-token'
 const admin = { authorization: `Bearer ${ADMIN_TOKEN}` }
-const CANNOT_BE_READ = 'the database of reference data cannot be read: the last good copy is the answer'
+const CANNOT_BE_READ = 'the database of reference data cannot be read: the last good copy is served'
 const BRIEF_HOURS = '0.0001' // 360 ms
 
 interface Germany {

@@ -75,6 +75,14 @@ describe('in the app', () => {
     socket.terminate()
   })
 
+  test('a request without an upgrade is told so', async () => {
+    const answer = await fetch(url(), { headers: { cookie } })
+    expect([answer.status, answer.headers.get('upgrade')]).toEqual([426, 'websocket'])
+    expect(await answer.json()).toMatchObject({ code: 'upgrade_required' })
+    expect((await fetch(`${app.url}/ws/alerts`)).status).toBe(426)
+    expect((await fetch(url(), { method: 'DELETE' })).status).toBe(405)
+  })
+
   test('it follows a channel, and resumes after the last position', async () => {
     const first = await open(url(), { cookie })
     first.socket.send('ready')

@@ -95,7 +95,7 @@ describe('a database of our own that is damaged', () => {
     const { own, lines } = openOwn()
     expect(await own.read('t', ['a'])).toEqual({ rows: [{ a: 'x' }], asOfMs: expect.any(Number) })
     expect(readdirSync(join(dir, 'quarantine'))).toEqual([expect.stringMatching(/-copy\.db$/)])
-    expect(lines.map(({ message }) => message)).toEqual(['reference data was damaged: it is made again'])
+    expect(lines.map(({ message }) => message)).toEqual(['reference data was damaged: it is created again'])
     own.close()
   })
 

@@ -105,7 +105,7 @@ function createAccess(redis: StateRedis, log: Log) {
       if (!isForbidden)
         log.error(
           `channel layer: in memory, because this user of Redis may not use it: ${error.message}. ` +
-            'Processes do not get each other’s messages until it is allowed pub/sub and TIME (docs/deploying.md)',
+            'Processes do not get each other’s messages until the user may use pub/sub and TIME (docs/deploying.md)',
         )
       isForbidden = true
       return NOT_ALLOWED

@@ -140,7 +140,7 @@ export interface RedisPresenceOptions {
   run: (script: Script, names: string[], ...args: (string | number)[]) => Promise<unknown[]>
   wireName: (channel: string) => string
   node: string
-  /** Told of a channel that has a member which cannot be read. */
+  /** Called with a channel that has a member which cannot be read. */
   unreadable: (channel: string) => void
 }
 

@@ -24,7 +24,7 @@ export interface Cache {
   /** Deletes these entries; a load of them that runs now will not be stored. */
   invalidate(keys: readonly string[]): Promise<void>
   /**
-   * Makes every entry of the scope dead at once; the space is given back in the background.
+   * Makes every entry of the scope dead immediately; the space is freed in the background.
    * How many of them this process knew.
    */
   clear(scope: ClearScope): Promise<number>
@@ -32,7 +32,7 @@ export interface Cache {
   close(): Promise<void>
 }
 
-/** A store with a part that answers at once: the tiered one, or memory alone. */
+/** A store with a part that answers immediately: the tiered one, or memory alone. */
 export type CacheStore = Store & Pick<MemoryStore, 'peek' | 'sweepNow'>
 
 export interface CacheOptions {
@@ -76,7 +76,7 @@ export function createCache(options: CacheOptions): Cache {
     return head !== undefined && clears.isDead(key, head)
   }
 
-  // One sweep at a time: what is asked for meanwhile is done by one more, over everything if need be.
+  // One sweep at a time: one more does what is requested while it runs, over everything if need be.
   function sweep(prefix: string): void {
     if (sweeping) {
       sweepAgain = sweepAgain === undefined || sweepAgain === prefix ? prefix : ''

@@ -17,7 +17,7 @@ const scopeSchema: z.ZodType<ClearScope> = z.union(
 export interface CacheAdminParts {
   cache: Pick<Cache, 'clear'>
   stats: () => CacheStats
-  /** How many entries there are in all, asked now; null when that is not known. */
+  /** The total number of entries, asked now; null when that is not known. */
   countEntries: () => Promise<number | null>
   /** Refuses everybody but the admin; undefined when no admin token is set. */
   guard: RequestHandler | undefined

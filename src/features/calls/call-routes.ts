@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
-import { notLoggedIn, upgradeRequired } from '../../errors.ts'
+import { notLoggedIn } from '../../errors.ts'
 import { languageOf, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
@@ -20,7 +20,7 @@ const madeBody = z.object({
 
 export interface CallRoutesParts {
   secrets: readonly string[]
-  /** Whether there is a way to log in; without one a link is for everybody who asks. */
+  /** Whether there is a way to log in; without one everybody may make a link. */
   hasLogin: boolean
   /** The name of the user who is logged in with this request. */
   userName: (req: Request) => string | undefined | Promise<string | undefined>
@@ -76,12 +76,6 @@ export function callRoutes({
         return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
       }
       sendPage(req, res, roomHtml({ language: languageOf(req), room, key, userName: name }))
-    },
-  })
-
-  endpoint(router, '/ws', {
-    get() {
-      throw upgradeRequired()
     },
   })
 

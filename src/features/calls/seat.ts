@@ -164,7 +164,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   /** After a gap only the list itself says who is in the room; the client compares it with its own. */
   async function tellGap(of: 'room' | 'signals', { reason, to: { epoch, offset } }: Gap): Promise<void> {
     const present = (await bus.members(channel)).map(occupantOf)
-    // That it was taken may be what is missing.
+    // The missed message may be the one that says that it was taken.
     if (present.some(({ id, conn }) => id === own.id && conn > own.conn)) take()
     if (hasEnded) return
     known.clear()

@@ -30,7 +30,7 @@ export function createSocketServer(parts: SocketServerParts): SocketServer {
   const { rooms, secrets, mostSockets, userName, addressOf, socket, now = Date.now } = parts
   const joinsOf = createJoinLimits(now)
 
-  /** Throws when it is not known who asks. */
+  /** Throws when the caller is unknown. */
   async function callerOf(req: Request): Promise<Caller> {
     const name = await userName(req)
     if (name !== undefined) return { name, mayJoin: () => true }

@@ -6,11 +6,11 @@ const en = {
     title: 'Calls',
     intro:
       'Make a link, send it to whom you want to talk to, and open it yourself. ' +
-      'Pictures and voices go from browser to browser, not through this server.',
+      'Video and audio go from browser to browser, not through this server.',
     pair: 'A call for two',
     group: 'A group call, up to eight',
     link: 'The link of your call',
-    valid: 'Whoever has it may enter, for a day.',
+    valid: 'Anyone who has it may enter, for a day.',
     copy: 'Copy the link',
     copied: 'Copied.',
     open: 'Open the call',
@@ -46,8 +46,8 @@ const en = {
       closed: 'This link does not open this call any more.',
       taken: 'You went on with this call in another window.',
       refused:
-        'The server has ended this call for you: too much came from this page. You can join again in a minute.',
-      loggedOut: 'You were logged out, and so the call has ended for you. Log in to join again.',
+        'You were disconnected from the call: this page sent too much. You can join again in a minute.',
+      loggedOut: 'Your session has ended, and you were disconnected from the call. Log in to join again.',
       left: 'You have left the call.',
     },
     peerStates: {
@@ -60,7 +60,7 @@ const en = {
     noMedia: 'Camera and microphone cannot be used here. You see and hear the others.',
     noCamera: 'The camera cannot be used. The others hear you.',
     mayBeMissing: 'Some messages may be missing here.',
-    memory: 'The server runs from memory at the moment. Calls go on.',
+    memory: 'The server runs from memory at the moment. Calls continue.',
   },
 }
 
@@ -70,7 +70,7 @@ const ru: typeof en = {
     title: 'Звонки',
     intro:
       'Создайте ссылку, отправьте её собеседнику и откройте сами. ' +
-      'Картинка и голос идут из браузера в браузер, минуя этот сервер.',
+      'Видео и звук идут из браузера в браузер, минуя этот сервер.',
     pair: 'Звонок для двоих',
     group: 'Групповой звонок, до восьми',
     link: 'Ссылка на ваш звонок',
@@ -110,8 +110,8 @@ const ru: typeof en = {
       closed: 'Эта ссылка больше не открывает этот звонок.',
       taken: 'Вы продолжили этот звонок в другом окне.',
       refused:
-        'Сервер прервал этот звонок для вас: от страницы пришло слишком много. Войти снова можно через минуту.',
-      loggedOut: 'Вы вышли из системы, и звонок для вас закончился. Чтобы продолжить, войдите в неё снова.',
+        'Вы отключены от звонка: страница отправила слишком много данных. Войти снова можно через минуту.',
+      loggedOut: 'Сеанс завершён, и вы отключены от звонка. Чтобы продолжить, войдите снова.',
       left: 'Вы вышли из звонка.',
     },
     peerStates: {

@@ -1,4 +1,4 @@
-// What an address says about who asks: one client, or a network that hands out addresses freely, or a proxy.
+// What an address says about the client: one client, or a network that hands out addresses freely, or a proxy.
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 export interface ClientAddress {

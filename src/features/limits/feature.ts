@@ -1,4 +1,4 @@
-// Limits on requests, for all features: who asks, and how often.
+// Limits on requests, for all features: by client, and by how often.
 import { defineFeature } from '../../feature.ts'
 import { createLimits } from './limit-requests.ts'
 import { createSharedAddresses } from './shared-address.ts'

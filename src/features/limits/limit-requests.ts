@@ -1,4 +1,4 @@
-// Limits on requests: who asks, which rules that comes under, and the headers that say so.
+// Limits on requests: whose request it is, which rules apply, and the headers that say so.
 import type { Request, RequestHandler, Response } from 'express'
 import type { LimitedHit, Limiter } from '../../core/limiter.ts'
 import { tooMany } from '../../errors.ts'
@@ -8,7 +8,7 @@ import { policies } from './policies.ts'
 import { policyHeader, rateHeader } from './rate-headers.ts'
 import type { SharedAddresses } from './shared-address.ts'
 
-/** Who is known to ask. Only what was verified: a limit on a name that clients can make up limits none of them. */
+/** The client, as far as it was verified: a limit on a name that clients can make up limits none of them. */
 export interface Identity {
   readonly user?: string
   readonly session?: string
@@ -31,7 +31,7 @@ interface Client {
   /** The user or the session, when there is one. */
   readonly known: string | undefined
   readonly isUser: boolean
-  /** Undefined when many share it, so that it says nothing about who asks. */
+  /** Undefined when many share it, so that it says nothing about the client. */
   readonly address: string | undefined
 }
 

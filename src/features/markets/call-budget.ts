@@ -109,7 +109,7 @@ export function createCallBudget({
     const learned: Learned = { perMinute: lower, atMs: now(), pausedUntilMs: now() + pauseMs }
     const ttlMs = pauseMs + (perMinute - lower + 1) * RECOVERY_MS
     await state.write(key, Buffer.from(JSON.stringify(learned)), ttlMs)
-    log.warn({ perMinute: lower, pauseMs }, 'CoinGecko answers 429: it is asked less')
+    log.warn({ perMinute: lower, pauseMs }, 'CoinGecko answers 429: fewer calls are made for a while')
   }
 
   async function failed(error: FetchFailed, limit: number): Promise<AppError> {

@@ -26,7 +26,7 @@ export interface CoinGeckoOptions {
   now?: Now
 }
 
-// What is only shown beside a price is done without when it is not as it should be.
+// Optional fields, which are only shown beside a price, are left out when they have another shape.
 const number = z.number().nullish().catch(null)
 const text = z.string().nullish().catch(null)
 const rowSchema = z.object({

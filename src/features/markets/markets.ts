@@ -109,7 +109,7 @@ export function createMarkets(parts: MarketsParts): Markets {
     })
   }
 
-  /** Ids in the order of market capitalisation; the coins that came with them are kept for who asks next. */
+  /** Ids in the order of market capitalisation; the coins that came with them are kept for the next reader. */
   async function order(vs: Currency, page: number): Promise<readonly string[]> {
     const isFirst = page === FIRST_PAGE
     const { value = [] } = await cache.getOrLoad(`coins:largest:${vs}:${page}`, orderPolicy, async () => {

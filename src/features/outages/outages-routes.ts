@@ -1,24 +1,10 @@
 // GET /api/outages: what happened while Redis was away, the last 100 times, newest first.
 import { type RequestHandler, Router } from 'express'
+import type { OutageReport } from '../../core/outages.ts'
 import { endpoint } from '../../http/parse.ts'
 
-export interface Outage {
-  readonly id: string
-  readonly role: 'cache' | 'state'
-  readonly startedAt: string
-  readonly endedAt: string | null
-  readonly durationMs: number | null
-  readonly cause: string
-  readonly servedCalls: number
-  readonly merged: Readonly<Record<string, number>>
-  readonly accepted: readonly string[]
-  readonly conflicts: readonly string[]
-  readonly lost: number
-  readonly note: string | null
-}
-
 export interface OutagesParts {
-  outages: () => readonly Outage[]
+  outages: () => readonly OutageReport[]
   /** Refuses everybody but the admin; undefined when no admin token is set. */
   guard: RequestHandler | undefined
 }
@@ -38,6 +24,12 @@ export function outagesRoutes({ outages, guard }: OutagesParts): Router {
 }
 
 /** What anybody may know: names and reasons may tell of users and machines. */
-function countsAndTimes({ cause, note, accepted, conflicts, ...rest }: Outage) {
-  return { ...rest, accepted: accepted.length, conflicts: conflicts.length }
+function countsAndTimes({ cause, note, accepted, conflicts, ...rest }: OutageReport) {
+  return { ...rest, accepted: countOf(accepted), conflicts: countOf(conflicts) }
+}
+
+/** A long list is cut, and its last line says how many more there were. */
+function countOf(list: readonly string[]): number {
+  const [, more] = /^and (\d+) more$/.exec(list.at(-1) ?? '') ?? []
+  return more === undefined ? list.length : list.length - 1 + Number(more)
 }

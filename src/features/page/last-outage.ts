@@ -1,12 +1,8 @@
 // The last time Redis was away, as the page tells it: cache and state usually go together, and are one outage there.
+import type { OutageReport } from '../../core/outages.ts'
 
-/** A report of one role, as GET /api/outages gives it. */
-export interface RoleOutage {
-  readonly startedAt: string
-  /** Null while it lasts. */
-  readonly endedAt: string | null
-  readonly servedCalls: number
-}
+/** A report of one role. */
+export type RoleOutage = Pick<OutageReport, 'startedAt' | 'endedAt' | 'servedCalls'>
 
 export interface PageOutage {
   readonly startedAt: string

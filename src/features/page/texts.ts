@@ -1,7 +1,7 @@
 // What the page says, in both languages.
 
 const en = {
-  tagline: 'A web app and its Redis in one container. It goes on serving when its Redis does not.',
+  tagline: 'A web app and its Redis in one container. It keeps serving when its Redis does not.',
   statusTitle: 'How it is doing',
   status: 'Status',
   statuses: {
@@ -32,16 +32,16 @@ const en = {
 
 const ru: typeof en = {
   tagline: 'Веб-приложение и его Redis в одном контейнере. Работает и тогда, когда Redis не работает.',
-  statusTitle: 'Как дела',
+  statusTitle: 'Состояние сервера',
   status: 'Состояние',
   statuses: {
     redis: 'Redis отвечает',
-    memory: 'отвечаем из памяти',
-    merging: 'Redis вернулся, догоняем',
+    memory: 'работа из памяти',
+    merging: 'Redis вернулся, данные переносятся',
   },
   unreachable: 'сервер не отвечает',
   since: 'с',
-  hitRate: 'Отвечено из кэша',
+  hitRate: 'Из кэша',
   reads: 'чтений:',
   uptime: 'Работает',
   lastOutage: 'Последний простой Redis',

@@ -78,7 +78,7 @@ export function createReferenceTable({
     if (failedAtMs === undefined) {
       log.warn(
         { source: source.name, reason: (cause as Error).message },
-        'the database of reference data cannot be read: the last good copy is the answer',
+        'the database of reference data cannot be read: the last good copy is served',
       )
     }
     failedAtMs ??= now()

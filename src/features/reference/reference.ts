@@ -91,7 +91,7 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
     }
   }
 
-  // What is cached says that it is not stale, as when it was stored; the same object each time, so once for each.
+  // A cached value says that it is not stale, as when it was stored; it is the same object each time, so do it once.
   function markStale<T extends Answer>(cached: Cached<T>): Cached<T> {
     if (!cached.value) return cached
     const before = marked.get(cached.value) as Cached<T> | undefined
@@ -133,7 +133,7 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
         throw refreshFailed({ cause })
       })
       await cache.clear({ prefix: PREFIX })
-      // What is asked for most is there again before anybody asks.
+      // The most frequent answers are cached again before the next request.
       const load = (language: Language) => async () => listOf(read, language)
       await Promise.all(
         languages.map((language) => cache.getOrLoad(listKey(language), listPolicy, load(language))),

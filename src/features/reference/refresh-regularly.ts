@@ -1,4 +1,4 @@
-// Reads the database of reference data again before what is cached of it is too old, so that no request waits for it.
+// Reads the database of reference data again before its cached values are too old, so that no request waits for it.
 import { Refusal } from '../../core/errors.ts'
 import { DAY, MINUTE, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Reference } from './reference.ts'

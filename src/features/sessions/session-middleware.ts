@@ -61,7 +61,7 @@ export function hasSessionCookie(req: Request): boolean {
   return (req.headers.cookie ?? '').split(';').some((pair) => pair.trim().startsWith(name))
 }
 
-/** Who is asking, where the session was loaded; nothing for a visitor without one. */
+/** The user and session of a request whose session was loaded; nothing for a visitor without one. */
 export function createIdentify(store: SessionStore): (req: Request) => Identity {
   return function identify({ session: current }) {
     if (!current || !store.isStored(current)) return {}

@@ -83,7 +83,7 @@ export function webhookRoutes({
     return { name: String(name), ...source }
   }
 
-  // Before the body is read: who may not send need not be listened to.
+  // Before the body is read: an unknown sender is refused without reading it.
   const refuseEarly: RequestHandler = async (req, res, next) => {
     const { name, scheme } = sourceNamed(req.params.source)
     if (isClosed(name)) throw sourceClosed()

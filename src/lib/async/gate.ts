@@ -1,4 +1,4 @@
-// Lets in at once as much as fits, the others in the order in which they came. One that is larger than all there is
+// Lets in together as much as fits, the others in the order in which they came. One that is larger than all there is
 // room for goes alone.
 
 export interface Gate {

@@ -1,8 +1,8 @@
-// One call at a time for each key: whoever asks while it runs gets the same promise.
+// One call at a time for each key: callers that ask while it runs get the same promise.
 
 export interface SingleFlight<T> {
   run(key: string, call: () => Promise<T>): Promise<T>
-  /** Lets the next caller start anew; those who already wait keep what they wait for. */
+  /** Lets the next caller start a new one; those that already wait keep their promise. */
   forget(key: string): void
 }
 

@@ -46,7 +46,7 @@ export function createRetryQueue(database: LocalDatabase, log: Log): RetryQueue 
   function retry(): void {
     if (waiting.size === 0) return
     if (commit(waiting.values())) {
-      log.info({ rows: waiting.size }, 'the journal is written again, and all that was missing in it')
+      log.info({ rows: waiting.size }, 'the journal is written again, with everything that was missing in it')
       waiting.clear()
     } else dropMoot()
   }

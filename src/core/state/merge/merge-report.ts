@@ -9,7 +9,7 @@ export interface MergeReport {
   readonly returned: Return
   /** How many keys were merged, by the first word of their names. */
   readonly merged: Readonly<Record<string, number>>
-  /** What was claimed while Redis was away, the first 100: key names. */
+  /** What was claimed while Redis was away, the first 100: key names; then how many more there were. */
   readonly accepted: readonly string[]
   /** One sentence each, the first 100; then how many more there were. */
   readonly conflicts: readonly string[]
@@ -21,6 +21,7 @@ export function createMergeReport() {
   const merged: Record<string, number> = {}
   const accepted: string[] = []
   const conflicts: string[] = []
+  let acceptedLeftOut = 0
   let conflictsLeftOut = 0
   return {
     returned: 'kept' as Return,
@@ -30,18 +31,19 @@ export function createMergeReport() {
     },
     addAccepted(key: string): void {
       if (accepted.length < MOST_ACCEPTED) accepted.push(key)
+      else acceptedLeftOut += 1
     },
     addConflict(sentence: string): void {
       if (conflicts.length < MOST_CONFLICTS) conflicts.push(sentence)
       else conflictsLeftOut += 1
     },
     take(): MergeReport {
-      const more = conflictsLeftOut > 0 ? [`and ${conflictsLeftOut} more`] : []
+      const more = (leftOut: number) => (leftOut > 0 ? [`and ${leftOut} more`] : [])
       return {
         returned: this.returned,
         merged,
-        accepted,
-        conflicts: [...conflicts, ...more],
+        accepted: [...accepted, ...more(acceptedLeftOut)],
+        conflicts: [...conflicts, ...more(conflictsLeftOut)],
         removed: this.removed,
       }
     },

@@ -158,7 +158,7 @@ export function createDeliver({ deliveries, senders, now, timer = startTimer, lo
   }
 }
 
-/** Earlier versions had a job for each delivery. What is left of those jobs in a queue has nothing to do but this. */
+/** Earlier versions had a job for each delivery. Such jobs that are still in a queue only wake this. */
 export function finishFormerJobs(queue: Pick<Queue, 'work'>, { wake }: Deliver): void {
   for (const way of ways) queue.work(`alert-${way}`, async () => wake())
 }

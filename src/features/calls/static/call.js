@@ -32,7 +32,7 @@ function showEnd(why) {
   showState(why)
 }
 
-/** The browser may ask for as long as it likes: who leaves meanwhile is not in the call when the answer comes. */
+/** The browser may ask for as long as it likes: who leaves before the answer is not in the call when it comes. */
 async function join(name) {
   const left = new AbortController()
   showCall(true)

@@ -3,7 +3,7 @@
 const TOKEN_MS = 45_000 // so long the last `resume` is good
 const keyOf = (room) => `call ${room}`
 
-/** Where the browser forbids to keep anything, whoever reloads is somebody new. */
+/** If the browser forbids storage, a reloaded page is a new peer. */
 function tryStorage(call) {
   try {
     return call(sessionStorage)

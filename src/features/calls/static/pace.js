@@ -1,5 +1,5 @@
 // How fast this page sends. The server allows a socket 50 messages a second and 300 KiB in 10 s; we stay well below, since
-// what was held up on the way arrives all at once.
+// what was held up on the way arrives together.
 
 const MOST_MESSAGES = 25
 const MESSAGES_MS = 1000

@@ -17,7 +17,7 @@ export function connect({ room, key, name, on }) {
   url.protocol = url.protocol.replace('http', 'ws')
   if (key) url.search = new URLSearchParams({ key }) // who is logged in needs none
   const socket = new ReconnectingWebSocket(url.href, undefined, {
-    // Not all at once when a server returns.
+    // Not all at the same time when a server returns.
     minReconnectionDelay: 300 + Math.random() * 700,
     maxReconnectionDelay: 5000,
     minUptime: 3000,
@@ -37,7 +37,7 @@ export function connect({ room, key, name, on }) {
   const pace = createPace()
   let draining
 
-  /** Sends what waits, no faster than the server allows: in a group of eight much is to be said at once. */
+  /** Sends what waits, no faster than the server allows: a group of eight has much to send at the beginning. */
   function drain() {
     clearTimeout(draining)
     while (isJoined && waiting.length > 0 && pace.allows(waiting[0])) socket.send(waiting.shift())

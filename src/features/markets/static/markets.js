@@ -5,7 +5,7 @@ const parts = ['#prices', '#saved']
 const form = document.querySelector('#search')
 let asked = 0
 
-// The server renders; the newest answer wins, whatever order they come in. 503 is a page, too: there are no prices.
+// The server renders; the newest answer wins, in whatever order they arrive. 503 is a page, too: there are no prices.
 async function show(url) {
   const number = ++asked
   const response = await fetch(url, { signal: AbortSignal.timeout(20_000) })

@@ -47,7 +47,7 @@ async function refresh() {
 const form = document.querySelector('#search')
 let asked = 0
 
-// The server renders the rows; the newest answer wins, whatever order they come in.
+// The server renders the rows; the newest answer wins, in whatever order they arrive.
 async function search() {
   const number = ++asked
   const url = `/?${new URLSearchParams(new FormData(form))}`
