@@ -52,8 +52,6 @@ export interface Task {
   readonly keptMs?: number
   /** Its answer; or, where a mark of its own says that it was done before, what was done then. */
   work(run: Run): Promise<Buffer | Done>
-  /** Another mark of the same state, set together with the done mark, so that both can share a commit. */
-  alsoMark?(): Promise<void>
 }
 
 export type Outcome =
@@ -141,7 +139,7 @@ export function createOnce(options: OnceOptions): Once {
   }
 
   return {
-    async run({ key, fingerprint, keptMs = DONE_MS, work, alsoMark }) {
+    async run({ key, fingerprint, keptMs = DONE_MS, work }) {
       const by = randomUUID()
       const outcome = (done: Done): Outcome =>
         done.fingerprint === fingerprint
@@ -167,7 +165,7 @@ export function createOnce(options: OnceOptions): Once {
       const result = await inTime(work, by, lateAtMs, () => giveBack(name, by))
       const done = Buffer.isBuffer(result) ? { by, fingerprint, answer: result } : result
       // The lease is left to end: a claim is looked for first.
-      const [winner] = await Promise.all([state.claim(key, encodeDone(done), keptMs), alsoMark?.()])
+      const winner = await state.claim(key, encodeDone(done), keptMs)
       return outcome(doneIn(winner.bytes) ?? done)
     },
   }

@@ -67,13 +67,11 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
         await known.handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
         return Buffer.alloc(0)
       },
-      alsoMark: () => slots.done(job),
     })
     if (outcome.kind === 'running') return { kind: 'busy', retryAfterMs: outcome.retryAfterMs }
     const answer = outcome.kind === 'done' ? outcome.answer.toString() : ''
     if (answer.startsWith(DEAD)) return { kind: 'dead', reason: answer.slice(DEAD.length) }
-    // The run that did it may have ended between the two marks.
-    if (outcome.kind === 'done' && outcome.replayed) await slots.done(job)
+    await slots.done(job)
     return { kind: 'done' }
   }
 
