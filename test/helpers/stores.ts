@@ -63,6 +63,9 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
   const { cache: cacheRole, state: stateRole } = samovar.roles
   samovar.start()
   const statuses = () => [cacheRole.status().status, stateRole.status().status]
+  // A Redis that is only doubted counts as there.
+  const isAsked = () =>
+    cacheUrl === 'off' || (cacheRole.server().isConnected && stateRole.redis?.isRedis() !== false)
   return {
     ...samovar,
     samovar,
@@ -71,7 +74,10 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>
-      eventually(() => expect(statuses()).toEqual([status, status])),
+      eventually(() => {
+        expect(statuses()).toEqual([status, status])
+        if (status === 'redis') expect(isAsked()).toBe(true)
+      }),
     async close() {
       await samovar.close()
       if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })

@@ -178,6 +178,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       return memory.counts({ withCopies: true })
     },
 
+    // Nothing when it is cut: BullMQ has connections of its own, and says itself when they are lost.
     ...createParticipant({ load: outbox.load, persist: outbox.persist }),
     left() {
       link.drop()
