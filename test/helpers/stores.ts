@@ -18,6 +18,8 @@ export interface TestProcessOptions {
   /** 'off': Redis is switched off. */
   cacheUrl: string
   stateUrl?: string
+  /** A server that is not ours, where commands cost: it is asked nothing that nobody needs. */
+  mode?: 'external'
   budgetMs?: number
   memoryBudgetBytes?: number
   /** 2 unless said: then it listens to what others write. */
@@ -38,7 +40,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
   const { log, lines } = recordLog()
   const { busParts, stateParts, stuckMs } = rest
   const samovar = openSamovar({
-    mode: cacheUrl === 'off' ? 'memory' : 'embedded',
+    mode: cacheUrl === 'off' ? 'memory' : (rest.mode ?? 'embedded'),
     redis: {
       cache: cacheUrl === 'off' ? undefined : targetOf(cacheUrl),
       state: stateUrl === 'off' ? undefined : targetOf(stateUrl),

@@ -13,6 +13,7 @@ import {
   type FailoverEvent,
   type FailoverState,
   type Failure,
+  type In,
   publicStatus,
   type Return,
 } from '../../src/core/redis/failover-state.ts'
@@ -91,7 +92,7 @@ const doubted = (doubt: 'silent' | 'cut', forMs = doubt === 'silent' ? BUDGET_MS
   bugs: 0,
   failure: failure(doubt === 'cut' ? 'lost' : 'silent'),
 })
-const suspect = (doubt: 'silent' | 'cut', asks: 'again' | 'anew'): FailoverState => ({
+const suspect = (doubt: 'silent' | 'cut', asks: 'again' | 'anew'): In<'suspect'> => ({
   status: 'suspect',
   sinceMs: AWAY_MS,
   ...counts,

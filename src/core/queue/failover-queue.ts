@@ -179,7 +179,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     },
 
     // Nothing when it is cut: BullMQ has connections of its own, and says itself when they are lost.
-    ...createParticipant({ load: outbox.load, persist: outbox.persist }),
+    ...createParticipant({ load: outbox.load, persist: outbox.persist, cut: () => {} }),
     left() {
       link.drop()
       void inBackground(link.attempt(catchUp), log)

@@ -73,7 +73,7 @@ const serverName = (host: string) => (isIP(host) === 0 ? { servername: host } : 
 export type RedisClient = ReturnType<typeof buildClient>
 
 export interface RedisConnection {
-  /** Of one call, ms. */
+  /** What one call may take, ms. */
   readonly budgetMs: number
   /**
    * Replaces the present connection, within so many ms of time in which an answer could have been read. Rejects with
@@ -183,9 +183,11 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     if (!current) return Promise.reject(new RedisUnavailable('lost', 'not connected'))
     const answer = new Promise<T>((resolve, reject) => {
       const answersBefore = answers
+      const sentAtMs = performance.now()
       const cancel = deadlines.start(budgetMs, () => {
         const reason = answers === answersBefore ? 'silent' : 'slow'
-        reject(new RedisUnavailable(reason, `no answer within ${budgetMs} ms`))
+        const waitedMs = performance.now() - sentAtMs
+        reject(new RedisUnavailable(reason, `no answer within ${budgetMs} ms`, { waitedMs }))
       })
       commands(current).then(
         (reply) => {

@@ -245,8 +245,7 @@ export function createFailover(options: FailoverOptions): Failover {
   function failed(error: unknown): void {
     if (!(error instanceof RedisUnavailable)) throw error
     const slowCallRate = error.reason === 'slow' ? calls.slow() : 0
-    const forMs = error.reason === 'silent' ? connection.budgetMs : 0
-    handle({ type: 'call failed', failure: error, slowCallRate, forMs, ...moment() })
+    handle({ type: 'call failed', failure: error, slowCallRate, forMs: error.waitedMs, ...moment() })
   }
 
   function answered<T>(answer: T): T {
