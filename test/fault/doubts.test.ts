@@ -90,8 +90,8 @@ test('cut under calls again and again: none fails, nothing is lost, and it is no
   }
   const callers = Array.from({ length: 4 }, traffic)
   for (let i = 0; i < 4; i += 1) {
-    await pause(700)
     await app.untilStatus('redis')
+    await pause(600) // a connection that has lasted
     proxy.drop()
   }
   await pause(100)

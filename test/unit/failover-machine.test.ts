@@ -4,6 +4,7 @@ import {
   initialState,
   PROBE,
   SETTLED_MS,
+  SLOW_MERGES,
   START_GRACE_MS,
   transition,
 } from '../../src/core/redis/failover-machine.ts'
@@ -74,7 +75,7 @@ const memory = (known = {}, goodProbes: 0 | 1 = 0): FailoverState => ({
   goodProbes,
   away: { ...away, ...known },
 })
-const merging = (known = {}, isKept = false): FailoverState => ({
+const merging = (known = {}, isKept = false): In<'merging'> => ({
   status: 'merging',
   sinceMs: 1_500,
   ...counts,
@@ -99,7 +100,7 @@ const suspect = (doubt: 'silent' | 'cut', asks: 'again' | 'anew'): In<'suspect'>
   asks,
   away: doubted(doubt),
 })
-const resuming = (doubt: 'silent' | 'cut', isKept: boolean): FailoverState => ({
+const resuming = (doubt: 'silent' | 'cut', isKept: boolean): In<'merging'> => ({
   ...merging(doubted(doubt), isKept),
   sinceMs: AWAY_MS,
 })
@@ -409,6 +410,20 @@ const rows: Row[] = [
     [
       `merging after a doubt (${doubt}): the merge failed`,
       resuming(doubt, false),
+      failed('merge failed', failure('silent')),
+      leftAfter(doubt, failure('silent')),
+      leaving(doubt, failure('silent')),
+    ],
+    [
+      `merging after a doubt (${doubt}): the merge was slow`,
+      resuming(doubt, false),
+      failed('merge failed', failure('slow')),
+      { ...resuming(doubt, false), away: { ...doubted(doubt), tries: 1 } },
+      [mergeAfter(doubt, false)],
+    ],
+    [
+      `merging after a doubt (${doubt}): the merge was slow too often`,
+      { ...resuming(doubt, false), away: { ...doubted(doubt), tries: SLOW_MERGES } },
       failed('merge failed', failure('slow')),
       leftAfter(doubt, failure('slow')),
       leaving(doubt, failure('slow')),

@@ -23,7 +23,7 @@
 //   merge finished, nothing is pending → redis. Participants are notified; operators too, unless it was only a doubt.
 //   merge failed                       → memory, probes again. After a bug of ours the back-off is longer.
 //   connection lost, call failed (as in redis) → memory, probes again. The merge fails by that, too, which is ignored.
-//   The last two: after a doubt it was an outage, and is announced.
+//   The last two: after a doubt it was an outage, and is announced; a merge that was only slow runs again first.
 // In every state `stopped` closes the connection. Any event after it drops a connection that was being opened.
 // An event that is not listed changes nothing: a call that fails after Redis was left says nothing new.
 
@@ -49,6 +49,8 @@ export const START_GRACE_MS = 3 * SECOND
 /** A connection that was cut earlier than that is not opened again on trust. */
 export const SETTLED_MS = SECOND / 2
 const MOST_SLOW = 0.5
+/** So often may a merge after a doubt be too slow, in smaller batches each time, before it counts as an outage. */
+export const SLOW_MERGES = 2
 
 const DROP = { type: 'drop connection' } as const
 const LEFT = { type: 'notify left' } as const
@@ -182,8 +184,15 @@ function whileMerging(state: In<'merging'>, event: FailoverEvent): Transition {
     if (event.isPending) return [state, [{ type: 'merge', awaySinceMs: away.sinceMs, isKept }]]
     return comeBack(state, event)
   }
-  if (event.type === 'merge failed')
-    return away.doubt ? leave(state, event.failure, event) : retry(state, event)
+  if (event.type === 'merge failed') {
+    if (!away.doubt) return retry(state, event)
+    if (event.failure.reason !== 'slow' || away.tries >= SLOW_MERGES)
+      return leave(state, event.failure, event)
+    return [
+      { ...state, away: { ...away, tries: away.tries + 1 } },
+      [{ type: 'merge', awaySinceMs: away.sinceMs, isKept }],
+    ]
+  }
   const failure = failureThatOpens(event)
   if (!failure) return [state, []]
   if (away.doubt) return leave(state, failure, event)
