@@ -60,7 +60,12 @@ test('a hosted Redis that cuts idle connections: opened again without a word, an
   await eventually(() => {
     for (const count of reconnects()) expect(count).toBeGreaterThanOrEqual(3)
   })
-  console.log('commands', (await commands()) - before, reconnects(), await redis.command('INFO', 'commandstats'))
+  console.log(
+    'commands',
+    (await commands()) - before,
+    reconnects(),
+    await redis.command('INFO', 'commandstats'),
+  )
   await app.untilStatus('redis')
   expect(await text(app, key)).toBe('before')
   await write(app, key, 'after')

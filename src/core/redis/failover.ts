@@ -65,8 +65,8 @@ export interface Merge {
    * RedisUnavailable, or with an error that is a bug.
    */
   run(awaySinceMs: number): Promise<void>
-  /** After a silence on a connection that is still the same: brings it what it was too slow for, and nothing else. */
-  resume(): Promise<void>
+  /** The same after a silence on a connection that is still there: no restart and no write of others was missed. */
+  resume(awaySinceMs: number): Promise<void>
   /** Whether more has happened since `run` began. */
   isPending(): boolean
 }
@@ -205,7 +205,7 @@ export function createFailover(options: FailoverOptions): Failover {
   }
 
   async function mergeOnce({ awaySinceMs, isKept }: EffectOf<'merge'>): Promise<void> {
-    await (isKept ? merge.resume() : merge.run(awaySinceMs))
+    await (isKept ? merge.resume(awaySinceMs) : merge.run(awaySinceMs))
     // In the same turn: nothing can become pending between the question and Redis being asked again.
     handle({ type: 'merge finished', isPending: merge.isPending(), ...moment() })
   }

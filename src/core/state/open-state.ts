@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { MINUTE, SECOND } from '../../lib/time.ts'
 import { inBackground } from '../background.ts'
 import { keys } from '../keys.ts'
-import { createParticipant, type Participant } from '../participant.ts'
+import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, switchedOff } from '../redis/failover.ts'
 import { createChangeFeed } from './change-feed.ts'
@@ -112,7 +112,7 @@ function overRedis(
       returned(servedCalls, atMs, { after, isKept }) {
         const { returned, removed, ...report } = merge.takeReport()
         if (after === 'reconnect' && !hasHeartbeat) resync.runLater(RESYNC_AFTER_CUT_MS)
-        else if (!isKept) void inBackground(resync.run(), log)
+        else if (after !== 'blip' || !isKept) void inBackground(resync.run(), log)
         participants.returned()
         const note = noteOf({ returned, removed, isShared })
         return outages.ended('state', { servedCalls, ...report, lost: memory.unreadable(), note }, atMs)
@@ -170,6 +170,12 @@ function overRedis(
   }
   const timer = setInterval(() => void inBackground(tick(), log), TICK_MS).unref()
 
+  async function examine(awaySinceMs: number): Promise<Return> {
+    const returned = await merge.examine(awaySinceMs)
+    if (returned === 'empty' || returned === 'older') failover.foundLoss()
+    return returned
+  }
+
   return {
     state,
     counters,
@@ -187,12 +193,12 @@ function overRedis(
       connection.onInvalidate(invalidated)
       failover.start({
         isPending: given.isPending,
-        async run(awaySinceMs) {
-          const returned = await merge.examine(awaySinceMs)
-          if (returned === 'empty' || returned === 'older') failover.foundLoss()
-          await given.merge(returned)
+        run: async (awaySinceMs) => given.merge(await examine(awaySinceMs)),
+        async resume(awaySinceMs) {
+          // It may have been emptied just before, and the question of that was abandoned with the other calls.
+          const returned = await examine(awaySinceMs)
+          await given.merge(returned === 'kept' ? undefined : returned)
         },
-        resume: () => given.merge(undefined),
       })
     },
     close() {
