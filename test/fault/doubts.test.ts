@@ -44,28 +44,16 @@ async function expectInRedis(written: ReadonlyMap<string, string>): Promise<void
   expect(new Map(found as [string, string][])).toEqual(written)
 }
 
-test('a hosted Redis that cuts idle connections: opened again without a word, and with few commands', async () => {
+test('a hosted Redis that cuts idle connections: opened again without a word', async () => {
   await redis.command('CONFIG', 'SET', 'timeout', '1')
   const app = await open({ mode: 'external' })
   app.queue.work('known', async () => {})
   const key = newKey()
   await write(app, key, 'before')
-  const commands = async () =>
-    Number(/total_commands_processed:(\d+)/.exec(await redis.command('INFO', 'stats'))?.[1])
   const reconnects = () => [app.stateRole.status().reconnects, app.cacheRole.status().reconnects]
   await eventually(() => {
-    for (const count of reconnects()) expect(count).toBeGreaterThanOrEqual(1)
+    for (const count of reconnects()) expect(count).toBeGreaterThanOrEqual(2)
   })
-  const before = await commands()
-  await eventually(() => {
-    for (const count of reconnects()) expect(count).toBeGreaterThanOrEqual(3)
-  })
-  console.log(
-    'commands',
-    (await commands()) - before,
-    reconnects(),
-    await redis.command('INFO', 'commandstats'),
-  )
   await app.untilStatus('redis')
   expect(await text(app, key)).toBe('before')
   await write(app, key, 'after')
@@ -95,11 +83,12 @@ test('cut under calls again and again: none fails, nothing is lost, and it is no
   }
   const callers = Array.from({ length: 4 }, traffic)
   for (let i = 0; i < 4; i += 1) {
-    await app.untilStatus('redis')
     await pause(600) // a connection that has lasted
     proxy.drop()
+    const back = { reconnects: i + 1, lastError: null }
+    await eventually(() => expect(app.stateRole.status()).toMatchObject(back))
+    await app.untilStatus('redis')
   }
-  await pause(100)
   isOver = true
   await Promise.all(callers)
   await app.untilStatus('redis')
