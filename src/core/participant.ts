@@ -22,7 +22,7 @@ export interface Participant {
   load(disk: StateDisk): void
   /** The disk is about to be given up: data that is not there yet goes there, and nothing after that. */
   persist(): void
-  /** The connection was lost and is opened again: Redis may have lost the last writes. As `left`, unless it says else. */
+  /** The connection was lost and is opened again: Redis may have lost the last writes. As `left`, if not given. */
   cut(): void
   /** Redis is not asked any more, and may have lost the last writes. */
   left(): void

@@ -272,7 +272,9 @@ export function createFailover(options: FailoverOptions): Failover {
       const counts = { activations, blips, reconnects, servedCalls }
       return { status: publicStatus(state), sinceMs, ...counts, lastError: lastErrorOf(state) }
     },
-    onStatus: (listener) => void listeners.push(listener),
+    onStatus(listener) {
+      listeners.push(listener)
+    },
     foundLoss: () => handle({ type: 'loss found', ...moment() }),
     start(merging) {
       merge = merging
