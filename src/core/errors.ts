@@ -35,10 +35,17 @@ export type UnavailableReason = 'lost' | 'refused' | 'silent' | 'slow' | 'deadli
 /** Redis did not do what was asked, or nobody knows whether it did. Never a bug of ours. */
 export class RedisUnavailable extends Error {
   readonly reason: UnavailableReason
+  /** How long a call waited that was not answered in time, ms. */
+  readonly waitedMs: number
 
-  constructor(reason: UnavailableReason, message: string, options?: ErrorOptions) {
+  constructor(
+    reason: UnavailableReason,
+    message: string,
+    { waitedMs = 0, ...options }: ErrorOptions & { waitedMs?: number } = {},
+  ) {
     super(message, options)
     this.reason = reason
+    this.waitedMs = waitedMs
   }
 }
 

@@ -22,6 +22,8 @@ export interface Participant {
   load(disk: StateDisk): void
   /** The disk is about to be given up: data that is not there yet goes there, and nothing after that. */
   persist(): void
+  /** The connection was lost and is opened again: Redis may have lost the last writes. As `left`, if not given. */
+  cut(): void
   /** Redis is not asked any more, and may have lost the last writes. */
   left(): void
   /**
@@ -41,6 +43,7 @@ export interface Participant {
 const IDLE: Participant = {
   load: () => {},
   persist: () => {},
+  cut: () => {},
   left: () => {},
   merge: async () => {},
   isPending: () => false,
@@ -49,7 +52,11 @@ const IDLE: Participant = {
 }
 
 /** One that has nothing to do in the steps it does not name. */
-export const createParticipant = (steps: Partial<Participant>): Participant => ({ ...IDLE, ...steps })
+export const createParticipant = (steps: Partial<Participant>): Participant => ({
+  ...IDLE,
+  ...(steps.left && { cut: steps.left }),
+  ...steps,
+})
 
 /** All of them as one, in this order. */
 export function inOrder(participants: readonly Participant[]): Participant {
@@ -59,6 +66,9 @@ export function inOrder(participants: readonly Participant[]): Participant {
     },
     persist() {
       for (const each of participants) each.persist()
+    },
+    cut() {
+      for (const each of participants) each.cut()
     },
     left() {
       for (const each of participants) each.left()

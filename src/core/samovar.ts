@@ -17,7 +17,7 @@ import type { Outages } from './outages.ts'
 import { inOrder } from './participant.ts'
 import type { FailoverQueue } from './queue/failover-queue.ts'
 import { openQueue } from './queue/open-queue.ts'
-import { type AppStatus, combineStatus } from './redis/status.ts'
+import { type AppStatus, createAppStatus } from './redis/status.ts'
 import { openState } from './state/open-state.ts'
 import type { State } from './state/state.ts'
 import type { StateParts, StateRole } from './state/state-role.ts'
@@ -156,7 +156,7 @@ export function openSamovar(options: SamovarOptions): Samovar {
     once: createOnce({ state, damaged: (key) => stateRole.damage.note('Redis', key) }),
     outages,
     roles: { cache: cacheRole, state: stateRole },
-    status: () => combineStatus([cacheRole.status(), stateRole.status()]),
+    status: createAppStatus([cacheRole, stateRole]),
     pendingWrites: () => (redis.state ? participants.pending() : 0),
     start() {
       stateRole.start(participants)

@@ -12,6 +12,7 @@ import type { Sql } from './sql.ts'
 const MOST_CONNECTIONS = 5
 const CONNECT_MS = 3 * SECOND
 const STATEMENT_MS = 5 * SECOND // kept by the server
+const KEEP_ALIVE_MS = 30 * SECOND // by default the system's two hours, which no NAT remembers
 const ANSWER_MS = STATEMENT_MS + SECOND // kept by us, for a server that keeps nothing: it hangs, or is gone unnoticed
 
 const require = createRequire(import.meta.url)
@@ -43,6 +44,7 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: ANSWER_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     allowExitOnIdle: true,
     // Not as a parameter of the connection, which poolers such as PgBouncer refuse.
     onConnect: (client) => client.query(`SET statement_timeout = ${STATEMENT_MS}`),

@@ -27,13 +27,14 @@ function open(events: Partial<FailoverEvents> = {}): void {
     probeKey: `probe:${randomUUID()}`,
     hasHeartbeat: true,
     events: {
+      cut: () => {},
       left: () => {},
       outageBegan: (cause) => causes.push(cause),
       returned: () => ({ merged: { session: 2, limit: 1 }, conflicts: [] }),
       ...events,
     },
     log: recorded.log,
-    now: () => Date.now() + extraMs,
+    steadyNow: () => performance.now() + extraMs,
   })
 }
 
@@ -45,7 +46,7 @@ afterEach(async () => {
   await redis.stop()
 })
 
-const start = (run: () => Promise<void>) => failover.start({ run, isPending: () => false })
+const start = (run: () => Promise<void>) => failover.start({ run, resume: run, isPending: () => false })
 const untilStatus = (status: string) => eventually(() => expect(failover.status().status).toBe(status))
 const bugs = () => lines.filter(({ message }) => message.startsWith('unexpected error'))
 const broken = async () => {

@@ -4,6 +4,7 @@ import { startApp, type TestApp } from '../helpers/app.ts'
 import { timed } from '../helpers/control-clock.ts'
 import { createCountries, renameGermany } from '../helpers/countries-tables.ts'
 import { eventually, HUNG_MS } from '../helpers/eventually.ts'
+import { keepAliveSeconds } from '../helpers/keep-alive.ts'
 import { startPostgres, type TestPostgres } from '../helpers/postgres-server.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { SECRET, signedRequest } from '../helpers/webhook-app.ts'
@@ -126,6 +127,11 @@ test('a webhook is done in PostgreSQL, refused while it is away, and done when i
   expect(await postgres.query(database, 'SELECT source, id FROM webhook_done')).toEqual([
     { source: 'payments', id: 'msg_1' },
   ])
+  await eventually(() => {
+    const seconds = keepAliveSeconds(postgres.port)
+    expect(seconds.length).toBeGreaterThanOrEqual(1)
+    for (const left of seconds) expect(left).toBeLessThanOrEqual(60)
+  })
 
   for (const [harm, heal] of [
     [postgres.stop, postgres.start],

@@ -275,6 +275,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'CLIENT KILL of every connection, once a second',
+    stays: true, // each is opened again at once
     break: (world) => flush(world, 1_000, 4, 'CLIENT', 'KILL', 'TYPE', 'normal'),
     lastsMs: 0,
     heal: () => {},

@@ -18,6 +18,8 @@ export interface TestProcessOptions {
   /** 'off': Redis is switched off. */
   cacheUrl: string
   stateUrl?: string
+  /** A server that is not ours, where commands cost: it is asked nothing that nobody needs. */
+  mode?: 'external'
   budgetMs?: number
   memoryBudgetBytes?: number
   /** 2 unless said: then it listens to what others write. */
@@ -38,7 +40,7 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
   const { log, lines } = recordLog()
   const { busParts, stateParts, stuckMs } = rest
   const samovar = openSamovar({
-    mode: cacheUrl === 'off' ? 'memory' : 'embedded',
+    mode: cacheUrl === 'off' ? 'memory' : (rest.mode ?? 'embedded'),
     redis: {
       cache: cacheUrl === 'off' ? undefined : targetOf(cacheUrl),
       state: stateUrl === 'off' ? undefined : targetOf(stateUrl),
@@ -63,6 +65,9 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
   const { cache: cacheRole, state: stateRole } = samovar.roles
   samovar.start()
   const statuses = () => [cacheRole.status().status, stateRole.status().status]
+  // A Redis that is only doubted counts as there.
+  const isAsked = () =>
+    cacheUrl === 'off' || (cacheRole.server().isConnected && stateRole.redis?.isRedis() !== false)
   return {
     ...samovar,
     samovar,
@@ -71,7 +76,10 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     dataDir,
     lines,
     untilStatus: (status: 'redis' | 'memory') =>
-      eventually(() => expect(statuses()).toEqual([status, status])),
+      eventually(() => {
+        expect(statuses()).toEqual([status, status])
+        if (status === 'redis') expect(isAsked()).toBe(true)
+      }),
     async close() {
       await samovar.close()
       if (!rest.dataDir) rmSync(dataDir, { recursive: true, force: true })

@@ -224,6 +224,8 @@ describe('the contract of stats', () => {
         active: false,
         since: null,
         activations: 0,
+        blips: expect.any(Number),
+        reconnects: 0,
         servedCalls: expect.any(Number),
         pendingWrites: 0,
         standby: 'full',

@@ -64,7 +64,10 @@ export async function startModelApp({ redisPort, workers, parts }: Life, earlier
     dataDir,
     lines,
     start: samovar.start,
-    isIn: (status: 'redis' | 'memory') => statuses().every((each) => each === status),
+    // A Redis that is only doubted counts as there, but is not asked.
+    isIn: (status: 'redis' | 'memory') =>
+      statuses().every((each) => each === status) &&
+      (status === 'memory' || (roles.cache.server().isConnected && roles.state.redis?.isRedis() === true)),
     /** How often memory answered for Redis: the outcome of what was asked meanwhile is not known. */
     servedCalls: () => samovar.status().servedCalls,
     async close() {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Status } from '../../src/core/redis/failover-machine.ts'
-import { combineStatus } from '../../src/core/redis/status.ts'
+import type { Status } from '../../src/core/redis/failover-state.ts'
+import { createAppStatus } from '../../src/core/redis/status.ts'
 import { parse } from '../../src/http/parse.ts'
 import { pathOf } from '../../src/http/request-target.ts'
 import { hasToken } from '../../src/http/security.ts'
@@ -53,26 +53,40 @@ test('what is wrong with an input is told, but no more of it than somebody reads
 })
 
 describe('one status of two roles', () => {
-  const role = (status: Status, sinceMs: number) => ({
-    status,
-    sinceMs,
-    activations: 1,
-    servedCalls: 10,
-    lastError: null,
-  })
-  test.each<[Status, Status, Status, number]>([
-    ['redis', 'redis', 'redis', 200],
-    ['redis', 'memory', 'memory', 200],
-    ['memory', 'memory', 'memory', 100],
-    ['merging', 'redis', 'merging', 100],
-    ['memory', 'merging', 'merging', 200],
-  ])('%s and %s make %s', (cache, state, expected, sinceMs) => {
-    expect(combineStatus([role(cache, 100), role(state, 200)])).toEqual({
-      status: expected,
-      sinceMs,
-      activations: 2,
-      servedCalls: 20,
-    })
+  function createRole() {
+    const listeners: (() => void)[] = []
+    const counts = { activations: 1, blips: 2, reconnects: 3, servedCalls: 10 }
+    let told = { status: 'memory' as Status, sinceMs: 1, ...counts, lastError: null }
+    return {
+      status: () => told,
+      onStatus: (listener: () => void) => void listeners.push(listener),
+      become(status: Status, sinceMs: number) {
+        told = { ...told, status, sinceMs }
+        for (const listener of listeners) listener()
+      },
+    }
+  }
+
+  test('it lasts as long as the app has it, and its beginning never goes back', () => {
+    const [cache, state] = [createRole(), createRole()]
+    const appStatus = createAppStatus([cache, state])
+    const steps: [typeof cache, Status, number, Status, number][] = [
+      [state, 'merging', 50, 'merging', 50],
+      [state, 'redis', 60, 'memory', 60],
+      [cache, 'merging', 70, 'merging', 70],
+      [cache, 'redis', 80, 'redis', 80],
+      [state, 'memory', 90, 'memory', 90],
+      [cache, 'memory', 100, 'memory', 90],
+      [state, 'merging', 110, 'merging', 110],
+      [state, 'redis', 120, 'memory', 120], // the cache has been there since 100
+      [cache, 'merging', 115, 'merging', 120], // by a clock that was set back
+      [cache, 'redis', 130, 'redis', 130],
+    ]
+    for (const [role, becomes, atMs, status, sinceMs] of steps) {
+      role.become(becomes, atMs)
+      expect(appStatus()).toMatchObject({ status, sinceMs })
+    }
+    expect(appStatus()).toMatchObject({ activations: 2, blips: 4, reconnects: 6, servedCalls: 20 })
   })
 })
 

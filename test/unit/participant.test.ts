@@ -7,6 +7,7 @@ function noting() {
     createParticipant({
       load: () => void steps.push(`${name} load`),
       persist: () => void steps.push(`${name} persist`),
+      cut: () => void steps.push(`${name} cut`),
       left: () => void steps.push(`${name} left`),
       merge: async (returned) => void steps.push(`${name} merge ${returned}`),
       isPending: () => waiting > 0,
@@ -20,12 +21,13 @@ function noting() {
 test('each step is taken by all, in their order', async () => {
   const { all, steps } = noting()
   all.load({} as StateDisk)
+  all.cut()
   all.left()
   await all.merge('older')
   all.returned()
   all.persist()
   const each = (step: string) => ['a', 'b', 'c'].map((name) => `${name} ${step}`)
-  expect(steps).toEqual(['load', 'left', 'merge older', 'returned', 'persist'].flatMap(each))
+  expect(steps).toEqual(['load', 'cut', 'left', 'merge older', 'returned', 'persist'].flatMap(each))
   expect([all.isPending(), all.pending()]).toEqual([true, 5])
 })
 
@@ -33,4 +35,11 @@ test('while Redis is asked only those are merged who have something for it', asy
   const { all, steps } = noting()
   await all.merge(undefined)
   expect(steps).toEqual(['b merge undefined', 'c merge undefined'])
+})
+
+test('a cut is for each what leaving Redis is, unless it says otherwise', () => {
+  const steps: string[] = []
+  createParticipant({ left: () => void steps.push('left') }).cut()
+  createParticipant({ left: () => void steps.push('left'), cut: () => void steps.push('cut') }).cut()
+  expect(steps).toEqual(['left', 'cut'])
 })

@@ -27,7 +27,17 @@ function openTier(budgetBytes: number) {
     failover: {
       attempt: (onRedis) => onRedis(),
       isRedis: () => true,
-      status: () => ({ status: 'redis', sinceMs: 0, activations: 0, servedCalls: 0, lastError: null }),
+      status: () => ({
+        status: 'redis',
+        sinceMs: 0,
+        activations: 0,
+        blips: 0,
+        reconnects: 0,
+        servedCalls: 0,
+        lastError: null,
+      }),
+      onStatus: () => {},
+      foundLoss: () => {},
       start: () => {},
       close: () => {},
     },

@@ -87,6 +87,12 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     return { epoch, offset }
   }
 
+  function leave(): void {
+    hasMerged = false
+    for (const local of channels.all()) cursorOf(local).detach()
+    pubSub.rest()
+  }
+
   /** What Redis has lost of a channel is unsent again. The state role's finding does not tell: it may miss a second. */
   async function examine(local: LocalChannel): Promise<void> {
     const seen = cursorOf(local).lastSeen()
@@ -141,11 +147,8 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
     },
 
     ...createParticipant({}),
-    left() {
-      hasMerged = false
-      for (const local of channels.all()) cursorOf(local).detach()
-      pubSub.rest()
-    },
+    cut: leave,
+    left: leave,
     pending: unsent.size,
     isPending: () => unsent.size() > 0 && (access.isRedis() || !hasMerged),
     async merge() {

@@ -80,10 +80,10 @@ export function createRedisPubSub(options: RedisPubSubOptions): RedisPubSub {
     }
   }
 
-  function lost(cause: RedisUnavailable): void {
+  // A connection that is opened again at the first try is no news.
+  function lost(): void {
     if (!isConnected) return
     disconnect()
-    announce(cause)
     start(connect())
   }
 
@@ -147,7 +147,7 @@ export function createRedisPubSub(options: RedisPubSubOptions): RedisPubSub {
       await work
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error
-      lost(error)
+      lost()
     }
   }
 

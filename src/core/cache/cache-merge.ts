@@ -14,7 +14,7 @@ export type Inspect = (
   value: Buffer,
 ) => { readonly remainingMs: number; readonly storedAtMs: number } | undefined
 
-export interface CacheMerge extends Merge {
+export interface CacheMerge extends Omit<Merge, 'resume'> {
   /** While Redis is asked: sends the deletions that it was too slow for, and finishes sweeps. */
   drain(): Promise<void>
   /** `drain` sweeps everything: Redis did not finish a sweep. */

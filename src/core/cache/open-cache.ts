@@ -8,7 +8,7 @@ import { inBackground } from '../background.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { Outages } from '../outages.ts'
 import { connectRedis } from '../redis/connection.ts'
-import { createFailover, type RoleStatus, switchedOff } from '../redis/failover.ts'
+import { createFailover, type Failover, type RoleStatus, switchedOff } from '../redis/failover.ts'
 import { createSampler, type ServerSample } from '../redis/server-sample.ts'
 import type { CacheStore } from './cache.ts'
 import { decodeHead } from './cache-entry.ts'
@@ -22,6 +22,7 @@ import { createTieredStore } from './tiered-cache-store.ts'
 export interface CacheRole {
   readonly store: CacheStore
   status(): RoleStatus
+  onStatus: Failover['onStatus']
   memorySize(): { keys: number; bytes: number }
   /** The server; its sizes are null where it holds more than the cache. */
   server(): { isConnected: boolean; lastError: string | null; sample: ServerSample | undefined }
@@ -75,6 +76,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     return {
       store: memory,
       status: () => status,
+      onStatus: () => {},
       memorySize: memory.size,
       server: () => ({ isConnected: false, lastError: null, sample: undefined }),
       countKeys: async () => null,
@@ -90,6 +92,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     probeKey: `${prefix}probe:${randomUUID()}`,
     hasHeartbeat: !isExternal,
     events: {
+      cut: () => {},
       left: () => {},
       outageBegan: (cause, atMs, served) => outages.began('cache', cause, atMs, served),
       returned(servedCalls, atMs) {
@@ -130,6 +133,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
   return {
     store,
     status: failover.status,
+    onStatus: failover.onStatus,
     memorySize: memory.size,
     server() {
       const sample = sampler.last()
@@ -157,6 +161,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
           store.revalidate()
           await sampler.refresh()
         },
+        resume: merge.drain,
       }),
     close() {
       clearInterval(timer)

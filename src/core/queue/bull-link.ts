@@ -4,6 +4,9 @@ import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
 import type { BullQueue } from './bull-queue.ts'
 
+/** A connection that is lost later than that was cut, and opening it again is no news. */
+const SETTLED_MS = 500
+
 /** Rejects with RedisUnavailable; later calls `onLost`, once, when the connections are gone. */
 export type OpenBull = (onLost: (cause: RedisUnavailable) => void) => Promise<BullQueue>
 
@@ -25,7 +28,8 @@ export interface BullLink {
 /** `open` is undefined when Redis is switched off. */
 export function createBullLink({ open, log }: { open: OpenBull | undefined; log: Log }): BullLink {
   let bull: BullQueue | undefined
-  let connectionLost: RedisUnavailable | undefined // and not opened again since
+  let connectionLost: RedisUnavailable | undefined // for a reason to be told, and not opened again since
+  let openedAtMs = 0
   let lastReason = ''
   let isClosed = false
 
@@ -44,8 +48,10 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
     opened = await open((cause) => {
       if (bull !== opened) return
       drop()
-      connectionLost = cause
+      const wasCut = cause.reason === 'lost' && performance.now() - openedAtMs >= SETTLED_MS
+      if (!wasCut) connectionLost = cause
     })
+    openedAtMs = performance.now()
     // Another call may have opened one in the meantime.
     if (bull || isClosed) opened.drop()
     else bull = opened

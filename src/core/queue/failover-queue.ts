@@ -178,7 +178,8 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       return memory.counts({ withCopies: true })
     },
 
-    ...createParticipant({ load: outbox.load, persist: outbox.persist }),
+    // Nothing when it is cut: BullMQ has connections of its own, and says itself when they are lost.
+    ...createParticipant({ load: outbox.load, persist: outbox.persist, cut: () => {} }),
     left() {
       link.drop()
       void inBackground(link.attempt(catchUp), log)

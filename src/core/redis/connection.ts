@@ -6,9 +6,12 @@ import { createClient, ErrorReply, RESP_TYPES } from 'redis'
 import { createDeadlines } from '../../lib/async/deadlines.ts'
 import { waitFor } from '../../lib/async/request-deadline.ts'
 import type { RedisTarget } from '../../lib/redis-url.ts'
+import { SECOND } from '../../lib/time.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
 
 const CONNECT_MS = 2_000
+/** Shorter than what NATs and balancers let a quiet connection live: they forget it later, and a dead peer is found. */
+const KEEP_ALIVE_MS = 30 * SECOND
 /** Only tracking is refused in these words. Anything else (BUSY, LOADING …) says nothing of tracking. */
 const REFUSES_TRACKING = /^(ERR|NOPERM)\b/
 /** It stays refused while this process lives. */
@@ -32,7 +35,13 @@ export function settingsOf({ target, ca }: Server) {
         ? { host: at.host, port: at.port, tls: true as const, ...serverName(at.host), ...(ca && { ca }) }
         : { host: at.host, port: at.port }
   return {
-    socket: { ...socket, connectTimeout: CONNECT_MS, reconnectStrategy: false as const },
+    socket: {
+      ...socket,
+      connectTimeout: CONNECT_MS,
+      reconnectStrategy: false as const,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    },
     database: target.database,
     ...(target.username && { username: target.username }),
     ...(target.password && { password: target.password }),
@@ -64,13 +73,20 @@ const serverName = (host: string) => (isIP(host) === 0 ? { servername: host } : 
 export type RedisClient = ReturnType<typeof buildClient>
 
 export interface RedisConnection {
-  /** Replaces the present connection. Rejects with RedisUnavailable and leaves nothing behind. */
-  open(): Promise<void>
+  /** What one call may take, ms. */
+  readonly budgetMs: number
+  /**
+   * Replaces the present connection, within so many ms of time in which an answer could have been read. Rejects with
+   * RedisUnavailable and leaves nothing behind.
+   */
+  open(withinMs?: number): Promise<void>
   /**
    * Runs one or more commands of one tick under one budget, and under the deadline of the request. Rejects with
    * RedisUnavailable; an error that is a bug of ours (a TypeError and its like) passes through as it is.
    */
   call<T>(commands: (client: RedisClient) => Promise<T>): Promise<T>
+  /** Calls under way reject; the connection stays, so that what Redis answers to them is still a sign of life. */
+  abandonCalls(): void
   /** Closes the present client immediately; calls under way reject. */
   drop(): void
   /** Another client changed this key (without our prefix), or anything (undefined). */
@@ -99,29 +115,29 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   let lost: (cause: RedisUnavailable) => void = () => {}
   let invalidated: (key: string | undefined) => void = () => {}
 
-  async function open(): Promise<void> {
+  async function open(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     drop()
     try {
-      await connect(canTrack)
+      await connect(canTrack, withinMs)
     } catch (cause) {
       if (!canTrack || !(cause instanceof ErrorReply) || !REFUSES_TRACKING.test(cause.message))
         throw unavailable(cause)
-      await openUntracked(cause)
+      await openUntracked(cause, withinMs)
     }
   }
 
   // A server without CLIENT TRACKING, or a user who may not use it, refuses the handshake. So does one that refuses
   // everything: the second try shows which it is.
-  async function openUntracked(refusal: ErrorReply): Promise<void> {
+  async function openUntracked(refusal: ErrorReply, withinMs: number): Promise<void> {
     try {
-      await connect(false)
+      await connect(false, withinMs)
     } catch (cause) {
       throw unavailable(cause)
     }
     canTrack = !KNOWS_NO_TRACKING.test(refusal.message)
   }
 
-  async function connect(tracked: boolean): Promise<void> {
+  async function connect(tracked: boolean, withinMs: number): Promise<void> {
     const fresh = buildClient({ target, ca, tracked })
     fresh.on('error', (cause) => {
       if (client !== fresh) return
@@ -136,13 +152,22 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
       else invalidated(name.slice(trackPrefix?.length))
     })
     try {
-      await withinConnectTime(shakeHands(fresh, tracked))
+      await withinConnectTime(withinReadable(shakeHands(fresh, tracked), withinMs))
     } catch (cause) {
       fresh.destroy()
       throw cause
     }
     client = fresh
     isTracked = tracked
+  }
+
+  function withinReadable(work: Promise<void>, ms: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = deadlines.start(ms, () =>
+        reject(new RedisUnavailable('silent', `no answer within ${ms} ms of connecting`)),
+      )
+      work.finally(cancel).then(resolve, reject)
+    })
   }
 
   async function shakeHands(fresh: RedisClient, tracked: boolean): Promise<void> {
@@ -158,9 +183,11 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
     if (!current) return Promise.reject(new RedisUnavailable('lost', 'not connected'))
     const answer = new Promise<T>((resolve, reject) => {
       const answersBefore = answers
+      const sentAtMs = performance.now()
       const cancel = deadlines.start(budgetMs, () => {
         const reason = answers === answersBefore ? 'silent' : 'slow'
-        reject(new RedisUnavailable(reason, `no answer within ${budgetMs} ms`))
+        const waitedMs = performance.now() - sentAtMs
+        reject(new RedisUnavailable(reason, `no answer within ${budgetMs} ms`, { waitedMs }))
       })
       commands(current).then(
         (reply) => {
@@ -185,8 +212,10 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   }
 
   return {
+    budgetMs,
     open,
     call,
+    abandonCalls: deadlines.expireAll,
     drop,
     onLost: (listener) => {
       lost = listener

@@ -2,136 +2,168 @@
 // The controller (failover.ts) owns timers and the connection, reports events and carries out the effects.
 //
 // redis (closed): Redis is asked.
-//   call failed: lost, refused, silent → memory. Participants and operators are notified.
-//                                        `silent` drops the connection.
+//   call failed: silent                → suspect. The calls under way are answered from memory; Redis is asked again
+//                                        over the same connection.
+//   call failed: lost; connection lost → suspect, over a new connection. Participants are notified. Straight to memory
+//                                        when the connection had not lasted: that is no way to be there.
+//   call failed: refused               → memory. Participants and operators are notified.
 //   call failed: slow                  → memory when more than half of the calls of this second and the last were slow.
 //   call failed: deadline                stays: the request has waited long enough, which says nothing of Redis.
-//   connection lost                    → memory.
+// suspect: one question decides, and nobody but it waits for Redis; calls are answered from memory.
+//   probe succeeded                    → merging.
+//   probe failed (the same connection)   asks once more, over a new one; after a refusal or a bug of ours → memory.
+//   probe failed (a new connection)    → memory. The outage began when Redis was doubted.
 // memory (open): Redis is not asked, so nothing waits for it. Probes run with back-off (half-open).
 //   started                              probes. An outage is announced after a grace period at the earliest.
 //   probe succeeded                      one more on the same connection; two in a row → merging.
 //   probe failed                         probes again, on a new connection. Announces the outage if that was due.
 // merging (half-open): only the merge writes to Redis; calls are still answered from memory.
+//   loss found                           after a doubt: it was an outage, and is announced.
 //   merge finished, more is pending      merges again.
-//   merge finished, nothing is pending → redis. Participants and operators are notified.
+//   merge finished, nothing is pending → redis. Participants are notified; operators too, unless it was only a doubt.
 //   merge failed                       → memory, probes again. After a bug of ours the back-off is longer.
 //   connection lost, call failed (as in redis) → memory, probes again. The merge fails by that, too, which is ignored.
+//   The last two: after a doubt it was an outage, and is announced; a merge that was only slow runs again first.
 // In every state `stopped` closes the connection. Any event after it drops a connection that was being opened.
 // An event that is not listed changes nothing: a call that fails after Redis was left says nothing new.
 
 import { stepMs } from '../../lib/backoff.ts'
 import { SECOND } from '../../lib/time.ts'
-import type { UnavailableReason } from '../errors.ts'
-
-export type Status = 'redis' | 'memory' | 'merging'
-
-/** Why Redis is not asked. `bug`: an unexpected error of ours, which says nothing of Redis. */
-export interface Failure {
-  readonly reason: UnavailableReason | 'bug'
-  readonly message: string
-}
-
-interface Common {
-  /** When `status` began; ms since the epoch, as all times here. */
-  readonly sinceMs: number
-  /** How many outages have been announced. */
-  readonly activations: number
-  readonly isStopped: boolean
-}
-
-/** What is known of the time without Redis. */
-export interface Away {
-  /** When Redis was left, or the process started. */
-  readonly sinceMs: number
-  readonly isAnnounced: boolean
-  /** When it counts as an outage: immediately, but for a Redis that starts beside us. */
-  readonly announceFromMs: number
-  /** Delays so far, of the present back-off. */
-  readonly tries: number
-  readonly bugs: number
-  readonly failure: Failure | undefined
-}
-
-export type FailoverState =
-  | (Common & { readonly status: 'redis' })
-  | (Common & { readonly status: 'memory'; readonly away: Away; readonly goodProbes: 0 | 1 })
-  | (Common & { readonly status: 'merging'; readonly away: Away })
-
-type In<S extends Status> = Extract<FailoverState, { status: S }>
-
-export type FailoverEvent = { readonly atMs: number } & (
-  | { readonly type: 'started' | 'probe succeeded' | 'stopped' }
-  /** `slowCallRate`: the share of slow calls, this one included. */
-  | { readonly type: 'call failed'; readonly failure: Failure; readonly slowCallRate: number }
-  | { readonly type: 'connection lost' | 'probe failed' | 'merge failed'; readonly failure: Failure }
-  | { readonly type: 'merge finished'; readonly isPending: boolean }
-)
-
-export type Effect =
-  /** Waits `afterMs`, with jitter; then opens the connection if `opens`, and probes. */
-  | { readonly type: 'probe'; readonly opens: boolean; readonly afterMs: number }
-  | { readonly type: 'merge'; readonly awaySinceMs: number }
-  | { readonly type: 'drop connection' | 'close connection' | 'notify left' }
-  | { readonly type: 'announce outage'; readonly failure: Failure; readonly awaySinceMs: number }
-  | { readonly type: 'notify returned'; readonly wasAnnounced: boolean; readonly awaySinceMs: number }
+import type {
+  Away,
+  Common,
+  Effect,
+  FailoverEvent,
+  FailoverState,
+  Failure,
+  In,
+  Moment,
+  Return,
+} from './failover-state.ts'
 
 export type Transition = readonly [FailoverState, readonly Effect[]]
 
 export const PROBE = { firstMs: 50, capMs: SECOND }
 export const AFTER_BUG = { firstMs: SECOND, capMs: 30 * SECOND }
 export const START_GRACE_MS = 3 * SECOND
+/** A connection that was cut earlier than that is not opened again on trust. */
+export const SETTLED_MS = SECOND / 2
 const MOST_SLOW = 0.5
+/** So often may a merge after a doubt be too slow, in smaller batches each time, before it counts as an outage. */
+export const SLOW_MERGES = 2
 
 const DROP = { type: 'drop connection' } as const
+const LEFT = { type: 'notify left' } as const
 
-export function initialState(atMs: number): FailoverState {
+export function initialState({ atMs, steadyMs }: Moment): FailoverState {
   const away = {
     sinceMs: atMs,
+    steadySinceMs: steadyMs,
+    doubt: undefined,
     isAnnounced: false,
-    announceFromMs: atMs,
+    announceFromMs: steadyMs,
     tries: 0,
     bugs: 0,
     failure: undefined,
   }
-  return { status: 'memory', sinceMs: atMs, activations: 0, isStopped: false, away, goodProbes: 0 }
+  const counts = { activations: 0, blips: 0, reconnects: 0 }
+  return { status: 'memory', sinceMs: atMs, ...counts, isStopped: false, away, goodProbes: 0 }
 }
 
 export function transition(state: FailoverState, event: FailoverEvent): Transition {
   if (state.isStopped) return [state, [DROP]]
   if (event.type === 'stopped') return [{ ...state, isStopped: true }, [{ type: 'close connection' }]]
-  if (state.status === 'redis') return inRedis(state, event)
-  return state.status === 'memory' ? inMemory(state, event) : whileMerging(state, event)
+  switch (state.status) {
+    case 'redis':
+      return inRedis(state, event)
+    case 'suspect':
+      return inDoubt(state, event)
+    case 'memory':
+      return inMemory(state, event)
+    case 'merging':
+      return whileMerging(state, event)
+  }
 }
 
 function inRedis(state: In<'redis'>, event: FailoverEvent): Transition {
   const failure = failureThatOpens(event)
   if (!failure) return [state, []]
-  const { atMs } = event
-  const away = { sinceMs: atMs, isAnnounced: true, announceFromMs: atMs, tries: 1, bugs: 0, failure }
+  const { atMs, steadyMs } = event
+  const forMs = event.type === 'call failed' && failure.reason === 'silent' ? event.forMs : 0
+  const away: Away = {
+    sinceMs: Math.max(state.sinceMs, atMs - forMs),
+    steadySinceMs: steadyMs - forMs,
+    doubt: doubtOf(state, failure, event),
+    isAnnounced: false,
+    announceFromMs: steadyMs - forMs,
+    tries: 0,
+    bugs: 0,
+    failure,
+  }
+  const suspect = { ...common(state), status: 'suspect', away } as const
+  if (away.doubt === 'silent') return [{ ...suspect, asks: 'again' }, ASK_AGAIN]
+  if (away.doubt === 'cut') return [{ ...suspect, asks: 'anew' }, askAnew(2)]
+  return leave(suspect, failure, event)
+}
+
+function doubtOf(state: In<'redis'>, { reason }: Failure, { steadyMs }: Moment): Away['doubt'] {
+  if (reason === 'silent') return 'silent'
+  return reason === 'lost' && steadyMs - state.backMs >= SETTLED_MS ? 'cut' : undefined
+}
+
+function inDoubt(state: In<'suspect'>, event: FailoverEvent): Transition {
+  const { away, asks } = state
+  if (event.type === 'probe succeeded') {
+    const isKept = asks === 'again'
+    return [
+      { ...common(state), status: 'merging', away, isKept },
+      [{ type: 'merge', awaySinceMs: away.sinceMs, isKept }],
+    ]
+  }
+  if (event.type !== 'probe failed') return [state, []]
+  const tells = event.failure.reason === 'refused' || event.failure.reason === 'bug'
+  if (asks === 'again' && !tells) return [{ ...state, asks: 'anew' }, [DROP, ...askAnew(1)]]
+  return leave(state, tells ? event.failure : (away.failure ?? event.failure), event)
+}
+
+const ASK_AGAIN: readonly Effect[] = [{ type: 'abandon calls' }, { type: 'probe', opens: false, afterMs: 0 }]
+
+/** Over a new connection, and only once: who still hangs, or refuses, is away. */
+const askAnew = (withinBudgets: number): readonly Effect[] => [
+  { type: 'notify cut' },
+  { type: 'probe', opens: true, afterMs: 0, withinBudgets },
+]
+
+/** It is an outage, which began when Redis was doubted. */
+function leave(state: Common & { readonly away: Away }, failure: Failure, { atMs }: Moment): Transition {
+  const isBug = failure.reason === 'bug'
+  const away = { ...state.away, ...ANNOUNCED, tries: 1, bugs: isBug ? 1 : 0, failure }
   return [
-    toMemory({ ...state, activations: state.activations + 1 }, away, atMs),
+    toMemory({ ...state, activations: state.activations + 1, sinceMs: atMs }, away),
     [
-      { type: 'notify left' },
-      { type: 'announce outage', failure, awaySinceMs: atMs },
-      ...dropIfSilent(failure),
-      { type: 'probe', opens: true, afterMs: stepMs(PROBE, 0) },
+      LEFT,
+      { type: 'announce outage', failure, awaySinceMs: away.sinceMs },
+      DROP,
+      { type: 'probe', opens: true, afterMs: isBug ? AFTER_BUG.firstMs : PROBE.firstMs },
     ],
   ]
 }
+
+const ANNOUNCED = { isAnnounced: true, doubt: undefined } as const
 
 function inMemory(state: In<'memory'>, event: FailoverEvent): Transition {
   const { away } = state
   switch (event.type) {
     case 'started':
       return [
-        { ...state, away: { ...away, announceFromMs: event.atMs + START_GRACE_MS } },
+        { ...state, away: { ...away, announceFromMs: event.steadyMs + START_GRACE_MS } },
         [{ type: 'probe', opens: true, afterMs: 0 }],
       ]
     case 'probe succeeded': {
       if (state.goodProbes === 1)
         return [
-          { ...common(state), status: 'merging', sinceMs: event.atMs, away },
-          [{ type: 'merge', awaySinceMs: away.sinceMs }],
+          { ...common(state), status: 'merging', sinceMs: event.atMs, away, isKept: false },
+          [{ type: 'merge', awaySinceMs: away.sinceMs, isKept: false }],
         ]
       return [
         { ...state, goodProbes: 1, away: { ...away, tries: away.tries + 1 } },
@@ -146,38 +178,73 @@ function inMemory(state: In<'memory'>, event: FailoverEvent): Transition {
 }
 
 function whileMerging(state: In<'merging'>, event: FailoverEvent): Transition {
-  const { away } = state
-  if (event.type === 'merge failed') return retry(state, event)
+  const { away, isKept } = state
+  if (event.type === 'loss found') return away.doubt ? tellOfLoss(state, event) : [state, []]
   if (event.type === 'merge finished') {
-    if (event.isPending) return [state, [{ type: 'merge', awaySinceMs: away.sinceMs }]]
+    if (event.isPending) return [state, [{ type: 'merge', awaySinceMs: away.sinceMs, isKept }]]
+    return comeBack(state, event)
+  }
+  if (event.type === 'merge failed') {
+    if (!away.doubt) return retry(state, event)
+    if (event.failure.reason !== 'slow' || away.tries >= SLOW_MERGES)
+      return leave(state, event.failure, event)
     return [
-      { ...common(state), status: 'redis', sinceMs: event.atMs },
-      [{ type: 'notify returned', wasAnnounced: away.isAnnounced, awaySinceMs: away.sinceMs }],
+      { ...state, away: { ...away, tries: away.tries + 1 } },
+      [{ type: 'merge', awaySinceMs: away.sinceMs, isKept }],
     ]
   }
   const failure = failureThatOpens(event)
   if (!failure) return [state, []]
-  const due = announcementDue(away, failure, event.atMs)
+  if (away.doubt) return leave(state, failure, event)
+  const due = announcementDue(away, failure, event)
+  const drop = failure.reason === 'silent' ? [DROP] : []
   return [
     toMemory(
-      withOutages(state, due),
+      { ...withOutages(state, due), sinceMs: event.atMs },
       { ...away, isAnnounced: isAnnounced(away, due), tries: 1, failure },
-      event.atMs,
     ),
-    [...dropIfSilent(failure), ...due, { type: 'probe', opens: true, afterMs: stepMs(PROBE, 0) }],
+    [...drop, ...due, { type: 'probe', opens: true, afterMs: stepMs(PROBE, 0) }],
   ]
 }
 
+function tellOfLoss(state: In<'merging'>, { atMs }: Moment): Transition {
+  const { away, activations } = state
+  const failure = away.failure ?? { reason: 'lost', message: 'Redis was away for a moment' }
+  return [
+    { ...state, sinceMs: atMs, activations: activations + 1, away: { ...away, ...ANNOUNCED } },
+    [LEFT, { type: 'announce outage', failure, awaySinceMs: away.sinceMs }],
+  ]
+}
+
+function comeBack(state: In<'merging'>, { atMs, steadyMs }: Moment): Transition {
+  const { away, isKept } = state
+  const after = waysBack(away)
+  const back = {
+    ...common(state),
+    status: 'redis',
+    sinceMs: away.doubt ? state.sinceMs : atMs,
+    blips: state.blips + (after === 'blip' ? 1 : 0),
+    reconnects: state.reconnects + (after === 'reconnect' ? 1 : 0),
+    backMs: steadyMs,
+  } as const
+  return [back, [{ type: 'notify returned', after, isKept, tookMs: steadyMs - away.steadySinceMs }]]
+}
+
+function waysBack({ doubt, isAnnounced }: Away): Return['after'] {
+  if (doubt) return doubt === 'cut' ? 'reconnect' : 'blip'
+  return isAnnounced ? 'outage' : 'start'
+}
+
 /** Redis was never reached since the start, and by now that is an outage. */
-function announcementDue(away: Away, failure: Failure, atMs: number): readonly Effect[] {
-  const isDue = !away.isAnnounced && atMs >= away.announceFromMs
+function announcementDue(away: Away, failure: Failure, { steadyMs }: Moment): readonly Effect[] {
+  const isDue = !away.isAnnounced && steadyMs >= away.announceFromMs
   return isDue ? [{ type: 'announce outage', failure, awaySinceMs: away.sinceMs }] : []
 }
 
 const isAnnounced = (away: Away, due: readonly Effect[]) => away.isAnnounced || due.length > 0
 
-const withOutages = <S extends FailoverState>(state: S, due: readonly Effect[]): S => ({
-  ...state,
+const withOutages = (state: Common, due: readonly Effect[]): Common => ({
+  ...common(state),
   activations: state.activations + due.length,
 })
 
@@ -188,14 +255,10 @@ function failureThatOpens(event: FailoverEvent): Failure | undefined {
   return event.failure.reason !== 'slow' || event.slowCallRate > MOST_SLOW ? event.failure : undefined
 }
 
-const dropIfSilent = ({ reason }: Failure) => (reason === 'silent' ? [DROP] : [])
-
-function retry(
-  state: In<'memory' | 'merging'>,
-  { failure, atMs }: { readonly failure: Failure; readonly atMs: number },
-): Transition {
+function retry(state: In<'memory' | 'merging'>, event: Moment & { readonly failure: Failure }): Transition {
   const { away } = state
-  const due = announcementDue(away, failure, atMs)
+  const { failure, atMs } = event
+  const due = announcementDue(away, failure, event)
   const isBug = failure.reason === 'bug'
   const next = {
     ...away,
@@ -205,15 +268,24 @@ function retry(
     failure,
   }
   const afterMs = isBug ? stepMs(AFTER_BUG, away.bugs) : stepMs(PROBE, away.tries)
+  const sinceMs = state.status === 'memory' ? state.sinceMs : atMs
   return [
-    toMemory(withOutages(state, due), next, atMs),
+    toMemory({ ...withOutages(state, due), sinceMs }, next),
     [DROP, ...due, { type: 'probe', opens: true, afterMs }],
   ]
 }
 
-function toMemory(from: FailoverState, away: Away, atMs: number): FailoverState {
-  const sinceMs = from.status === 'memory' ? from.sinceMs : atMs
-  return { ...common(from), status: 'memory', sinceMs, away, goodProbes: 0 }
-}
+const toMemory = (from: Common, away: Away): FailoverState => ({
+  ...common(from),
+  status: 'memory',
+  away,
+  goodProbes: 0,
+})
 
-const common = ({ activations, isStopped }: Common) => ({ activations, isStopped })
+const common = ({ sinceMs, activations, blips, reconnects, isStopped }: Common): Common => ({
+  sinceMs,
+  activations,
+  blips,
+  reconnects,
+  isStopped,
+})

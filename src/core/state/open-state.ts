@@ -1,10 +1,10 @@
 // The state role, opened: over Redis with the standby behind it, or in memory with a copy on disk where that is
 // switched off.
 import { randomUUID } from 'node:crypto'
-import { SECOND } from '../../lib/time.ts'
+import { MINUTE, SECOND } from '../../lib/time.ts'
 import { inBackground } from '../background.ts'
 import { keys } from '../keys.ts'
-import { createParticipant, type Participant } from '../participant.ts'
+import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, switchedOff } from '../redis/failover.ts'
 import { createChangeFeed } from './change-feed.ts'
@@ -21,6 +21,9 @@ import { openStateMemory, type StateMemory } from './state-memory.ts'
 import type { StateRole, StateRoleOptions } from './state-role.ts'
 
 const RECENT_MS = 3 * SECOND
+const DOUBT_BUDGETS = 4 // so long may Redis be doubted, at most, before it is left
+/** Where commands cost: after a cut, noticed immediately, only others' writes of some milliseconds can be missing. */
+const RESYNC_AFTER_CUT_MS = 5 * MINUTE
 const TICK_MS = SECOND
 
 export function openState(options: StateRoleOptions): StateRole {
@@ -43,6 +46,7 @@ function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateR
     redis: undefined,
     own: [...memory.participants, createParticipant({ load: journal.load, persist: journal.persist })],
     status: () => status,
+    onStatus: () => {},
     coverage: () => 'full',
     suspect: () => {},
     start(participants) {
@@ -83,7 +87,7 @@ function overRedis(
   const epoch = createRedisEpoch({ redis, metadata })
   const { current, expectSame: expectSameEpoch } = epoch
   // By a steady clock: a step of the wall clock must not make these writes old.
-  const recent = createRecentWrites(RECENT_MS, () => performance.now())
+  const recent = createRecentWrites(RECENT_MS + DOUBT_BUDGETS * budgetMs, () => performance.now())
   const merge = createStateMerge({
     redis,
     standby,
@@ -102,11 +106,13 @@ function overRedis(
     probeKey: `${prefix}probe:${randomUUID()}`,
     hasHeartbeat,
     events: {
+      cut: () => participants.cut(),
       left: () => participants.left(),
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
-      returned(servedCalls, atMs) {
+      returned(servedCalls, atMs, { after, isKept }) {
         const { returned, removed, ...report } = merge.takeReport()
-        void inBackground(resync.run(), log)
+        if (after === 'reconnect' && !hasHeartbeat) resync.runLater(RESYNC_AFTER_CUT_MS)
+        else if (after !== 'blip' || !isKept) void inBackground(resync.run(), log)
         participants.returned()
         const note = noteOf({ returned, removed, isShared })
         return outages.ended('state', { servedCalls, ...report, lost: memory.unreadable(), note }, atMs)
@@ -164,6 +170,12 @@ function overRedis(
   }
   const timer = setInterval(() => void inBackground(tick(), log), TICK_MS).unref()
 
+  async function examine(awaySinceMs: number): Promise<Return> {
+    const returned = await merge.examine(awaySinceMs)
+    if (returned === 'empty' || returned === 'older') failover.foundLoss()
+    return returned
+  }
+
   return {
     state,
     counters,
@@ -172,6 +184,7 @@ function overRedis(
     redis: { call: connection.call, attempt: failover.attempt, isRedis },
     own: [...memory.participants, merge.participant],
     status: failover.status,
+    onStatus: failover.onStatus,
     coverage: standby.coverage,
     suspect: () => void inBackground(expectKnownEpoch(), log),
     start(given) {
@@ -180,8 +193,11 @@ function overRedis(
       connection.onInvalidate(invalidated)
       failover.start({
         isPending: given.isPending,
-        async run(awaySinceMs) {
-          await given.merge(await merge.examine(awaySinceMs))
+        run: async (awaySinceMs) => given.merge(await examine(awaySinceMs)),
+        async resume(awaySinceMs) {
+          // It may have been emptied just before, and the question of that was abandoned with the other calls.
+          const returned = await examine(awaySinceMs)
+          await given.merge(returned === 'kept' ? undefined : returned)
         },
       })
     },

@@ -24,6 +24,7 @@ export interface StateRole {
   /** What the role itself keeps through an outage. */
   readonly own: readonly Participant[]
   status(): RoleStatus
+  onStatus: Failover['onStatus']
   coverage(): 'full' | 'partial'
   /** Somebody else has waited too long for this Redis: the role asks it something, and judges it by that. */
   suspect(): void

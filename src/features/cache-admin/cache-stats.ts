@@ -25,6 +25,8 @@ export interface CacheStats {
     active: boolean
     since: string | null
     activations: number
+    blips: number
+    reconnects: number
     servedCalls: number
     pendingWrites: number
     standby: 'full' | 'partial'
@@ -35,7 +37,10 @@ export interface CacheStatsParts {
   enabled: boolean
   mode: CacheStats['mode']
   startedAtMs: number
-  status: { status: CacheStats['status']; sinceMs: number; activations: number; servedCalls: number }
+  status: { status: CacheStats['status']; sinceMs: number } & Pick<
+    CacheStats['fallback'],
+    'activations' | 'blips' | 'reconnects' | 'servedCalls'
+  >
   counts: CacheCounts
   /** The cache role's server; `sample` is undefined before the first one, its sizes null where it is shared. */
   server: {
@@ -58,7 +63,7 @@ export interface CacheStatsParts {
 }
 
 export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
-  const { status, sinceMs, activations, servedCalls } = parts.status
+  const { status, sinceMs, activations, blips, reconnects, servedCalls } = parts.status
   const { hits, misses } = parts.counts
   const { isConnected, lastError, sample } = parts.server
   const since = new Date(sinceMs).toISOString()
@@ -87,6 +92,8 @@ export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
       active: isAway,
       since: isAway ? since : null,
       activations,
+      blips,
+      reconnects,
       servedCalls,
       pendingWrites: parts.pendingWrites,
       standby: parts.standby,

@@ -17,6 +17,8 @@ export interface Deadlines {
   start(budgetMs: number, expire: () => void): () => void
   /** The time that has counted so far, ms. It advances while a call is pending. */
   readableMs(): number
+  /** Expires every pending call now. */
+  expireAll(): void
   /** Drops every pending call without expiring it. */
   clear(): void
 }
@@ -61,6 +63,11 @@ export function createDeadlines(): Deadlines {
       }
     },
     readableMs,
+    expireAll() {
+      const running = pending.filter(({ isCancelled }) => !isCancelled)
+      clear()
+      for (const { expire } of running) expire()
+    },
     clear,
   }
 }

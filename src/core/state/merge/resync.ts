@@ -27,7 +27,12 @@ export async function* everythingIn(
 export interface Resync {
   /** A full resync. Rejects with RedisUnavailable. */
   run(): Promise<void>
-  /** Whether one is due: the last was cut off, or there is room again for what did not fit. Says the latter once. */
+  /** One becomes due once the last began so long ago. */
+  runLater(afterMs: number): void
+  /**
+   * Whether one is due: asked for, or the last was cut off, or there is room again for what did not fit. Says the
+   * last once.
+   */
   isDue(): boolean
 }
 
@@ -35,11 +40,15 @@ export function createResync({ redis, standby }: { redis: RedisStateStore; stand
   let last = 0
   let isCutOff = false
   let hadRoom = false
+  let beganAtMs = Number.NEGATIVE_INFINITY
+  let dueAtMs = Number.POSITIVE_INFINITY
   return {
     async run() {
       last += 1
       const number = last
       isCutOff = false
+      beganAtMs = performance.now()
+      dueAtMs = Number.POSITIVE_INFINITY
       standby.beginResync()
       try {
         for await (const [key, version] of everythingIn(redis)) {
@@ -52,10 +61,13 @@ export function createResync({ redis, standby }: { redis: RedisStateStore; stand
       }
       standby.endResync()
     },
+    runLater(afterMs) {
+      dueAtMs = Math.min(dueAtMs, beganAtMs + afterMs)
+    },
     isDue() {
       const had = hadRoom
       hadRoom = standby.hasRoomAgain()
-      return isCutOff || (hadRoom && !had && standby.isSynced())
+      return performance.now() >= dueAtMs || isCutOff || (hadRoom && !had && standby.isSynced())
     },
   }
 }
