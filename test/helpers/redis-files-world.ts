@@ -6,6 +6,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -17,10 +18,10 @@ import {
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually } from './eventually.ts'
+import { eventually, HUNG_MS } from './eventually.ts'
 
 const IMAGE = join(import.meta.dirname, '../../image')
-const NOBODY = '65534'
+const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 // Root may read and write whatever it likes: nothing could be learnt of rights.
 const asNobody = isRoot ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : []
@@ -58,8 +59,11 @@ export function openWorld(from?: string) {
   let child: ChildProcess | undefined
   let text = ''
 
-  const own = (...names: string[]) =>
-    isRoot && execFileSync('chown', ['-hR', `${NOBODY}:${NOBODY}`, ...names])
+  function own(path: string): void {
+    if (!isRoot) return
+    lchownSync(path, NOBODY, NOBODY)
+    if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) own(join(path, name))
+  }
   const as = (command: string[]) => {
     const [program = '', ...words] = [...asNobody, ...command]
     return [program, words] as const
@@ -116,9 +120,13 @@ export function openWorld(from?: string) {
       }
     },
     up: () =>
-      eventually(async () => {
-        if ((await ask('PING')) !== '+PONG\r\n') throw new Error(`not up yet: ${text}`)
-      }),
+      eventually(
+        async () => {
+          if ((await ask('PING')) !== '+PONG\r\n') throw new Error(`not up yet: ${text}`)
+        },
+        HUNG_MS,
+        200,
+      ),
     /** All keys with their values. */
     async content(): Promise<Map<string, string>> {
       const script = `local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -143,3 +151,90 @@ export function openWorld(from?: string) {
   }
   return world
 }
+
+export const BASE = 'appendonly.aof.3.base.rdb'
+export const INCREMENT = 'appendonly.aof.3.incr.aof'
+export const MANIFEST = 'appendonly.aof.manifest'
+
+export const KEYS = 20
+const AT_ONCE = 12
+
+/** A base and an increment with three groups of keys: first and base in the base, incr in the increment. */
+export let whole: World
+/** The same server's files of another time: one rewrite before. */
+export let earlier: World
+export let before: Map<string, string>
+
+/** For beforeAll. */
+export async function prepareFiles(): Promise<void> {
+  const world = openWorld()
+  world.start()
+  await world.up()
+  await write(world, 'first')
+  await rewrite(world)
+  await write(world, 'base')
+  earlier = openWorld(world.state)
+  await rewrite(world)
+  await write(world, 'incr')
+  before = await world.content()
+  await world.stop()
+  whole = world
+  expect(world.files()).toEqual([BASE, INCREMENT, MANIFEST].map((name) => join('appendonlydir', name)))
+}
+
+async function write(world: World, name: string): Promise<void> {
+  for (let i = 0; i < KEYS; i += 1) await world.ask('SET', `${name}:${i}`, `${name} value ${i}`)
+}
+
+async function rewrite(world: World): Promise<void> {
+  await world.ask('BGREWRITEAOF')
+  await eventually(async () =>
+    expect(await world.ask('INFO', 'persistence')).toMatch(
+      /aof_rewrite_in_progress:0.*aof_rewrite_scheduled:0/s,
+    ),
+  )
+}
+
+export type Outcome = { world: World; content: Map<string, string>; isElsewhere: boolean }
+
+/** A copy of the whole files with this done to them, and what a server has of it in the end. */
+export async function heal(damage: (world: World) => void): Promise<Outcome> {
+  const world = openWorld(whole.state)
+  damage(world)
+  world.own(world.data)
+  world.start()
+  await world.up()
+  const content = await world.content()
+  // A damaged SELECT is one: the keys behind it are there, in a database that nobody reads.
+  const isElsewhere = /db[1-9]/.test(await world.ask('INFO', 'keyspace'))
+  await world.stop()
+  return { world, content, isElsewhere }
+}
+
+/** Runs them all, some at once; all that went wrong is in the one failure. */
+export async function each<T>(cases: readonly T[], run: (one: T) => Promise<void>): Promise<void> {
+  const waiting = [...cases]
+  const failures: string[] = []
+  const work = async () => {
+    for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+      const name = JSON.stringify(one)
+      await run(one).catch((error) => failures.push(`${name}: ${error.stack}`))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  if (failures.length > 0) throw new Error(failures.join('\n\n'))
+}
+
+export type Damage = (paths: Paths) => void
+export type Paths = Readonly<
+  Record<'data' | 'state' | 'aof' | 'base' | 'increment' | 'manifest' | 'dump', string>
+>
+export const pathsOf = ({ data, state, aof }: World): Paths => ({
+  data,
+  state,
+  aof,
+  base: join(aof, BASE),
+  increment: join(aof, INCREMENT),
+  manifest: join(aof, MANIFEST),
+  dump: join(state, 'dump.rdb'),
+})
