@@ -27,8 +27,8 @@ const isRoot = process.getuid?.() === 0
 const asNobody = isRoot ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : []
 const root = mkdtempSync(join(tmpdir(), 'samovar-redis-'))
 chmodSync(root, 0o755)
-for (const name of ['run-redis', 'state-files', 'redis-state.conf'])
-  cpSync(join(IMAGE, name), join(root, name))
+for (const name of ['run-redis', 'state-files', 'redis_files', 'redis-state.conf'])
+  cpSync(join(IMAGE, name), join(root, name), { recursive: true })
 
 export type World = ReturnType<typeof openWorld>
 

@@ -66,7 +66,9 @@ test('a dump without an append-only file is converted', async () => {
 test('a dump beside an append-only file is set aside, and the append-only file is used', async () => {
   const samovar = await bootReady({ volume: await volumeWith('cp appendonlydir/*.base.rdb dump.rdb') })
   expect(await kept(samovar)).toBe(KEYS)
-  expect(await samovar.text()).toMatch(/redis-state: dump.rdb beside an append-only file: .* in \/data\/quarantine\//)
+  expect(await samovar.text()).toMatch(
+    /redis-state: dump.rdb beside an append-only file: .* in \/data\/quarantine\//,
+  )
 })
 
 test('a command that is none: Redis says so at each start, the checker does not, and it is cut off', async () => {

@@ -127,7 +127,7 @@ const shapes: [name: string, damage: Damage, groups: string[], words?: RegExp][]
     'a gap between two increments',
     (paths) => twoIncrements(paths, 5),
     ['first', 'base', 'incr/2'],
-    /ALERT .*a part before appendonly.aof.5.incr.aof was missing/,
+    /ALERT .*what stood before appendonly.aof.5.incr.aof/,
   ],
   [
     'a rewrite that just ended, without a manifest',
