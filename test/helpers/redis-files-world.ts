@@ -147,6 +147,9 @@ export function openWorld(from?: string) {
       const gone = once(child, 'exit')
       child.kill('SIGTERM')
       await gone
+      // A sleep of the script may outlive it, with its output open.
+      child.stdout?.destroy()
+      child.stderr?.destroy()
     },
   }
   return world
