@@ -1,6 +1,7 @@
-// Every shape of volume that Redis itself would open with no keys and no error: all keys, or a refusal in a sentence.
+// Shapes of volume that Redis itself would open with no keys and no error, or never. All others that it may find are in
+// test/integration/redis-files.test.ts.
 import { bootBare } from '../helpers/bare-container.ts'
-import { boot, bootReady, createVolume, removeAll, type Samovar } from '../helpers/image.ts'
+import { bootReady, createVolume, removeAll, type Samovar } from '../helpers/image.ts'
 import { rewrite } from '../helpers/image-state.ts'
 
 afterAll(removeAll)
@@ -62,12 +63,17 @@ test('a dump without an append-only file is converted', async () => {
   expect(await kept(samovar)).toBe(KEYS)
 })
 
-test('a dump beside an append-only file is refused in a sentence, and the app serves', async () => {
-  const samovar = await boot({ volume: await volumeWith('cp appendonlydir/*.base.rdb dump.rdb') })
-  await samovar.status('memory')
-  expect((await samovar.get('/api/countries')).status).toBe(200)
-  expect(await samovar.text()).toMatch(/redis-state: refuses to start: .*both dump.rdb and appendonlydir/)
-  await samovar.exec('rm /data/state/dump.rdb')
-  await samovar.status('redis')
+test('a dump beside an append-only file is set aside, and the append-only file is used', async () => {
+  const samovar = await bootReady({ volume: await volumeWith('cp appendonlydir/*.base.rdb dump.rdb') })
   expect(await kept(samovar)).toBe(KEYS)
+  expect(await samovar.text()).toMatch(
+    /redis-state: dump.rdb beside an append-only file: .* in \/data\/quarantine\//,
+  )
+})
+
+test('a command that is none: Redis says so at each start, the checker does not, and it is cut off', async () => {
+  const volume = await volumeWith("sed -i '0,/SET\\r/s//SEX\\r/' appendonlydir/*.incr.aof")
+  const samovar = await bootReady({ volume })
+  expect(await kept(samovar)).toBe(KEYS)
+  expect(await samovar.text()).toMatch(/redis-state: ALERT .*Unknown command 'SEX'.* cut to its sound part/)
 })
