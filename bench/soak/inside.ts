@@ -34,6 +34,8 @@ export async function empty(samovar: Samovar, role: Role): Promise<void> {
 
 export const holdsData = async (samovar: Samovar) => (await samovar.exec('cat /run/samovar/data')) === 'held'
 
+export const isRunning = async ({ raw }: Samovar): Promise<boolean> => (await raw.inspect()).State.Running
+
 /** Undefined where the app is not up at the moment, or the container is paused. */
 export async function sample(samovar: Samovar): Promise<Sample | undefined> {
   try {

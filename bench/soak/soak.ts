@@ -14,7 +14,7 @@ import { startControls } from './controls.ts'
 import { startMarket } from './fake-market.ts'
 import { faultsFor } from './faults.ts'
 import { growthOf, judgeGrowth, type Sample } from './growth.ts'
-import { sample } from './inside.ts'
+import { isRunning, sample } from './inside.ts'
 import { createLedger } from './ledger.ts'
 import type { Options } from './options.ts'
 import { planFaults } from './plan.ts'
@@ -136,7 +136,7 @@ export async function soak(options: Options, say: (line: string) => void): Promi
           done.words = await fault.run(stage, random)
         } catch (error) {
           ledger.add({ kind: 'not back', words: `${fault.name}: ${(error as Error).message}` })
-          isOn = false // the container may be gone
+          if (!(await isRunning(stage.current()))) isOn = false // nothing more can be learnt
         }
         done.tookMs = Date.now() - done.atMs
         say(faultLine(startedAtMs, done))

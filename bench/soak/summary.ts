@@ -2,8 +2,8 @@
 import { formatMs, formatReport } from '../report.ts'
 import { quantile } from '../statistics.ts'
 import type { Outcomes } from './caller.ts'
-import type { Growth } from './growth.ts'
 import { groupBy } from './groups.ts'
+import type { Growth } from './growth.ts'
 import type { Kind, Ledger, Violation } from './ledger.ts'
 
 export interface DoneFault {

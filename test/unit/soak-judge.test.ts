@@ -32,7 +32,13 @@ const person = (alerts: [string, 'there' | 'leaving' | 'gone'][], unsureAlerts =
 })
 const hits = (outcome: Hit['outcome'], atMs: readonly number[]): Hit[] =>
   atMs.map((sentAtMs) => ({ sentAtMs, receivedAtMs: sentAtMs + 5, outcome }))
-const limited = (some: Hit[]): Limited => ({ name: 'unsigned', who: 'me', limit: 3, windowMs: 1_000, hits: some })
+const limited = (some: Hit[]): Limited => ({
+  name: 'unsigned',
+  who: 'me',
+  limit: 3,
+  windowMs: 1_000,
+  hits: some,
+})
 const calls = (name: string, ...tookMs: number[]) =>
   tookMs.map((took, i) => ({ name, startMs: i * 100, endMs: i * 100 + took }))
 
@@ -99,7 +105,9 @@ describe('limits', () => {
 
   test('a hit was refused before the limit was reached', () => {
     const [refused] = hits('refused', [500]) as [Hit]
-    expect(judgeEarly(limited([...hits('allowed', [0, 100]), refused]), refused)?.kind).toBe('refused too early')
+    expect(judgeEarly(limited([...hits('allowed', [0, 100]), refused]), refused)?.kind).toBe(
+      'refused too early',
+    )
     expect(judgeEarly(limited([...hits('allowed', [0, 100, 200]), refused]), refused)).toBeUndefined()
     // One without an answer may have counted.
     expect(
@@ -123,7 +131,9 @@ describe('answers', () => {
 
   test('it is a failure without a name', () => {
     expect(judgeAnswer({ ...seen, status: 500, code: 'internal' })?.kind).toBe('unnamed failure')
-    expect(judgeAnswer({ ...seen, status: 500, code: 'internal', gap: 'redeploy' })?.kind).toBe('unnamed failure')
+    expect(judgeAnswer({ ...seen, status: 500, code: 'internal', gap: 'redeploy' })?.kind).toBe(
+      'unnamed failure',
+    )
     expect(judgeAnswer({ ...seen, status: 503, code: 'stopping' })?.kind).toBe('unnamed failure')
     expect(judgeAnswer({ ...seen, status: 503, code: 'stopping', gap: 'redeploy' })).toBeUndefined()
     for (const code of ['state_full', 'state_unknown', 'handing_over', 'overloaded'])
@@ -176,9 +186,13 @@ describe('one long life', () => {
   })
 
   test('only what happens after its first third counts, and a short life is not judged', () => {
-    const warmUp = life(30, 0, 0).map((sample, i) => (i < 100 ? { ...sample, rssKib: 50_000 + i * 500 } : sample))
+    const warmUp = life(30, 0, 0).map((sample, i) =>
+      i < 100 ? { ...sample, rssKib: 50_000 + i * 500 } : sample,
+    )
     expect(judged(warmUp)).toEqual([])
     expect(judged(life(9, 200 * 1_024, 0))).toBeUndefined()
-    expect(judged([...life(20, 0, 0), ...life(5, 900_000, 900).map((sample) => ({ ...sample, pid: 2 }))])).toEqual([])
+    expect(
+      judged([...life(20, 0, 0), ...life(5, 900_000, 900).map((sample) => ({ ...sample, pid: 2 }))]),
+    ).toEqual([])
   })
 })

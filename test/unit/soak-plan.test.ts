@@ -22,7 +22,8 @@ test('half an hour has every fault, in its order, and what ends the app only in 
     const ends = plan.filter(({ fault }) => fault.endsApp).map(({ atMs }) => atMs)
     expect(Math.max(...ends)).toBeLessThan(12 * 60_000)
     // The guard ends a container whose app was restarted more than three times in two minutes.
-    for (const [i, atMs] of ends.entries()) if (i >= 3) expect(atMs - (ends[i - 3] as number)).toBeGreaterThan(120_000)
+    for (const [i, atMs] of ends.entries())
+      if (i >= 3) expect(atMs - (ends[i - 3] as number)).toBeGreaterThan(120_000)
   }
 })
 
@@ -32,10 +33,27 @@ test('redeploys can be left out', () => {
 })
 
 test('the command line', () => {
-  expect(readOptions([])).toMatchObject({ minutes: 30, seed: 1, cpus: 0.5, memoryMb: 512, withRedeploys: true })
+  expect(readOptions([])).toMatchObject({
+    minutes: 30,
+    seed: 1,
+    cpus: 0.5,
+    memoryMb: 512,
+    withRedeploys: true,
+  })
   const words = ['--minutes', '2', '--memory', '1g', '--no-redeploys', '--plant', 'leak']
-  expect(readOptions(words)).toMatchObject({ minutes: 2, memoryMb: 1_024, withRedeploys: false, plant: 'leak' })
+  expect(readOptions(words)).toMatchObject({
+    minutes: 2,
+    memoryMb: 1_024,
+    withRedeploys: false,
+    plant: 'leak',
+  })
   expect(readOptions(['--help'])).toBe('help')
-  for (const bad of [['--minutes', 'x'], ['--minutes', '0'], ['--memory', '512'], ['--plant', 'all'], ['--sed', '1']])
+  for (const bad of [
+    ['--minutes', 'x'],
+    ['--minutes', '0'],
+    ['--memory', '512'],
+    ['--plant', 'all'],
+    ['--sed', '1'],
+  ])
     expect(() => readOptions(bad)).toThrow(BadOptions)
 })
