@@ -15,11 +15,11 @@ export const command = (samovar: Samovar, role: Role, words: string) => samovar.
 
 export const killApp = (samovar: Samovar) => samovar.exec(`kill -9 ${APP}`)
 
-/** Strings of a megabyte until the server refuses one, or evicts; the number of them. */
+/** Strings of a megabyte, until the server refuses one, or evicts; how many it took. */
 export const fill = (samovar: Samovar, role: Role, most: number) =>
   samovar.exec(
-    `i=0; while [ $i -lt ${most} ] && ${CLI[role]} SETRANGE ${PAD}:$i 1048575 x | grep -q '^1048576'; do
-       i=$((i + 1)); done; echo $i`,
+    `i=0; while [ $i -lt ${most} ]; do echo SETRANGE ${PAD}:$i 1048575 x; i=$((i + 1)); done |
+       ${CLI[role]} | grep -c '^1048576'`,
   )
 
 export async function empty(samovar: Samovar, role: Role): Promise<void> {
