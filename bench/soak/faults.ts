@@ -20,12 +20,18 @@ const ROLES: readonly Role[] = ['cache', 'state']
 const MOST_PADS = 450
 const CACHE_PADS = 120
 
-export function faultsFor({ withRedeploys }: { withRedeploys: boolean }): Fault[] {
-  return [
+export interface Choice {
+  readonly withRedeploys: boolean
+  readonly only?: string | undefined
+}
+
+export function faultsFor({ withRedeploys, only = '' }: Choice): Fault[] {
+  const all = [
     ...ROLES.flatMap((role) => [killed(role), frozen(role), flushed(role), filled(role)]),
     ...[bothKilled, bothFrozen, keptAway, cutOff, scriptsFlushed, killedInRewrite, paused],
     ...[appKilled, appKilledInOutage, restarted, killedWhole, ...(withRedeploys ? [redeployed] : [])],
   ]
+  return all.filter(({ name }) => name.includes(only))
 }
 
 const killed = (role: Role): Fault => ({

@@ -19,7 +19,7 @@ export const killApp = (samovar: Samovar) => samovar.exec(`kill -9 ${APP}`)
 export const fill = (samovar: Samovar, role: Role, most: number) =>
   samovar.exec(
     `i=0; while [ $i -lt ${most} ]; do echo SETRANGE ${PAD}:$i 1048575 x; i=$((i + 1)); done |
-       ${CLI[role]} | grep -c '^1048576'`,
+       ${CLI[role]} 2>/dev/null | grep -c '^1048576'`,
   )
 
 export async function empty(samovar: Samovar, role: Role): Promise<void> {

@@ -87,7 +87,8 @@ export interface Ledger {
   add(wrong: Wrong | undefined, subject?: string): void
 }
 
-export function createLedger(describe: () => string): Ledger {
+/** `describe` says what went before; `tell` is told of each violation as it is found. */
+export function createLedger(describe: () => string, tell: (found: Violation) => void = () => {}): Ledger {
   const known = new Set<string>()
   const ledger: Ledger = {
     people: [],
@@ -101,7 +102,9 @@ export function createLedger(describe: () => string): Ledger {
       const name = `${wrong.kind}: ${subject}`
       if (known.has(name)) return
       known.add(name)
-      ledger.violations.push({ ...wrong, atMs: Date.now(), after: describe() })
+      const found = { ...wrong, atMs: Date.now(), after: describe() }
+      ledger.violations.push(found)
+      tell(found)
     },
   }
   return ledger

@@ -11,6 +11,8 @@ export interface Options {
   /** How much is asked: 1 is some 25 calls a second. */
   readonly load: number
   readonly withRedeploys: boolean
+  /** Only faults with these words in their names. */
+  readonly only: string | undefined
   /** What is planted so that the run must fail. */
   readonly plant: PlantName | undefined
   /** Where the log of the containers goes. */
@@ -32,6 +34,7 @@ Exit code: 0 when nothing was wrong, 1 when something was, 64 for a wrong comman
   --image NAME       an image that is there; without it the image is built first, as npm run up does
   --load N           default 1: some 25 calls a second
   --no-redeploys     leaves out the redeploys: a second container on the same volume, then a stop of the first
+  --only WORDS       only faults whose names have these words, such as 'killed'
   --plant KIND       makes the driver lie or breaks something behind its back: the run must fail.
                      ${plantNames.join(', ')}
   --log FILE         writes the containers' log there
@@ -41,7 +44,7 @@ Exit code: 0 when nothing was wrong, 1 when something was, 64 for a wrong comman
 export function readOptions(words: readonly string[]): Options | 'help' {
   const { values } = parsed(words)
   if (values.help) return 'help'
-  const { plant } = values
+  const { plant, only } = values
   if (plant !== undefined && !isPlantName(plant)) {
     throw new BadOptions(`--plant ${plant} is none of ${plantNames.join(', ')}.`)
   }
@@ -53,6 +56,7 @@ export function readOptions(words: readonly string[]): Options | 'help' {
     image: values.image,
     load: positive('load', values.load),
     withRedeploys: !values['no-redeploys'],
+    only,
     plant,
     logFile: values.log,
   }
@@ -70,6 +74,7 @@ function parsed(words: readonly string[]) {
         image: { type: 'string', default: 'samovar' },
         load: { type: 'string', default: '1' },
         'no-redeploys': { type: 'boolean', default: false },
+        only: { type: 'string' },
         plant: { type: 'string' },
         log: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },

@@ -25,13 +25,17 @@ const BETWEEN_ENDS_MS = 45_000
 export function planFaults({ seed, minutes, faults }: PlanOptions): Planned[] {
   const random = createRandom(seed)
   const endMs = minutes * 60_000
+  // Where there is nothing else, they may come at any time.
+  const endsTillMs = faults.every(({ endsApp }) => endsApp) ? endMs : endMs * SHARE_WITH_ENDS
   const planned: Planned[] = []
   let bag: Fault[] = []
   let lastEndMs = Number.NEGATIVE_INFINITY
   for (let atMs = FIRST_MS; atMs < endMs - LAST_MS; atMs += gapMs(random.below(100), random.below(15_000))) {
-    const mayEnd = atMs < endMs * SHARE_WITH_ENDS && atMs - lastEndMs >= BETWEEN_ENDS_MS
+    const mayEnd = atMs < endsTillMs && atMs - lastEndMs >= BETWEEN_ENDS_MS
     if (bag.filter(({ endsApp }) => mayEnd || !endsApp).length === 0) bag = [...bag, ...faults]
-    const fault = random.pick(bag.filter(({ endsApp }) => mayEnd || !endsApp))
+    const possible = bag.filter(({ endsApp }) => mayEnd || !endsApp)
+    if (possible.length === 0) continue
+    const fault = random.pick(possible)
     bag.splice(bag.indexOf(fault), 1)
     if (fault.endsApp) lastEndMs = atMs
     planned.push({ atMs, fault })

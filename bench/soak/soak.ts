@@ -16,7 +16,7 @@ import { faultsFor } from './faults.ts'
 import { growthOf, judgeGrowth, type Sample } from './growth.ts'
 import { isRunning, sample } from './inside.ts'
 import { createLedger } from './ledger.ts'
-import type { Options } from './options.ts'
+import { BadOptions, type Options } from './options.ts'
 import { planFaults } from './plan.ts'
 import { plant } from './plants.ts'
 import { openStage } from './stage.ts'
@@ -34,6 +34,9 @@ const BUGS = /unexpected error|a bug in work|uncaughtException/i
 /** Whether nothing was wrong. `say` is given lines of progress. */
 export async function soak(options: Options, say: (line: string) => void): Promise<boolean> {
   const { seed, minutes, load } = options
+  const possible = faultsFor(options)
+  if (possible.length === 0)
+    throw new BadOptions(`--only ${options.only}: no fault has these words in its name.`)
   const market = await startMarket()
   try {
     say(`starting a container of ${options.image} with ${options.cpus} CPU and ${options.memoryMb} MiB …`)
@@ -46,7 +49,9 @@ export async function soak(options: Options, say: (line: string) => void): Promi
         ? `${((Date.now() - last.atMs) / 1_000).toFixed(0)} s after: ${last.name}`
         : 'before any fault'
     }
-    const ledger = createLedger(describe)
+    const ledger = createLedger(describe, ({ kind, words, after }) =>
+      say(`WRONG  ${kind}: ${words}  [${after}]`),
+    )
     const caller = createCaller(stage, ledger)
     const people = createPeople(ledger, caller, PEOPLE)
     const senders = createSenders(ledger, caller)
@@ -127,7 +132,7 @@ export async function soak(options: Options, say: (line: string) => void): Promi
 
     async function breakThings(): Promise<void> {
       const random = createRandom(seed + 7)
-      for (const { atMs, fault } of planFaults({ seed, minutes, faults: faultsFor(options) })) {
+      for (const { atMs, fault } of planFaults({ seed, minutes, faults: possible })) {
         await pauseWhileOn(startedAtMs + atMs - Date.now())
         if (!isOn) return
         const done = { atMs: Date.now(), name: fault.name, words: '', tookMs: 0 }
