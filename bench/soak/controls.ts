@@ -2,7 +2,7 @@
 import { pause } from '../../src/lib/time.ts'
 import type { Ledger } from './ledger.ts'
 import type { Stage } from './stage.ts'
-import { type Call, judgeSlow } from './timings.ts'
+import { BESIDE_BARE, BESIDE_LIVEZ, type Call, judgeSlow } from './timings.ts'
 
 const EVERY_MS = 100
 const PATIENCE_MS = 30_000
@@ -49,8 +49,8 @@ export function startControls(stage: Stage, ledger: Ledger): Controls {
     judge(calls) {
       const fresh = livez.filter(({ endMs }) => endMs > judged)
       judged = fresh.at(-1)?.endMs ?? judged
-      for (const wrong of judgeSlow(calls, livez, [])) ledger.add(wrong)
-      for (const wrong of judgeSlow([], fresh, bare)) ledger.add(wrong)
+      for (const wrong of judgeSlow(calls, livez, BESIDE_LIVEZ)) ledger.add(wrong)
+      for (const wrong of judgeSlow(fresh, bare, BESIDE_BARE)) ledger.add(wrong)
       for (const kept of [livez, bare]) {
         const old = kept.findIndex(({ startMs }) => startMs > Date.now() - KEPT_MS)
         kept.splice(0, Math.max(0, old))

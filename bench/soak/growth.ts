@@ -26,7 +26,7 @@ export interface Growth {
 const HOUR = 3_600_000
 /** The floor of each bucket is what counts: garbage that is not collected yet is no growth. */
 const BUCKET_MS = 30_000
-const LEAST_JUDGED_MS = 8 * 60_000
+const LEAST_JUDGED_MS = 6 * 60_000
 const MOST_MIB_AN_HOUR = 48
 const MOST_DESCRIPTORS_AN_HOUR = 40
 const ERRORS = 3

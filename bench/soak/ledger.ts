@@ -58,6 +58,7 @@ export interface Delivery {
   readonly id: string
   readonly body: string
   isAcknowledged: boolean
+  /** 0 when its first answer was that it had been done before. */
   acknowledgedAtMs: number
 }
 

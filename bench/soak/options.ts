@@ -27,7 +27,7 @@ Runs a container of the image on a small plan, asks it over HTTP as many clients
 seed decides, keeps a ledger of all that was acknowledged, and checks it at intervals and at the end.
 Exit code: 0 when nothing was wrong, 1 when something was, 64 for a wrong command line.
 
-  --minutes N        how long, default 30. Below 20 no slope of memory is judged: the life of a process is too short
+  --minutes N        how long, default 30. Below 16 no slope of memory is judged: the life of a process is too short
   --seed N           decides the faults and what clients do, default 1
   --cpus N           of the container, default 0.5
   --memory SIZE      of the container, such as 256m, default 512m

@@ -8,27 +8,32 @@ export interface Call {
   readonly endMs: number
 }
 
-/** A call may take so many times what the slowest control around it took, and a few budgets of Redis (100 ms). */
-const TIMES_LIVEZ = 4
-const PLUS_MS = 700
-/** And /livez, whose process has all the work of its turn to do, so many times a bare server's. */
-const TIMES_BARE = 20
-const LIVEZ_PLUS_MS = 2_000
+interface Bound {
+  /** A call may take so many times what the slowest control around it took, */
+  readonly times: number
+  /** and so much more. */
+  readonly plusMs: number
+}
+
+/** Of calls, beside /livez: several turns of the process, and a few budgets of Redis (100 ms). */
+export const BESIDE_LIVEZ: Bound = { times: 6, plusMs: 1_000 }
+/** Of /livez, beside the bare server: its process has all the work of its turn to do. */
+export const BESIDE_BARE: Bound = { times: 20, plusMs: 3_000 }
 const AROUND_MS = 500
 
 const tookMs = ({ startMs, endMs }: Call) => endMs - startMs
 
-/** The controls are in the order of their starts. */
-export function judgeSlow(calls: readonly Call[], livez: readonly Call[], bare: readonly Call[]): Wrong[] {
-  const slow = (call: Call, boundMs: number) => ({
-    kind: 'too slow' as const,
-    words: `${call.name}: ${tookMs(call)} ms, with a bound of ${boundMs} ms by what its control took`,
+export function judgeSlow(
+  calls: readonly Call[],
+  controls: readonly Call[],
+  { times, plusMs }: Bound,
+): Wrong[] {
+  return calls.flatMap((call) => {
+    const boundMs = plusMs + times * slowestAround(call, controls)
+    if (tookMs(call) <= boundMs) return []
+    const words = `${call.name}: ${tookMs(call)} ms, with a bound of ${boundMs} ms by what its control took`
+    return [{ kind: 'too slow' as const, words }]
   })
-  const beside = (call: Call, boundMs: number) => (tookMs(call) > boundMs ? [slow(call, boundMs)] : [])
-  return [
-    ...calls.flatMap((call) => beside(call, PLUS_MS + TIMES_LIVEZ * slowestAround(call, livez))),
-    ...livez.flatMap((call) => beside(call, LIVEZ_PLUS_MS + TIMES_BARE * slowestAround(call, bare))),
-  ]
 }
 
 function slowestAround(call: Call, controls: readonly Call[]): number {

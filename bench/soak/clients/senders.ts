@@ -46,7 +46,7 @@ export function createSenders(ledger: Ledger, caller: Caller): Senders {
 
     async checkList() {
       const expected = [...ledger.deliveries.values()]
-        .filter(({ isAcknowledged }) => isAcknowledged)
+        .filter(({ acknowledgedAtMs }) => acknowledgedAtMs > 0)
         .toSorted((a, b) => a.acknowledgedAtMs - b.acknowledgedAtMs)
         .slice(-EXPECTED)
       const answer = await caller.ask({
@@ -95,7 +95,8 @@ export function createSenders(ledger: Ledger, caller: Caller): Senders {
     if (!answer || answer.status === 409) return
     const isReplay = answer.headers.get('idempotent-replayed') === 'true'
     ledger.add(judgeDelivery(delivery, { status: answer.status, isReplay }), delivery.id)
-    if (!delivery.isAcknowledged) delivery.acknowledgedAtMs = answer.receivedAtMs
+    // One that was done long ago, without an answer, is not among the last that were received.
+    if (!delivery.isAcknowledged && !isReplay) delivery.acknowledgedAtMs = answer.receivedAtMs
     delivery.isAcknowledged = true
   }
   return senders
