@@ -91,10 +91,10 @@ const plants: Record<PlantName, (world: World) => Promise<unknown> | unknown> = 
   },
 
   async 'stale-read'({ ledger, readers }) {
-    await readers.readPrices()
+    await readers.readHistory()
     await pause(50)
     ledger.clearedAtMs = Date.now()
-    await readers.readPrices()
+    await readers.readHistory()
   },
 
   'bad-answer'({ caller }) {
