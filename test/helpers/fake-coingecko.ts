@@ -43,6 +43,7 @@ export type FakeFault =
   | 'empty histories'
 
 export interface FakeCall {
+  readonly atMs: number
   readonly path: string
   readonly query: URLSearchParams
   readonly headers: IncomingMessage['headers']
@@ -94,7 +95,7 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const { pathname, searchParams: query } = new URL(req.url ?? '/', url)
     const path = pathname.replace('/api/v3', '')
-    fake.calls.push({ path, query, headers: req.headers })
+    fake.calls.push({ atMs: now(), path, query, headers: req.headers })
     if (fake.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, fake.delayMs))
     const fault = fake.fault ?? (overLimit() ? 429 : undefined)
     if (fault === 'hangs') return
