@@ -1,21 +1,18 @@
-// What the container is put through. Each fault ends by itself, and says in a few words what it was.
-
+// All that the container is put through, and what happens to its Redis servers.
 import { pause } from '../../src/lib/time.ts'
-import { type Samovar, until } from '../../test/helpers/image.ts'
+import type { Samovar } from '../../test/helpers/image.ts'
 import { allowServers } from '../../test/helpers/image-state.ts'
-import type { Random } from '../../test/helpers/random.ts'
-import { command, empty, fill, holdsData, killApp, type Role, signalRole } from './inside.ts'
-import type { Stage } from './stage.ts'
+import {
+  appKilled,
+  appKilledInOutage,
+  killedWhole,
+  paused,
+  redeployed,
+  restarted,
+} from './container-faults.ts'
+import { type Fault, ROLES } from './fault.ts'
+import { command, empty, fill, type Role, signalRole } from './inside.ts'
 
-export interface Fault {
-  readonly name: string
-  /** Whether the app's process ends with it. */
-  readonly endsApp: boolean
-  readonly isRedeploy?: boolean
-  run(stage: Stage, random: Random): Promise<string>
-}
-
-const ROLES: readonly Role[] = ['cache', 'state']
 /** More than either role may hold on a plan of 2 GiB; the cache evicts, and would never refuse. */
 const MOST_PADS = 450
 const CACHE_PADS = 120
@@ -130,97 +127,4 @@ const killedInRewrite: Fault = {
     await signalRole(current(), 'state', 'KILL')
     return ''
   },
-}
-
-const paused: Fault = {
-  name: 'container paused',
-  endsApp: false,
-  run: (stage, random) =>
-    stage.gap('paused', async () => {
-      const forMs = 1_000 + random.below(6_000)
-      const { raw } = stage.current()
-      await raw.pause()
-      await pause(forMs)
-      await raw.unpause()
-      return `${(forMs / 1_000).toFixed(1)} s`
-    }),
-}
-
-/** Until the container answers, and has its data. */
-async function servesAgain(samovar: Samovar): Promise<void> {
-  await until('the container serves again', async () => (await samovar.get('/readyz')).status === 200)
-  await until('it holds its data', () => holdsData(samovar))
-}
-
-const appKilled: Fault = {
-  name: 'app killed (-9)',
-  endsApp: true,
-  run: (stage) =>
-    stage.gap('app killed', async () => {
-      await killApp(stage.current())
-      await pause(500)
-      await servesAgain(stage.current())
-      return ''
-    }),
-}
-
-const appKilledInOutage: Fault = {
-  name: 'app killed (-9) while both are away',
-  endsApp: true,
-  async run(stage, random) {
-    const samovar = stage.current()
-    await allowServers(samovar, false)
-    for (const role of ROLES) await signalRole(samovar, role, 'KILL').catch(() => {})
-    await pause(1_000 + random.below(4_000))
-    await appKilled.run(stage, random)
-    await pause(random.below(4_000))
-    await allowServers(samovar, true)
-    return ''
-  },
-}
-
-const restarted: Fault = {
-  name: 'container stopped and started',
-  endsApp: true,
-  run: (stage) =>
-    stage.gap('container restarted', async () => {
-      const { code, tookMs } = await stage.current().stop()
-      await stage.current().start()
-      await servesAgain(stage.current())
-      return `ended with ${code} after ${(tookMs / 1_000).toFixed(1)} s`
-    }),
-}
-
-export const killedWhole: Fault = {
-  name: 'container killed (-9) and started',
-  endsApp: true,
-  run: (stage) =>
-    stage.gap('container killed', async () => {
-      await stage.current().kill()
-      await stage.current().start()
-      await servesAgain(stage.current())
-      return ''
-    }),
-}
-
-/** Clients are sent to both from when the new one is ready until the old one is stopped, as platforms do. */
-const redeployed: Fault = {
-  name: 'redeployed',
-  endsApp: true,
-  isRedeploy: true,
-  run: (stage, random) =>
-    stage.gap('redeploy', async () => {
-      const old = stage.current()
-      const young = await stage.bootAnother()
-      await until('the newcomer is ready', async () => (await young.get('/readyz')).status === 200)
-      stage.serveFrom(old, young)
-      await until('the newcomer holds the data', () => holdsData(young))
-      const togetherMs = random.below(4_000)
-      await pause(togetherMs)
-      stage.serveFrom(young)
-      const { code } = await old.stop()
-      stage.retire(await old.text())
-      await old.remove()
-      return `both for ${(togetherMs / 1_000).toFixed(1)} s after the hand-over; the old one ended with ${code}`
-    }),
 }

@@ -2,7 +2,7 @@
 // each once, so that a run of some minutes has seen them all. Those that end the app come in the first 40 % of the run;
 // what is left is one long life of its process, whose memory is judged.
 import { createRandom } from '../../test/helpers/random.ts'
-import type { Fault } from './faults.ts'
+import type { Fault } from './fault.ts'
 
 export interface Planned {
   readonly atMs: number
