@@ -77,7 +77,7 @@ function choose(
     if (known?.sum !== undefined && copy === undefined)
       tell(
         'changed',
-        `${FILE} is not what it was, and has no copy: people who do not have its cookies are logged out`,
+        `${FILE} is not what it was, and has no copy: it is used, and cookies signed with another one are refused`,
       )
     return found
   }
