@@ -215,10 +215,12 @@ export const variables = {
     schema: z.string().default('data'), // the image sets /data
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
-    en: 'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`',
+    en:
+      'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, ' +
+      '`installation`',
     ru:
       'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
-      '`reference-copy.db`, `session-secret`',
+      '`reference-copy.db`, `session-secret`, `installation`',
     isLocal: true,
   },
   LOG_LEVEL: {

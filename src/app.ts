@@ -14,7 +14,7 @@ import { webhooks } from './features/webhooks/feature.ts'
 import { type Installed, install } from './host/wiring.ts'
 
 export const features: readonly Installed[] = [
-  install(health, ({ core }) => ({ phase: core.phase })),
+  install(health, ({ core }) => ({ phase: core.phase, fileAlerts: core.fileAlerts })),
   limits,
   sessions,
   webhooks,
@@ -29,7 +29,7 @@ export const features: readonly Installed[] = [
   install(calls, ({ of }) => ({ hasLogin: of(sessions)?.hasLogin ?? false })),
   install(outages, ({ core }) => ({ outages: core.outages })),
   install(page, ({ core, of }) => ({
-    outages: core.outages,
+    outages: () => core.outages().filter(({ file }) => file === undefined),
     figures: core.figures,
     searchCountries: of(reference)?.search,
   })),

@@ -44,6 +44,8 @@ export const keys = {
   /** State role: its epoch, and how far each process has come in it. */
   epoch: 'epoch',
   sequences: 'offsets',
+  /** State role: whose files it belongs to. */
+  installation: 'installation',
   /** State role, and BullMQ's own: before the names of all its keys. */
   queue: 'queue',
   /** Cache role: who is loading the entry of that name right now. */
@@ -63,7 +65,7 @@ export const keys = {
 } as const
 
 /** First words in the state role that are of no kind: their owners merge them. */
-const RESERVED = [keys.epoch, keys.sequences, keys.queue, 'probe']
+const RESERVED = [keys.epoch, keys.sequences, keys.installation, keys.queue, 'probe']
 
 /** The kind of a key of the state role; undefined where nobody has declared its first word. */
 export type FindKind = (key: string) => KindName | undefined

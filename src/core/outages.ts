@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { corrupt, type Guard, isArrayOf, isNumber, isShape, isText, parseJson } from '../lib/codec.ts'
 import type { DamageLog } from './damage-log.ts'
+import type { FileAlert } from './files/file-alerts.ts'
 import { createParticipant, type Participant } from './participant.ts'
 import type { StateDisk } from './state/disk/state-disk.ts'
 
@@ -26,6 +27,8 @@ export interface OutageReport {
   /** Acknowledged writes, of a process before this one, that could not be read from the journal any more. */
   readonly lost: number
   readonly note: string | null
+  /** Of what was wrong with a file of the data directory, not of an outage: its name. */
+  readonly file?: string
 }
 
 export type OutageEnd = Pick<
@@ -37,6 +40,8 @@ export interface Outages {
   /** `served` tells how many calls memory has answered in it so far. */
   began(role: 'cache' | 'state', cause: string, atMs: number, served: () => number): void
   ended(role: 'cache' | 'state', end: OutageEnd, atMs: number): OutageReport | undefined
+  /** Something was wrong with a file, and may have cost something. */
+  noteFile(finding: FileAlert): void
   /** The last 100, newest first. */
   all(): readonly OutageReport[]
   /** Their copy on disk. */
@@ -88,6 +93,14 @@ export function createOutages(damage: Pick<DamageLog, 'note'>): Outages {
       const report = { ...open, ...end, endedAt: new Date(atMs).toISOString(), durationMs }
       keep(report)
       return report
+    },
+    noteFile({ file, problem, message, advice, lost = 0, atMs }) {
+      const at = new Date(atMs).toISOString()
+      const nothing = { servedCalls: 0, merged: {}, accepted: [], conflicts: [] }
+      const cause = `${problem}: ${file}`
+      const note = [message, advice].flatMap((text) => text ?? []).join('. ')
+      const times = { startedAt: at, endedAt: at, durationMs: 0 }
+      keep({ id: randomUUID(), role: 'state', ...times, cause, ...nothing, lost, note, file })
     },
     all: () =>
       reports.map((report) =>

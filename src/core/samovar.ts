@@ -10,6 +10,7 @@ import { createGenerationCounters } from './cache/generation-counters.ts'
 import { type CacheRole, openCacheRole } from './cache/open-cache.ts'
 import { createPendingInvalidations } from './cache/pending-invalidations.ts'
 import type { DataLock } from './data-lock.ts'
+import { createInstallation, type Installation } from './files/installation.ts'
 import { createKeyKinds, type DeclaredKeys, statePrefix } from './keys.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 import { createOnce, type Once } from './once.ts'
@@ -58,6 +59,10 @@ export interface SamovarOptions {
   workers: number
   memoryBudgetBytes: number
   dataDir: string
+  /** Whose files are in it; made where none is given. */
+  installation?: Installation
+  /** Kept in samovar.db as well, by their names. */
+  facts?: Readonly<Record<string, string>>
   dataLock: DataLock
   log: Log
   parts?: SamovarParts
@@ -90,6 +95,8 @@ export function openSamovar(options: SamovarOptions): Samovar {
       hasHeartbeat: !isExternal,
       isShared,
       dataDir,
+      installation: options.installation ?? createInstallation(dataDir, log),
+      facts: options.facts,
       dataLock,
       ...(parts.state && { parts: parts.state }),
     }),

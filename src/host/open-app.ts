@@ -2,6 +2,7 @@
 import type { RequestHandler } from 'express'
 import { type Config, InvalidEnvironment } from '../config.ts'
 import { inBackground } from '../core/background.ts'
+import { createInstallation } from '../core/files/installation.ts'
 import { createKeyKinds, type DeclaredKeys } from '../core/keys.ts'
 import type { Link } from '../feature.ts'
 import { createJsonFetcher } from '../http/fetch-json.ts'
@@ -11,7 +12,7 @@ import { createHttpServer } from '../http/server.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import { createContext, type Handed, socketRules } from './create-context.ts'
-import { keepSecret } from './kept-secret.ts'
+import { keepSecret, secretFact } from './kept-secret.ts'
 import { type Core, openCore } from './open-core.ts'
 import { setUpFeatures } from './set-up-features.ts'
 import type { Installed, Phase } from './wiring.ts'
@@ -43,12 +44,14 @@ export function openApp({ features, config, log }: AppOptions): App {
   // Of those that are left out, too: what they have stored keeps its kind.
   const keys = [idempotencyKeys, ...features.flatMap(({ keys: own }) => (own ? [own] : []))]
   refuseTakenWords(keys)
-  const core = openCore({ config, migrations, keys, scope, log })
+  const installation = createInstallation(config.dataDir, log)
+  const secrets = config.secrets ?? [keepSecret(config.dataDir, log, installation)]
+  const facts = config.secrets ? {} : secretFact(secrets[0] ?? '')
+  const core = openCore({ config, installation, facts, migrations, keys, scope, log })
   let phase: Phase = 'starting'
   const links = running.flatMap(({ navigation = [] }) => navigation)
   const handed: Handed = { links: [...links].sort((a, b) => Number(a.isLast ?? 0) - Number(b.isLast ?? 0)) }
   const { fetchJson } = scope.add(createJsonFetcher())
-  const secrets = config.secrets ?? [keepSecret(config.dataDir, log)]
   const context = createContext({ config, core, secrets, fetchJson, handed, log })
   const wiring = { ...core, phase: () => phase, jobBoard: boardAt(core) }
   const all = orClose(() =>

@@ -1,6 +1,7 @@
 // What the app is built on, opened in order: Redis and its roles, cache, databases, queue. No HTTP and no feature.
 import type { Config } from '../config.ts'
 import { createDataLock } from '../core/data-lock.ts'
+import type { Installation } from '../core/files/installation.ts'
 import type { DeclaredKeys } from '../core/keys.ts'
 import { openSamovar } from '../core/samovar.ts'
 import type { Scope } from '../lib/scope.ts'
@@ -10,6 +11,9 @@ import type { Migrations } from '../sql/sql.ts'
 
 export interface CoreOptions {
   config: Config
+  installation: Installation
+  /** Kept in samovar.db as well, by their names. */
+  facts: Readonly<Record<string, string>>
   /** The tables of the features that run. */
   migrations: readonly Migrations[]
   /** The words of their keys. */
@@ -18,12 +22,13 @@ export interface CoreOptions {
   log: Log
 }
 
-export function openCore({ config, migrations, keys, scope, log }: CoreOptions) {
+export function openCore({ config, installation, facts, migrations, keys, scope, log }: CoreOptions) {
   const startedAtMs = Date.now()
   const dataLock = scope.add(createDataLock(config.runDir))
   // Closed after the queue, whose jobs write to them.
-  const databases = scope.add(openDatabases({ ...config, migrations, dataLock, log }))
-  const samovar = scope.add(openSamovar({ ...config, keys, dataLock, log }))
+  const databases = scope.add(openDatabases({ ...config, migrations, dataLock, installation, log }))
+  const samovar = scope.add(openSamovar({ ...config, keys, installation, facts, dataLock, log }))
+  installation.alerts.onRaise(samovar.outages.noteFile)
   const { cache, state, bus, queue, limiter, once, outages, roles, status, start } = samovar
 
   return {
@@ -37,6 +42,7 @@ export function openCore({ config, migrations, keys, scope, log }: CoreOptions) 
     openReference: databases.openReference,
     status,
     outages: outages.all,
+    fileAlerts: installation.alerts.current,
     countKeys: roles.cache.countKeys,
     /** What the statistics of the cache are made of; Redis is not asked. */
     figures: () => ({
@@ -49,6 +55,7 @@ export function openCore({ config, migrations, keys, scope, log }: CoreOptions) 
       memory: roles.cache.memorySize(),
       pendingWrites: samovar.pendingWrites(),
       standby: roles.state.coverage(),
+      fileAlerts: installation.alerts.current(),
     }),
     start,
   }

@@ -1,7 +1,9 @@
 // Records in a SQLite file of ours, under the data lock: only its holder opens the file, so that two containers never
 // write it. A process that waits for the lock, or whose disk cannot be written, says so, and is asked again later.
 
+import { dirname } from 'node:path'
 import type { DataLock } from '../core/data-lock.ts'
+import { createInstallation, type Installation } from '../core/files/installation.ts'
 import { openOrReplace } from '../core/open-or-replace.ts'
 import { type LocalDatabase, troubleOf } from '../core/sqlite.ts'
 import { recordsUnavailable } from '../errors.ts'
@@ -16,14 +18,26 @@ export interface LocalRecordsOptions {
   /** The tables of all who keep records here. */
   migrations: readonly Migrations[]
   dataLock: DataLock
+  /** What the other files know of this one. */
+  installation?: Installation
   log: Log
 }
+
+const FILE = 'records.db'
+const COST =
+  'Lost: alerts of users and what handlers of webhooks had written, as far as they are not in it; which deliveries ' +
+  'are done is still known to the state role'
+
+const adviceFor = (path: string) =>
+  `${path} is tried again with each webhook, and each time alerts are looked at: see what the error says, that the ` +
+  'disk has space, and that the user of this process owns the file and may write it'
 
 export interface LocalRecords extends Records {
   close(): void
 }
 
-export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecordsOptions): LocalRecords {
+export function openLocalRecords({ path, migrations, dataLock, ...rest }: LocalRecordsOptions): LocalRecords {
+  const { installation = createInstallation(dirname(path), rest.log) } = rest
   let database: LocalDatabase | undefined
   let isClosed = false
   let isMissed = false
@@ -40,20 +54,16 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
   function open(): LocalDatabase {
     if (isClosed || dataLock.state() !== 'held') throw recordsUnavailable()
     if (database) return database
-    // A commit is acknowledged immediately, and not sent again: it must outlast a power cut.
-    const opened = openOrReplace(path, '', tellReplaced, 'commit')
-    try {
-      migrate(opened, migrations)
-    } catch (error) {
-      opened.close()
-      throw error
-    }
-    database = opened
+    database = openOrReplace(path, {
+      schema: '',
+      prepare: (opened) => migrate(opened, migrations),
+      durability: 'commit', // it is acknowledged, and not sent again: it must outlast a power cut
+      installation,
+      cost: COST,
+    }).database
+    installation.alerts.mended(FILE)
     return database
   }
-
-  const tellReplaced = (fields: object) =>
-    log.error(fields, 'ALERT the database of records was damaged: it is set aside, and a new one begins')
 
   function use<T>(call: (database: LocalDatabase) => T): T {
     try {
@@ -71,7 +81,9 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
     !database && (error as { code?: string }).code !== 'records_unavailable'
 
   function unusable(cause: unknown) {
-    if (!isMissed) log.error({ path, err: cause }, 'ALERT the database of records cannot be used')
+    const message = 'the database of records cannot be used'
+    const advice = adviceFor(path)
+    if (!isMissed) installation.alerts.raise({ file: FILE, problem: 'unusable', message, advice, err: cause })
     isMissed = true
     return recordsUnavailable({ cause })
   }
@@ -89,6 +101,7 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
           for (const [statement, parameters] of statements) open.run(statement, ...parameters)
         }),
       )
+      installation.alerts.mended(FILE)
       isMissed = false // not where it could only be read: a full disk would be reported with each attempt
       return answer
     },

@@ -2,6 +2,7 @@
 // SQLite in the data directory for everything that has no other place.
 import { join } from 'node:path'
 import type { DataLock } from '../core/data-lock.ts'
+import type { Installation } from '../core/files/installation.ts'
 import type { Fill } from '../core/sqlite.ts'
 import type { PostgresTarget } from '../lib/postgres-url.ts'
 import { createScope } from '../lib/scope.ts'
@@ -23,6 +24,7 @@ export interface DatabasesOptions {
   /** The tables of all who keep records. */
   migrations: readonly Migrations[]
   dataLock: DataLock
+  installation: Installation
   log: Log
 }
 
@@ -47,7 +49,7 @@ export interface Databases {
 }
 
 export function openDatabases(options: DatabasesOptions): Databases {
-  const { database, dataDir, migrations, dataLock, log } = options
+  const { database, dataDir, migrations, dataLock, installation, log } = options
   const scope = createScope()
   const copyOf = (place: string, columns: readonly string[]) =>
     openLocalCopy({ path: join(dataDir, 'reference-copy.db'), columns, place, dataLock, log })
@@ -64,7 +66,7 @@ export function openDatabases(options: DatabasesOptions): Databases {
     }
   }
   const records = scope.add(
-    openLocalRecords({ path: join(dataDir, 'records.db'), migrations, dataLock, log }),
+    openLocalRecords({ path: join(dataDir, 'records.db'), migrations, dataLock, installation, log }),
   )
   return {
     records,

@@ -279,7 +279,7 @@ test('a damaged file is set aside and reported, and the app starts', async () =>
   rmSync(join(dataDir, 'samovar.db-wal'), { force: true })
   app = await open({ dataDir })
   await app.untilStatus('redis')
-  expect(app.lines.map(({ message }) => message).join()).toContain('ALERT the journal on disk was damaged')
+  expect(app.lines.map(({ message }) => message).join()).toContain('ALERT samovar.db was damaged')
   expect(readdirSync(join(dataDir, 'quarantine'))).toHaveLength(1)
   const key = newKey('session')
   await write(key, 'x')

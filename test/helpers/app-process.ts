@@ -17,12 +17,21 @@ export interface SpawnedProcess {
 
 const started: { child: ChildProcess; dataDir: string; said: SpawnedProcess['said'] }[] = []
 
-/** Runs src/<file> of this tree or another, in a data directory of its own, with Redis switched off unless said. */
-export function spawnSource(file: string, env: Record<string, string>, tree = process.cwd()): SpawnedProcess {
+/**
+ * Runs src/<file> of this tree or another, in a data directory of its own, with Redis switched off unless said; as that
+ * user where given.
+ */
+export function spawnSource(
+  file: string,
+  env: Record<string, string>,
+  tree = process.cwd(),
+  uid?: number,
+): SpawnedProcess {
   const dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const child = spawn(process.execPath, [join('src', file)], {
     cwd: tree,
     env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', ...env },
+    ...(uid !== undefined && { uid, gid: uid }),
   })
   const said = { out: '', err: '' }
   started.push({ child, dataDir, said })
@@ -36,9 +45,9 @@ export function spawnSource(file: string, env: Record<string, string>, tree = pr
 }
 
 /** The app, listening. */
-export async function spawnApp(env: Record<string, string> = {}, tree?: string) {
+export async function spawnApp(env: Record<string, string> = {}, tree?: string, uid?: number) {
   const port = await freePort()
-  const app = spawnSource('main.ts', { PORT: String(port), ...env }, tree)
+  const app = spawnSource('main.ts', { PORT: String(port), ...env }, tree, uid)
   await eventually(() => expect(app.said.out).toContain('listening'))
   return { ...app, port, url: `http://127.0.0.1:${port}` }
 }

@@ -230,6 +230,7 @@ describe('the contract of stats', () => {
         pendingWrites: 0,
         standby: 'full',
       },
+      fileAlerts: [],
     })
   })
 })

@@ -62,7 +62,7 @@ test('what was on the disk before, and what was written meanwhile, is there once
   const after = open(dataDir)
   expect(after.journal.size()).toBe(2)
   after.files.close()
-  expect(readdirSync(dataDir)).toEqual(['samovar.db'])
+  expect(readdirSync(dataDir)).toEqual(['installation', 'samovar.db'])
 })
 
 test('a copy of what has expired does not stay on the disk for ever', () => {

@@ -18,7 +18,7 @@ test('it is made once, long, in a file that only its owner reads, in a directory
   const secret = keepSecret(dataDir, log)
   expect(secret).toMatch(/^[\w-]{43}$/)
   expect(statSync(join(dataDir, 'session-secret')).mode & 0o777).toBe(0o600)
-  expect(readdirSync(dataDir)).toEqual(['session-secret'])
+  expect(readdirSync(dataDir)).toEqual(['installation', 'session-secret'])
   expect(keepSecret(dataDir, log)).toBe(secret)
   expect(lines).toEqual([])
 })

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { MINUTE, SECOND } from '../../lib/time.ts'
 import { inBackground } from '../background.ts'
+import { compareMark } from '../files/redis-mark.ts'
 import { keys } from '../keys.ts'
 import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
@@ -67,7 +68,7 @@ function overRedis(
   memory: StateMemory,
   target: NonNullable<StateRoleOptions['target']>,
 ): StateRole {
-  const { ca, budgetMs, prefix, kindOf, hasHeartbeat, isShared, log } = options
+  const { ca, budgetMs, prefix, kindOf, hasHeartbeat, isShared, installation, log } = options
   const { parts = { createJournal, createRedisStateStore } } = options
   const { standby, metadata, outages, damage } = memory
   const journal = parts.createJournal(log)
@@ -115,7 +116,13 @@ function overRedis(
         else if (after !== 'blip' || !isKept) void inBackground(resync.run(), log)
         participants.returned()
         const note = noteOf({ returned, removed, isShared })
-        return outages.ended('state', { servedCalls, ...report, lost: memory.unreadable(), note }, atMs)
+        const ended = outages.ended(
+          'state',
+          { servedCalls, ...report, lost: memory.unreadable(), note },
+          atMs,
+        )
+        if (hasHeartbeat) void inBackground(compareFiles(ended ? null : note), log)
+        return ended
       },
     },
     log,
@@ -142,6 +149,16 @@ function overRedis(
   const { isTracked } = connection
   const counters = createStateCounters({ store, redis, journal, standby, isRedis, isTracked, log })
   memory.onChange(counters.changed)
+
+  /** Of a Redis of our own. `note`: what it had lost when this process found it, of which no outage tells. */
+  async function compareFiles(note: string | null): Promise<void> {
+    if (note !== null) installation.alerts.raise({ file: 'redis-state', problem: 'older', message: note })
+    const key = `${prefix}${keys.installation}`
+    await failover.attempt(
+      () => compareMark({ connection, key, installation }),
+      () => {},
+    )
+  }
 
   async function expectKnownEpoch(): Promise<void> {
     if (isRedis())

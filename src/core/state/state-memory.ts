@@ -19,6 +19,7 @@ export function openStateMemory(options: StateRoleOptions) {
   const hybridClock = createHybridClock()
   const damage = createDamageLog(log)
   const metadata = createMetadata()
+  for (const [name, value] of Object.entries(options.facts ?? {})) metadata.set(name, value)
   const outages = createOutages(damage)
   const copy = createDiskCopy(() => standby)
   const listeners: ((key: string) => void)[] = [copy.changed]

@@ -3,6 +3,7 @@ import type { RedisTarget } from '../../lib/redis-url.ts'
 import type { Log } from '../../log.ts'
 import type { DamageLog } from '../damage-log.ts'
 import type { DataLock } from '../data-lock.ts'
+import type { Installation } from '../files/installation.ts'
 import type { FindKind } from '../keys.ts'
 import type { Outages } from '../outages.ts'
 import type { Participant } from '../participant.ts'
@@ -48,6 +49,9 @@ export interface StateRoleOptions {
   isShared: boolean
   memoryBudgetBytes: number
   dataDir: string
+  installation: Installation
+  /** Facts that are kept in samovar.db as well. */
+  facts?: Readonly<Record<string, string>> | undefined
   dataLock: DataLock
   log: Log
   parts?: StateParts

@@ -31,6 +31,8 @@ export interface CacheStats {
     pendingWrites: number
     standby: 'full' | 'partial'
   }
+  /** What was wrong with files of the data directory, in the last day. */
+  fileAlerts: { file: string; problem: string; since: string }[]
 }
 
 export interface CacheStatsParts {
@@ -60,6 +62,7 @@ export interface CacheStatsParts {
   memory: { keys: number; bytes: number }
   pendingWrites: number
   standby: 'full' | 'partial'
+  fileAlerts: readonly { file: string; problem: string; atMs: number }[]
 }
 
 export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
@@ -98,6 +101,11 @@ export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
       pendingWrites: parts.pendingWrites,
       standby: parts.standby,
     },
+    fileAlerts: parts.fileAlerts.map(({ file, problem, atMs }) => ({
+      file,
+      problem,
+      since: new Date(atMs).toISOString(),
+    })),
   }
 }
 

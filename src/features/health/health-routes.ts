@@ -6,10 +6,12 @@ export type Phase = 'starting' | 'serving' | 'stopping'
 
 export interface HealthParts {
   phase: () => Phase
+  /** What was wrong with files of the data directory, in the last day. */
+  fileAlerts: () => readonly unknown[]
   status: () => { status: 'redis' | 'memory' | 'merging'; sinceMs: number }
 }
 
-export function healthRoutes({ phase, status }: HealthParts): Router {
+export function healthRoutes({ phase, fileAlerts, status }: HealthParts): Router {
   const router = Router()
   endpoint(router, '/livez', {
     get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
@@ -18,13 +20,15 @@ export function healthRoutes({ phase, status }: HealthParts): Router {
     get(_req, res) {
       const { status: redis, sinceMs } = status()
       const serving = phase() === 'serving'
+      const alerts = fileAlerts().length
       res
         .status(serving ? 200 : 503)
         .set('Cache-Control', 'no-store')
         .json({
-          status: serving ? (redis === 'redis' ? 'pass' : 'warn') : 'fail',
+          status: serving ? (redis === 'redis' && alerts === 0 ? 'pass' : 'warn') : 'fail',
           redis,
           since: new Date(sinceMs).toISOString(),
+          ...(alerts > 0 && { fileAlerts: alerts }),
         })
     },
   })

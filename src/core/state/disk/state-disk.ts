@@ -1,6 +1,6 @@
 // What the state role keeps on disk (samovar.db): the journal of what Redis has not seen, a copy of what it has,
-// and the reports of past outages. A damaged file is moved aside and reported, a damaged row is left out and
-// reported; neither ever keeps the app from starting.
+// and the reports of past outages. A damaged file is set aside and reported, and what can be read of it is in a new
+// one; a damaged row is left out and reported. Neither ever keeps the app from starting.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -8,9 +8,10 @@ import { corrupt } from '../../../lib/codec.ts'
 import { MINUTE } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { DamageLog } from '../../damage-log.ts'
+import type { Installation } from '../../files/installation.ts'
 import { keys } from '../../keys.ts'
-import { openOrReplace } from '../../open-or-replace.ts'
-import { copyLocalDatabase, type LocalDatabase, openLocalDatabase } from '../../sqlite.ts'
+import { type Opened, openOrReplace } from '../../open-or-replace.ts'
+import { copyLocalDatabase } from '../../sqlite.ts'
 import { decodeStored, encodeStored, type VersionedEntry } from '../kinds/kinds.ts'
 import { maxRegisterMap } from '../kinds/max-register-map.ts'
 import { createRetryQueue, type Table, type Write } from './retry-queue.ts'
@@ -26,6 +27,9 @@ CREATE TABLE IF NOT EXISTS jobs (key TEXT PRIMARY KEY, job TEXT NOT NULL) STRICT
 CREATE TABLE IF NOT EXISTS outages (id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, report TEXT NOT NULL) STRICT;`
 const KEPT_OUTAGES = 100
 const SWEEP_MS = 10 * MINUTE
+const COST =
+  'What Redis has is used. Lost, if Redis does not have it: logins, logouts and deliveries that were accepted while ' +
+  'Redis was away, jobs that had not run yet, and the reports of outages'
 /** Where the generation counters are: every release looks for them there. */
 const COUNTERS = { key: keys.generations, name: 'clears' }
 
@@ -38,6 +42,8 @@ const UPSERT = { journal: upsert('journal'), copy: upsert('copy') }
 
 export interface StateDisk {
   load(table: VersionTable): [string, VersionedEntry][]
+  /** False where the file was missing, damaged or of an earlier time: what is not in it may have been. */
+  isWhole(): boolean
   /** How many versions could not be read since the file was opened: they are lost. */
   unreadable(): number
   /** Commits the versions; undefined deletes. */
@@ -59,6 +65,8 @@ export interface StateDisk {
 
 export interface StateDiskOptions {
   log: Log
+  /** What the other files know of this one; undefined: it is a copy, of which nobody knows. */
+  installation?: Installation
   damage: Pick<DamageLog, 'note'>
 }
 
@@ -67,38 +75,52 @@ export interface StateDiskOptions {
  * permission.
  */
 export function openStateDisk(path: string, options: StateDiskOptions): StateDisk {
-  const replaced = 'ALERT the journal on disk was damaged: it is set aside, and a new one begins'
-  return wrap(
-    openOrReplace(path, SCHEMA, (fields) => options.log.error(fields, replaced)),
-    options,
-  )
+  const { installation } = options
+  return wrap(openOrReplace(path, { schema: SCHEMA, installation, cost: COST }), options)
 }
 
 /** What another container's file holds, read from a copy of it; empty when it cannot be read. */
 export function peekStateDisk(path: string, options: StateDiskOptions): [string, VersionedEntry][] {
-  const folder = mkdtempSync(join(tmpdir(), 'samovar-'))
   try {
-    const copied = join(folder, basename(path))
-    copyLocalDatabase(path, copied)
-    const disk = wrap(openLocalDatabase(copied, SCHEMA), options)
-    try {
-      return [...disk.load('copy'), ...disk.load('journal')]
-    } finally {
-      disk.close()
-    }
+    return withCopy(path, options, (disk) => [...disk.load('copy'), ...disk.load('journal')])
   } catch (error) {
     options.log.info(
       { path, err: error },
       'no copy of the state could be read from the disk: memory starts empty',
     )
     return []
+  }
+}
+
+/** One of the metadata of the file, which another container may have open; undefined also when it cannot be read. */
+export function readFact(path: string, name: string): string | undefined {
+  const nothing = () => {}
+  const log = { debug: nothing, info: nothing, warn: nothing, error: nothing, fatal: nothing }
+  try {
+    return withCopy(path, { log, damage: { note: nothing } }, (disk) => disk.metadata(name))
+  } catch {
+    return undefined
+  }
+}
+
+function withCopy<T>(path: string, options: StateDiskOptions, read: (disk: StateDisk) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'samovar-'))
+  try {
+    const copied = join(folder, basename(path))
+    copyLocalDatabase(path, copied)
+    const disk = wrap(openOrReplace(copied, { schema: SCHEMA }), options)
+    try {
+      return read(disk)
+    } finally {
+      disk.close()
+    }
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
 /** Reads throw when the disk fails; writes do not (retry-queue.ts). */
-function wrap(database: LocalDatabase, { log, damage }: StateDiskOptions): StateDisk {
+function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions): StateDisk {
   let unreadable = 0
   const queue = createRetryQueue(database, log)
   const { write } = queue
@@ -157,6 +179,7 @@ function wrap(database: LocalDatabase, { log, damage }: StateDiskOptions): State
       })
       return table === 'copy' ? [...counters(), ...versions] : versions
     },
+    isWhole: () => problem === undefined,
     unreadable: () => unreadable,
     save: (table, entries) =>
       write(Array.from(entries).flatMap(([key, version]) => saveOne(table, key, version))),

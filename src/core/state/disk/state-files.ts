@@ -1,10 +1,12 @@
 // When the state's file may be used: while this container holds the data lock. Until then what another container has
 // written is read; when the lock is asked back, everything is written out and the file is closed.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { SECOND } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { DamageLog } from '../../damage-log.ts'
 import type { DataLock } from '../../data-lock.ts'
+import { createInstallation, type Installation } from '../../files/installation.ts'
 import type { Participant } from '../../participant.ts'
 import type { Standby } from '../standby.ts'
 import { openStateDisk, peekStateDisk, type StateDisk } from './state-disk.ts'
@@ -24,11 +26,13 @@ export interface StateFilesOptions {
   /** Whose data is on that disk. */
   participant: Pick<Participant, 'load' | 'persist'>
   damage: Pick<DamageLog, 'note'>
+  installation?: Installation | undefined
   log: Log
 }
 
 export function openStateFiles(options: StateFilesOptions): StateFiles {
   const { dataDir, dataLock, standby, participant, damage, log } = options
+  const { installation = createInstallation(dataDir, log) } = options
   const path = join(dataDir, 'samovar.db')
   let disk: StateDisk | undefined
   let isMissed = false
@@ -36,23 +40,43 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
   // A volume that is full when the container starts: memory serves, and the file is taken up once there is space.
   function take(): void {
     try {
-      disk = openStateDisk(path, { log, damage })
+      disk = openStateDisk(path, { log, damage, installation })
       for (const table of ['copy', 'journal'] as const) {
         for (const [key, version] of disk.load(table)) standby.apply(key, version)
       }
       participant.load(disk)
     } catch (error) {
       give()
-      if (!isMissed)
-        log.error({ path, err: error }, 'ALERT the journal cannot be opened: state is in memory alone')
+      if (!isMissed) miss(error)
       isMissed = true
     }
+  }
+
+  /** It stays where it is, and memory serves, with what can be read of it. */
+  function miss(err: unknown): void {
+    installation.alerts.raise({
+      file: 'samovar.db',
+      problem: 'unusable',
+      message: 'the journal cannot be opened: state is in memory alone',
+      advice:
+        `A restart loses what Redis does not have. ${path} is tried again every 2 s: see that the disk has space, and ` +
+        'that the user of this process owns the file and may write it',
+      err,
+    })
+    if (existsSync(path)) peek()
+  }
+
+  function peek(): void {
+    for (const [key, version] of peekStateDisk(path, { log, damage })) standby.apply(key, version)
   }
 
   const timer = setInterval(() => {
     if (disk || dataLock.state() !== 'held') return
     take()
-    if (disk) log.info({ path }, 'the journal could be opened')
+    if (!disk) return
+    isMissed = false
+    installation.alerts.mended('samovar.db')
+    log.info({ path }, 'the journal could be opened')
   }, RETRY_MS).unref()
 
   function give(): void {
@@ -62,7 +86,7 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
   }
 
   if (dataLock.state() === 'held') take()
-  else for (const [key, version] of peekStateDisk(path, { log, damage })) standby.apply(key, version)
+  else peek()
 
   dataLock.onChange((state) => {
     if (state === 'held') take()
