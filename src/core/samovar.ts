@@ -59,6 +59,8 @@ export interface SamovarOptions {
   memoryBudgetBytes: number
   dataDir: string
   dataLock: DataLock
+  /** Where the image says what it found; undefined outside of it. */
+  runDir?: string | undefined
   log: Log
   parts?: SamovarParts
 }
@@ -88,9 +90,11 @@ export function openSamovar(options: SamovarOptions): Samovar {
       prefix: statePrefix(prefix),
       kindOf: createKeyKinds(keys),
       hasHeartbeat: !isExternal,
+      isExternal,
       isShared,
       dataDir,
       dataLock,
+      runDir: options.runDir,
       ...(parts.state && { parts: parts.state }),
     }),
   )

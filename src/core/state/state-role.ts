@@ -44,11 +44,15 @@ export interface StateRoleOptions {
   prefix: string
   kindOf: FindKind
   hasHeartbeat: boolean
+  /** Of a service, rather than one that starts beside us. */
+  isExternal: boolean
   /** Whether other processes write to this Redis. */
   isShared: boolean
   memoryBudgetBytes: number
   dataDir: string
   dataLock: DataLock
+  /** Of the image; undefined outside of it. */
+  runDir: string | undefined
   log: Log
   parts?: StateParts
 }

@@ -6,6 +6,7 @@ import type { Log } from '../../../log.ts'
 import type { DamageLog } from '../../damage-log.ts'
 import type { DataLock } from '../../data-lock.ts'
 import type { Participant } from '../../participant.ts'
+import type { WholeCopy } from '../absence/whole-copy.ts'
 import type { Standby } from '../standby.ts'
 import { openStateDisk, peekStateDisk, type StateDisk } from './state-disk.ts'
 
@@ -23,12 +24,14 @@ export interface StateFilesOptions {
   standby: Standby
   /** Whose data is on that disk. */
   participant: Pick<Participant, 'load' | 'persist'>
+  /** Learns what the standby has of the file. */
+  whole?: Pick<WholeCopy, 'loaded' | 'released'>
   damage: Pick<DamageLog, 'note'>
   log: Log
 }
 
 export function openStateFiles(options: StateFilesOptions): StateFiles {
-  const { dataDir, dataLock, standby, participant, damage, log } = options
+  const { dataDir, dataLock, standby, participant, whole, damage, log } = options
   const path = join(dataDir, 'samovar.db')
   let disk: StateDisk | undefined
   let isMissed = false
@@ -40,9 +43,11 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
       for (const table of ['copy', 'journal'] as const) {
         for (const [key, version] of disk.load(table)) standby.apply(key, version)
       }
+      whole?.loaded(disk)
       participant.load(disk)
     } catch (error) {
       give()
+      whole?.loaded(undefined)
       if (!isMissed)
         log.error({ path, err: error }, 'ALERT the journal cannot be opened: state is in memory alone')
       isMissed = true
@@ -65,8 +70,9 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
   else for (const [key, version] of peekStateDisk(path, { log, damage })) standby.apply(key, version)
 
   dataLock.onChange((state) => {
-    if (state === 'held') take()
-    else give()
+    if (state === 'held') return take()
+    give()
+    whole?.released()
   })
 
   return {
