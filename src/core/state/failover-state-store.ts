@@ -52,13 +52,13 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   ): Promise<T> {
     const fromMemory = () => {
       const answer = inMemory(key, call)
-      return absence.isComplete() ? answer : answer.catch(onceMoreIsKnown)
-    }
-    // As long as the caller may wait.
-    const onceMoreIsKnown = async (error: unknown) => {
-      if (!isStateUnknown(error)) throw error
-      await absence.untilMore()
-      return ask(key, call, onRedis)
+      if (absence.isComplete()) return answer
+      // Once more is known, for as long as the caller may wait.
+      return answer.catch(async (error: unknown) => {
+        if (!isStateUnknown(error)) throw error
+        await absence.untilMore()
+        return ask(key, call, onRedis)
+      })
     }
     if (journal.has(key) && failover.isRedis()) return fromMemory()
     return failover.attempt(onRedis, fromMemory)
