@@ -120,7 +120,7 @@ test.each([
     expect(answer.headers.getSetCookie()).toEqual([])
     expect(await codeOf(answer)).toBe('state_unknown')
   }
-  for (const path of ['/', '/login', '/call', '/markets']) {
+  for (const path of ['/', '/login', '/call']) {
     const page = await get(url + path, cookie)
     expect([path, page.status, page.headers.getSetCookie()]).toEqual([path, 200, []])
   }
