@@ -17,6 +17,7 @@ const sockets = createSocketServer({
   iceServers: [],
   mostSockets: 2_000,
   userName: () => 'bench',
+  expectKnown: async () => {},
   addressOf: () => undefined,
   socket: (options) =>
     createSockets({

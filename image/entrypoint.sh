@@ -74,6 +74,9 @@ newline='
 variant=${answer%%"$newline"*}
 case $variant in
   embedded)
+    # On a volume without a trace of an earlier life nobody knows more than the app does (src/core/state/absence).
+    [ -e "$DATA_DIR/samovar.db" ] || [ -e "$DATA_DIR/state.converting" ] ||
+      [ -n "$(ls -A "$DATA_DIR/state" 2>/dev/null)" ] || : >"$run/first"
     export SAMOVAR_EMBEDDED=true STATE_REDIS_URL="unix://$run/redis-state.sock"
     {
       cat /app/image/redis-cache.conf

@@ -31,6 +31,8 @@ export interface Identity {
   readonly user?: User
   /** The public id of the session. */
   readonly session?: string
+  /** It names a session, and nobody who could know it has been read yet: a guest until then, not a stranger. */
+  readonly isUnknown?: true
 }
 
 /** Tells who sends requests, for all features. One feature at most hands it back. */
@@ -106,10 +108,15 @@ export interface Context<V extends Variables = Variables> extends Pick<JsonFetch
   /** For signatures: the first one signs, each is believed. */
   readonly secrets: readonly string[]
   readonly admin: Admin
-  /** Who is logged in. The answer to the request is then private, unless the route says otherwise. */
+  /**
+   * Who is logged in: undefined for a guest, and for who cannot be known yet. The answer to the request is then private,
+   * unless the route says otherwise.
+   */
   user(req: Request): Promise<User | undefined>
-  /** The same, or throws `not_logged_in`. */
+  /** The same, or throws `not_logged_in`; `state_unknown` where that is not known yet. */
   requireUser(req: Request): Promise<User>
+  /** Throws `state_unknown` where it is not known yet who asks: before a refusal of who is not logged in. */
+  expectKnown(req: Request): Promise<void>
   /** The same with the session, for what does not show in the answer: a limit, a line in the log. */
   identify(req: Request): Promise<Identity>
   /** Refuses with `too_many_requests` when the limit is used up. */

@@ -16,6 +16,10 @@ export class Refusal extends Error {
 
 export const stateFull = () =>
   new Refusal('state_full', 'The memory for state is used up while Redis is away.', 5_000)
+/** Nobody who could know has been read yet: not "no", but "ask again". */
+export const stateUnknown = () =>
+  new Refusal('state_unknown', 'What is asked for is not known yet: Redis has not been read.', 1_000)
+export const isStateUnknown = (error: unknown) => error instanceof Refusal && error.code === 'state_unknown'
 export const workTimedOut = () => new Refusal('timed_out', 'This took too long and was given up.', 5_000)
 export const sourceFailed = (options?: ErrorOptions) =>
   new Refusal(

@@ -15,7 +15,7 @@ import { type Corrupt, corrupt, isNumber, isShape, isText, parseJson } from '../
 import { DAY, type Now, SECOND, type StartTimer, startTimer } from '../lib/time.ts'
 import { workTimedOut } from './errors.ts'
 import { keys } from './keys.ts'
-import type { State } from './state/state.ts'
+import type { Asked, State } from './state/state.ts'
 
 export const RUN_LEASE_MS = 30 * SECOND
 /** Less than the lease, so that work that heeds its signal has ended before anybody else begins. */
@@ -50,6 +50,8 @@ export interface Task {
   readonly fingerprint: string
   /** How long it is known that it was done; 4 days unless said. */
   readonly keptMs?: number
+  /** When it was made what this is the work for: it has not been done before. */
+  readonly madeAtMs?: number | undefined
   /** Its answer; or, where a mark of its own says that it was done before, what was done then. */
   work(run: Run): Promise<Buffer | Done>
 }
@@ -83,16 +85,20 @@ export function createOnce(options: OnceOptions): Once {
   }
 
   /** Takes the lease; or how long somebody else has it. */
-  async function take(name: string, by: string): Promise<{ untilMs: number } | { leftMs: number }> {
+  async function take(
+    name: string,
+    by: string,
+    asked: Asked,
+  ): Promise<{ untilMs: number } | { leftMs: number }> {
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const found = await state.read(name)
+      const found = await state.read(name, asked)
       const held = found && leaseIn(name, found.bytes)
       // Written after all, though the answer to that was lost.
       if (held?.by === by) return held
       const leftMs = held ? held.untilMs - now() : 0
       if (leftMs > 0) return { leftMs }
       const lease: RunLease = { by, untilMs: now() + RUN_LEASE_MS }
-      if (await state.update(name, encodeLease(lease), LEASE_KEPT_MS, found?.timestamp)) return lease
+      if (await state.update(name, encodeLease(lease), LEASE_KEPT_MS, found?.timestamp, asked)) return lease
     }
     return { leftMs: CONTENDED_MS }
   }
@@ -139,7 +145,8 @@ export function createOnce(options: OnceOptions): Once {
   }
 
   return {
-    async run({ key, fingerprint, keptMs = DONE_MS, work }) {
+    async run({ key, fingerprint, keptMs = DONE_MS, madeAtMs, work }) {
+      const asked = { madeAtMs }
       const by = randomUUID()
       const outcome = (done: Done): Outcome =>
         done.fingerprint === fingerprint
@@ -151,21 +158,23 @@ export function createOnce(options: OnceOptions): Once {
         damaged(key)
         return undefined
       }
-      const before = doneIn(await state.claimed(key))
+      const before = doneIn(await state.claimed(key, asked))
       if (before) return outcome(before)
 
       const name = keys.running(key)
-      const lease = await take(name, by)
+      const lease = await take(name, by, asked)
       if ('leftMs' in lease) return { kind: 'running', retryAfterMs: lease.leftMs }
       // The last holder of the lease may have finished between the two reads.
-      const since = doneIn(await state.claimed(key))
+      const since = doneIn(await state.claimed(key, asked))
       if (since) return outcome(since)
+      const foundAtMs = now()
 
       const lateAtMs = lease.untilMs - (RUN_LEASE_MS - WORK_MS)
       const result = await inTime(work, by, lateAtMs, () => giveBack(name, by))
       const done = Buffer.isBuffer(result) ? { by, fingerprint, answer: result } : result
-      // The lease is left to end: a claim is looked for first.
-      const winner = await state.claim(key, encodeDone(done), keptMs)
+      // The lease is left to end: a claim is looked for first. Nobody has claimed it since it was found absent: what
+      // is done by now must not be refused because that cannot be asked again.
+      const winner = await state.claim(key, encodeDone(done), keptMs, { madeAtMs: foundAtMs })
       return outcome(doneIn(winner.bytes) ?? done)
     },
   }

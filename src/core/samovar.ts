@@ -64,6 +64,8 @@ export interface SamovarOptions {
   /** Kept in samovar.db as well, by their names. */
   facts?: Readonly<Record<string, string>>
   dataLock: DataLock
+  /** Where the image says what it found; undefined outside of it. */
+  runDir?: string | undefined
   log: Log
   parts?: SamovarParts
 }
@@ -93,11 +95,13 @@ export function openSamovar(options: SamovarOptions): Samovar {
       prefix: statePrefix(prefix),
       kindOf: createKeyKinds(keys),
       hasHeartbeat: !isExternal,
+      isExternal,
       isShared,
       dataDir,
       installation: options.installation ?? createInstallation(dataDir, log),
       facts: options.facts,
       dataLock,
+      runDir: options.runDir,
       ...(parts.state && { parts: parts.state }),
     }),
   )

@@ -1,6 +1,7 @@
 // What a feature is given, made of the core, the configuration, and the features that tell users and limit requests.
 import type { Request } from 'express'
 import type { Config } from '../config.ts'
+import { stateUnknown } from '../core/errors.ts'
 import { notLoggedIn } from '../errors.ts'
 import type { Admin, Context, FeatureSocket, Link, RequestLimits, Rule, Users } from '../feature.ts'
 import type { JsonFetcher } from '../http/fetch-json.ts'
@@ -44,8 +45,12 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
   }
   const requireUser: Context['requireUser'] = async (req) => {
     const found = await user(req)
-    if (!found) throw notLoggedIn()
-    return found
+    if (found) return found
+    await expectKnown(req)
+    throw notLoggedIn()
+  }
+  const expectKnown: Context['expectKnown'] = async (req) => {
+    if ((await identify(req)).isUnknown) throw stateUnknown()
   }
   const limit: Context['limit'] = async (rules, req, res) => handed.limits?.check(rules, req, res)
   const clientOf = async (req: Request) => handed.limits?.clientOf(req)
@@ -66,6 +71,7 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
     admin: createAdmin(config.adminToken),
     user,
     requireUser,
+    expectKnown,
     identify,
     limit,
     limitBy: (rules) =>

@@ -99,9 +99,10 @@ export async function openAlertsApp({
   const unlimited: Pick<Limiter, 'hit'> = {
     hit: async () => ({ allowed: true, remaining: 1, resetMs: 0, retryAfterMs: 0, growsAfterMs: 0 }),
   }
-  const currentUser = ({ headers }: { headers: Record<string, unknown> }) => {
+  const requireUser = ({ headers }: { headers: Record<string, unknown> }) => {
     const id = headers['x-user']
-    return typeof id === 'string' ? { id: `telegram:${id}`, language: 'en' } : undefined
+    if (typeof id !== 'string') throw notLoggedIn()
+    return { id: `telegram:${id}`, language: 'en' }
   }
   const alerts = createAlerts({
     records,
@@ -120,7 +121,7 @@ export async function openAlertsApp({
     pricesOf,
     currencies: ['usd', 'eur'],
     telegram: { botToken: BOT_TOKEN, apiUrl: new URL(botUrl) },
-    currentUser,
+    requireUser,
     userWebhooks: {
       resolve: rest.resolve ?? (async () => [{ address: '127.0.0.1', family: 4 }]),
       isAllowed: rest.isAllowed ?? ((address) => address === '127.0.0.1'),
@@ -133,11 +134,7 @@ export async function openAlertsApp({
     pages: alerts.pages,
     socket: (options) =>
       createSockets({
-        callerOf(req) {
-          const user = currentUser(req)
-          if (!user) throw notLoggedIn()
-          return user as never
-        },
+        callerOf: (req) => requireUser(req) as never,
         clientOf: () => undefined,
         hasLoggedOut: async () => false,
         bus: samovar.bus,

@@ -41,6 +41,7 @@ export async function startCalls({
     iceServers: [{ urls: 'stun:stun.example.org' }],
     mostSockets,
     userName,
+    expectKnown: async () => {},
     addressOf: (req) => req.ip,
     socket: (options) =>
       createSockets({
@@ -62,6 +63,7 @@ export async function startCalls({
         secrets: CALL_SECRETS,
         hasLogin: false,
         userName,
+        expectKnown: async () => {},
         limitMade: (_req, _res, next) => next(),
       }),
     ],

@@ -24,6 +24,10 @@ export interface TestProcessOptions {
   memoryBudgetBytes?: number
   /** 2 unless said: then it listens to what others write. */
   workers?: number
+  /** `embedded` unless said; 'off' is `memory`. */
+  mode?: 'embedded' | 'external'
+  /** Of the image. */
+  runDir?: string
   /** VersionedEntry when given, else made and removed. */
   dataDir?: string
   busParts?: BusParts
@@ -54,7 +58,8 @@ export async function openProcess({ cacheUrl, stateUrl = cacheUrl, ...rest }: Te
     workers,
     memoryBudgetBytes,
     dataDir,
-    dataLock: createDataLock(undefined),
+    dataLock: createDataLock(rest.runDir),
+    runDir: rest.runDir,
     log,
     parts: {
       ...(busParts && { bus: busParts }),

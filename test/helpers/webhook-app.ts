@@ -56,6 +56,7 @@ export async function openWebhookApp({
     webhooks,
     sources: new Map([['payments', { scheme: 'standard', secrets: [SECRET] }]]),
     toleranceMs: 300_000,
+    trustsTime: false,
     isClosed: () => false,
     limitSigned: async () => {},
     limitUnsigned: async () => {},

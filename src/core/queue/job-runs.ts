@@ -1,9 +1,10 @@
 // One run of a job, whether BullMQ or the memory queue starts it: under a lease, so that no two runs of it overlap,
 // and not again once it is done (once.ts). The done mark is in the state role, and goes through an outage with it.
 import { originOf } from '../../lib/error-origin.ts'
-import { pause } from '../../lib/time.ts'
+import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
+import { isStateUnknown } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Once } from '../once.ts'
 import type { JobRef } from './outbox.ts'
@@ -11,8 +12,9 @@ import type { JobHandler } from './queue.ts'
 
 const FINGERPRINT = 'job' // one id is one job, also with other data
 const DEAD = 'dead '
+const UNKNOWN_MS = SECOND
 
-/** `busy`: another process runs it, try again later. `dead`: its last attempt failed while Redis was away. */
+/** `busy`: another process runs it, or nobody knows yet whether it is done: try again later. `dead`: its last attempt failed while Redis was away. */
 export type RunEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'busy'; readonly retryAfterMs: number }
@@ -29,6 +31,8 @@ export interface JobToRun extends JobRef {
 export interface SlotRules {
   /** How long the done mark of such a run is needed; undefined for other jobs. */
   keptMs(job: JobRef): number | undefined
+  /** When its slot began: nobody can have run it before. Undefined for other jobs. */
+  madeAtMs(job: JobRef): number | undefined
   /** Whether it must not run: a later run has taken its place, or it is too late. */
   isOver(job: JobToRun): Promise<boolean>
   done(job: JobRef): Promise<void>
@@ -62,6 +66,7 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
       key: keys.job(name, id),
       fingerprint: FINGERPRINT,
       keptMs,
+      madeAtMs: slots.madeAtMs(job),
       async work({ signal }) {
         stop.signal.throwIfAborted() // its done mark could not be kept any more
         await known.handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
@@ -73,6 +78,12 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     if (answer.startsWith(DEAD)) return { kind: 'dead', reason: answer.slice(DEAD.length) }
     await slots.done(job)
     return { kind: 'done' }
+  }
+
+  /** That says nothing of the job, so this attempt does not count. */
+  function busyIfUnknown(error: unknown): RunEnd {
+    if (!isStateUnknown(error)) throw error
+    return { kind: 'busy', retryAfterMs: UNKNOWN_MS }
   }
 
   async function tracked(running: Promise<RunEnd>): Promise<RunEnd> {
@@ -92,7 +103,7 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     async run(job) {
       const line = { job: job.name, id: job.id, attempt: job.attempt }
       try {
-        const end = await tracked(attempt(job))
+        const end = await tracked(attempt(job).catch(busyIfUnknown))
         log.debug({ ...line, outcome: end.kind }, 'job')
         return end
       } catch (error) {

@@ -7,6 +7,7 @@ import { DAY, HOUR, type Now, type StartTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import type { Json } from '../bus/bus.ts'
+import { isStateUnknown } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { State } from '../state/state.ts'
 import type { JobToRun, SlotRules } from './job-runs.ts'
@@ -44,7 +45,10 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
   const slotAt = ({ everyMs }: Schedule, atMs: number) => Math.floor(atMs / everyMs)
   const idOf = (name: string, slot: number) => `${name}:${slot}`
-  const lastSlot = (name: string) => state.marked(keys.scheduled(name))
+  const startOf = ({ everyMs }: Schedule, slot: number) => slot * everyMs
+  /** Whether that slot or a later one was run; nobody can have done so before it began. */
+  const lastSlot = (name: string, schedule: Schedule, slot: number) =>
+    state.marked(keys.scheduled(name), { madeAtMs: startOf(schedule, slot) })
   const setLastSlot = (name: string, slot: number) =>
     state.mark(keys.scheduled(name), slot, LAST_SLOT_KEPT_MS)
 
@@ -80,7 +84,8 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     const schedule = schedules.get(name)
     if (!schedule) return
     const slot = slotAt(schedule, now())
-    const last = await lastSlot(name)
+    const last = await lastSlot(name, schedule, slot).catch(unknownIfUnknown)
+    if (last === 'unknown') return // again when Redis has been read
     // A new schedule has missed nothing; but what Redis may know is not overwritten unread.
     if (last === undefined && knowsLastSlots()) await setLastSlot(name, slot)
     if (last !== undefined && last < slot && schedule.catchUp === 'once') await start(name, slot, schedule)
@@ -97,6 +102,10 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       return idOf(name, schedule ? slotAt(schedule, atMs) : atMs)
     },
     catchUp,
+    madeAtMs(job) {
+      const [slot, schedule] = [slotOf(job), schedules.get(job.name)]
+      return slot === undefined ? undefined : schedule && startOf(schedule, slot)
+    },
     keptMs(job) {
       const schedule = slotOf(job) === undefined ? undefined : schedules.get(job.name)
       return schedule && Math.min(4 * DAY, 2 * schedule.everyMs + HOUR)
@@ -105,7 +114,7 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       const slot = slotOf(job)
       const schedule = schedules.get(job.name)
       if (slot === undefined || !schedule) return false
-      const last = await lastSlot(job.name)
+      const last = await lastSlot(job.name, schedule, slot)
       if (last !== undefined && last >= slot) return true
       // The next slot has begun: nobody could run this one in time. A later attempt started in time.
       const isLate = job.attempt === 1 && slotAt(schedule, now()) > slot
@@ -120,4 +129,9 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       for (const stop of stops.values()) stop()
     },
   }
+}
+
+function unknownIfUnknown(error: unknown): 'unknown' {
+  if (!isStateUnknown(error)) throw error
+  return 'unknown'
 }

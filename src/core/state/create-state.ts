@@ -5,7 +5,7 @@ import type { HybridClock } from './kinds/hybrid-clock.ts'
 import type { KindName, StateValue, ValueOf, VersionedEntry } from './kinds/kinds.ts'
 import type { LwwRegister } from './kinds/lww-register.ts'
 import type { Hit } from './kinds/sliding-window-log.ts'
-import type { State } from './state.ts'
+import type { Asked, State } from './state.ts'
 import type { StateStore } from './state-store.ts'
 
 export interface StateOptions {
@@ -31,13 +31,17 @@ export function createState({ store, kindOf, hybridClock, known, now = Date.now 
     timestamp: hybridClock.next(),
     bytes,
   })
-  async function find<K extends KindName>(key: string, kind: K): Promise<ValueOf<K> | undefined> {
+  async function find<K extends KindName>(
+    key: string,
+    kind: K,
+    asked?: Asked,
+  ): Promise<ValueOf<K> | undefined> {
     expectKind(key, kind)
-    return (await store.find(key))?.value as ValueOf<K> | undefined
+    return (await store.find(key, asked?.madeAtMs))?.value as ValueOf<K> | undefined
   }
   return {
-    async read(key) {
-      const found = await find(key, 'lww-register')
+    async read(key, asked) {
+      const found = await find(key, 'lww-register', asked)
       if (found) hybridClock.see(found.timestamp)
       return found?.bytes && { bytes: found.bytes, timestamp: found.timestamp }
     },
@@ -45,27 +49,28 @@ export function createState({ store, kindOf, hybridClock, known, now = Date.now 
       expectKind(key, 'lww-register')
       return store.put(key, entry(register(bytes), ttlMs))
     },
-    async update(key, bytes, ttlMs, expected) {
+    async update(key, bytes, ttlMs, expected, asked) {
       expectKind(key, 'lww-register')
-      return store.replace(key, entry(register(bytes), ttlMs), expected)
+      return store.replace(key, entry(register(bytes), ttlMs), expected, asked?.madeAtMs)
     },
     async destroy(key, ttlMs) {
       expectKind(key, 'lww-register')
       await store.put(key, entry(register(undefined), ttlMs))
     },
-    async claim(key, bytes, ttlMs) {
+    async claim(key, bytes, ttlMs, asked) {
       const kind = 'first-write-wins-register'
       expectKind(key, kind)
-      const winner = await store.claim(key, entry({ kind, timestamp: hybridClock.next(), bytes }, ttlMs))
+      const claim = entry({ kind, timestamp: hybridClock.next(), bytes }, ttlMs)
+      const winner = await store.claim(key, claim, asked?.madeAtMs)
       return { taken: winner.value.bytes.equals(bytes), bytes: winner.value.bytes }
     },
-    claimed: async (key) => (await find(key, 'first-write-wins-register'))?.bytes,
+    claimed: async (key, asked) => (await find(key, 'first-write-wins-register', asked))?.bytes,
     async mark(key, number, ttlMs) {
       expectKind(key, 'max-register')
       if (await store.put(key, entry({ kind: 'max-register', number }, ttlMs))) return number
       return (await find(key, 'max-register'))?.number ?? number
     },
-    marked: async (key) => (await find(key, 'max-register'))?.number,
+    marked: async (key, asked) => (await find(key, 'max-register', asked))?.number,
     async include(key, member, ttlMs) {
       expectKind(key, 'expiring-set')
       const members = [{ id: member, untilMs: now() + ttlMs }]

@@ -1,7 +1,9 @@
 // The state role: Redis while it answers, the standby while it does not. What Redis answers is copied to the standby. A
 // write that Redis may not have is journaled before it is acknowledged.
+import { isStateUnknown } from '../errors.ts'
 import type { FindKind } from '../keys.ts'
 import type { Failover } from '../redis/failover.ts'
+import type { Absence } from './absence/absence.ts'
 import type { Journal } from './disk/journal.ts'
 import { mergeEntries, type VersionedEntry } from './kinds/kinds.ts'
 import type { SlidingWindowLog } from './kinds/sliding-window-log.ts'
@@ -14,6 +16,7 @@ export interface FailoverStateStoreOptions {
   standby: Standby
   journal: Journal
   failover: Failover
+  absence: Pick<Absence, 'isComplete' | 'untilMore'>
   kindOf: FindKind
   /** Whether the standby has the version that Redis has: then Redis need not be asked. */
   isKnown: (key: string) => boolean
@@ -26,7 +29,7 @@ export interface FailoverStateStoreOptions {
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, kindOf, isKnown, expectSameEpoch, written } = options
+  const { redis, standby, journal, failover, absence, kindOf, isKnown, expectSameEpoch, written } = options
 
   /**
    * In memory, and in the journal when it changed anything: both before this returns, so that no merge falls
@@ -47,8 +50,18 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     call: (store: StateStore) => Promise<T>,
     onRedis: () => Promise<T>,
   ): Promise<T> {
-    if (journal.has(key) && failover.isRedis()) return inMemory(key, call)
-    return failover.attempt(onRedis, () => inMemory(key, call))
+    const fromMemory = () => {
+      const answer = inMemory(key, call)
+      if (absence.isComplete()) return answer
+      // Once more is known, for as long as the caller may wait.
+      return answer.catch(async (error: unknown) => {
+        if (!isStateUnknown(error)) throw error
+        await absence.untilMore()
+        return ask(key, call, onRedis)
+      })
+    }
+    if (journal.has(key) && failover.isRedis()) return fromMemory()
+    return failover.attempt(onRedis, fromMemory)
   }
 
   /** In Redis, then `copy` to the standby, with the epoch in which Redis was asked; or in memory. */
@@ -67,7 +80,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     })
   }
 
-  function find(key: string): Promise<VersionedEntry | undefined> {
+  function find(key: string, madeAtMs?: number): Promise<VersionedEntry | undefined> {
     if (failover.isRedis() && isKnown(key)) {
       const known = standby.kept(key)
       // Asked for with every request, and most are absent.
@@ -76,7 +89,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     }
     return ask(
       key,
-      (store) => store.find(key),
+      (store) => store.find(key, madeAtMs),
       () => lookUp(key),
     )
   }
@@ -123,22 +136,22 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         (store) => store.put(key, version),
         (won, epoch) => copyVersion(key, version, won, epoch),
       ),
-    replace: (key, version, expected) => {
+    replace: (key, version, expected, madeAtMs) => {
       const before = standby.kept(key)
       return mutate(
         key,
-        (store) => store.replace(key, version, expected),
+        (store) => store.replace(key, version, expected, madeAtMs),
         async (won, epoch) => {
           if (won && before && expected === undefined) await expectSameEpoch(epoch)
           await copyVersion(key, version, won, epoch)
         },
       )
     },
-    claim: (key, claim) => {
+    claim: (key, claim, madeAtMs) => {
       const before = standby.kept<typeof claim.value>(key)
       return mutate(
         key,
-        (store) => store.claim(key, claim),
+        (store) => store.claim(key, claim, madeAtMs),
         async (winner, epoch) => {
           // A claim does not go before its time.
           if (before && before.value.timestamp < winner.value.timestamp) await expectSameEpoch(epoch)

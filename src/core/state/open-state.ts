@@ -8,6 +8,7 @@ import { keys } from '../keys.ts'
 import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, switchedOff } from '../redis/failover.ts'
+import { noticeNobody } from './absence/notice-nobody.ts'
 import { createChangeFeed } from './change-feed.ts'
 import { createJournal } from './disk/journal.ts'
 import { createFailoverStateStore } from './failover-state-store.ts'
@@ -68,11 +69,16 @@ function overRedis(
   memory: StateMemory,
   target: NonNullable<StateRoleOptions['target']>,
 ): StateRole {
-  const { ca, budgetMs, prefix, kindOf, hasHeartbeat, isShared, installation, log } = options
+  const { ca, budgetMs, prefix, kindOf, hasHeartbeat, isExternal, isShared, installation, runDir, log } = options
   const { parts = { createJournal, createRedisStateStore } } = options
-  const { standby, metadata, outages, damage } = memory
+  const openedAtMs = Date.now()
+  const { standby, absence, whole, metadata, outages, damage } = memory
   const journal = parts.createJournal(log)
-  const connection = connectRedis({ target, ca, budgetMs, trackPrefix: prefix })
+  const connection = noticeNobody(
+    connectRedis({ target, ca, budgetMs, trackPrefix: prefix }),
+    // Whose disk knows a Redis is not alone, wherever that is now.
+    (isNobodyThere) => absence.setAlone(isNobodyThere && !isExternal && !runDir && !metadata.get('epoch')),
+  )
   const redis = parts.createRedisStateStore({
     connection,
     prefix,
@@ -85,7 +91,7 @@ function overRedis(
       if (here && met === 'read') journal.putAll([[key, here]]) // so that Redis has it again
     },
   })
-  const epoch = createRedisEpoch({ redis, metadata })
+  const epoch = createRedisEpoch({ redis, metadata, foundEmpty: whole.resynced })
   const { current, expectSame: expectSameEpoch } = epoch
   // By a steady clock: a step of the wall clock must not make these writes old.
   const recent = createRecentWrites(RECENT_MS + DOUBT_BUDGETS * budgetMs, () => performance.now())
@@ -98,7 +104,7 @@ function overRedis(
     isShared,
     log,
   })
-  const resync = createResync({ redis, standby })
+  const resync = createResync({ redis, standby, ended: whole.resynced })
   let participants: Participant = createParticipant({})
 
   const failover = createFailover({
@@ -112,15 +118,17 @@ function overRedis(
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs, { after, isKept }) {
         const { returned, removed, ...report } = merge.takeReport()
-        if (after === 'reconnect' && !hasHeartbeat) resync.runLater(RESYNC_AFTER_CUT_MS)
-        else if (after !== 'blip' || !isKept) void inBackground(resync.run(), log)
+        absence.redisIsAsked()
+        const isComplete = absence.isComplete()
+        if (after === 'reconnect' && !hasHeartbeat && isComplete) resync.runLater(RESYNC_AFTER_CUT_MS)
+        else if (after !== 'blip' || !isKept || !isComplete) void inBackground(resync.run(), log)
         participants.returned()
         const note = noteOf({ returned, removed, isShared })
-        const ended = outages.ended(
-          'state',
-          { servedCalls, ...report, lost: memory.unreadable(), note },
-          atMs,
-        )
+        const end = { servedCalls, ...report, lost: memory.unreadable(), note }
+        // A conflict is reported, also where Redis was found before that it was not there counted as an outage.
+        if (end.conflicts.length > 0)
+          outages.began('state', 'waiting: Redis had not been read', openedAtMs, () => servedCalls)
+        const ended = outages.ended('state', end, atMs)
         if (hasHeartbeat) void inBackground(compareFiles(ended ? null : note), log)
         return ended
       },
@@ -134,6 +142,7 @@ function overRedis(
       standby,
       journal,
       failover,
+      absence,
       kindOf,
       // Where nobody else writes as a rule, a read need not ask; Redis tells of those who write all the same.
       isKnown: (key) => !isShared && connection.isTracked() && standby.isSynced() && !changes.has(key),

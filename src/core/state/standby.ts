@@ -1,9 +1,11 @@
 // The state role in this process: a copy that is kept warm while Redis answers, and answers while it does not.
 // It does not evict. Full while Redis is up: it goes without, and says `partial`. Full in an outage: `state_full`.
+// Not filled yet: it does not say "absent" of what it does not have, but `state_unknown` (absence/absence.ts).
 
 import type { Now } from '../../lib/time.ts'
 import { type BoundedMemory, createBoundedMemory } from '../bounded-memory.ts'
 import { Refusal, stateFull } from '../errors.ts'
+import type { Absence } from './absence/absence.ts'
 import type { HybridClock } from './kinds/hybrid-clock.ts'
 import { kinds, mergeEntries, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
 import { headOf } from './kinds/lww-register.ts'
@@ -49,6 +51,8 @@ export interface StandbyOptions {
   budgetBytes: number
   /** Learns each version that is applied, so that the next one made here is newer. */
   hybridClock: HybridClock
+  /** Whether "absent" may be said; always, unless given. */
+  absence?: Pick<Absence, 'expectKnown'>
   /** Called with each key whose version has changed, or that is gone. */
   changed?: (key: string) => void
   /** Called when limiter logs had to make room, with how many. */
@@ -59,6 +63,7 @@ export interface StandbyOptions {
 export function createStandby({
   budgetBytes,
   hybridClock,
+  absence = { expectKnown: () => {} },
   changed = () => {},
   shed = () => {},
   now = Date.now,
@@ -76,9 +81,10 @@ export function createStandby({
 
   const kept = <V extends StateValue>(key: string) => memory.find(key) as VersionedEntry<V> | undefined
 
-  /** What is not here is absent in Redis, too, unless it did not fit: then nobody can say, and `state_full` says so. */
-  function unknown(): undefined {
+  /** What is not here is absent in Redis, too, unless it did not fit or has not been read: then nobody can say. */
+  function unknown(madeAtMs?: number): undefined {
     if (isIncomplete) throw stateFull()
+    absence.expectKnown(madeAtMs)
   }
 
   /** An older version must not be taken for this one. A log that stays as it was still counts most of the hits. */
@@ -181,22 +187,27 @@ export function createStandby({
       isSynced = true
     },
 
-    find: async (key) => kept(key) ?? unknown(),
+    async find(key, madeAtMs) {
+      const found = kept(key)
+      // Until it has been merged with what Redis has, it may be a part of it.
+      if (found?.value.kind === 'expiring-set') absence.expectKnown()
+      return found ?? unknown(madeAtMs)
+    },
     async put(key, version) {
       // A set of one would be taken for all of it.
-      if (version.value.kind === 'expiring-set' && !kept(key)) unknown()
+      if (version.value.kind === 'expiring-set' && !kept(key) && isIncomplete) throw stateFull()
       return put(key, version)
     },
-    async replace(key, version, expected) {
-      const found = (kept(key) ?? unknown())?.value
+    async replace(key, version, expected, madeAtMs) {
+      const found = (kept(key) ?? unknown(madeAtMs))?.value
       if ((found?.kind === 'lww-register' ? headOf(found) : undefined) !== expected) return false
       keep(key, version)
       return true
     },
-    async claim(key, claim) {
+    async claim(key, claim, madeAtMs) {
       const mine = kept<typeof claim.value>(key)
       if (mine) return mine
-      unknown()
+      unknown(madeAtMs)
       keep(key, claim)
       return claim
     },

@@ -3,6 +3,8 @@ import { MINUTE } from '../../lib/time.ts'
 import { createDamageLog } from '../damage-log.ts'
 import { createOutages } from '../outages.ts'
 import type { Participant } from '../participant.ts'
+import { createAbsence } from './absence/absence.ts'
+import { createWholeCopy } from './absence/whole-copy.ts'
 import { createState } from './create-state.ts'
 import { committing, createDiskCopy } from './disk/disk-copy.ts'
 import { createMetadata } from './disk/metadata.ts'
@@ -21,11 +23,15 @@ export function openStateMemory(options: StateRoleOptions) {
   const metadata = createMetadata()
   for (const [name, value] of Object.entries(options.facts ?? {})) metadata.set(name, value)
   const outages = createOutages(damage)
-  const copy = createDiskCopy(() => standby)
+  const absence = createAbsence(options)
+  const whole = createWholeCopy({ ...options, absence })
+  const copy = createDiskCopy(() => standby, whole.saved)
+  absence.onComplete(copy.flush)
   const listeners: ((key: string) => void)[] = [copy.changed]
   const standby = createStandby({
     budgetBytes: memoryBudgetBytes,
     hybridClock,
+    absence,
     changed(key) {
       for (const listener of listeners) listener(key)
     },
@@ -37,6 +43,8 @@ export function openStateMemory(options: StateRoleOptions) {
 
   return {
     standby,
+    absence,
+    whole,
     metadata,
     outages,
     damage,
@@ -51,13 +59,14 @@ export function openStateMemory(options: StateRoleOptions) {
       const store = committing(given, copy.committed)
       return { store, state: createState({ store, kindOf, hybridClock, known: standby.keys }) }
     },
-    participants: [metadata.participant, outages.participant, copy.participant],
+    participants: [metadata.participant, outages.participant, whole.participant, copy.participant],
     openFiles(participant: Participant) {
-      files = openStateFiles({ ...options, standby, participant, damage })
+      files = openStateFiles({ ...options, standby, participant, whole, damage })
     },
     /** How many versions on disk could not be read: acknowledged, and lost. */
     unreadable: () => files?.unreadable() ?? 0,
     close() {
+      absence.close()
       copy.close()
       files?.close()
     },

@@ -45,6 +45,8 @@ export interface StateRoleOptions {
   prefix: string
   kindOf: FindKind
   hasHeartbeat: boolean
+  /** Of a service, rather than one that starts beside us. */
+  isExternal: boolean
   /** Whether other processes write to this Redis. */
   isShared: boolean
   memoryBudgetBytes: number
@@ -53,6 +55,8 @@ export interface StateRoleOptions {
   /** Facts that are kept in samovar.db as well. */
   facts?: Readonly<Record<string, string>> | undefined
   dataLock: DataLock
+  /** Of the image; undefined outside of it. */
+  runDir: string | undefined
   log: Log
   parts?: StateParts
 }

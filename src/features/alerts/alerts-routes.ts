@@ -1,7 +1,7 @@
 // /api/alerts: each user's own alerts, their last crossings, and the address of the user's webhook.
 import { type Request, Router } from 'express'
 import { z } from 'zod'
-import { notFound, notLoggedIn, unsafeUrl } from '../../errors.ts'
+import { notFound, unsafeUrl } from '../../errors.ts'
 import { serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
@@ -24,12 +24,13 @@ export interface AlertsRoutesParts {
   deliveries: Pick<DeliveryRecords, 'lastOf'>
   webhooks: WebhookAddressRecords
   currencies: readonly string[]
-  currentUser: (req: Request) => Promise<AlertUser | undefined> | AlertUser | undefined
+  /** Throws for who is not logged in. */
+  requireUser: (req: Request) => Promise<AlertUser> | AlertUser
   now: Now
 }
 
 export function alertsRoutes(parts: AlertsRoutesParts): Router {
-  const { alerts, changes, deliveries, webhooks, currencies, currentUser, now } = parts
+  const { alerts, changes, deliveries, webhooks, currencies, requireUser, now } = parts
   const { newAlert, patch } = alertSchemas(currencies)
   const webhook = z.strictObject({ url: z.string() })
   const idOf = (req: Request) => parse(z.string(), req.params.id)
@@ -41,32 +42,28 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
     next()
   })
 
-  async function userOf(req: Request) {
-    const user = await currentUser(req)
-    if (!user) throw notLoggedIn()
-    return user
-  }
-
   endpoint(router, '/api/alerts', {
     async get(req, res) {
-      const list = await alerts.list((await userOf(req)).id)
+      const list = await alerts.list((await requireUser(req)).id)
       res.json({ alerts: list.map((alert) => shown(alert, now())) })
     },
     async post(req, res) {
-      const { id, language } = await userOf(req)
+      const { id, language } = await requireUser(req)
       const alert = await changes.make(id, languageOf(language), parse(newAlert, req.body))
       res.status(201).location(`/api/alerts/${alert.id}`).json(shown(alert, now()))
     },
   })
 
   endpoint(router, '/api/alerts/crossings', {
-    get: async (req, res) => void res.json({ crossings: await deliveries.lastOf((await userOf(req)).id) }),
+    get: async (req, res) =>
+      void res.json({ crossings: await deliveries.lastOf((await requireUser(req)).id) }),
   })
 
   endpoint(router, '/api/alerts/webhook', {
-    get: async (req, res) => void res.json({ url: (await webhooks.find((await userOf(req)).id)) ?? null }),
+    get: async (req, res) =>
+      void res.json({ url: (await webhooks.find((await requireUser(req)).id)) ?? null }),
     async post(req, res) {
-      const { id } = await userOf(req)
+      const { id } = await requireUser(req)
       const url = parseSafeUrl(parse(webhook, req.body).url)
       if (typeof url === 'string') throw unsafeUrl(url)
       const secret = createSecret()
@@ -74,24 +71,24 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
       res.status(201).json({ url: url.href, secret })
     },
     async delete(req, res) {
-      await webhooks.set((await userOf(req)).id, undefined)
+      await webhooks.set((await requireUser(req)).id, undefined)
       res.status(204).end()
     },
   })
 
   endpoint(router, '/api/alerts/:id', {
     async get(req, res) {
-      const alert = await alerts.find((await userOf(req)).id, idOf(req))
+      const alert = await alerts.find((await requireUser(req)).id, idOf(req))
       if (!alert) throw notFound('That alert')
       res.json(shown(alert, now()))
     },
     async patch(req, res) {
-      const { id } = await userOf(req)
+      const { id } = await requireUser(req)
       const changed = await changes.change(id, idOf(req), parse(patch, req.body))
       res.json(shown(changed, now()))
     },
     async delete(req, res) {
-      if (!(await alerts.remove((await userOf(req)).id, idOf(req)))) throw notFound('That alert')
+      if (!(await alerts.remove((await requireUser(req)).id, idOf(req)))) throw notFound('That alert')
       res.status(204).end()
     },
   })

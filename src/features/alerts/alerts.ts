@@ -26,7 +26,7 @@ export interface AlertsParts {
   /** Those that have prices; the first one is the default. */
   currencies: readonly string[]
   telegram: { readonly botToken: string | undefined; readonly apiUrl: URL }
-  currentUser: AlertsRoutesParts['currentUser']
+  requireUser: AlertsRoutesParts['requireUser']
   userWebhooks?: Omit<UserWebhookParts, 'now'>
   now?: Now
   log: Log
@@ -35,7 +35,7 @@ export interface AlertsParts {
 const CHECK_EVERY_MS = MINUTE
 
 export function createAlerts(parts: AlertsParts) {
-  const { records, queue, bus, limiter, pricesOf, currencies, telegram, currentUser, log } = parts
+  const { records, queue, bus, limiter, pricesOf, currencies, telegram, requireUser, log } = parts
   const { userWebhooks = { resolve: createResolve() }, now = Date.now } = parts
   const alerts = createAlertRecords({ records, now })
   const deliveries = createDeliveryRecords({ records, now })
@@ -61,7 +61,7 @@ export function createAlerts(parts: AlertsParts) {
       deliveries,
       webhooks: createWebhookAddressRecords({ records, now }),
       currencies,
-      currentUser,
+      requireUser,
       now,
     }),
     /** Checks and notifies from now on, beginning with what an earlier process has not delivered. */

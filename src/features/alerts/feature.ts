@@ -40,7 +40,7 @@ export const alerts = defineFeature({
   },
   migrations: alertMigrations.steps,
   setup(context, { pricesOf, currencies, botToken, addSection }: AlertsFeatureParts) {
-    const { config, records, queue, bus, limiter, log, user, socket } = context
+    const { config, records, queue, bus, limiter, log, user, requireUser, socket } = context
     const { pages, routes, start, close } = createAlerts({
       records,
       queue,
@@ -49,7 +49,7 @@ export const alerts = defineFeature({
       pricesOf,
       currencies,
       telegram: { botToken, apiUrl: config.TELEGRAM_API_URL },
-      currentUser: user,
+      requireUser,
       log,
     })
     addSection(async (req, language, vs) =>

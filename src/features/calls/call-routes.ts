@@ -24,6 +24,8 @@ export interface CallRoutesParts {
   hasLogin: boolean
   /** The name of the user who is logged in with this request. */
   userName: (req: Request) => string | undefined | Promise<string | undefined>
+  /** Throws where it is not known yet whether somebody is. */
+  expectKnown: (req: Request) => Promise<void>
   limitMade: RequestHandler
   now?: Now
 }
@@ -32,6 +34,7 @@ export function callRoutes({
   secrets,
   hasLogin,
   userName,
+  expectKnown,
   limitMade,
   now = Date.now,
 }: CallRoutesParts): Router {
@@ -49,7 +52,10 @@ export function callRoutes({
     post: [
       limitMade,
       async (req, res) => {
-        if (await mustLogIn(req)) throw notLoggedIn()
+        if (await mustLogIn(req)) {
+          await expectKnown(req)
+          throw notLoggedIn()
+        }
         const room = makeRoomName(parse(madeBody, req.body ?? {}).kind)
         const key = guestKey(room, now(), secrets)
         const endsAt = new Date(now() + GUEST_LINK_MS).toISOString()
@@ -73,6 +79,7 @@ export function callRoutes({
       const isKey = typeof given === 'string' && roomOfKey(given, now(), secrets) === room
       const key = isKey ? given : undefined
       if (!isRoomName(room) || (key === undefined && name === undefined)) {
+        if (isRoomName(room)) await expectKnown(req)
         return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
       }
       sendPage(req, res, roomHtml({ language: languageOf(req), room, key, userName: name }))

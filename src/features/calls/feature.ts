@@ -42,10 +42,13 @@ export const calls = defineFeature({
     },
   },
   navigation: [{ path: '/call', en: 'Calls', ru: 'Звонки' }],
-  setup({ config, bus, secrets, user, addressOf, limitBy, socket, log }, { hasLogin }: CallsParts) {
+  setup(
+    { config, bus, secrets, user, expectKnown, addressOf, limitBy, socket, log },
+    { hasLogin }: CallsParts,
+  ) {
     const userName = async (req: Parameters<typeof user>[0]) => (await user(req))?.name
     return {
-      routes: callRoutes({ secrets, hasLogin, userName, limitMade: limitBy(callRules) }),
+      routes: callRoutes({ secrets, hasLogin, userName, expectKnown, limitMade: limitBy(callRules) }),
       ownLimits: ['/api/calls'],
       sockets: [
         createSocketServer({
@@ -54,6 +57,7 @@ export const calls = defineFeature({
           iceServers: config.ICE_SERVERS,
           mostSockets: config.CALL_SOCKETS,
           userName,
+          expectKnown,
           addressOf,
           socket,
           log,

@@ -15,6 +15,8 @@ export interface SocketServerParts extends Omit<CallSocketParts, 'now'> {
   mostSockets: number
   /** The name of the user who is logged in with this request. */
   userName(req: Request): string | undefined | Promise<string | undefined>
+  /** Throws where it is not known yet whether somebody is. */
+  expectKnown(req: Request): Promise<void>
   /** Undefined when many clients share the address. */
   addressOf(req: Request): string | undefined | Promise<string | undefined>
   socket: Context['socket']
@@ -27,7 +29,7 @@ export interface SocketServer extends SocketRoute {
 }
 
 export function createSocketServer(parts: SocketServerParts): SocketServer {
-  const { rooms, secrets, mostSockets, userName, addressOf, socket, now = Date.now } = parts
+  const { rooms, secrets, mostSockets, userName, expectKnown, addressOf, socket, now = Date.now } = parts
   const joinsOf = createJoinLimits(now)
 
   /** Throws when the caller is unknown. */
@@ -36,7 +38,10 @@ export function createSocketServer(parts: SocketServerParts): SocketServer {
     if (name !== undefined) return { name, mayJoin: () => true }
     const { key } = req.query
     const only = typeof key === 'string' ? roomOfKey(key, now(), secrets) : undefined
-    if (only === undefined) throw callKeyRequired()
+    if (only === undefined) {
+      await expectKnown(req)
+      throw callKeyRequired()
+    }
     return { name: undefined, mayJoin: (room) => room === only }
   }
 

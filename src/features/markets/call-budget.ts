@@ -6,6 +6,7 @@
 //
 // A 429 also teaches: a quarter is taken off the budget, and comes back one call every five minutes.
 
+import { isStateUnknown } from '../../core/errors.ts'
 import type { Limiter } from '../../core/limiter.ts'
 import type { State } from '../../core/state/state.ts'
 import { type AppError, pricesUnavailable } from '../../errors.ts'
@@ -87,7 +88,7 @@ export function createCallBudget({
 
   /** What holds now: calls a minute, and until when there are none. */
   async function terms() {
-    const found = await state.read(key)
+    const found = await state.read(key).catch(nothingIfUnknown)
     const learned = found && learnedIn(found.bytes)
     const recovered = learned && learned.perMinute + Math.floor((now() - learned.atMs) / RECOVERY_MS)
     pausedUntilSeenMs = Math.max(pausedHereUntilMs, learned?.pausedUntilMs ?? 0)
@@ -158,4 +159,9 @@ export function createCallBudget({
       }
     },
   }
+}
+
+/** The next 429 teaches it again. */
+function nothingIfUnknown(error: unknown): undefined {
+  if (!isStateUnknown(error)) throw error
 }

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express'
 import { notLoggedIn } from '../../errors.ts'
 import type { User } from '../../feature.ts'
-import { endSession, saveSession } from './session-middleware.ts'
+import { endSession, expectKnown, saveSession } from './session-middleware.ts'
 import { hashOf, publicIdOf } from './session-record.ts'
 import type { KnownSession, SessionRecords } from './session-records.ts'
 
@@ -16,7 +16,7 @@ export interface OwnSession {
   readonly current: boolean
 }
 
-/** Every method throws not_logged_in for a visitor. */
+/** Every method throws not_logged_in for a visitor, state_unknown for who may be more than that. */
 export interface OwnSessions {
   /** The one used last comes first. */
   list(req: Request): Promise<OwnSession[]>
@@ -66,9 +66,10 @@ export function createOwnSessions({ records }: { records: SessionRecords }): Own
   }
 }
 
-export function userOf({ session }: Request): User {
-  if (!session.user) throw notLoggedIn()
-  return session.user
+export function userOf(req: Request): User {
+  expectKnown(req)
+  if (!req.session.user) throw notLoggedIn()
+  return req.session.user
 }
 
 /** No session of the user is later, also where another machine's clock is ahead of ours. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import session, { type CookieOptions } from 'express-session'
+import { stateUnknown } from '../../core/errors.ts'
 import type { Identity } from '../../feature.ts'
 import { markPrivate } from '../../http/private.ts'
 import { hashOf, IDLE_MS, publicIdOf } from './session-record.ts'
@@ -39,7 +40,8 @@ export function createSessionLoader({ store, secrets }: SessionLoaderOptions): R
   return function loadSession(req, res, next) {
     markPrivate(res)
     const load = req.secure ? overHttps : overHttp
-    load(req, res, next)
+    // What follows may ask for other sessions: it is not the loading of this one.
+    store.during(req, () => load(req, res, (error) => store.during(undefined, () => next(error))))
   }
 }
 
@@ -63,7 +65,9 @@ export function hasSessionCookie(req: Request): boolean {
 
 /** The user and session of a request whose session was loaded; nothing for a visitor without one. */
 export function createIdentify(store: SessionStore): (req: Request) => Identity {
-  return function identify({ session: current }) {
+  return function identify(req) {
+    const { session: current } = req
+    if (store.isUnknown(req)) return { isUnknown: true }
     if (!current || !store.isStored(current)) return {}
     const { id, user } = current
     return { session: publicIdOf(hashOf(id)), ...(user && { user }) }
@@ -79,9 +83,17 @@ export function regenerateSession({ session: current }: Request): Promise<void> 
   return new Promise((resolve, reject) => current.regenerate((error) => (error ? reject(error) : resolve())))
 }
 
+/** Throws `state_unknown` where it is not known yet whether the request's session is one. */
+export function expectKnown(req: Request): void {
+  if (storeOf(req).isUnknown(req)) throw stateUnknown()
+}
+
+const storeOf = ({ sessionStore }: Request) => sessionStore as Express.SessionStore & SessionStore
+
 /** Ends the session, and takes its cookie back. A visitor without one has nothing to end. */
 export async function endSession(req: Request, res: Response): Promise<void> {
-  if (!(req.sessionStore as Express.SessionStore & SessionStore).isStored(req.session)) return
+  expectKnown(req)
+  if (!storeOf(req).isStored(req.session)) return
   const { path, httpOnly, secure, sameSite, partitioned } = req.session.cookie as CookieOptions
   await new Promise<void>((resolve, reject) =>
     req.session.destroy((error) => (error ? reject(error) : resolve())),

@@ -71,8 +71,11 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
 
   async function isRevoked({ record: { fields } }: FoundSession): Promise<boolean> {
     if (!fields.user) return false
-    const revokedUpToMs = await state.marked(sessionKeys.revoked(fields.user.id))
-    return revokedUpToMs !== undefined && (fields.loggedInAtMs ?? 0) <= revokedUpToMs
+    const { loggedInAtMs = 0 } = fields
+    // A revocation from before the login does not end it.
+    const asked = { madeAtMs: loggedInAtMs }
+    const revokedUpToMs = await state.marked(sessionKeys.revoked(fields.user.id), asked)
+    return revokedUpToMs !== undefined && loggedInAtMs <= revokedUpToMs
   }
 
   async function index(hash: string, record: SessionRecord): Promise<void> {
@@ -92,7 +95,8 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
     async create(hash, record) {
       // A login that fails half-way leaves a name without a session, not a session without a name.
       await index(hash, record)
-      return state.update(sessionKeys.session(hash), encodeRecord(record), ttlOf(record), undefined)
+      const asked = { madeAtMs: record.createdAtMs } // under an id that nobody could know before
+      return state.update(sessionKeys.session(hash), encodeRecord(record), ttlOf(record), undefined, asked)
     },
     async rewrite(hash, known, change) {
       let found = known ?? (await find(hash))
@@ -122,7 +126,7 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
       await state.mark(sessionKeys.revoked(userId), upToMs, ABSOLUTE_MS)
     },
     async loginAtMs(userId) {
-      const revokedUpToMs = await state.marked(sessionKeys.revoked(userId))
+      const revokedUpToMs = await state.marked(sessionKeys.revoked(userId), { madeAtMs: now() })
       return Math.max(now(), (revokedUpToMs ?? 0) + 1)
     },
   }

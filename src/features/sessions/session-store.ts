@@ -3,7 +3,7 @@
 
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { Refusal } from '../../core/errors.ts'
+import { isStateUnknown, Refusal } from '../../core/errors.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import {
   changesBetween,
@@ -26,6 +26,13 @@ type Answer<T> = (error?: unknown, value?: T) => void
 export interface SessionStore extends session.Store {
   /** Whether the session is stored, rather than made for a visitor who has none. */
   isStored(session: object): boolean
+  /**
+   * Loads the session of the request by `load`, which asks for it in the same turn. Where it is not known yet whether
+   * there is one, the request gets one of its own that is not stored, and its cookie stays as it is.
+   */
+  during(req: Request | undefined, load: () => void): void
+  /** Whether that was so. */
+  isUnknown(req: Request): boolean
 }
 
 export interface SessionStoreOptions {
@@ -41,6 +48,8 @@ class StateSessionStore extends session.Store implements SessionStore {
   readonly #records: SessionRecords
   readonly #now: Now
   readonly #origins = new WeakMap<object, Origin>()
+  readonly #unknown = new WeakSet<Request>()
+  #loading: Request | undefined
 
   constructor({ records, now = Date.now }: SessionStoreOptions) {
     super()
@@ -52,8 +61,24 @@ class StateSessionStore extends session.Store implements SessionStore {
     return this.#origins.has(data)
   }
 
+  during(req: Request | undefined, load: () => void): void {
+    const before = this.#loading
+    this.#loading = req
+    try {
+      load()
+    } finally {
+      this.#loading = before
+    }
+  }
+
+  isUnknown(req: Request): boolean {
+    return this.#unknown.has(req)
+  }
+
   get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
-    answer(this.#load(id), callback)
+    const req = this.#loading
+    const found = this.#load(id)
+    answer(req ? found.catch((error) => this.#guestIfUnknown(error, req)) : found, callback)
   }
 
   set(id: string, data: SessionData, callback?: Answer<void>): void {
@@ -106,6 +131,12 @@ class StateSessionStore extends session.Store implements SessionStore {
     }
   }
 
+  #guestIfUnknown(error: unknown, req: Request): null {
+    if (!isStateUnknown(error)) throw error
+    this.#unknown.add(req)
+    return null
+  }
+
   async #load(id: string): Promise<SessionData | null> {
     const found = await this.#records.find(hashOf(id))
     if (!found) return null
@@ -148,7 +179,8 @@ class StateSessionStore extends session.Store implements SessionStore {
       await this.#see(hash, this.#origins.get(data))
     } catch (error) {
       // It was not prolonged this time. The request has its answer, and the session lasts days yet.
-      if (!(error instanceof Refusal && error.code === 'state_full')) throw error
+      const isFull = error instanceof Refusal && error.code === 'state_full'
+      if (!isFull && !isStateUnknown(error)) throw error
     }
   }
 

@@ -20,8 +20,10 @@ export function verifyStandard(signed: Signed): Verdict {
   const isGood = given.some((one) => expected.some((other) => timingSafeEqual(one, other)))
   if (!isGood) return { refused: 'bad_signature' }
   // Only now, so that a sender without a secret does not learn what our clock says.
-  const ageMs = signed.nowMs - Number(timestamp) * 1_000
-  return Math.abs(ageMs) <= signed.toleranceMs ? { id } : { refused: 'outside_tolerance' }
+  const sentAtMs = Number(timestamp) * 1_000
+  return Math.abs(signed.nowMs - sentAtMs) <= signed.toleranceMs
+    ? { id, sentAtMs }
+    : { refused: 'outside_tolerance' }
 }
 
 /** The signatures of our version, 32 bytes each; versions that we do not know are left out. */

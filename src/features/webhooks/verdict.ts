@@ -13,7 +13,12 @@ export interface Signed {
 
 export type Verdict =
   /** Who sent it knows a secret; the id is the same each time it is sent. */
-  { readonly id: string } | { readonly refused: 'bad_signature' | 'outside_tolerance' | 'no_id' }
+  | {
+      readonly id: string
+      /** When it was sent this time, if that is signed. */
+      readonly sentAtMs?: number
+    }
+  | { readonly refused: 'bad_signature' | 'outside_tolerance' | 'no_id' }
 
 /** The header; empty when it is not there. */
 export function headerOf({ headers }: Signed, name: string): string {

@@ -50,6 +50,11 @@ export interface WebhookRoutesParts {
   webhooks: Pick<Webhooks, 'accept'>
   sources: ReadonlyMap<string, WebhookSource>
   toleranceMs: number
+  /**
+   * Whether a delivery that was sent after this process began counts as new where nobody could be asked yet. It may be
+   * one that is sent again: two that were handled are a conflict in the outage's report.
+   */
+  trustsTime: boolean
   /** Whether the source accepts nothing right now. */
   isClosed: (source: string) => boolean
   records: Sql
@@ -67,6 +72,7 @@ export function webhookRoutes({
   webhooks,
   sources,
   toleranceMs,
+  trustsTime,
   isClosed,
   records,
   limitSigned,
@@ -111,9 +117,10 @@ export function webhookRoutes({
     // Only now, so that requests without a secret do not use up the share of those that have one.
     await limitSigned(req, res)
     if (isRefused) return refuse(req, verdict.refused)
-    const { id } = verdict
+    const { id, sentAtMs } = verdict
     const contentType = req.headers['content-type']
-    const outcome = await webhooks.accept({ source, id, contentType, body, receivedAtMs: nowMs })
+    const delivery = { source, id, contentType, body, receivedAtMs: nowMs }
+    const outcome = await webhooks.accept(delivery, trustsTime ? sentAtMs : undefined)
     log.info({ source, id, outcome: wordFor(outcome) }, 'webhook')
     answer(res, outcome)
   }

@@ -30,8 +30,8 @@ export type Handler = (delivery: Delivery, handling: Handling) => Promise<unknow
 export interface Webhooks {
   /** Registers the handler of that source: one for each. A source without one is accepted, and kept. */
   on(source: string, handler: Handler): void
-  /** The answer is JSON, or empty. */
-  accept(delivery: Delivery): Promise<Outcome>
+  /** The answer is JSON, or empty. `madeAtMs`: it was not handled before. */
+  accept(delivery: Delivery, madeAtMs?: number): Promise<Outcome>
 }
 
 export interface WebhooksOptions {
@@ -66,11 +66,12 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
       if (handlers.has(source)) throw new TypeError(`the source ${source} has a handler`)
       handlers.set(source, handler)
     },
-    async accept(delivery) {
+    async accept(delivery, madeAtMs) {
       const fingerprint = createHash('sha256').update(delivery.body).digest('hex')
       return once.run({
         key: webhookKeys.webhook(delivery.source, delivery.id),
         fingerprint,
+        madeAtMs,
         async work(run) {
           const before = await findDone(records, delivery)
           if (before) return before

@@ -23,7 +23,8 @@ export interface DiskCopy {
   close(): void
 }
 
-export function createDiskCopy(standby: () => Standby): DiskCopy {
+/** `saved`: called when all that the standby has is on disk. */
+export function createDiskCopy(standby: () => Standby, saved = () => {}): DiskCopy {
   const dirty = new Set<string>() // empty without a disk: all is written when there is one
   const awaited = new Set<string>() // those of them that a caller waits for
   let commit: Promise<void> | undefined
@@ -33,6 +34,7 @@ export function createDiskCopy(standby: () => Standby): DiskCopy {
 
   function flush(): void {
     save(dirty)
+    if (disk) saved()
   }
 
   function save(names: Set<string>): void {

@@ -8,6 +8,7 @@ import type { DamageLog } from '../../damage-log.ts'
 import type { DataLock } from '../../data-lock.ts'
 import { createInstallation, type Installation } from '../../files/installation.ts'
 import type { Participant } from '../../participant.ts'
+import type { WholeCopy } from '../absence/whole-copy.ts'
 import type { Standby } from '../standby.ts'
 import { openStateDisk, peekStateDisk, type StateDisk } from './state-disk.ts'
 
@@ -25,13 +26,15 @@ export interface StateFilesOptions {
   standby: Standby
   /** Whose data is on that disk. */
   participant: Pick<Participant, 'load' | 'persist'>
+  /** Learns what the standby has of the file. */
+  whole?: Pick<WholeCopy, 'loaded' | 'released'>
   damage: Pick<DamageLog, 'note'>
   installation?: Installation | undefined
   log: Log
 }
 
 export function openStateFiles(options: StateFilesOptions): StateFiles {
-  const { dataDir, dataLock, standby, participant, damage, log } = options
+  const { dataDir, dataLock, standby, participant, whole, damage, log } = options
   const { installation = createInstallation(dataDir, log) } = options
   const path = join(dataDir, 'samovar.db')
   let disk: StateDisk | undefined
@@ -44,9 +47,11 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
       for (const table of ['copy', 'journal'] as const) {
         for (const [key, version] of disk.load(table)) standby.apply(key, version)
       }
+      whole?.loaded(disk)
       participant.load(disk)
     } catch (error) {
       give()
+      whole?.loaded(undefined)
       if (!isMissed) miss(error)
       isMissed = true
     }
@@ -89,8 +94,9 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
   else peek()
 
   dataLock.onChange((state) => {
-    if (state === 'held') take()
-    else give()
+    if (state === 'held') return take()
+    give()
+    whole?.released()
   })
 
   return {

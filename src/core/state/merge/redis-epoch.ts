@@ -38,9 +38,12 @@ export interface RedisEpoch {
 export function createRedisEpoch({
   redis,
   metadata,
+  foundEmpty = () => {},
 }: {
   redis: RedisStateStore
   metadata: Pick<Metadata, 'get' | 'set'>
+  /** Called when Redis holds nothing of the state. */
+  foundEmpty?: () => void
 }): RedisEpoch {
   let hasWritten = false
 
@@ -54,10 +57,17 @@ export function createRedisEpoch({
     return name
   }
 
+  /** An epoch that is missing, or damaged, does not say so. */
+  async function isBare(): Promise<boolean> {
+    const { cursor, keys } = await redis.scan('0')
+    return cursor === '0' && keys.length === 0
+  }
+
   async function examine(lost: Parameters<RedisEpoch['examine']>[0]): Promise<Return> {
     const by = ourName()
     const before = known()
     const found = await redis.incarnation(by)
+    if (!found.epoch && (await isBare())) foundEmpty()
     const returned = compare(found, before)
     const isOlderSelf = returned === 'older' && found.epoch === before.epoch
     if (returned === 'empty' || returned === 'older') await lost(returned, isOlderSelf)

@@ -36,7 +36,14 @@ export interface Resync {
   isDue(): boolean
 }
 
-export function createResync({ redis, standby }: { redis: RedisStateStore; standby: Standby }): Resync {
+export interface ResyncOptions {
+  redis: RedisStateStore
+  standby: Standby
+  /** Everything has been offered to the standby. */
+  ended: () => void
+}
+
+export function createResync({ redis, standby, ended }: ResyncOptions): Resync {
   let last = 0
   let isCutOff = false
   let hadRoom = false
@@ -60,6 +67,7 @@ export function createResync({ redis, standby }: { redis: RedisStateStore; stand
         throw error
       }
       standby.endResync()
+      ended()
     },
     runLater(afterMs) {
       dueAtMs = Math.min(dueAtMs, beganAtMs + afterMs)

@@ -7,7 +7,7 @@ import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 
 /** Why the page is shown instead of what was asked for. */
-export type LoginNotice = 'refused' | 'unavailable' | 'notConfigured'
+export type LoginNotice = 'refused' | 'unavailable' | 'again' | 'notConfigured'
 
 export interface LoginModel {
   language: PageLanguage
@@ -24,8 +24,8 @@ const nothing = new Html('')
 export function loginHtml(model: LoginModel): string {
   const { language, user, notice } = model
   const text = texts[language].login
-  const { working, refused, unavailable, notConfigured } = text
-  const words = JSON.stringify({ working, refused, unavailable, notConfigured })
+  const { working, refused, unavailable, again, notConfigured } = text
+  const words = JSON.stringify({ working, refused, unavailable, again, notConfigured })
   const hidden = new Html(notice ? '' : ' hidden')
   const already =
     user &&

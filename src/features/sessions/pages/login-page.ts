@@ -11,6 +11,7 @@ import { type LoginNotice, loginHtml } from './login-html.ts'
 const NOTICES: Readonly<Record<string, LoginNotice>> = {
   login_refused: 'refused',
   telegram_unavailable: 'unavailable',
+  state_unknown: 'again',
   not_configured: 'notConfigured',
 }
 

@@ -5,7 +5,7 @@ import type { User } from '../../../feature.ts'
 import { languageOf, sendOwnPage, serveFiles } from '../../../http/page.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
 import type { OwnSessions } from '../own-sessions.ts'
-import { endSession } from '../session-middleware.ts'
+import { endSession, expectKnown } from '../session-middleware.ts'
 import { accountHtml } from './account-html.ts'
 import type { LoginPage } from './login-page.ts'
 import { webappHtml } from './webapp-html.ts'
@@ -43,6 +43,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
   endpoint(router, '/account', {
     async get(req, res) {
       const language = languageOf(req)
+      expectKnown(req)
       const user = currentUser(req)
       if (!user) return res.set('Cache-Control', 'no-store').redirect(303, `/login?lang=${language}`)
       sendOwnPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
@@ -53,6 +54,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
   function form(path: string, action: (req: Request, res: Response) => Promise<unknown>): void {
     endpoint(router, path, {
       async post(req, res) {
+        expectKnown(req)
         if (currentUser(req)) await action(req, res)
         res.set('Cache-Control', 'no-store').redirect(303, `/account?lang=${languageOf(req)}`)
       },

@@ -17,6 +17,7 @@ const en = {
     refused:
       'Telegram did not confirm this login, or it is too old, or it was used before. Please try again.',
     unavailable: 'Telegram does not answer at the moment. Please try again in a minute.',
+    again: 'This site has just started and is still reading its data. Please try again in a moment.',
     notConfigured: 'This way to log in is not set up here.',
   },
   webapp: {
@@ -55,6 +56,7 @@ const ru: typeof en = {
     working: 'Входим…',
     refused: 'Telegram не подтвердил этот вход, или он устарел, или уже был использован. Попробуйте ещё раз.',
     unavailable: 'Telegram сейчас не отвечает. Попробуйте через минуту.',
+    again: 'Сайт только что запустился и ещё читает свои данные. Попробуйте через несколько секунд.',
     notConfigured: 'Этот способ входа здесь не настроен.',
   },
   webapp: {

@@ -6,8 +6,8 @@ import { texts } from './texts.ts'
 
 export function webappHtml(language: PageLanguage): string {
   const { login, webapp } = texts[language]
-  const { refused, unavailable, notConfigured } = login
-  const words = JSON.stringify({ done: webapp.done, refused, unavailable, notConfigured })
+  const { refused, unavailable, again, notConfigured } = login
+  const words = JSON.stringify({ done: webapp.done, refused, unavailable, again, notConfigured })
   const main = html`<p id="notice" role="status" data-words="${words}">${login.working}</p>
 <noscript><p class="notice">${webapp.script}</p></noscript>
 <p id="outside" hidden>${webapp.outside} <a href="/login?lang=${language}">${login.title}</a></p>

@@ -17,6 +17,10 @@ const attemptSchema = z.object({
 })
 export type LoginAttempt = Omit<z.infer<typeof attemptSchema>, 'endsAtMs'>
 
+export interface KnownAttempt extends LoginAttempt {
+  readonly madeAtMs: number
+}
+
 /** Remembers the attempt in this browser for ten minutes, signed with the first of the secrets. */
 export function keepAttempt(
   req: Request,
@@ -30,22 +34,21 @@ export function keepAttempt(
   res.cookie(cookieName(req), sealed, { ...options(req), maxAge: LOGIN_LASTS_MS })
 }
 
-/** The attempt of this browser, which forgets it; undefined when there is none, or it is forged or too old. */
-export function takeAttempt(
-  req: Request,
-  res: Response,
-  secrets: readonly string[],
-): LoginAttempt | undefined {
+/** The attempt of this browser; undefined when there is none, or it is forged or too old. */
+export function readAttempt(req: Request, secrets: readonly string[]): KnownAttempt | undefined {
   const name = cookieName(req)
   const pairs = (req.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='))
   const given = pairs.find(([key]) => key === name)?.[1]
   if (given === undefined) return undefined
-  res.clearCookie(name, options(req))
   const [payload = '', mac = ''] = given.split('.')
   const isOurs = secrets.some((secret) => isEqual(Buffer.from(mac, 'base64url'), signature(payload, secret)))
   if (!isOurs) return undefined
   const { endsAtMs, ...attempt } = attemptSchema.parse(parseJson(Buffer.from(payload, 'base64url')))
-  return Date.now() < endsAtMs ? attempt : undefined
+  return Date.now() < endsAtMs ? { ...attempt, madeAtMs: endsAtMs - LOGIN_LASTS_MS } : undefined
+}
+
+export function forgetAttempt(req: Request, res: Response): void {
+  res.clearCookie(cookieName(req), options(req))
 }
 
 // Lax, because the way back from Telegram is a navigation from another site. Browsers take __Host- over HTTPS only.

@@ -7,11 +7,12 @@ import type { State } from '../../../core/state/state.ts'
 import { loginRefused, notConfigured } from '../../../errors.ts'
 import type { User } from '../../../feature.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
-import { MINUTE } from '../../../lib/time.ts'
+import { MINUTE, SECOND } from '../../../lib/time.ts'
 import { localPath } from '../return-path.ts'
 import type { LogIn } from '../session.ts'
 import { sessionKeys } from '../session-keys.ts'
-import { keepAttempt, LOGIN_LASTS_MS, takeAttempt } from './login-cookie.ts'
+import { expectKnown } from '../session-middleware.ts'
+import { forgetAttempt, keepAttempt, LOGIN_LASTS_MS, readAttempt } from './login-cookie.ts'
 import { newSecrets, type Oidc } from './oidc.ts'
 import { type Fields, isFresh, type SignedLogin } from './signed-fields.ts'
 import { verifyInitData } from './verify-init-data.ts'
@@ -57,14 +58,15 @@ export function telegramRoutes(parts: TelegramParts): Router {
   }
 
   /** Refuses what was used for a login before. */
-  async function useOnce(digest: string): Promise<void> {
-    const { taken } = await state.claim(sessionKeys.login(digest), Buffer.from(randomUUID()), USED_FOR_MS)
+  async function useOnce(digest: string, madeAtMs: number): Promise<void> {
+    const key = sessionKeys.login(digest)
+    const { taken } = await state.claim(key, Buffer.from(randomUUID()), USED_FOR_MS, { madeAtMs })
     if (!taken) throw loginRefused()
   }
 
   async function logInWith(req: Request, login: SignedLogin, inFrame: boolean): Promise<void> {
     if (!isFresh(login, now())) throw loginRefused()
-    await useOnce(login.digest)
+    await useOnce(login.digest, login.signedAtS * SECOND)
     await logIn(req, login.user, { inFrame })
   }
 
@@ -82,10 +84,12 @@ export function telegramRoutes(parts: TelegramParts): Router {
   endpoint(router, '/api/auth/telegram/callback', {
     async get(req, res) {
       const server = oidc()
-      const attempt = takeAttempt(req, res, secrets)
+      const attempt = readAttempt(req, secrets)
       const { success, data } = callbackQuery.safeParse(req.query)
-      if (!attempt || !success || data.state !== attempt.state) throw loginRefused()
-      await useOnce(createHash('sha256').update(attempt.state).digest('hex'))
+      if (!attempt || !success || data.state !== attempt.state) throw refused(req, res)
+      // Only then it is forgotten: the browser may come again where that is not known yet.
+      await useOnce(createHash('sha256').update(attempt.state).digest('hex'), attempt.madeAtMs)
+      forgetAttempt(req, res)
       await logIn(req, await server.userOf(data.code, attempt, callbackOf(req)), { inFrame: false })
       redirect(res, attempt.returnTo)
     },
@@ -97,7 +101,10 @@ export function telegramRoutes(parts: TelegramParts): Router {
       const login = verifyInitData(parse(initDataBody, req.body ?? {}).initData, token)
       if (!login) throw loginRefused()
       // A Mini App that is reloaded has the initData it was opened with, however old: that gives its user nothing new.
-      if (currentUser(req)?.id !== login.user.id) await logInWith(req, login, true)
+      if (currentUser(req)?.id !== login.user.id) {
+        if (!isFresh(login, now())) expectKnown(req)
+        await logInWith(req, login, true)
+      }
       res.set('Cache-Control', 'no-store').json({ user: login.user })
     },
   })
@@ -131,6 +138,11 @@ export function telegramRoutes(parts: TelegramParts): Router {
   })
   router.use(parts.answerRefusal)
   return router
+}
+
+function refused(req: Request, res: Response) {
+  forgetAttempt(req, res)
+  return loginRefused()
 }
 
 const callbackOf = (req: Request) => `${req.protocol}://${req.host}/api/auth/telegram/callback`

@@ -17,6 +17,7 @@ export async function postLogin(path, body) {
       body: JSON.stringify(body),
     })
     if (response.ok) return (await response.json()).user
+    if ((await response.json()).code === 'state_unknown') return say('again')
     say({ 501: 'notConfigured', 503: 'unavailable' }[response.status] ?? 'refused')
   } catch {
     say('unavailable')
