@@ -49,6 +49,7 @@ export function openCore({ config, migrations, keys, scope, log }: CoreOptions) 
       memory: roles.cache.memorySize(),
       pendingWrites: samovar.pendingWrites(),
       standby: roles.state.coverage(),
+      corrupt: roles.state.damage.count(),
     }),
     start,
   }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { MINUTE, SECOND } from '../../lib/time.ts'
 import { inBackground } from '../background.ts'
 import { keys } from '../keys.ts'
+import type { OutageReport } from '../outages.ts'
 import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, switchedOff } from '../redis/failover.ts'
@@ -51,7 +52,7 @@ function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateR
     suspect: () => {},
     start(participants) {
       memory.openFiles(participants)
-      const none = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], lost: 0 }
+      const none = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], corrupt: 0, lost: 0 }
       const end = { ...none, note: 'Redis was switched off' }
       for (const role of ['cache', 'state'] as const) outages.ended(role, end, Date.now())
       log.info(
@@ -79,7 +80,9 @@ function overRedis(
     isShared,
     known: standby.kept,
     damaged(key, kind, met) {
+      if (kind === 'twin') return foundTwin(key)
       damage.note(kind === 'foreign' ? 'foreign' : 'Redis', key)
+      if (kind === 'corrupt') merge.noteDamage(key)
       const here = standby.kept(key)
       if (here && met === 'read') journal.putAll([[key, here]]) // so that Redis has it again
     },
@@ -97,7 +100,28 @@ function overRedis(
     isShared,
     log,
   })
+  let damagedBefore = 0
+  function foundTwin(key: string): void {
+    damage.note('twin', key)
+    merge.noteTwin(key)
+  }
+  memory.onTwin(foundTwin)
   const resync = createResync({ redis, standby })
+
+  /**
+   * Reads all of Redis after an outage; what is damaged there is told in its report. Where something is, keys that are
+   * missing were damaged as well, not deleted: they are put back.
+   */
+  async function resyncAfter(outage: OutageReport | undefined): Promise<void> {
+    try {
+      const seen = await resync.run()
+      if (!seen || damage.count() === damagedBefore) return
+      const missing = [...standby.keys()].filter((key) => !seen.has(key))
+      journal.putAll(merge.known(missing))
+    } finally {
+      if (outage) outages.amend(outage.id, merge.takeDamage())
+    }
+  }
   let participants: Participant = createParticipant({})
 
   const failover = createFailover({
@@ -107,15 +131,20 @@ function overRedis(
     hasHeartbeat,
     events: {
       cut: () => participants.cut(),
-      left: () => participants.left(),
+      left() {
+        damagedBefore = damage.count()
+        participants.left()
+      },
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs, { after, isKept }) {
         const { returned, removed, ...report } = merge.takeReport()
-        if (after === 'reconnect' && !hasHeartbeat) resync.runLater(RESYNC_AFTER_CUT_MS)
-        else if (after !== 'blip' || !isKept) void inBackground(resync.run(), log)
-        participants.returned()
         const note = noteOf({ returned, removed, isShared })
-        return outages.ended('state', { servedCalls, ...report, lost: memory.unreadable(), note }, atMs)
+        const end = { servedCalls, ...report, lost: memory.unreadable(), note }
+        const outage = outages.ended('state', end, atMs)
+        if (after === 'reconnect' && !hasHeartbeat) resync.runLater(RESYNC_AFTER_CUT_MS)
+        else if (after !== 'blip' || !isKept) void inBackground(resyncAfter(outage), log)
+        participants.returned()
+        return outage
       },
     },
     log,

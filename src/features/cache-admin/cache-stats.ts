@@ -30,6 +30,8 @@ export interface CacheStats {
     servedCalls: number
     pendingWrites: number
     standby: 'full' | 'partial'
+    /** How often a damaged value of the state role was met, in Redis or on disk. */
+    corrupt: number
   }
 }
 
@@ -60,6 +62,7 @@ export interface CacheStatsParts {
   memory: { keys: number; bytes: number }
   pendingWrites: number
   standby: 'full' | 'partial'
+  corrupt: number
 }
 
 export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
@@ -97,6 +100,7 @@ export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
       servedCalls,
       pendingWrites: parts.pendingWrites,
       standby: parts.standby,
+      corrupt: parts.corrupt,
     },
   }
 }
