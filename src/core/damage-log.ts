@@ -4,14 +4,20 @@ import type { Log } from '../log.ts'
 
 const MOST_NAMED = 100
 
-/** `foreign`: Redis has a value of another type there. `Redis`, `disk`: the bytes there are none of ours. */
-export type DamagedSide = 'foreign' | 'Redis' | 'disk'
+/**
+ * `foreign`: Redis has a value of another type there. `Redis`, `disk`: the bytes there are none of ours, or not what
+ * was written. `twin`: two sides have values of one time and writer, and not the same.
+ */
+export type DamagedSide = 'foreign' | 'Redis' | 'disk' | 'twin'
 
 const SENTENCES: Record<DamagedSide, string> = {
   foreign:
     'Redis has a value of another type under a key of the state: not ours, and replaced by the next write',
   Redis:
     'a value in Redis is corrupt: it counts as absent, and is replaced by what memory has, or by the next write',
+  twin:
+    'two values of one time differ: one of them was damaged before it had a checksum, and the same one is kept ' +
+    'everywhere',
   disk: 'a row of samovar.db is corrupt: it counts as absent, and the version in Redis is used',
 }
 

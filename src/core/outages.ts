@@ -24,6 +24,8 @@ export interface OutageReport {
   readonly accepted: readonly string[]
   /** One sentence each, at most 100; then how many more there were. */
   readonly conflicts: readonly string[]
+  /** How many keys had a damaged value in Redis. */
+  readonly corrupt: number
   /** Acknowledged writes, of a process before this one, that could not be read from the journal any more. */
   readonly lost: number
   readonly note: string | null
@@ -33,7 +35,7 @@ export interface OutageReport {
 
 export type OutageEnd = Pick<
   OutageReport,
-  'servedCalls' | 'merged' | 'accepted' | 'conflicts' | 'lost' | 'note'
+  'servedCalls' | 'merged' | 'accepted' | 'conflicts' | 'corrupt' | 'lost' | 'note'
 >
 
 export interface Outages {
@@ -42,6 +44,8 @@ export interface Outages {
   ended(role: 'cache' | 'state', end: OutageEnd, atMs: number): OutageReport | undefined
   /** Something was wrong with a file, and may have cost something. */
   noteFile(finding: FileAlert): void
+  /** What turned out to be damaged once that outage had ended: all of Redis is read then. */
+  amend(id: string, found: Pick<OutageReport, 'conflicts' | 'corrupt'>): void
   /** The last 100, newest first. */
   all(): readonly OutageReport[]
   /** Their copy on disk. */
@@ -60,7 +64,7 @@ export function createOutages(damage: Pick<DamageLog, 'note'>): Outages {
 
   function decode(text: string): OutageReport[] {
     const report = parseJson(text, isReport)
-    if (report !== corrupt) return [{ accepted: [], ...report }]
+    if (report !== corrupt) return [{ accepted: [], corrupt: 0, ...report }]
     damage.note('disk', 'outages')
     return []
   }
@@ -82,6 +86,7 @@ export function createOutages(damage: Pick<DamageLog, 'note'>): Outages {
         merged: {},
         accepted: [],
         conflicts: [],
+        corrupt: 0,
         lost: 0,
         note: null,
       })
@@ -96,11 +101,17 @@ export function createOutages(damage: Pick<DamageLog, 'note'>): Outages {
     },
     noteFile({ file, problem, message, advice, lost = 0, atMs }) {
       const at = new Date(atMs).toISOString()
-      const nothing = { servedCalls: 0, merged: {}, accepted: [], conflicts: [] }
+      const nothing = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], corrupt: 0 }
       const cause = `${problem}: ${file}`
       const note = [message, advice].flatMap((text) => text ?? []).join('. ')
       const times = { startedAt: at, endedAt: at, durationMs: 0 }
       keep({ id: randomUUID(), role: 'state', ...times, cause, ...nothing, lost, note, file })
+    },
+    amend(id, found) {
+      const report = reports.find((each) => each.id === id)
+      if (!report || (found.corrupt === 0 && found.conflicts.length === 0)) return
+      const conflicts = [...report.conflicts, ...found.conflicts]
+      keep({ ...report, conflicts, corrupt: report.corrupt + found.corrupt })
     },
     all: () =>
       reports.map((report) =>
@@ -126,6 +137,8 @@ export function createOutages(damage: Pick<DamageLog, 'note'>): Outages {
 
 const newestFirst = (a: OutageReport, b: OutageReport) => Date.parse(b.startedAt) - Date.parse(a.startedAt)
 
+type Early = Omit<OutageReport, 'accepted' | 'corrupt'>
+
 const orNull =
   <T>(guard: Guard<T>): Guard<T | null> =>
   (json): json is T | null =>
@@ -135,8 +148,8 @@ const isRole = (json: unknown): json is OutageReport['role'] => json === 'cache'
 const isCounts = (json: unknown): json is OutageReport['merged'] =>
   typeof json === 'object' && json !== null && Object.values(json).every(isNumber)
 
-// `accepted` came later than the rest: early reports are without it.
-const isReport: Guard<Omit<OutageReport, 'accepted'>> = isShape<Omit<OutageReport, 'accepted'>>({
+// `accepted` and `corrupt` came later than the rest: early reports are without them.
+const isReport: Guard<Early> = isShape<Early>({
   id: isText,
   role: isRole,
   startedAt: isTime,

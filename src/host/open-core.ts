@@ -56,6 +56,7 @@ export function openCore({ config, installation, facts, migrations, keys, scope,
       pendingWrites: samovar.pendingWrites(),
       standby: roles.state.coverage(),
       fileAlerts: installation.alerts.current(),
+      corrupt: roles.state.damage.count(),
     }),
     start,
   }

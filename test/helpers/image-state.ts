@@ -43,7 +43,7 @@ export async function plantSessions(samovar: Samovar, count: number): Promise<vo
   await evaluate(
     samovar,
     `for i = 1, ${count} do
-      local value = '${timestamp}.planted\\n' .. 'visitor ' .. i
+      local value = '${timestamp}.0123456789\\n' .. 'visitor ' .. i
       redis.call('SET', '${SESSIONS}' .. i, value, 'PX', 86400000 + i)
     end`,
   )

@@ -18,13 +18,11 @@ export interface TestProcessOptions {
   /** 'off': Redis is switched off. */
   cacheUrl: string
   stateUrl?: string
-  /** A server that is not ours, where commands cost: it is asked nothing that nobody needs. */
-  mode?: 'external'
   budgetMs?: number
   memoryBudgetBytes?: number
   /** 2 unless said: then it listens to what others write. */
   workers?: number
-  /** `embedded` unless said; 'off' is `memory`. */
+  /** `embedded` unless said; 'off' is `memory`. External: not ours, where commands cost. */
   mode?: 'embedded' | 'external'
   /** Of the image. */
   runDir?: string

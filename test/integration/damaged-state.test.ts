@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { lwwRegisterOf } from '../../src/core/state/kinds/lww-register.ts'
+import { encodeTimestamped } from '../../src/core/state/kinds/timestamped.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { openProcess, type TestProcess } from '../helpers/stores.ts'
@@ -65,7 +67,8 @@ describe('in Redis', () => {
   })
   afterAll(() => redis.stop())
   const own = (key: string) => `samovar:state:${key}`
-  const get = async (key: string) => (await redis.command('GET', own(key))).split('\r\n')[1]
+  const get = async (key: string) =>
+    (await redis.command('GET', own(key))).replace(/^\$\d+\r\n/, '').slice(0, -2)
 
   test.each([1, 2])('%s workers: what memory has takes the place of what is corrupt', async (workers) => {
     app = await openProcess({ cacheUrl: redis.url, workers })
@@ -79,11 +82,88 @@ describe('in Redis', () => {
       expect((await state.read('session:x'))?.bytes.toString()).toBe('mine')
       expect(await state.marked('revoked:1')).toBe(7)
       expect(await get('session:x')).toMatch(/^\d{16}\.\w+\nmine$/)
-      expect(await get('revoked:1')).toBe('7')
+      expect(await get('revoked:1')).toMatch(/^7\.0{16}\d{10}$/)
     })
     const told = inLog('a value in Redis is corrupt').map(({ fields }) => fields.key)
     expect(told.sort()).toEqual(['revoked:1', 'session:x'])
     expect(stateRole.status()).toMatchObject({ status: 'redis', activations: 0 })
+    await redis.command('FLUSHALL')
+  })
+
+  test.each([1, 2])('%s workers: a damaged head that would win loses to what memory has', async (workers) => {
+    app = await openProcess({ cacheUrl: redis.url, workers })
+    await app.untilStatus('redis')
+    await eventually(() => expect(app?.stateRole.coverage()).toBe('full'))
+    const { state } = app
+    const names = [
+      'session:later',
+      'session:tomb',
+      'session:seen',
+      'webhook:s:earlier',
+      'revoked:more',
+    ] as const
+    for (const key of names) {
+      if (key.startsWith('webhook:')) await state.claim(key, Buffer.from('mine'), LONG_MS)
+      else if (key.startsWith('revoked:')) await state.mark(key, 1_732_798_000_000, LONG_MS)
+      else await state.write(key, Buffer.from('mine'), LONG_MS)
+    }
+    const { timestamp } = (await state.read('session:seen')) ?? {}
+    // As a file in which a byte has changed is loaded: nobody is told.
+    const flip = async (key: string, change: (stored: string) => string) => {
+      const stored = await get(key)
+      await redis.command('SET', own(key), change(stored), 'KEEPTTL')
+    }
+    await flip('session:later', (stored) => stored.replace(/^0/, '9'))
+    await flip('session:tomb', (stored) => stored.replace(/.\n/, '!\n'))
+    await flip('session:seen', (stored) => stored.replace('mine', 'nine'))
+    await flip('webhook:s:earlier', (stored) => stored.replace(/^(\d{5})\d/, '$10'))
+    await flip('revoked:more', (stored) => stored.replace(/^1/, '9'))
+
+    expect(await state.write('session:later', Buffer.from('newer'), LONG_MS)).toBe(true)
+    expect(await state.write('session:tomb', Buffer.from('newer'), LONG_MS)).toBe(true)
+    expect(await state.update('session:seen', Buffer.from('newer'), LONG_MS, timestamp)).toBe(true)
+    expect(await state.claim('webhook:s:earlier', Buffer.from('other'), LONG_MS)).toMatchObject({
+      taken: false,
+      bytes: Buffer.from('mine'),
+    })
+    expect(await state.mark('revoked:more', 7, LONG_MS)).toBe(1_732_798_000_000)
+    await eventually(async () => {
+      for (const key of names.slice(0, 3)) expect(await get(key)).toMatch(/^\d{16}\.p\w+\nnewer$/)
+      expect(await get('webhook:s:earlier')).toMatch(/^0\d{15}\.p\w+\nmine$/)
+      expect(await get('revoked:more')).toMatch(/^1732798000000\.0{16}\d{10}$/)
+    })
+    expect(app.stateRole.damage.count()).toBeGreaterThan(0)
+    expect(app.stateRole.status()).toMatchObject({ status: 'redis', activations: 0 })
+    await redis.command('FLUSHALL')
+  })
+
+  test('two sound values of one time: the same one is chosen whoever asks, and the report says so', async () => {
+    app = await openProcess({ cacheUrl: redis.url })
+    await app.untilStatus('redis')
+    const { state, outages } = app
+    for (const key of ['session:one', 'session:two', 'session:six']) {
+      await state.write(key, Buffer.from('mine'), LONG_MS)
+      const mine = await get(key)
+      const timestamp = mine.slice(0, mine.indexOf('_')).replace('.p', '.')
+      const other = encodeTimestamped(lwwRegisterOf(key, { timestamp, bytes: Buffer.from('other') }))
+      const winner = other.toString() > mine ? 'other' : 'mine'
+      await redis.command('SET', own(key), other, 'KEEPTTL')
+      await eventually(async () => {
+        expect((await state.read(key))?.bytes.toString()).toBe(winner)
+        expect((await get(key)).split('\n')[1]).toBe(winner)
+      })
+    }
+    expect(inLog('two values of one time differ')).toHaveLength(3)
+    await redis.kill()
+    await app.untilStatus('memory')
+    await redis.start()
+    await app.untilStatus('redis')
+    const reports = () => outages.all().filter(({ role }) => role === 'state')
+    await eventually(() =>
+      expect(reports()[0]?.conflicts).toContainEqual(
+        expect.stringContaining('session:one had two values of one time'),
+      ),
+    )
     await redis.command('FLUSHALL')
   })
 

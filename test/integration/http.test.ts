@@ -229,6 +229,7 @@ describe('the contract of stats', () => {
         servedCalls: expect.any(Number),
         pendingWrites: 0,
         standby: 'full',
+        corrupt: 0,
       },
       fileAlerts: [],
     })

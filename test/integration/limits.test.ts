@@ -128,7 +128,7 @@ test('the script HIT answers as slide() does, whatever is asked', async () => {
         nowMs += random.below(windowMs / 3) - (random.chance(0.1) ? windowMs / 2 : 0) // at times the clock is set back
         nowMs = Math.round(nowMs)
         const hit = { id: `${i}`, nowMs, limit, windowMs, cost: 1 + random.below(limit) }
-        const { log: after, result } = slide(log, hit)
+        const { log: after, result } = slide(key, log, hit)
         log = after
         expect([seed, i, await store.hit(key, hit)]).toEqual([seed, i, result])
       }

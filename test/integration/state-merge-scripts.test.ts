@@ -3,7 +3,11 @@
 import { randomUUID } from 'node:crypto'
 import { createKeyKinds } from '../../src/core/keys.ts'
 import { connectRedis } from '../../src/core/redis/connection.ts'
+import { membersOf } from '../../src/core/state/kinds/expiring-set.ts'
+import { claimOf } from '../../src/core/state/kinds/first-write-wins-register.ts'
 import { mergeEntries, type StateValue, type VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
+import { lwwRegisterOf } from '../../src/core/state/kinds/lww-register.ts'
+import { entriesOf } from '../../src/core/state/kinds/sliding-window-log.ts'
 import { createRedisStateStore } from '../../src/core/state/redis-state-store.ts'
 import { createRandom, type Random } from '../helpers/random.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
@@ -32,30 +36,23 @@ afterAll(async () => {
 const timestamp = (random: Random) =>
   `${String(1_000_000 + random.below(5)).padStart(16, '0')}.${random.pick(['aa', 'bb', 'cc'])}`
 
-const makers: Record<string, (random: Random) => StateValue> = {
-  session(random) {
-    // One timestamp is one version: what it holds follows from it.
+const makers: Record<string, (random: Random, key: string) => StateValue> = {
+  // Two processes may have made two values of one time: then their checksums decide.
+  session(random, key) {
     const made = timestamp(random)
-    return {
-      kind: 'lww-register',
-      timestamp: made,
-      bytes: made.endsWith('cc') ? undefined : Buffer.from(`of ${made}`),
-    }
+    const bytes = made.endsWith('cc') ? undefined : Buffer.from(`${random.below(2)} of ${made}`)
+    return lwwRegisterOf(key, { timestamp: made, bytes })
   },
-  webhook(random) {
+  webhook(random, key) {
     const made = timestamp(random)
-    return { kind: 'first-write-wins-register', timestamp: made, bytes: Buffer.from(`of ${made}`) }
+    return claimOf(key, made, Buffer.from(`${random.below(2)} of ${made}`))
   },
   revoked: (random) => ({ kind: 'max-register', number: random.below(6) }),
-  sessions: (random) => ({
-    kind: 'expiring-set',
-    members: [...new Set(Array.from({ length: 1 + random.below(250) }, () => random.below(300)))].map(
-      (n) => ({
-        id: `m${n}`,
-        untilMs: 4_000_000_000_000 + random.below(50),
-      }),
-    ),
-  }),
+  sessions(random, key) {
+    const numbers = new Set(Array.from({ length: 1 + random.below(250) }, () => random.below(300)))
+    const members = [...numbers].map((n) => ({ id: `m${n}`, untilMs: 2_000_000_000_000 + random.below(50) }))
+    return membersOf(key, members)
+  },
   // Now and then so many fields that of two of them some are folded.
   generations(random) {
     const [count, most] = random.chance(0.05) ? [900, 3_000] : [random.below(6), 9]
@@ -67,12 +64,11 @@ const makers: Record<string, (random: Random) => StateValue> = {
     const top = Math.max(all, ...fields.map(([, number]) => number))
     return { kind: 'max-register-map', fields: new Map([...fields, ['all', all], ['top', top]]) }
   },
-  limit: (random) => ({
+  limit: (random, key) => ({
     kind: 'sliding-window-log',
-    hits: Array.from({ length: 1 + random.below(4) }, () => random.below(8)).map((n) => ({
-      id: `h${n}`,
-      atMs: 1_000 + n,
-    })),
+    hits: Array.from({ length: 1 + random.below(4) }, () => random.below(8)).flatMap((n) =>
+      entriesOf(key, { id: `h${n}`, nowMs: 1_000 + n }),
+    ),
   }),
 }
 
@@ -99,12 +95,16 @@ function plain(version: VersionedEntry | undefined) {
 }
 
 describe.each(Object.keys(makers))('%s', (kind) => {
-  const make = makers[kind] as (random: Random) => StateValue
+  const make = makers[kind] as (random: Random, key: string) => StateValue
 
   test('the function is commutative, associative and idempotent', () => {
     const random = createRandom(1)
     for (let i = 0; i < 2_000; i += 1) {
-      const [a, b, c] = [kept(make(random), random), kept(make(random), random), kept(make(random), random)]
+      const [a, b, c] = [1, 2, 3].map(() => kept(make(random, `${kind}:1`), random)) as [
+        VersionedEntry,
+        VersionedEntry,
+        VersionedEntry,
+      ]
       const at = `round ${i}`
       expect([at, plain(mergeEntries(a, b))]).toEqual([at, plain(mergeEntries(b, a))])
       expect([at, plain(mergeEntries(a, mergeEntries(b, c)))]).toEqual([
@@ -125,7 +125,7 @@ describe.each(Object.keys(makers))('%s', (kind) => {
     })
     for (let i = 0; i < ROUNDS; i += 1) {
       const key = `${kind}:${randomUUID()}`
-      const versions = Array.from({ length: 1 + random.below(4) }, () => kept(make(random), random))
+      const versions = Array.from({ length: 1 + random.below(4) }, () => kept(make(random, key), random))
       for (const version of versions) await store.merge([[key, version]])
       const [there] = await store.read([key])
       const expected = versions.reduce((a, b) => mergeEntries(a, b))

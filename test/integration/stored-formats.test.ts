@@ -1,4 +1,5 @@
-// What earlier releases have written is taken over, on disk and in Redis, and what is written now they can read.
+// What earlier releases have written is taken over, on disk and in Redis, and what is written now they can read: each
+// checksum is a spelling that they take for the plain value.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +9,10 @@ import { openProcess, type TestProcess } from '../helpers/stores.ts'
 
 const LONG_MS = 3_600_000
 const VERSION = '1700000000000000.0123456789'
-const END_MS = 9_999_999_999_999
+const END_MS = 2_000_000_000_000
+/** What the release before takes a value for, in Redis and on disk: its own patterns. */
+const HEAD_BEFORE = /^(\d{16}\.\w+)(!?)\n/
+const bytesBefore = (stored: string) => stored.replace(HEAD_BEFORE, '')
 const dataDir = mkdtempSync(join(tmpdir(), 'samovar-formats-'))
 let redis: TestRedis
 let app: TestProcess | undefined
@@ -77,18 +81,33 @@ test('samovar.db', async () => {
       .all()
       .map(({ key, kind, value }) => [key, [kind, Buffer.from(value as Uint8Array).toString()]]),
   )
-  const version = expect.stringMatching(/^\d{16}\.\w+\nnew$/)
-  expect(stored).toMatchObject({
-    'session:new': ['record', version],
-    'session:gone': ['record', expect.stringMatching(/^\d{16}\.\w+!\n$/)],
-    'webhook:s:new': ['claim', version],
-    'revoked:new': ['mark', '8'],
-    'sessions:new': ['members', expect.stringMatching(/^\[\{"id":"hash","untilMs":\d+\}\]$/)],
-    'limit:p:new': ['log', expect.stringMatching(/^\[\{"id":"h","atMs":\d+\}\]$/)],
-  })
+  // Values of the release before have checksums, too, now.
+  for (const age of ['new', 'old']) {
+    const version = expect.stringMatching(new RegExp(`^\\d{16}\\.p\\w+_\\w{8}x\\w{17}\\n${age}$`))
+    expect(stored).toMatchObject({
+      [`session:${age}`]: ['record', version],
+      [`session:${age === 'new' ? 'gone' : 'dead'}`]: [
+        'record',
+        expect.stringMatching(/^\d{16}\.p\w+_\w{8}x\w{17}!\n$/),
+      ],
+      [`webhook:s:${age}`]: ['claim', version],
+      [`revoked:${age}`]: ['mark', expect.stringMatching(/^[78]\s{16}$/)],
+      [`sessions:${age}`]: [
+        'members',
+        expect.stringMatching(/^\[\{"id":"hash","untilMs":\d+\.\d+\}\]\s{16}$/),
+      ],
+      [`limit:p:${age}`]: ['log', expect.stringMatching(/^\[\{"id":"h","atMs":\d+\.\d+\}.*\]\s{16}$/)],
+    })
+  }
+  const before = (key: string) => (stored[key] as [string, string])[1]
+  expect(bytesBefore(before('session:new'))).toBe('new')
+  expect(HEAD_BEFORE.exec(before('session:gone'))?.[2]).toBe('!')
+  expect(Number(before('revoked:new').trim())).toBe(8)
+  expect(JSON.parse(before('sessions:new'))).toMatchObject([{ id: 'hash' }])
   expect(stored).not.toHaveProperty('generations')
   const [{ value } = {}] = database.prepare(`SELECT value FROM facts WHERE name = 'clears'`).all()
   database.close()
+  expect(value).toMatch(/\]\s{16}$/)
   const fields = new Map(JSON.parse(String(value)) as [string, number][])
   expect(fields.get('tag:old')).toBe(9)
   expect(fields.get('tag:new')).toBeGreaterThan(9)
@@ -111,12 +130,22 @@ test('Redis', async () => {
   await app.untilStatus('redis')
   await expectOld(app)
   await writeAll(app)
-  expect(await run('GET', 'session:new')).toMatch(/\d{16}\.\w+\nnew/)
-  expect(await run('GET', 'session:gone')).toMatch(/\d{16}\.\w+!\n/)
-  expect(await run('GET', 'webhook:s:new')).toMatch(/\d{16}\.\w+\nnew/)
-  expect(await run('GET', 'revoked:new')).toContain('8')
-  expect(await run('ZRANGE', 'sessions:new', 0, -1)).toContain('hash')
-  expect(await run('ZRANGE', 'limit:p:new', 0, -1)).toContain('h')
+  const get = async (key: string) => (await run('GET', key)).replace(/^\$\d+\r\n/, '').slice(0, -2)
+  for (const age of ['new', 'old']) {
+    expect(await get(`session:${age}`)).toMatch(new RegExp(`^\\d{16}\\.p\\w+_\\w{8}\\n${age}$`))
+    expect(await get(`webhook:s:${age}`)).toMatch(new RegExp(`^\\d{16}\\.p\\w+_\\w{8}\\n${age}$`))
+    expect(await get(`revoked:${age}`)).toMatch(/^[78]\.0{16}\d{10}$/)
+    expect(await run('ZRANGE', `sessions:${age}`, 0, -1, 'WITHSCORES')).toMatch(
+      /hash\r\n\$\d+\r\n\d{13}\.\d+/,
+    )
+    expect(await run('ZRANGE', `limit:p:${age}`, 0, -1, 'WITHSCORES')).toMatch(/h\r\n\$\d+\r\n\d{13}\.\d+/)
+  }
+  expect(bytesBefore(await get('session:new'))).toBe('new')
+  expect(await get('session:gone')).toMatch(HEAD_BEFORE)
+  expect(await get('session:dead')).toMatch(/^\d{16}\.p\w+_\w{8}!\n$/)
+  expect(Number(await get('revoked:new'))).toBe(8)
+  const lua = (text: string) => redis.command('EVAL', `return tostring(tonumber('${text}') == 8)`, '0')
+  expect(await lua(await get('revoked:new'))).toContain('true')
   expect(await run('HGET', 'generations', 'tag:old')).toContain('9')
   expect(await run('HGET', 'generations', 'tag:new')).toMatch(/\r\n\d{13}\r\n/)
 })

@@ -172,12 +172,12 @@ describe('a hit with a cost', () => {
   const policy = { limit: 5, windowMs: 1_000 }
 
   test('is counted whole or not at all', () => {
-    const three = slide([], { id: 'a', nowMs: 0, cost: 3, ...policy })
+    const three = slide('limit:x', [], { id: 'a', nowMs: 0, cost: 3, ...policy })
     expect(three.result).toEqual({ allowed: true, remaining: 2, retryAfterMs: 1_000, growsAfterMs: 1_000 })
-    const again = slide(three.log, { id: 'b', nowMs: 100, cost: 3, ...policy })
+    const again = slide('limit:x', three.log, { id: 'b', nowMs: 100, cost: 3, ...policy })
     expect(again.log).toEqual(three.log)
     expect(again.result).toEqual({ allowed: false, remaining: 2, retryAfterMs: 900, growsAfterMs: 900 })
-    expect(slide(three.log, { id: 'c', nowMs: 100, cost: 2, ...policy }).result.remaining).toBe(0)
+    expect(slide('limit:x', three.log, { id: 'c', nowMs: 100, cost: 2, ...policy }).result.remaining).toBe(0)
     expect(new Set(three.log.map(({ id }) => id)).size).toBe(3)
   })
 
@@ -190,12 +190,12 @@ describe('a hit with a cost', () => {
       nowMs += random.below(400)
       const cost = 1 + random.below(5)
       const hit = { nowMs, cost, ...policy }
-      const { log: after, result } = slide(log, { id: `${i}`, ...hit })
+      const { log: after, result } = slide('limit:x', log, { id: `${i}`, ...hit })
       if (result.allowed) counted.push(...Array<number>(cost).fill(nowMs))
       else {
         const atMs = nowMs + result.retryAfterMs
-        expect(slide(log, { ...hit, id: 'then', nowMs: atMs }).result.allowed).toBe(true)
-        expect(slide(log, { ...hit, id: 'before', nowMs: atMs - 1 }).result.allowed).toBe(false)
+        expect(slide('limit:x', log, { ...hit, id: 'then', nowMs: atMs }).result.allowed).toBe(true)
+        expect(slide('limit:x', log, { ...hit, id: 'before', nowMs: atMs - 1 }).result.allowed).toBe(false)
       }
       log = after
       expect(counted.filter((atMs) => atMs > nowMs - policy.windowMs).length).toBeLessThanOrEqual(5)

@@ -97,7 +97,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
       outageBegan: (cause, atMs, served) => outages.began('cache', cause, atMs, served),
       returned(servedCalls, atMs) {
         const merged = merge.takeMerged()
-        const end = { servedCalls, merged, accepted: [], conflicts: [], lost: 0, note: null }
+        const end = { servedCalls, merged, accepted: [], conflicts: [], corrupt: 0, lost: 0, note: null }
         return outages.ended('cache', end, atMs)
       },
     },

@@ -1,9 +1,11 @@
 // What features use: values and times in, versions made here.
 import type { Now } from '../../lib/time.ts'
 import { type FindKind, wordOf } from '../keys.ts'
+import { membersOf } from './kinds/expiring-set.ts'
+import { claimOf } from './kinds/first-write-wins-register.ts'
 import type { HybridClock } from './kinds/hybrid-clock.ts'
 import type { KindName, StateValue, ValueOf, VersionedEntry } from './kinds/kinds.ts'
-import type { LwwRegister } from './kinds/lww-register.ts'
+import { type LwwRegister, lwwRegisterOf } from './kinds/lww-register.ts'
 import type { Hit } from './kinds/sliding-window-log.ts'
 import type { Asked, State } from './state.ts'
 import type { StateStore } from './state-store.ts'
@@ -26,11 +28,8 @@ export function createState({ store, kindOf, hybridClock, known, now = Date.now 
     value,
     expiresAtMs: now() + ttlMs,
   })
-  const register = (bytes: Buffer | undefined): LwwRegister => ({
-    kind: 'lww-register',
-    timestamp: hybridClock.next(),
-    bytes,
-  })
+  const register = (key: string, bytes: Buffer | undefined): LwwRegister =>
+    lwwRegisterOf(key, { timestamp: hybridClock.next(), bytes })
   async function find<K extends KindName>(
     key: string,
     kind: K,
@@ -47,20 +46,19 @@ export function createState({ store, kindOf, hybridClock, known, now = Date.now 
     },
     async write(key, bytes, ttlMs) {
       expectKind(key, 'lww-register')
-      return store.put(key, entry(register(bytes), ttlMs))
+      return store.put(key, entry(register(key, bytes), ttlMs))
     },
     async update(key, bytes, ttlMs, expected, asked) {
       expectKind(key, 'lww-register')
-      return store.replace(key, entry(register(bytes), ttlMs), expected, asked?.madeAtMs)
+      return store.replace(key, entry(register(key, bytes), ttlMs), expected, asked?.madeAtMs)
     },
     async destroy(key, ttlMs) {
       expectKind(key, 'lww-register')
-      await store.put(key, entry(register(undefined), ttlMs))
+      await store.put(key, entry(register(key, undefined), ttlMs))
     },
     async claim(key, bytes, ttlMs, asked) {
-      const kind = 'first-write-wins-register'
-      expectKind(key, kind)
-      const claim = entry({ kind, timestamp: hybridClock.next(), bytes }, ttlMs)
+      expectKind(key, 'first-write-wins-register')
+      const claim = entry(claimOf(key, hybridClock.next(), bytes), ttlMs)
       const winner = await store.claim(key, claim, asked?.madeAtMs)
       return { taken: winner.value.bytes.equals(bytes), bytes: winner.value.bytes }
     },
@@ -74,7 +72,7 @@ export function createState({ store, kindOf, hybridClock, known, now = Date.now 
     async include(key, member, ttlMs) {
       expectKind(key, 'expiring-set')
       const members = [{ id: member, untilMs: now() + ttlMs }]
-      await store.put(key, entry({ kind: 'expiring-set', members }, ttlMs))
+      await store.put(key, entry(membersOf(key, members), ttlMs))
     },
     async members(key) {
       const found = await find(key, 'expiring-set')

@@ -109,6 +109,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     await expectSameEpoch(epoch)
     if (standby.kept(key)?.value !== before || journal.has(key)) return standby.kept(key)
     if (found) journal.put(key, here)
+    else if (!standby.isSynced())
+      return here // it may be missing because its name was damaged (open-state.ts)
     else standby.forget(key)
     return found && here
   }
@@ -168,7 +170,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         if (!answer.allowed) return answer
         // Redis counts no fewer than we do.
         const hits = standby.kept<SlidingWindowLog>(key)?.value.hits ?? []
-        const counted = hits.filter(({ atMs }) => atMs > hit.nowMs - hit.windowMs).length
+        const counted = hits.filter(({ atMs }) => Math.floor(atMs) > hit.nowMs - hit.windowMs).length
         if (counted >= hit.limit - answer.remaining) await expectSameEpoch(epoch)
         // Redis was too slow for another one, which is journaled: since then hits are judged here, where this one
         // is missing. If it is one too many here, Redis has counted one that was refused.

@@ -5,6 +5,7 @@ import { MINUTE, SECOND } from '../../lib/time.ts'
 import { inBackground } from '../background.ts'
 import { compareMark } from '../files/redis-mark.ts'
 import { keys } from '../keys.ts'
+import type { OutageReport } from '../outages.ts'
 import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, switchedOff } from '../redis/failover.ts'
@@ -53,7 +54,7 @@ function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateR
     suspect: () => {},
     start(participants) {
       memory.openFiles(participants)
-      const none = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], lost: 0 }
+      const none = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], corrupt: 0, lost: 0 }
       const end = { ...none, note: 'Redis was switched off' }
       for (const role of ['cache', 'state'] as const) outages.ended(role, end, Date.now())
       log.info(
@@ -69,7 +70,8 @@ function overRedis(
   memory: StateMemory,
   target: NonNullable<StateRoleOptions['target']>,
 ): StateRole {
-  const { ca, budgetMs, prefix, kindOf, hasHeartbeat, isExternal, isShared, installation, runDir, log } = options
+  const { ca, budgetMs, prefix, kindOf, hasHeartbeat, isExternal, isShared, installation, runDir, log } =
+    options
   const { parts = { createJournal, createRedisStateStore } } = options
   const openedAtMs = Date.now()
   const { standby, absence, whole, metadata, outages, damage } = memory
@@ -86,7 +88,9 @@ function overRedis(
     isShared,
     known: standby.kept,
     damaged(key, kind, met) {
+      if (kind === 'twin') return foundTwin(key)
       damage.note(kind === 'foreign' ? 'foreign' : 'Redis', key)
+      if (kind === 'corrupt') merge.noteDamage(key)
       const here = standby.kept(key)
       if (here && met === 'read') journal.putAll([[key, here]]) // so that Redis has it again
     },
@@ -104,7 +108,28 @@ function overRedis(
     isShared,
     log,
   })
+  let damagedBefore = 0
+  function foundTwin(key: string): void {
+    damage.note('twin', key)
+    merge.noteTwin(key)
+  }
+  memory.onTwin(foundTwin)
   const resync = createResync({ redis, standby, ended: whole.resynced })
+
+  /**
+   * Reads all of Redis after an outage; what is damaged there is told in its report. Where something is, keys that are
+   * missing were damaged as well, not deleted: they are put back.
+   */
+  async function resyncAfter(outage: OutageReport | undefined): Promise<void> {
+    try {
+      const seen = await resync.run()
+      if (!seen || damage.count() === damagedBefore) return
+      const missing = [...standby.keys()].filter((key) => !seen.has(key))
+      journal.putAll(merge.known(missing))
+    } finally {
+      if (outage) outages.amend(outage.id, merge.takeDamage())
+    }
+  }
   let participants: Participant = createParticipant({})
 
   const failover = createFailover({
@@ -114,23 +139,26 @@ function overRedis(
     hasHeartbeat,
     events: {
       cut: () => participants.cut(),
-      left: () => participants.left(),
+      left() {
+        damagedBefore = damage.count()
+        participants.left()
+      },
       outageBegan: (cause, atMs, served) => outages.began('state', cause, atMs, served),
       returned(servedCalls, atMs, { after, isKept }) {
         const { returned, removed, ...report } = merge.takeReport()
         absence.redisIsAsked()
         const isComplete = absence.isComplete()
-        if (after === 'reconnect' && !hasHeartbeat && isComplete) resync.runLater(RESYNC_AFTER_CUT_MS)
-        else if (after !== 'blip' || !isKept || !isComplete) void inBackground(resync.run(), log)
-        participants.returned()
         const note = noteOf({ returned, removed, isShared })
         const end = { servedCalls, ...report, lost: memory.unreadable(), note }
         // A conflict is reported, also where Redis was found before that it was not there counted as an outage.
         if (end.conflicts.length > 0)
           outages.began('state', 'waiting: Redis had not been read', openedAtMs, () => servedCalls)
-        const ended = outages.ended('state', end, atMs)
-        if (hasHeartbeat) void inBackground(compareFiles(ended ? null : note), log)
-        return ended
+        const outage = outages.ended('state', end, atMs)
+        if (after === 'reconnect' && !hasHeartbeat && isComplete) resync.runLater(RESYNC_AFTER_CUT_MS)
+        else if (after !== 'blip' || !isKept || !isComplete) void inBackground(resyncAfter(outage), log)
+        participants.returned()
+        if (hasHeartbeat) void inBackground(compareFiles(outage ? null : note), log)
+        return outage
       },
     },
     log,

@@ -5,8 +5,8 @@ import type { Now } from '../../lib/time.ts'
 import type { FindKind } from '../keys.ts'
 import { createReads } from '../redis/batched-reads.ts'
 import type { RedisClient, RedisConnection } from '../redis/connection.ts'
-import type { Pairs } from './kinds/kind.ts'
 import { type KindName, kinds, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
+import type { RedisRepair } from './merge/redis-repair.ts'
 import type { createRedisStateKeys } from './redis-state-keys.ts'
 
 export interface RedisStateReadsOptions
@@ -15,47 +15,72 @@ export interface RedisStateReadsOptions
   kindOf: FindKind
   /** The version of this key that is known here: when Redis has the same one, its end need not be asked for. */
   known: (key: string) => VersionedEntry | undefined
-  /** The bytes under this key are no value of its kind. */
+  /** The bytes under this key are no value of its kind, or not what was written there. */
   corrupt: (key: string) => void
+  repair: Pick<RedisRepair, 'rewrite' | 'rewriteSet' | 'dropEntries'>
   now: Now
 }
 
+type InRedisPairs = Exclude<(typeof kinds)[KindName]['inRedis'], { type: 'string' }>
+
 export function createRedisStateReads(options: RedisStateReadsOptions) {
-  const { connection, own, reading, kindOf, known, now } = options
+  const { connection, own, reading, kindOf, known, repair, now } = options
   const readBytes = createReads(connection)
 
   async function fetch(client: RedisClient, key: string): Promise<VersionedEntry | undefined> {
     const kind = kindOf(key)
     if (kind === undefined) return undefined
-    const [value, ttlMs] = await Promise.all([
+    const [found, ttlMs] = await Promise.all([
       reading(key, fetchValue(client, key, kind)),
       client.pTTL(own(key)),
     ])
-    if (!value) return undefined
+    if (!found) return undefined
+    const { value, isCurrent } = found
     if (value.kind === 'max-register-map') return { value, expiresAtMs: Number.POSITIVE_INFINITY }
-    return ttlMs > 0 ? { value, expiresAtMs: now() + ttlMs } : undefined
+    if (ttlMs <= 0) return undefined
+    const entry = { value, expiresAtMs: now() + ttlMs }
+    if (!isCurrent && kinds[kind].inRedis.type === 'zset') await repair.rewriteSet(client, key, entry)
+    return entry
   }
 
-  async function fetchValue(
-    client: RedisClient,
-    key: string,
-    kind: KindName,
-  ): Promise<StateValue | undefined> {
+  async function fetchValue(client: RedisClient, key: string, kind: KindName) {
     const { inRedis } = kinds[kind]
-    if (inRedis.type === 'string') return decode(key, kind, await client.get(own(key)))
-    const pairs = await (inRedis.type === 'zset' ? fetchScores : fetchFields)(client, key)
-    return pairs.length > 0 ? inRedis.decode(pairs) : undefined
+    if (inRedis.type !== 'string') return fetchPairs(client, key, inRedis)
+    const bytes = await client.get(own(key))
+    const value = decode(key, kind, bytes)
+    if (!value || !bytes) return undefined
+    if (!inRedis.isCurrent(bytes)) await repair.rewrite(client, key, bytes, value)
+    return { value, isCurrent: true }
   }
 
-  const fetchScores = async (client: RedisClient, key: string): Promise<Pairs> =>
-    (await client.zRangeWithScores(own(key), 0, -1)).map(({ value, score }) => [value.toString(), score])
+  async function fetchPairs(client: RedisClient, key: string, { type, decode }: InRedisPairs) {
+    const raw = await (type === 'zset' ? fetchScores : fetchFields)(client, key)
+    if (raw.length === 0) return undefined
+    const pairs = raw.map(([name, number]) => [name.toString(), number] as const)
+    const { value, damaged, isCurrent } = decode(pairs, key)
+    if (damaged.length > 0) {
+      const isDamaged = new Set(damaged)
+      await repair.dropEntries(
+        client,
+        key,
+        raw.filter((_, i) => isDamaged.has(pairs[i] as (typeof damaged)[number])),
+      )
+    }
+    return damaged.length < pairs.length ? { value, isCurrent } : undefined
+  }
 
-  const fetchFields = async (client: RedisClient, key: string): Promise<Pairs> =>
-    Object.entries(await client.hGetAll(own(key))).map(([field, number]) => [field, Number(number)])
+  const fetchScores = async (client: RedisClient, key: string) =>
+    (await client.zRangeWithScores(own(key), 0, -1)).map(({ value, score }) => [value, score] as const)
+
+  const fetchFields = async (client: RedisClient, key: string) =>
+    Object.entries(await client.hGetAll(own(key))).map(
+      ([field, number]) => [Buffer.from(field), Number(number)] as const,
+    )
 
   function decode(key: string, kind: KindName, bytes: Buffer | null | undefined): StateValue | undefined {
-    if (!bytes) return undefined
-    const value = kinds[kind].decode(bytes)
+    const { inRedis } = kinds[kind]
+    if (!bytes || inRedis.type !== 'string') return undefined
+    const value = inRedis.decode(bytes, key)
     if (value !== corrupt) return value
     options.corrupt(key)
     return undefined
@@ -67,12 +92,13 @@ export function createRedisStateReads(options: RedisStateReadsOptions) {
     /** The same in a call of its own; reads of one tick travel together. */
     async find(key: string): Promise<VersionedEntry | undefined> {
       const kind = kindOf(key)
-      if (kind === undefined || kinds[kind].inRedis.type !== 'string')
-        return await connection.call((client) => fetch(client, key))
-      const value = decode(key, kind, await readBytes(own(key)))
-      if (!value) return undefined
+      const inRedis = kind && kinds[kind].inRedis
+      if (!kind || inRedis?.type !== 'string') return await connection.call((client) => fetch(client, key))
+      const bytes = await readBytes(own(key))
+      const value = decode(key, kind, bytes)
+      if (!value || !bytes) return undefined
       const here = known(key)
-      if (here && isSame(here.value, value)) return { ...here, value }
+      if (here && inRedis.isCurrent(bytes) && isSame(here.value, value)) return { ...here, value }
       return await connection.call((client) => fetch(client, key))
     },
   }

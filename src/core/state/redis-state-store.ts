@@ -1,19 +1,16 @@
 // The state role in Redis: the StateStore contract, and what a full resync and a merge need as well.
 
 import { createUnderWay } from '../../lib/async/under-way.ts'
-import { corrupt } from '../../lib/codec.ts'
 import type { Now } from '../../lib/time.ts'
 import { type FindKind, keys } from '../keys.ts'
-import type { RedisClient, RedisConnection } from '../redis/connection.ts'
-import {
-  CLAIM,
-  type FirstWriteWinsRegister,
-  firstWriteWinsRegister,
-} from './kinds/first-write-wins-register.ts'
-import { kinds, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
-import { type LwwRegister, REPLACE } from './kinds/lww-register.ts'
+import type { RedisConnection } from '../redis/connection.ts'
+import type { StateValue, VersionedEntry } from './kinds/kinds.ts'
+import type { LwwRegister } from './kinds/lww-register.ts'
 import { BUMP } from './kinds/max-register-map.ts'
-import { HIT, hitResult } from './kinds/sliding-window-log.ts'
+import { entriesOf, HIT, hitResult } from './kinds/sliding-window-log.ts'
+import { encodeTimestamped } from './kinds/timestamped.ts'
+import { createRedisRepair } from './merge/redis-repair.ts'
+import { type Before, createRedisWrites } from './merge/redis-writes.ts'
 import { createRedisStateKeys } from './redis-state-keys.ts'
 import { createRedisStateReads } from './redis-state-reads.ts'
 import { BEGIN_EPOCH } from './state-scripts.ts'
@@ -50,11 +47,11 @@ export interface BeginEpoch {
   sequence: number
 }
 
-/** What a merge met under the key: the claim that was there, or a value of another type, which is gone now. */
-export type Before = FirstWriteWinsRegister | 'foreign' | undefined
-
-/** Why what is in Redis under a key counts as absent. */
-export type Damage = 'foreign' | 'corrupt'
+/**
+ * Why what is in Redis under a key counts as absent; `twin`: it is sound, but of the same time and writer as ours, and
+ * not the same.
+ */
+export type Damage = 'foreign' | 'corrupt' | 'twin'
 
 const PAGE = 500
 
@@ -79,42 +76,30 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     kindOf,
     foreign: (key, met) => damaged(key, 'foreign', met),
   })
-  const damagedRead = (key: string) => damaged(key, 'corrupt', 'read')
+  /** Redis is told how long, not until when: its clock may be another. */
+  const leftMs = (expiresAtMs: number) => Math.max(1, Math.ceil(expiresAtMs - now()))
+
+  const tell = (key: string, met: 'read' | 'written') => damaged(key, 'corrupt', met)
+  const repair = createRedisRepair({ run, known, corrupt: tell, leftMs })
+  const twin = (key: string) => damaged(key, 'twin', 'written')
+  const { mergeInto, replaceIn, claimIn } = createRedisWrites({ run, repair, twin, leftMs })
   const { fetch, find } = createRedisStateReads({
     connection,
     own,
     reading,
     kindOf,
     known,
-    corrupt: damagedRead,
+    corrupt: (key) => tell(key, 'read'),
+    repair,
     now,
   })
   const underWay = createUnderWay()
   const call = connection.call
 
-  /** Redis is told how long, not until when: its clock may be another. */
-  const leftMs = (expiresAtMs: number) => Math.max(1, Math.ceil(expiresAtMs - now()))
-
   /** Whether Redis need not compare: nobody else writes there, and the version here is live and older. */
-  function isNewest(key: string, { value }: VersionedEntry): boolean {
+  function isNewest(key: string, value: LwwRegister): boolean {
     const here = isShared ? undefined : known(key)?.value
-    return isLive(value) && here !== undefined && isLive(here) && here.timestamp < value.timestamp
-  }
-
-  async function mergeInto(client: RedisClient, key: string, { value, expiresAtMs }: VersionedEntry) {
-    const { script, toArguments } = kinds[value.kind]
-    return run(client, script, key, leftMs(expiresAtMs), ...toArguments(value))
-  }
-
-  async function mergeOne(
-    client: RedisClient,
-    [key, version]: readonly [string, VersionedEntry],
-  ): Promise<Before> {
-    const { reply, replaced } = await mergeInto(client, key, version)
-    if (replaced) return 'foreign'
-    if (version.value.kind !== firstWriteWinsRegister.name || !Buffer.isBuffer(reply)) return undefined
-    const before = firstWriteWinsRegister.decode(reply)
-    return before === corrupt ? undefined : before
+    return here !== undefined && isLive(here) && here.timestamp < value.timestamp
   }
 
   return {
@@ -124,33 +109,23 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
       underWay.during(key, (isAlone) =>
         call(async (client) => {
           const { value, expiresAtMs } = version
-          if (!isAlone || !isNewest(key, version)) return (await mergeInto(client, key, version)).reply !== 0
-          await client.set(own(key), kinds[value.kind].encode(value), { PX: leftMs(expiresAtMs) })
+          if (!isAlone || !isLive(value) || !isNewest(key, value))
+            return (await mergeInto(client, key, version)).won
+          await client.set(own(key), encodeTimestamped(value), { PX: leftMs(expiresAtMs) })
           return true
         }),
       ),
 
-    replace: (key, { value, expiresAtMs }, expected = '') =>
-      underWay.during(key, () =>
-        call(async (client) => {
-          const args = [leftMs(expiresAtMs), kinds[value.kind].encode(value), expected]
-          return (await run(client, REPLACE, key, ...args)).reply === 1
-        }),
-      ),
+    replace: (key, version, expected = '') =>
+      underWay.during(key, () => call((client) => replaceIn(client, key, version, expected))),
 
-    claim: (key, claim) =>
-      call(async (client) => {
-        const args = [leftMs(claim.expiresAtMs), firstWriteWinsRegister.encode(claim.value)]
-        const { reply } = await run(client, CLAIM, key, ...args)
-        const value = firstWriteWinsRegister.decode(reply as Buffer)
-        const isOurs = value === corrupt || value.timestamp === claim.value.timestamp
-        return isOurs ? claim : { value, expiresAtMs: claim.expiresAtMs }
-      }),
+    claim: (key, claim) => call((client) => claimIn(client, key, claim)),
 
     hit: (key, hit) =>
       call(async (client) => {
-        const { id, nowMs, limit, windowMs, cost = 1 } = hit
-        const { reply } = await run(client, HIT, key, nowMs, limit, windowMs, id, cost)
+        const { nowMs, limit, windowMs, cost = 1 } = hit
+        const entries = entriesOf(key, hit).flatMap(({ atMs, id }) => [atMs, id])
+        const { reply } = await run(client, HIT, key, nowMs, limit, windowMs, cost, ...entries)
         const [allowed, count, leaves, grows] = reply as [number, number, Buffer, Buffer]
         const leavesMs = Number(leaves) < 0 ? undefined : Number(leaves)
         return hitResult({ allowed: allowed === 1, count, leavesMs, growsMs: Number(grows) }, hit)
@@ -160,7 +135,10 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
       call(async (client) => Number((await run(client, BUMP, key, floor, ...fields)).reply)),
 
     read: (names) => call((client) => Promise.all(names.map((key) => fetch(client, key)))),
-    merge: (entries) => call((client) => Promise.all(entries.map((entry) => mergeOne(client, entry)))),
+    merge: (entries) =>
+      call((client) =>
+        Promise.all(entries.map(async ([key, version]) => (await mergeInto(client, key, version)).before)),
+      ),
 
     scan: (cursor) =>
       call(async (client) => {

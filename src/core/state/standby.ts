@@ -7,7 +7,7 @@ import { type BoundedMemory, createBoundedMemory } from '../bounded-memory.ts'
 import { Refusal, stateFull } from '../errors.ts'
 import type { Absence } from './absence/absence.ts'
 import type { HybridClock } from './kinds/hybrid-clock.ts'
-import { kinds, mergeEntries, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
+import { isTwin, kinds, mergeEntries, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
 import { headOf } from './kinds/lww-register.ts'
 import { bumped, type MaxRegisterMap, NO_FIELDS } from './kinds/max-register-map.ts'
 import { type Hit, type HitResult, type SlidingWindowLog, slide } from './kinds/sliding-window-log.ts'
@@ -55,6 +55,8 @@ export interface StandbyOptions {
   absence?: Pick<Absence, 'expectKnown'>
   /** Called with each key whose version has changed, or that is gone. */
   changed?: (key: string) => void
+  /** Called with each key that is given another value of the same time and writer. */
+  twin?: (key: string) => void
   /** Called when limiter logs had to make room, with how many. */
   shed?: (logs: number) => void
   now?: Now
@@ -65,6 +67,7 @@ export function createStandby({
   hybridClock,
   absence = { expectKnown: () => {} },
   changed = () => {},
+  twin = () => {},
   shed = () => {},
   now = Date.now,
 }: StandbyOptions): Standby {
@@ -126,15 +129,16 @@ export function createStandby({
   /** Merges a version into the one that is kept. False when the one given lost. */
   function put(key: string, version: VersionedEntry): boolean {
     const mine = kept(key)
+    if (mine && isTwin(mine.value, version.value)) twin(key)
     const merged = mine ? mergeEntries(mine, version) : version
     if (merged !== mine) keep(key, merged)
     return merged !== mine || mine.value === version.value
   }
 
   function keepHit(key: string, hit: Hit): HitResult {
-    const { log, result } = slide(kept<SlidingWindowLog>(key)?.value.hits ?? [], hit)
+    const { log, result } = slide(key, kept<SlidingWindowLog>(key)?.value.hits ?? [], hit)
     // The last one may be ahead of this one: the clock may have been set back.
-    const lastMs = log.at(-1)?.atMs ?? hit.nowMs
+    const lastMs = Math.floor(log.at(-1)?.atMs ?? hit.nowMs)
     const expiresAtMs = lastMs + hit.windowMs
     if (result.allowed) keep(key, { value: { kind: 'sliding-window-log', hits: log }, expiresAtMs })
     return result

@@ -35,11 +35,13 @@ export function openStateMemory(options: StateRoleOptions) {
     changed(key) {
       for (const listener of listeners) listener(key)
     },
+    twin: (key) => foundTwin(key),
     shed: onceAMinute((logs) =>
       log.warn({ logs }, 'the memory for state is full: requests that limits have counted are forgotten'),
     ),
   })
   let files: StateFiles | undefined
+  let foundTwin = (key: string) => damage.note('twin', key)
 
   return {
     standby,
@@ -53,6 +55,10 @@ export function openStateMemory(options: StateRoleOptions) {
     /** Calls back with each key that changes in the standby. */
     onChange(listener: (key: string) => void) {
       listeners.push(listener)
+    },
+    /** Calls back with each key of which Redis and the disk have different values of one time. */
+    onTwin(listener: (key: string) => void) {
+      foundTwin = listener
     },
     /** The store, whose answers wait until what they changed is on disk; and the state over it. */
     over(given: StateStore) {

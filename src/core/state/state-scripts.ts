@@ -25,3 +25,25 @@ export const DROP_FOREIGN = script(`
 for i, key in ipairs(KEYS) do
   if redis.call('TYPE', key).ok ~= ARGV[i] then redis.call('DEL', key) end
 end`)
+
+// Puts other bytes in the place of exactly those that were seen.
+//   KEYS[1] key    ARGV[1] the bytes that were seen, [2] others, '' to delete, [3] time left, ms, 0 to keep it
+export const SWAP = script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+elseif ARGV[3] == '0' then
+  redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+end
+return 1`)
+
+// Drops entries of a sorted set that still have the score that was seen.
+//   KEYS[1] sorted set    ARGV[…] name and score of each
+export const DROP_ENTRIES = script(`
+for i = 1, #ARGV, 2 do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
+end
+return 1`)

@@ -30,6 +30,8 @@ export interface CacheStats {
     servedCalls: number
     pendingWrites: number
     standby: 'full' | 'partial'
+    /** How often a damaged value of the state role was met, in Redis or on disk. */
+    corrupt: number
   }
   /** What was wrong with files of the data directory, in the last day. */
   fileAlerts: { file: string; problem: string; since: string }[]
@@ -63,6 +65,7 @@ export interface CacheStatsParts {
   pendingWrites: number
   standby: 'full' | 'partial'
   fileAlerts: readonly { file: string; problem: string; atMs: number }[]
+  corrupt: number
 }
 
 export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
@@ -100,6 +103,7 @@ export function cacheStats(parts: CacheStatsParts, nowMs: number): CacheStats {
       servedCalls,
       pendingWrites: parts.pendingWrites,
       standby: parts.standby,
+      corrupt: parts.corrupt,
     },
     fileAlerts: parts.fileAlerts.map(({ file, problem, atMs }) => ({
       file,

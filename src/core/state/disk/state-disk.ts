@@ -4,14 +4,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { corrupt } from '../../../lib/codec.ts'
+import { type Corrupt, corrupt } from '../../../lib/codec.ts'
 import { MINUTE } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { DamageLog } from '../../damage-log.ts'
 import type { Installation } from '../../files/installation.ts'
 import { keys } from '../../keys.ts'
 import { type Opened, openOrReplace } from '../../open-or-replace.ts'
-import { copyLocalDatabase } from '../../sqlite.ts'
+import { copyLocalDatabase, type LocalDatabase } from '../../sqlite.ts'
+import { checksumOf, sealText, unsealText } from '../kinds/checksum.ts'
 import { decodeStored, encodeStored, type VersionedEntry } from '../kinds/kinds.ts'
 import { maxRegisterMap } from '../kinds/max-register-map.ts'
 import { createRetryQueue, type Table, type Write } from './retry-queue.ts'
@@ -34,6 +35,12 @@ const COST =
 const COUNTERS = { key: keys.generations, name: 'clears' }
 
 type VersionTable = 'journal' | 'copy'
+type Row = ReturnType<LocalDatabase['all']>[number]
+
+// Beside the key of each pending invalidation there is this row: the key, with its checksum before it. If either is
+// damaged the other still names the key, and what a damaged one names is deleted from the cache, which is harmless.
+const CHECKED = '\u0001'
+const checkedOf = (key: string) => `${CHECKED}${checksumOf('deleted', key, '')}${key}`
 
 // In its place: REPLACE would move the row, and write its index as well.
 const upsert = (table: VersionTable) => `INSERT INTO ${table} VALUES (?, ?, ?, ?)
@@ -136,7 +143,20 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
     put(table, key, () => database.run(`DELETE FROM ${table} WHERE key = ?`, key), 0)
   const putMetadata = (name: string, value: string) =>
     put('facts', name, () => database.run('REPLACE INTO facts VALUES (?, ?)', name, value))
-  dropExpired()
+  dropEnded()
+
+  /** As the file is opened: the column alone may be damaged, and what can be decoded says itself when it ends. */
+  function dropEnded(): void {
+    const rows = database.all(
+      'SELECT key, kind, value, expires_at FROM copy WHERE expires_at <= ?',
+      Date.now(),
+    )
+    const ended = rows.filter((row) => {
+      const entry = decodeRow(row)
+      return entry !== corrupt && entry.expiresAtMs <= Date.now()
+    })
+    write(ended.map(({ key }) => remove('copy', String(key))))
+  }
 
   /** Nobody tells of a key that has merely expired, and the file must not grow without end. */
   function dropExpired(): void {
@@ -152,9 +172,8 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
   function counters(): [string, VersionedEntry][] {
     const text = metadata(COUNTERS.name)
     if (text === undefined) return []
-    const value = maxRegisterMap.decode(Buffer.from(text))
-    if (value === corrupt) return lose('facts', COUNTERS.name)
-    return [[COUNTERS.key, { value, expiresAtMs: Number.POSITIVE_INFINITY }]]
+    const entry = maxRegisterMap.onDisk.decode(Buffer.from(text), COUNTERS.key, Number.POSITIVE_INFINITY)
+    return entry === corrupt ? lose('facts', COUNTERS.name) : [[COUNTERS.key, entry]]
   }
 
   const metadata = (name: string) =>
@@ -162,9 +181,9 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
 
   function saveOne(table: VersionTable, key: string, version: VersionedEntry | undefined): Write[] {
     if (key === COUNTERS.key)
-      return version ? [putMetadata(COUNTERS.name, encodeStored(version.value).bytes.toString())] : []
+      return version ? [putMetadata(COUNTERS.name, encodeStored(key, version).bytes.toString())] : []
     if (!version) return [remove(table, key)]
-    const { storedAs, bytes } = encodeStored(version.value)
+    const { storedAs, bytes } = encodeStored(key, version)
     const run = () => database.run(UPSERT[table], key, storedAs, bytes, version.expiresAtMs)
     return [put(table, key, run, version.expiresAtMs)]
   }
@@ -172,10 +191,9 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
   return {
     load(table) {
       const rows = database.all(`SELECT key, kind, value, expires_at FROM ${table}`)
-      const versions = rows.flatMap(({ key, kind, value, expires_at }): [string, VersionedEntry][] => {
-        const decoded = decodeStored(String(kind), Buffer.from(value as Uint8Array))
-        if (decoded === corrupt) return lose(table, String(key))
-        return [[String(key), { value: decoded, expiresAtMs: Number(expires_at) }]]
+      const versions = rows.flatMap((row): [string, VersionedEntry][] => {
+        const entry = decodeRow(row)
+        return entry === corrupt ? lose(table, String(row.key)) : [[String(row.key), entry]]
       })
       return table === 'copy' ? [...counters(), ...versions] : versions
     },
@@ -185,27 +203,46 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
       write(Array.from(entries).flatMap(([key, version]) => saveOne(table, key, version))),
     metadata,
     setMetadata: (name, value) => write([putMetadata(name, value)]),
-    deleted: () => database.all('SELECT key FROM deleted').map(({ key }) => String(key)),
+    deleted() {
+      const names = database.all('SELECT key FROM deleted').map(({ key }) => String(key))
+      const keysOf = (name: string) => {
+        if (!name.startsWith(CHECKED)) return [name]
+        const key = name.slice(CHECKED.length + 8)
+        return checkedOf(key) === name ? [key] : lose('deleted', key)
+      }
+      return [...new Set(names.flatMap(keysOf))]
+    },
     saveDeleted: (names) =>
       write(
-        names.map((name) =>
+        withChecked(names).map((name) =>
           put('deleted', name, () => database.run('REPLACE INTO deleted VALUES (?)', name)),
         ),
       ),
-    acknowledgeDeleted: (names) => write(names.map((name) => remove('deleted', name))),
-    jobs: () => database.all('SELECT key, job FROM jobs').map(({ key, job }) => [String(key), String(job)]),
+    acknowledgeDeleted: (names) => write(withChecked(names).map((name) => remove('deleted', name))),
+    jobs: () =>
+      database.all('SELECT key, job FROM jobs').flatMap(({ key, job }): [string, string][] => {
+        const text = unsealText(`job ${key}`, String(job))
+        return text === corrupt ? lose('jobs', String(key)) : [[String(key), text]]
+      }),
     saveJob: (key, job) =>
       write([
         job === undefined
           ? remove('jobs', key)
-          : put('jobs', key, () => database.run('REPLACE INTO jobs VALUES (?, ?)', key, job)),
+          : put('jobs', key, () =>
+              database.run('REPLACE INTO jobs VALUES (?, ?)', key, sealText(`job ${key}`, job)),
+            ),
       ]),
     outages: () =>
-      database.all('SELECT report FROM outages ORDER BY started_at DESC').map(({ report }) => String(report)),
+      database.all('SELECT * FROM outages ORDER BY started_at DESC').flatMap(({ id, started_at, report }) => {
+        const text = unsealText(`outage ${id} ${started_at}`, String(report))
+        if (text === corrupt) damage.note('disk', 'outages')
+        return text === corrupt ? [] : [text]
+      }),
     saveOutage: (id, startedAtMs, report) =>
       write([
         put('outages', id, () => {
-          database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, report)
+          const text = sealText(`outage ${id} ${startedAtMs}`, report)
+          database.run('REPLACE INTO outages VALUES (?, ?, ?)', id, startedAtMs, text)
           database.run(
             `DELETE FROM outages WHERE id NOT IN
              (SELECT id FROM outages ORDER BY started_at DESC LIMIT ${KEPT_OUTAGES})`,
@@ -219,3 +256,10 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
     },
   }
 }
+
+function decodeRow({ key, kind, value, expires_at }: Row): VersionedEntry | Corrupt {
+  const bytes = Buffer.from(value as Uint8Array)
+  return decodeStored(String(key), { storedAs: String(kind), bytes, expiresAtMs: Number(expires_at) })
+}
+
+const withChecked = (names: readonly string[]) => names.flatMap((name) => [name, checkedOf(name)])

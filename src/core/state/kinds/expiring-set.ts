@@ -1,11 +1,14 @@
 // Names, each until its own end. Of many, those that end last stay.
 
-import { corrupt, isArrayOf, isNumber, isShape, isText, parseJson } from '../../../lib/codec.ts'
+import { type Corrupt, corrupt, isArrayOf, isNumber, isShape, isText, parseJson } from '../../../lib/codec.ts'
 import { script } from '../../redis/script-runner.ts'
-import { type Kind, mergeWith } from './kind.ts'
+import { type DecodedPairs, type Kind, mergeWith, type Pairs } from './kind.ts'
+import { checkTimes, sealTime } from './sealed-times.ts'
+import { onDiskAsText } from './text-on-disk.ts'
 
 export interface Member {
   readonly id: string
+  /** The part below a millisecond is its checksum (sealed-times.ts). */
   readonly untilMs: number
 }
 
@@ -26,21 +29,39 @@ return 1`)
 
 const isMembers = isArrayOf(isShape<Member>({ id: isText, untilMs: isNumber }))
 
+const STORED_AS = 'members'
+
+/** Members that can be stored under this key. */
+export const membersOf = (key: string, members: readonly Member[]): ExpiringSet => ({
+  kind: 'expiring-set',
+  members: members.map(({ id, untilMs }) => ({ id, untilMs: sealTime(STORED_AS, key, id, untilMs) })),
+})
+
+function fromPairs(pairs: Pairs, key: string): DecodedPairs<ExpiringSet> {
+  const { sound, damaged, isCurrent } = checkTimes(STORED_AS, key, pairs)
+  return {
+    value: { kind: 'expiring-set', members: sound.map(([id, untilMs]) => ({ id, untilMs })) },
+    damaged,
+    isCurrent,
+  }
+}
+
+function fromText(text: string, key: string): ExpiringSet | Corrupt {
+  const members = parseJson(text, isMembers)
+  if (members === corrupt) return corrupt
+  const pairs = members.map(({ id, untilMs }) => [id, untilMs] as const)
+  const { value, damaged } = fromPairs(pairs, key)
+  return damaged.length > 0 ? corrupt : value
+}
+
 export const expiringSet: Kind<ExpiringSet> = {
   name: 'expiring-set',
-  storedAs: 'members',
+  storedAs: STORED_AS,
   merge: mergeWith(unionOf),
   script: MERGE,
   toArguments: ({ members }) => [MOST_MEMBERS, ...members.flatMap(({ untilMs, id }) => [untilMs, id])],
-  encode: ({ members }) => Buffer.from(JSON.stringify(members)),
-  decode(bytes) {
-    const members = parseJson(bytes, isMembers)
-    return members === corrupt ? corrupt : { kind: 'expiring-set', members }
-  },
-  inRedis: {
-    type: 'zset',
-    decode: (pairs) => ({ kind: 'expiring-set', members: pairs.map(([id, untilMs]) => ({ id, untilMs })) }),
-  },
+  inRedis: { type: 'zset', decode: fromPairs },
+  onDisk: onDiskAsText(STORED_AS, ({ members }) => JSON.stringify(members), fromText),
   sizeOf: ({ members }) => members.length * 160,
 }
 

@@ -7,6 +7,7 @@ import { type LwwRegister, lwwRegister } from './lww-register.ts'
 import { type MaxRegister, maxRegister } from './max-register.ts'
 import { type MaxRegisterMap, maxRegisterMap } from './max-register-map.ts'
 import { type SlidingWindowLog, slidingWindowLog } from './sliding-window-log.ts'
+import { isOfOneTime } from './timestamped.ts'
 
 export type StateValue =
   | LwwRegister
@@ -39,12 +40,19 @@ export function mergeEntries(a: VersionedEntry, b: VersionedEntry): VersionedEnt
   return kinds[a.value.kind].merge(a, b)
 }
 
-/** A value as it is on disk. */
-export function encodeStored(value: StateValue): { storedAs: string; bytes: Buffer } {
-  const { storedAs, encode } = kinds[value.kind]
-  return { storedAs, bytes: encode(value) }
+/** A version as it is on disk. */
+export function encodeStored(key: string, entry: VersionedEntry): { storedAs: string; bytes: Buffer } {
+  const { storedAs, onDisk } = kinds[entry.value.kind]
+  return { storedAs, bytes: onDisk.encode(entry, key) }
 }
 
-export function decodeStored(storedAs: string, bytes: Buffer): StateValue | Corrupt {
-  return byStoredName.get(storedAs)?.decode(bytes) ?? corrupt
+export function decodeStored(
+  key: string,
+  { storedAs, bytes, expiresAtMs }: { storedAs: string; bytes: Buffer; expiresAtMs: number },
+): VersionedEntry | Corrupt {
+  return byStoredName.get(storedAs)?.onDisk.decode(bytes, key, expiresAtMs) ?? corrupt
 }
+
+/** Whether the two are of one time and writer, and not the same: one of them is not what was written. */
+export const isTwin = (a: StateValue, b: StateValue): boolean =>
+  'timestamp' in a && 'timestamp' in b && isOfOneTime(a.timestamp, b.timestamp)

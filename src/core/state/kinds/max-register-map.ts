@@ -5,6 +5,7 @@
 import { corrupt, parseJson } from '../../../lib/codec.ts'
 import { script } from '../../redis/script-runner.ts'
 import type { Entry, Kind, Pairs } from './kind.ts'
+import { onDiskAsText } from './text-on-disk.ts'
 
 export interface MaxRegisterMap {
   readonly kind: 'max-register-map'
@@ -58,7 +59,8 @@ const isPairs = (json: unknown): json is Pairs =>
 
 const mapOf = (pairs: Pairs): MaxRegisterMap => ({
   kind: 'max-register-map',
-  fields: new Map(pairs.filter(([, number]) => Number.isFinite(number))),
+  // In Redis they have no checksums. A number that nobody can count on from would be the last one for ever.
+  fields: new Map(pairs.filter(([, number]) => Number.isSafeInteger(number))),
 })
 
 export const maxRegisterMap: Kind<MaxRegisterMap> = {
@@ -73,12 +75,18 @@ export const maxRegisterMap: Kind<MaxRegisterMap> = {
   },
   script: MERGE,
   toArguments: ({ fields }) => [...fields].flat(),
-  encode: ({ fields }) => Buffer.from(JSON.stringify([...fields])),
-  decode(bytes) {
-    const pairs = parseJson(bytes, isPairs)
-    return pairs === corrupt ? corrupt : mapOf(pairs)
+  inRedis: {
+    type: 'hash',
+    decode: (pairs) => ({ value: mapOf(pairs), damaged: [], isCurrent: true }),
   },
-  inRedis: { type: 'hash', decode: mapOf },
+  onDisk: onDiskAsText(
+    'counters',
+    ({ fields }) => JSON.stringify([...fields]),
+    (text) => {
+      const pairs = parseJson(text, isPairs)
+      return pairs === corrupt ? corrupt : mapOf(pairs)
+    },
+  ),
   sizeOf: () => 0, // bounded by itself, and a clear must not fail because memory is full
 }
 

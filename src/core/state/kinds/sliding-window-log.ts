@@ -1,9 +1,13 @@
 // The sliding-window log of a limiter: never more than `limit` hits in any window of that length. Each hit is in it
 // once.
 
-import { corrupt, isArrayOf, isNumber, isShape, isText, parseJson } from '../../../lib/codec.ts'
+import { type Corrupt, corrupt, isArrayOf, isNumber, isShape, isText, parseJson } from '../../../lib/codec.ts'
 import { script } from '../../redis/script-runner.ts'
-import { type Kind, mergeWith } from './kind.ts'
+import { type DecodedPairs, type Kind, mergeWith, type Pairs } from './kind.ts'
+import { checkTimes, sealTime } from './sealed-times.ts'
+import { onDiskAsText } from './text-on-disk.ts'
+
+const STORED_AS = 'log'
 
 export interface SlidingWindowLog {
   readonly kind: 'sliding-window-log'
@@ -31,14 +35,16 @@ export interface HitResult {
 
 export interface LoggedHit {
   readonly id: string
+  /** The part below a millisecond is its checksum (sealed-times.ts). */
   readonly atMs: number
 }
 
 /** The log after the hit, without what has left the window, and the answer to it. The same as the script HIT. */
-export function slide(log: readonly LoggedHit[], { id, nowMs, limit, windowMs, cost = 1 }: Hit) {
-  const recent = log.filter(({ atMs }) => atMs > nowMs - windowMs)
+export function slide(key: string, log: readonly LoggedHit[], hit: Hit) {
+  const { nowMs, limit, windowMs, cost = 1 } = hit
+  const recent = log.filter(({ atMs }) => Math.floor(atMs) > nowMs - windowMs)
   const allowed = recent.length + cost <= limit
-  const entries = Array.from({ length: allowed ? cost : 0 }, (_, i) => ({ id: entryId(id, i), atMs: nowMs }))
+  const entries = allowed ? entriesOf(key, hit) : []
   const after = allowed ? [...recent, ...entries].sort((a, b) => a.atMs - b.atMs) : recent
   const count = after.length
   const leavesMs = after[count - limit + cost - 1]?.atMs
@@ -48,6 +54,13 @@ export function slide(log: readonly LoggedHit[], { id, nowMs, limit, windowMs, c
 
 /** An entry's name, the same wherever the hit is counted: so both countings are one after a merge. */
 const entryId = (id: string, i: number) => (i === 0 ? id : `${id}:${i}`)
+
+/** What a hit adds to the log under this key. */
+export const entriesOf = (key: string, { id, nowMs, cost = 1 }: Pick<Hit, 'id' | 'nowMs' | 'cost'>) =>
+  Array.from({ length: cost }, (_, i): LoggedHit => {
+    const name = entryId(id, i)
+    return { id: name, atMs: sealTime(STORED_AS, key, name, nowMs) }
+  })
 
 /**
  * The log's own words: when the hit was made that must leave before the next one, and the one before `remaining`
@@ -68,8 +81,8 @@ export function hitResult(
   return {
     allowed,
     remaining: Math.max(0, limit - count),
-    retryAfterMs: leavesMs === undefined ? 0 : Math.max(0, leavesMs + windowMs - nowMs),
-    growsAfterMs: Math.max(0, growsMs + windowMs - nowMs),
+    retryAfterMs: leavesMs === undefined ? 0 : Math.max(0, Math.floor(leavesMs) + windowMs - nowMs),
+    growsAfterMs: Math.max(0, Math.floor(growsMs) + windowMs - nowMs),
   }
 }
 
@@ -79,13 +92,13 @@ for i = 2, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 1`)
 
-// As many members as a hit costs, scored by its time. The same as slide().
-//   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] id of the hit, [5] what it costs
+// As many members as a hit costs, scored by its time and checksums. The same as slide().
+//   KEYS[1] log    ARGV[1] now, ms, [2] limit, [3] window, ms, [4] what it costs, [5…] score and name of each entry
 //   returns { 1 when counted else 0, hits in the window, time of the hit that must leave before the next such one
 //     or -1, time of the hit that leaves before more is free }
 export const HIT = script(`
-local now, limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
+local now, limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now - window + 1))
 local count = redis.call('ZCARD', KEYS[1])
 local function at(rank)
   if rank < 0 then return '-1' end
@@ -93,10 +106,9 @@ local function at(rank)
 end
 local allowed = 0
 if count + cost <= limit then
-  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
-  for i = 1, cost - 1 do redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4] .. ':' .. i) end
+  for i = 5, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
   count = count + cost
-  local last = tonumber(at(count - 1)) -- ahead of now: the clock was set back
+  local last = math.floor(tonumber(at(count - 1))) -- ahead of now: the clock was set back
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', last - now + window))
   allowed = 1
 end
@@ -104,9 +116,22 @@ return { allowed, count, at(count - limit + cost - 1), at(math.max(0, count - li
 
 const isHits = isArrayOf(isShape<LoggedHit>({ id: isText, atMs: isNumber }))
 
+function fromPairs(pairs: Pairs, key: string): DecodedPairs<SlidingWindowLog> {
+  const { sound, damaged, isCurrent } = checkTimes(STORED_AS, key, pairs)
+  return { value: logOf(sound.map(([id, atMs]) => ({ id, atMs }))), damaged, isCurrent }
+}
+
+function fromText(text: string, key: string): SlidingWindowLog | Corrupt {
+  const hits = parseJson(text, isHits)
+  if (hits === corrupt) return corrupt
+  const pairs = hits.map(({ id, atMs }) => [id, atMs] as const)
+  const { value, damaged } = fromPairs(pairs, key)
+  return damaged.length > 0 ? corrupt : value
+}
+
 export const slidingWindowLog: Kind<SlidingWindowLog> = {
   name: 'sliding-window-log',
-  storedAs: 'log',
+  storedAs: STORED_AS,
   // Not cut to a window: a merge knows none. The next hit does.
   merge: mergeWith((a, b) => {
     const hits = new Map([...a.hits, ...b.hits].map((hit) => [hit.id, hit]))
@@ -114,12 +139,8 @@ export const slidingWindowLog: Kind<SlidingWindowLog> = {
   }),
   script: MERGE,
   toArguments: ({ hits }) => hits.flatMap(({ atMs, id }) => [atMs, id]),
-  encode: ({ hits }) => Buffer.from(JSON.stringify(hits)),
-  decode(bytes) {
-    const hits = parseJson(bytes, isHits)
-    return hits === corrupt ? corrupt : logOf(hits)
-  },
-  inRedis: { type: 'zset', decode: (pairs) => logOf(pairs.map(([id, atMs]) => ({ id, atMs }))) },
+  inRedis: { type: 'zset', decode: fromPairs },
+  onDisk: onDiskAsText(STORED_AS, ({ hits }) => JSON.stringify(hits), fromText),
   sizeOf: ({ hits }) => hits.length * 120,
 }
 

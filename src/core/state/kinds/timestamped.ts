@@ -1,38 +1,110 @@
 // How a register with a timestamp is written: "<timestamp>\n<bytes>", with a "!" after the timestamp of a tombstone.
+// The timestamp of a value that is stored ends with the value's checksum: "<ms>.p<writer>_<checksum>". It is part of
+// the version, the same in memory, in Redis and on disk, and so decides between two values of one time. On disk the
+// end of the value follows, "x<end, base 36><its checksum>".
+//
+// The release before this one takes all of that for the writer's name. What it writes, "<ms>.<writer>", gets its
+// checksum when it is first read. No change of one byte makes one form of the other: a "p" is no hexadecimal digit.
 import { type Corrupt, corrupt } from '../../../lib/codec.ts'
+import { checksumOf } from './checksum.ts'
 import type { Timestamp } from './kind.ts'
 
 const NEWLINE = 0x0a
+const MOST_HEAD_BYTES = 80
 const TOMBSTONE = '!'
-const HEAD = /^(\d{16}\.\w+)(!?)$/
+const PLAIN = /^(\d{16})\.([0-9a-f]{1,16})(!?)$/
+const SEALED = /^((\d{16})\.p([0-9a-z]{1,16})_([0-9a-f]{8}))(?:x([0-9a-z]{9})([0-9a-f]{8}))?(!?)$/
+const MARK_AT = 17 // of the "p"
+const MARK = 0x70
+const END_DIGITS = 9
+const CHECKSUM_CHARS = 9 // with the "_"
 
-/** Lua: the head of such a register, without its line break; nil when it is not one, which counts as absent. */
+/**
+ * Lua: the head of such a register, without its line break; nil when it is not one, which counts as absent. And
+ * whether two heads are of one time and writer.
+ */
 export const headInLua = ({ hasTombstones }: { hasTombstones: boolean }) => `
 local function head(register)
   return register and string.match(register, '^(${'%d'.repeat(16)}%.[%w_]+${hasTombstones ? '!?' : ''})\\n')
-end`
+end
+local function isOfOneTime(a, b) return string.match(a, '^[^_]+_') == string.match(b, '^[^_]+_') end`
 
-interface Timestamped {
+export interface Timestamped {
   readonly timestamp: Timestamp
   /** Undefined: a tombstone. */
   readonly bytes: Buffer | undefined
 }
 
-export function encodeTimestamped({ timestamp, bytes }: Timestamped): Buffer {
-  if (bytes === undefined) return Buffer.from(`${timestamp}${TOMBSTONE}\n`)
-  const encoded = Buffer.allocUnsafe(timestamp.length + 1 + bytes.length)
-  encoded.write(timestamp, 'latin1')
-  encoded[timestamp.length] = NEWLINE
-  encoded.set(bytes, timestamp.length + 1)
+/** The timestamp of this value under this key. */
+export function seal(storedAs: string, key: string, { timestamp, bytes }: Timestamped): Timestamp {
+  if (timestamp.charCodeAt(MARK_AT) === MARK) return timestamp
+  const marked = `${timestamp.slice(0, MARK_AT)}p${timestamp.slice(MARK_AT)}`
+  return `${marked}_${checksumOf(storedAs, key, marked + flagOf(bytes), bytes)}`
+}
+
+const flagOf = (bytes: Buffer | undefined) => (bytes === undefined ? TOMBSTONE : '')
+
+/** Bytes for Redis. */
+export const encodeTimestamped = ({ timestamp, bytes }: Timestamped): Buffer =>
+  encodeUnder(timestamp + flagOf(bytes), bytes)
+
+/** Bytes for the disk. */
+export function encodeWithEnd(
+  storedAs: string,
+  key: string,
+  value: Timestamped,
+  expiresAtMs: number,
+): Buffer {
+  const timestamp = seal(storedAs, key, value)
+  return encodeUnder(`${timestamp}x${endOf(timestamp, expiresAtMs)}${flagOf(value.bytes)}`, value.bytes)
+}
+
+function endOf(timestamp: Timestamp, expiresAtMs: number): string {
+  const end = Math.max(0, Math.floor(expiresAtMs)).toString(36).padStart(END_DIGITS, '0')
+  return end + checksumOf('end', timestamp, end)
+}
+
+function encodeUnder(head: string, bytes: Buffer | undefined): Buffer {
+  const encoded = Buffer.allocUnsafe(head.length + 1 + (bytes?.length ?? 0))
+  encoded.write(head, 'latin1')
+  encoded[head.length] = NEWLINE
+  if (bytes) encoded.set(bytes, head.length + 1)
   return encoded
 }
 
-export function decodeTimestamped(encoded: Buffer): Timestamped | Corrupt {
-  const end = encoded.indexOf(NEWLINE)
-  const [, timestamp, tombstone] = HEAD.exec(encoded.toString('latin1', 0, Math.max(0, end))) ?? []
-  if (timestamp === undefined) return corrupt
-  return { timestamp, bytes: tombstone ? undefined : encoded.subarray(end + 1) }
+/** `endsAtMs`: where the value says itself when it ends. */
+export function decodeTimestamped(
+  storedAs: string,
+  key: string,
+  encoded: Buffer,
+): (Timestamped & { readonly endsAtMs?: number }) | Corrupt {
+  const end = encoded.subarray(0, MOST_HEAD_BYTES).indexOf(NEWLINE)
+  const head = encoded.toString('latin1', 0, Math.max(0, end))
+  const rest = encoded.subarray(end + 1)
+  const sealed = SEALED.exec(head)
+  if (!sealed) return decodePlain(storedAs, key, head, rest)
+  const [, timestamp = '', ms = '', writer = '', checksum, endDigits, , flag = ''] = sealed
+  if (flag !== '' && rest.length > 0) return corrupt
+  const bytes = flag === '' ? rest : undefined
+  if (checksumOf(storedAs, key, `${ms}.p${writer}${flag}`, bytes) !== checksum) return corrupt
+  if (endDigits === undefined) return { timestamp, bytes }
+  const endsAtMs = Number.parseInt(endDigits, 36)
+  return head.includes(`x${endOf(timestamp, endsAtMs)}`) ? { timestamp, bytes, endsAtMs } : corrupt
 }
 
+function decodePlain(storedAs: string, key: string, head: string, rest: Buffer): Timestamped | Corrupt {
+  const [, ms, writer, flag] = PLAIN.exec(head) ?? []
+  if (ms === undefined) return corrupt
+  const bytes = flag === '' ? rest : undefined
+  return { timestamp: seal(storedAs, key, { timestamp: `${ms}.${writer}`, bytes }), bytes }
+}
+
+/** Whether the bytes in Redis carry a checksum. */
+export const isSealed = (encoded: Buffer) => encoded[MARK_AT] === MARK
+
+/** Whether the two are of one time and writer, and not the same: one of them is not what was written. */
+export const isOfOneTime = (a: Timestamp, b: Timestamp) =>
+  a !== b && a.at(-CHECKSUM_CHARS) === '_' && a.slice(0, -CHECKSUM_CHARS) === b.slice(0, -CHECKSUM_CHARS)
+
 /** Measured: of an entry under a key of 72 letters, without its bytes. */
-export const sizeOfTimestamped = ({ bytes }: Timestamped) => 150 + (bytes?.byteLength ?? 0)
+export const sizeOfTimestamped = ({ bytes }: Timestamped) => 160 + (bytes?.byteLength ?? 0)

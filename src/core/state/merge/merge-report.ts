@@ -4,6 +4,7 @@ import type { Return } from '../../participant.ts'
 
 const MOST_ACCEPTED = 100
 const MOST_CONFLICTS = 100
+const MOST_DAMAGED = 100_000
 
 export interface MergeReport {
   readonly returned: Return
@@ -13,6 +14,8 @@ export interface MergeReport {
   readonly accepted: readonly string[]
   /** One sentence each, the first 100; then how many more there were. */
   readonly conflicts: readonly string[]
+  /** How many keys had a damaged value in Redis: absent there, and replaced by a sound one if there was any. */
+  readonly corrupt: number
   /** Deleted because the standby did not know them; undefined where that proves nothing. */
   readonly removed: number | undefined
 }
@@ -21,6 +24,7 @@ export function createMergeReport() {
   const merged: Record<string, number> = {}
   const accepted: string[] = []
   const conflicts: string[] = []
+  const damaged = new Set<string>()
   let acceptedLeftOut = 0
   let conflictsLeftOut = 0
   return {
@@ -37,6 +41,15 @@ export function createMergeReport() {
       if (conflicts.length < MOST_CONFLICTS) conflicts.push(sentence)
       else conflictsLeftOut += 1
     },
+    addDamage(key: string): void {
+      if (damaged.size < MOST_DAMAGED) damaged.add(key)
+    },
+    /** What was found beside the merges, and not again. */
+    takeDamage(): Pick<MergeReport, 'conflicts' | 'corrupt'> {
+      const taken = { conflicts: conflicts.splice(0), corrupt: damaged.size }
+      damaged.clear()
+      return taken
+    },
     take(): MergeReport {
       const more = (leftOut: number) => (leftOut > 0 ? [`and ${leftOut} more`] : [])
       return {
@@ -44,6 +57,7 @@ export function createMergeReport() {
         merged,
         accepted: [...accepted, ...more(acceptedLeftOut)],
         conflicts: [...conflicts, ...more(conflictsLeftOut)],
+        corrupt: damaged.size,
         removed: this.removed,
       }
     },

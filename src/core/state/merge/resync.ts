@@ -25,8 +25,11 @@ export async function* everythingIn(
 }
 
 export interface Resync {
-  /** A full resync. Rejects with RedisUnavailable. */
-  run(): Promise<void>
+  /**
+   * A full resync: the keys that Redis has; undefined when a later one has taken over. Rejects with
+   * RedisUnavailable.
+   */
+  run(): Promise<ReadonlySet<string> | undefined>
   /** One becomes due once the last began so long ago. */
   runLater(afterMs: number): void
   /**
@@ -57,10 +60,12 @@ export function createResync({ redis, standby, ended }: ResyncOptions): Resync {
       beganAtMs = performance.now()
       dueAtMs = Number.POSITIVE_INFINITY
       standby.beginResync()
+      const seen = new Set<string>()
       try {
         for await (const [key, version] of everythingIn(redis)) {
-          if (number !== last) return // a later one has taken over
+          if (number !== last) return undefined
           standby.apply(key, version)
+          seen.add(key)
         }
       } catch (error) {
         isCutOff = true
@@ -68,6 +73,7 @@ export function createResync({ redis, standby, ended }: ResyncOptions): Resync {
       }
       standby.endResync()
       ended()
+      return seen
     },
     runLater(afterMs) {
       dueAtMs = Math.min(dueAtMs, beganAtMs + afterMs)

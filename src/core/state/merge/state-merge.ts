@@ -7,10 +7,11 @@ import type { Journal } from '../disk/journal.ts'
 import type { FirstWriteWinsRegister } from '../kinds/first-write-wins-register.ts'
 import { physicalMsOf } from '../kinds/hybrid-clock.ts'
 import type { VersionedEntry } from '../kinds/kinds.ts'
-import type { Before, RedisStateStore } from '../redis-state-store.ts'
+import type { RedisStateStore } from '../redis-state-store.ts'
 import type { Standby } from '../standby.ts'
 import { createMergeReport, type MergeReport } from './merge-report.ts'
 import { type RedisEpoch, worst } from './redis-epoch.ts'
+import type { Before } from './redis-writes.ts'
 import { everythingIn } from './resync.ts'
 
 const BATCH = 200 // keys a round trip; fewer where that many do not fit into a command's budget
@@ -23,7 +24,15 @@ export interface StateMerge {
    * return the worst finding counts. Rejects with RedisUnavailable.
    */
   examine(awaySinceMs: number): Promise<Return>
-  /** What the merges since the last call did. */
+  /** Those of the keys that the standby knows. */
+  known(keys: Iterable<string>): [string, VersionedEntry][]
+  /** A value in Redis was damaged. */
+  noteDamage(key: string): void
+  /** Two sound values are of one time and writer, and not the same. */
+  noteTwin(key: string): void
+  /** What was damaged, or a conflict, since the last call of this or of `takeReport`. */
+  takeDamage(): Pick<MergeReport, 'conflicts' | 'corrupt'>
+  /** What the merges since the last call did, and what was damaged. */
   takeReport(): MergeReport
 }
 
@@ -85,7 +94,7 @@ export function createStateMerge(options: StateMergeOptions): StateMerge {
   function note([key, { value }]: [string, VersionedEntry], before: Before): void {
     report.addMerged(wordOf(key))
     if (before === 'foreign') report.addConflict(`${key} was of another type in Redis, and was replaced`)
-    else if (value.kind !== 'first-write-wins-register') return
+    else if (value.kind !== 'first-write-wins-register' || before === 'corrupt') return
     else if (!before) report.addAccepted(key)
     else if (isOther(value, before)) report.addConflict(`${key} was processed twice`)
   }
@@ -106,6 +115,11 @@ export function createStateMerge(options: StateMergeOptions): StateMerge {
       report.returned = worst(report.returned, found)
       return report.returned
     },
+    known: entriesOf,
+    noteDamage: (key) => report.addDamage(key),
+    noteTwin: (key) =>
+      report.addConflict(`${key} had two values of one time: the same one of them was chosen everywhere`),
+    takeDamage: () => report.takeDamage(),
     takeReport() {
       const taken = report.take()
       report = createMergeReport()
