@@ -14,7 +14,7 @@ import { webhooks } from './features/webhooks/feature.ts'
 import { type Installed, install } from './host/wiring.ts'
 
 export const features: readonly Installed[] = [
-  install(health, ({ core }) => ({ phase: core.phase })),
+  install(health, ({ core }) => ({ phase: core.phase, mayChange: core.changes.isOpen })),
   limits,
   sessions,
   webhooks,

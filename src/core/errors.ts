@@ -16,6 +16,9 @@ export class Refusal extends Error {
 
 export const stateFull = () =>
   new Refusal('state_full', 'The memory for state is used up while Redis is away.', 5_000)
+export const handingOver = () =>
+  new Refusal('handing_over', 'A redeploy is moving the data: nothing can be changed for a moment.', 1_000)
+export const isHandingOver = (error: unknown) => error instanceof Refusal && error.code === 'handing_over'
 export const workTimedOut = () => new Refusal('timed_out', 'This took too long and was given up.', 5_000)
 export const sourceFailed = (options?: ErrorOptions) =>
   new Refusal(

@@ -50,7 +50,11 @@ export function openCore({ config, migrations, keys, scope, log }: CoreOptions) 
       pendingWrites: samovar.pendingWrites(),
       standby: roles.state.coverage(),
     }),
+    /** Closed while another container holds the data, or is about to: then nothing may change. */
+    changes: dataLock.changes,
     start,
+    /** The app listens: the container that holds the data may be asked for it. */
+    listening: dataLock.ready,
   }
 }
 

@@ -1,7 +1,7 @@
 // Records in a SQLite file of ours, under the data lock: only its holder opens the file, so that two containers never
 // write it. Whoever waits for the lock, or has a disk that cannot be written, says so, and is asked again later.
-
 import type { DataLock } from '../core/data-lock.ts'
+import { handingOver, Refusal } from '../core/errors.ts'
 import { openOrReplace } from '../core/open-or-replace.ts'
 import { type LocalDatabase, troubleOf } from '../core/sqlite.ts'
 import { recordsUnavailable } from '../errors.ts'
@@ -9,7 +9,7 @@ import type { Row, SqlValue } from '../lib/sql-row.ts'
 import type { Log } from '../log.ts'
 import { APPLIED_TABLE, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
 import { queueStatements } from './queued-transaction.ts'
-import type { Migrations, Records } from './sql.ts'
+import type { Migrations, Records, Transaction } from './sql.ts'
 
 export interface LocalRecordsOptions {
   path: string
@@ -38,7 +38,8 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
   }
 
   function open(): LocalDatabase {
-    if (isClosed || dataLock.state() !== 'held') throw recordsUnavailable()
+    if (isClosed) throw recordsUnavailable()
+    if (dataLock.state() !== 'held') throw handingOver()
     if (database) return database
     // A commit is answered to others at once, and they do not send it again: it must outlast a power cut.
     const opened = openOrReplace(path, '', tellReplaced, 'commit')
@@ -67,8 +68,7 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
   }
 
   // Opening fails with errors of the file system, too.
-  const isOpening = (error: unknown) =>
-    !database && (error as { code?: string }).code !== 'records_unavailable'
+  const isOpening = (error: unknown) => !database && !(error instanceof Refusal)
 
   function unusable(cause: unknown) {
     if (!isMissed) log.error({ path, err: cause }, 'ALERT the database of records cannot be used')
@@ -79,19 +79,21 @@ export function openLocalRecords({ path, migrations, dataLock, log }: LocalRecor
   const all = async (query: string, ...parameters: SqlValue[]) =>
     use((open) => open.all(query, ...parameters) as Row[])
 
+  async function transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    use(() => {})
+    const { answer, statements } = await queueStatements(all, work)
+    use((open) =>
+      open.transaction(() => {
+        for (const [statement, parameters] of statements) open.run(statement, ...parameters)
+      }),
+    )
+    isMissed = false // not where it could only be read: a full disk would be reported with each attempt
+    return answer
+  }
+
   return {
     all,
-    async transaction(work) {
-      use(() => {})
-      const { answer, statements } = await queueStatements(all, work)
-      use((open) =>
-        open.transaction(() => {
-          for (const [statement, parameters] of statements) open.run(statement, ...parameters)
-        }),
-      )
-      isMissed = false // not where it could only be read: a full disk would be reported with each attempt
-      return answer
-    },
+    transaction: (work) => dataLock.changes.pass(() => transact(work)),
     close() {
       isClosed = true
       leave()

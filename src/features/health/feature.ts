@@ -1,6 +1,6 @@
 // Is the process alive, is it ready.
 import { defineFeature } from '../../feature.ts'
-import { healthRoutes, type Phase } from './health-routes.ts'
+import { type HealthParts, healthRoutes } from './health-routes.ts'
 
 export const health = defineFeature({
   name: 'health',
@@ -8,5 +8,7 @@ export const health = defineFeature({
     en: 'whether the process lives and is ready: `/livez`, `/readyz`',
     ru: 'жив ли процесс и готов ли: `/livez`, `/readyz`',
   },
-  setup: ({ status }, { phase }: { phase: () => Phase }) => ({ routes: healthRoutes({ phase, status }) }),
+  setup: ({ status }, parts: Pick<HealthParts, 'phase' | 'mayChange'>) => ({
+    routes: healthRoutes({ ...parts, status }),
+  }),
 })

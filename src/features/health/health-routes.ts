@@ -6,10 +6,12 @@ export type Phase = 'starting' | 'serving' | 'stopping'
 
 export interface HealthParts {
   phase: () => Phase
+  /** Whether changes are accepted: not while a redeploy hands the data over, or after it. */
+  mayChange: () => boolean
   status: () => { status: 'redis' | 'memory' | 'merging'; sinceMs: number }
 }
 
-export function healthRoutes({ phase, status }: HealthParts): Router {
+export function healthRoutes({ phase, mayChange, status }: HealthParts): Router {
   const router = Router()
   endpoint(router, '/livez', {
     get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
@@ -17,7 +19,7 @@ export function healthRoutes({ phase, status }: HealthParts): Router {
   endpoint(router, '/readyz', {
     get(_req, res) {
       const { status: redis, sinceMs } = status()
-      const serving = phase() === 'serving'
+      const serving = phase() === 'serving' && mayChange()
       res
         .status(serving ? 200 : 503)
         .set('Cache-Control', 'no-store')
@@ -25,6 +27,7 @@ export function healthRoutes({ phase, status }: HealthParts): Router {
           status: serving ? (redis === 'redis' ? 'pass' : 'warn') : 'fail',
           redis,
           since: new Date(sinceMs).toISOString(),
+          data: mayChange() ? 'held' : 'handing_over',
         })
     },
   })

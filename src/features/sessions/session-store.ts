@@ -148,7 +148,7 @@ class StateSessionStore extends session.Store implements SessionStore {
       await this.#see(hash, this.#origins.get(data))
     } catch (error) {
       // It was not prolonged this time. The request has its answer, and the session lasts days yet.
-      if (!(error instanceof Refusal && error.code === 'state_full')) throw error
+      if (!(error instanceof Refusal)) throw error
     }
   }
 

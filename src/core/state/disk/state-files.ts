@@ -65,8 +65,8 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
   else for (const [key, version] of peekStateDisk(path, { log, damage })) standby.apply(key, version)
 
   dataLock.onChange((state) => {
-    if (state === 'held') take()
-    else give()
+    if (state !== 'held') give()
+    else if (!disk) take()
   })
 
   return {
