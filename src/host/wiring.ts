@@ -7,7 +7,8 @@ import type { Core } from './open-core.ts'
 export type Phase = 'starting' | 'serving' | 'stopping'
 
 /** What of the core is no feature's by itself. */
-export interface CoreParts extends Pick<Core, 'outages' | 'figures' | 'countKeys' | 'openReference' | 'changes'> {
+export interface CoreParts
+  extends Pick<Core, 'outages' | 'figures' | 'countKeys' | 'openReference' | 'changes'> {
   phase(): Phase
   /** The jobs in Redis as a page, below this path. */
   jobBoard(path: string): RequestHandler

@@ -16,7 +16,10 @@ const doorOf = ({ url }: VolumeProcess): Door => ({ get: (path, init) => fetch(u
 function handled(volume: string): string[] {
   const records = new DatabaseSync(join(volume, 'records.db'), { readOnly: true })
   try {
-    return records.prepare('SELECT id FROM webhook_deliveries').all().map(({ id }) => String(id))
+    return records
+      .prepare('SELECT id FROM webhook_deliveries')
+      .all()
+      .map(({ id }) => String(id))
   } finally {
     records.close()
   }

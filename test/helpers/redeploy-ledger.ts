@@ -60,7 +60,11 @@ export function createLedger(seed: number) {
   let elapsedMs = () => 0
   let lastId = 0
 
-  const anyDoor = () => random.pick([...doors])
+  /** While one container has ended and the next one is not there yet, clients wait. */
+  async function anyDoor(): Promise<Door> {
+    while (doors.size === 0) await sleep(20)
+    return random.pick([...doors])
+  }
 
   function acknowledged(): void {
     counts.acknowledged += 1
@@ -86,7 +90,13 @@ export function createLedger(seed: number) {
 
   async function logIn(): Promise<void> {
     const id = String(++lastId)
-    const person: Person = { id, at: anyDoor(), cookie: '', state: 'unsure', visitor: visit({ get: (...args) => person.at.get(...args) }, { https: true }) }
+    const person: Person = {
+      id,
+      at: await anyDoor(),
+      cookie: '',
+      state: 'unsure',
+      visitor: visit({ get: (...args) => person.at.get(...args) }, { https: true }),
+    }
     const fields = await signWidget(widgetFields({ id, last_name: randomUUID() }), BOT_TOKEN)
     for (let tries = 0; tries < 40; tries += 1) {
       const response = await tell(() => person.visitor.post('/api/auth/telegram', fields))
@@ -103,7 +113,7 @@ export function createLedger(seed: number) {
         return
       }
       await sleep(50)
-      person.at = anyDoor()
+      person.at = await anyDoor()
     }
   }
 
@@ -111,7 +121,7 @@ export function createLedger(seed: number) {
     const person = random.pick(people.filter(({ state }) => state === 'in'))
     if (!person) return
     person.state = 'unsure'
-    person.at = anyDoor()
+    person.at = await anyDoor()
     const response = await tell(() => person.visitor.post('/api/logout'))
     if (response === undefined) return
     if (response.status === 503) person.state = 'in'
@@ -144,7 +154,7 @@ export function createLedger(seed: number) {
   async function deliver(): Promise<void> {
     const id = `msg_${randomUUID()}`
     for (let tries = 0; tries < 40; tries += 1) {
-      const response = await tell(() => send(anyDoor(), id))
+      const response = await tell(async () => send(await anyDoor(), id))
       await response?.arrayBuffer()
       if (response?.status === 204) {
         delivered.add(id)
@@ -177,14 +187,12 @@ export function createLedger(seed: number) {
     /** Asks the container that stays; `handled` are the ids of deliveries in its records, each as often as it is there. */
     async judge(door: Door, handled: readonly string[]): Promise<Verdict> {
       const known = people.filter(({ state }) => state !== 'unsure')
-      const answers = await Promise.all(
-        known.map(async ({ id, cookie }) => {
-          const headers = { cookie, 'x-forwarded-proto': 'https' }
-          const response = await door.get('/api/me', { headers })
-          const { user } = (await response.json()) as { user?: { id: string } }
-          return user?.id === `telegram:${id}`
-        }),
-      )
+      const answers: boolean[] = []
+      for (const { id, cookie } of known) {
+        const response = await door.get('/api/me', { headers: { cookie, 'x-forwarded-proto': 'https' } })
+        const { user } = (await response.json()) as { user?: { id: string } }
+        answers.push(user?.id === `telegram:${id}`)
+      }
       const wrong = (state: Person['state']) =>
         known.filter((person, i) => person.state === state && answers[i] !== (state === 'in')).length
       const times = new Map<string, number>()

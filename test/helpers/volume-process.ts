@@ -47,7 +47,10 @@ export function removeVolumes(): void {
 }
 
 /** Starts the lock and its guard, and the app unless told otherwise. */
-export async function startOnVolume(dataDir: string, { app = true, env = {} as Record<string, string> } = {}) {
+export async function startOnVolume(
+  dataDir: string,
+  { app = true, env = {} as Record<string, string> } = {},
+) {
   const runDir = mkdtempSync(join(tmpdir(), 'samovar-run-'))
   const port = await freePort()
   const environment = {
@@ -69,7 +72,9 @@ export async function startOnVolume(dataDir: string, { app = true, env = {} as R
   const guardPid = () => Number(read('guard.pid'))
 
   async function startApp(): Promise<void> {
-    main = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/main.ts'], { env: environment })
+    main = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/main.ts'], {
+      env: environment,
+    })
     for (const stream of [main.stdout, main.stderr])
       stream?.on('data', (chunk) => {
         said += chunk
