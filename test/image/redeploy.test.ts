@@ -21,12 +21,10 @@ const isReady = async (samovar: Samovar) => (await samovar.get('/readyz')).statu
 
 /** The deliveries in the records of the container, each as often as it is there. */
 async function handled(samovar: Samovar): Promise<string[]> {
-  const script = `const { DatabaseSync } = require('node:sqlite')
-    const records = new DatabaseSync('/data/records.db', { readOnly: true })
+  const script = `const { DatabaseSync } = require('node:sqlite');
+    const records = new DatabaseSync('/data/records.db', { readOnly: true });
     console.log(records.prepare('SELECT id FROM webhook_deliveries').all().map(({ id }) => id).join(' '))`
-  const said = await samovar.exec(
-    `node --disable-warning=ExperimentalWarning -e "${script.replaceAll('\n', ' ')}"`,
-  )
+  const said = await samovar.exec(`node --disable-warning=ExperimentalWarning -e "${script}"`)
   return said.split(' ').filter(Boolean)
 }
 
