@@ -27,7 +27,7 @@ export function healthRoutes({ phase, mayChange, status }: HealthParts): Router 
           status: serving ? (redis === 'redis' ? 'pass' : 'warn') : 'fail',
           redis,
           since: new Date(sinceMs).toISOString(),
-          data: mayChange() ? 'held' : 'handing_over',
+          ...(!mayChange() && { data: 'handing_over' }),
         })
     },
   })
