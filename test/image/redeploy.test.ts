@@ -136,7 +136,7 @@ withBefore('with the release before, at %d CPU', (cpus) => {
   test.each(SEEDS)(
     'it is the old one, seed %d: what it acknowledges after it has let go is lost',
     async (seed) => {
-      const { webhooks, odd } = await measure(
+      const { webhooks } = await measure(
         seed,
         cpus,
         { old: SAMOVAR_IMAGE_BEFORE as string },
@@ -151,7 +151,7 @@ withBefore('with the release before, at %d CPU', (cpus) => {
           return young
         },
       )
-      expect({ webhooks, odd }).toEqual({ webhooks: 0, odd: [] })
+      expect(webhooks).toBe(0)
     },
   )
 
