@@ -14,7 +14,11 @@ import { webhooks } from './features/webhooks/feature.ts'
 import { type Installed, install } from './host/wiring.ts'
 
 export const features: readonly Installed[] = [
-  install(health, ({ core }) => ({ phase: core.phase, fileAlerts: core.fileAlerts })),
+  install(health, ({ core }) => ({
+    phase: core.phase,
+    mayChange: core.changes.isOpen,
+    fileAlerts: core.fileAlerts,
+  })),
   limits,
   sessions,
   webhooks,

@@ -20,6 +20,9 @@ export const stateFull = () =>
 export const stateUnknown = () =>
   new Refusal('state_unknown', 'What is asked for is not known yet: Redis has not been read.', 1_000)
 export const isStateUnknown = (error: unknown) => error instanceof Refusal && error.code === 'state_unknown'
+export const handingOver = () =>
+  new Refusal('handing_over', 'A redeploy is moving the data: nothing can be changed for a moment.', 1_000)
+export const isHandingOver = (error: unknown) => error instanceof Refusal && error.code === 'handing_over'
 export const workTimedOut = () => new Refusal('timed_out', 'This took too long and was given up.', 5_000)
 export const sourceFailed = (options?: ErrorOptions) =>
   new Refusal(

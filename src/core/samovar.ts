@@ -108,7 +108,12 @@ export function openSamovar(options: SamovarOptions): Samovar {
   const { state, outages } = stateRole
   const generationCounters = createGenerationCounters({ counters: stateRole.counters, log })
   const pendingInvalidations = createPendingInvalidations()
-  const clears = parts.clears?.(generationCounters, stateRole.counters.isRedis) ?? generationCounters
+  const { changes } = dataLock
+  const counted = parts.clears?.(generationCounters, stateRole.counters.isRedis) ?? generationCounters
+  const clears: typeof counted = {
+    ...counted,
+    raise: (scope) => changes.pass(() => counted.raise(scope)),
+  }
   const cacheRole = scope.add(
     openCacheRole({
       ...shared,
@@ -146,7 +151,7 @@ export function openSamovar(options: SamovarOptions): Samovar {
     }),
   )
   const { stuckMs } = parts
-  const queue = scope.add(openQueue({ redis, state: stateRole, log, ...(stuckMs && { stuckMs }) }))
+  const queue = scope.add(openQueue({ redis, state: stateRole, changes, log, ...(stuckMs && { stuckMs }) }))
 
   // The order in which each takes its step at a loss of Redis, in a merge, and when the disk is taken up: clears
   // before any key.

@@ -72,6 +72,7 @@ export function openApp({ features, config, log }: AppOptions): App {
     createHttpServer({
       trustProxy: config.trustProxy,
       deadlineMs: config.redis.budgetMs,
+      changes: core.changes,
       log,
       upgrades: all.flatMap(({ sockets = [] }) =>
         sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),
@@ -96,6 +97,7 @@ export function openApp({ features, config, log }: AppOptions): App {
       }
       log.info(CHANNEL_LAYER[config.mode === 'memory' ? 'memory' : 'redis'])
       phase = 'serving'
+      core.listening()
       return port
     },
     close() {

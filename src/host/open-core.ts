@@ -58,7 +58,11 @@ export function openCore({ config, installation, facts, migrations, keys, scope,
       fileAlerts: installation.alerts.current(),
       corrupt: roles.state.damage.count(),
     }),
+    /** Closed while another container holds the data, or is about to: then nothing may change. */
+    changes: dataLock.changes,
     start,
+    /** The app listens: the container that holds the data may be asked for it. */
+    listening: dataLock.ready,
   }
 }
 

@@ -24,8 +24,7 @@ export function answerProblems(log: Log): ErrorRequestHandler {
   return function answerProblem(thrown, req, res, next) {
     const problem = asAppError(thrown)
     if (problem.status >= 500) {
-      const level = problem.code === 'internal' ? 'error' : 'warn'
-      log[level](
+      log[levelOf(problem)](
         { requestId: req.id, path: req.path, err: thrown },
         `answering ${problem.status}: ${problem.message}`,
       )
@@ -37,6 +36,12 @@ export function answerProblems(log: Log): ErrorRequestHandler {
       .type('application/problem+json')
       .end(JSON.stringify(problemDocument(problem, req)))
   }
+}
+
+/** A hand-over refuses everybody for a moment, which its own lines in the log tell. */
+function levelOf({ code }: AppError): 'error' | 'warn' | 'debug' {
+  if (code === 'internal') return 'error'
+  return code === 'handing_over' ? 'debug' : 'warn'
 }
 
 /** Without the framework's answer: for a connection that was to be upgraded. */

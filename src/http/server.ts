@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type RequestHandler } from 'express'
 import { upgradeRequired } from '../errors.ts'
+import { asTask, type DrainGate } from '../lib/async/drain-gate.ts'
 import { withDeadline } from '../lib/async/request-deadline.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -35,6 +36,8 @@ export interface HttpServerOptions {
   upgrades?: readonly UpgradeRoute[]
   /** How long a request may wait for Redis, all its commands together, ms. */
   deadlineMs?: number
+  /** What is no GET begins only while it is open, and may finish when it is being closed. */
+  changes?: Pick<DrainGate, 'pass'>
   log: Log
 }
 
@@ -44,7 +47,7 @@ const askForUpgrade: RequestHandler = () => {
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { rawRouters, routers, trustProxy, upgrades: routes = [], log } = options
+  const { rawRouters, routers, trustProxy, upgrades: routes = [], changes, log } = options
   const { deadlineMs = Number.POSITIVE_INFINITY } = options
   const app = express()
   app.disable('x-powered-by')
@@ -52,6 +55,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
   app.use(logRequests(log), securityHeaders)
+  if (changes) app.use(admitChanges(changes))
   for (const router of rawRouters) app.use(router)
   app.use(sameSite, onlyJsonOrOwnForm, express.json({ limit: BODY_LIMIT }))
   app.use(express.urlencoded({ extended: false, limit: BODY_LIMIT, parameterLimit: MOST_FIELDS }))
@@ -81,7 +85,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       req.url = path
       withDeadline(deadlineMs, (end) => {
         res.once('close', end)
-        app(req, res)
+        asTask((ended) => {
+          res.once('close', ended)
+          app(req, res)
+        })
       })
     },
   )
@@ -114,5 +121,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await upgradesClosed
       await closed
     },
+  }
+}
+
+/** Whoever logs out where nobody knows of the login yet must not be told that it is done. */
+function admitChanges(changes: Pick<DrainGate, 'pass'>): RequestHandler {
+  return async function admitChange({ method }, _res, next) {
+    if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') await changes.pass(async () => {})
+    next()
   }
 }

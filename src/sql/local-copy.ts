@@ -13,7 +13,7 @@ export interface LocalCopyOptions {
   columns: readonly string[]
   /** Which database it is a copy of, without anything secret: a copy of another one is none. */
   place: string
-  dataLock: DataLock
+  dataLock: Pick<DataLock, 'state' | 'onChange'>
   log: Log
 }
 

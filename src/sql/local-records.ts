@@ -3,6 +3,7 @@
 
 import { dirname } from 'node:path'
 import type { DataLock } from '../core/data-lock.ts'
+import { handingOver, Refusal } from '../core/errors.ts'
 import { createInstallation, type Installation } from '../core/files/installation.ts'
 import { openOrReplace } from '../core/open-or-replace.ts'
 import { type LocalDatabase, troubleOf } from '../core/sqlite.ts'
@@ -11,7 +12,7 @@ import type { Row, SqlValue } from '../lib/sql-row.ts'
 import type { Log } from '../log.ts'
 import { APPLIED_TABLE, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
 import { queueStatements } from './queued-transaction.ts'
-import type { Migrations, Records } from './sql.ts'
+import type { Migrations, Records, Transaction } from './sql.ts'
 
 export interface LocalRecordsOptions {
   path: string
@@ -52,7 +53,8 @@ export function openLocalRecords({ path, migrations, dataLock, ...rest }: LocalR
   }
 
   function open(): LocalDatabase {
-    if (isClosed || dataLock.state() !== 'held') throw recordsUnavailable()
+    if (isClosed) throw recordsUnavailable()
+    if (dataLock.state() !== 'held') throw handingOver()
     if (database) return database
     database = openOrReplace(path, {
       schema: '',
@@ -77,8 +79,7 @@ export function openLocalRecords({ path, migrations, dataLock, ...rest }: LocalR
   }
 
   // Opening fails with errors of the file system, too.
-  const isOpening = (error: unknown) =>
-    !database && (error as { code?: string }).code !== 'records_unavailable'
+  const isOpening = (error: unknown) => !database && !(error instanceof Refusal)
 
   function unusable(cause: unknown) {
     const message = 'the database of records cannot be used'
@@ -91,20 +92,22 @@ export function openLocalRecords({ path, migrations, dataLock, ...rest }: LocalR
   const all = async (query: string, ...parameters: SqlValue[]) =>
     use((open) => open.all(query, ...parameters) as Row[])
 
+  async function transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    use(() => {})
+    const { answer, statements } = await queueStatements(all, work)
+    use((open) =>
+      open.transaction(() => {
+        for (const [statement, parameters] of statements) open.run(statement, ...parameters)
+      }),
+    )
+    installation.alerts.mended(FILE)
+    isMissed = false // not where it could only be read: a full disk would be reported with each attempt
+    return answer
+  }
+
   return {
     all,
-    async transaction(work) {
-      use(() => {})
-      const { answer, statements } = await queueStatements(all, work)
-      use((open) =>
-        open.transaction(() => {
-          for (const [statement, parameters] of statements) open.run(statement, ...parameters)
-        }),
-      )
-      installation.alerts.mended(FILE)
-      isMissed = false // not where it could only be read: a full disk would be reported with each attempt
-      return answer
-    },
+    transaction: (work) => dataLock.changes.pass(() => transact(work)),
     close() {
       isClosed = true
       leave()

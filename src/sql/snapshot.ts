@@ -18,7 +18,7 @@ export interface SnapshotOptions {
   path: string
   /** Makes the tables and their rows in an empty database. */
   fill: Fill
-  dataLock: DataLock
+  dataLock: Pick<DataLock, 'state' | 'onChange'>
   log: Log
 }
 

@@ -19,6 +19,8 @@ const HUNG_MS = 200_000
 const PATIENCE_MS = 5000
 
 export type Options = {
+  /** Another image than the one under test. */
+  image?: string
   env?: Record<string, string>
   /** A volume of createVolume(), else the container has none. */
   volume?: string
@@ -116,7 +118,7 @@ export async function until<T>(
 
 /** Starts a container of the image, with another command in place of its own where one is given. */
 export async function startContainer(options: Options = {}, command?: string[]) {
-  const container = new ImageContainer(IMAGE)
+  const container = new ImageContainer(options.image ?? IMAGE)
     .withLabels({ [LABEL]: LABEL_VALUE })
     .withEnvironment({ ...options.env })
     .withLimits(options.memoryMb ?? 0, options.cpus ?? 0)

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { DataLockState } from '../../src/core/data-lock.ts'
+import { handingOver } from '../../src/core/errors.ts'
+import { createDrainGate } from '../../src/lib/async/drain-gate.ts'
 import { type LocalRecords, openLocalRecords } from '../../src/sql/local-records.ts'
 import type { Transaction } from '../../src/sql/sql.ts'
 import { recordLog } from '../helpers/log.ts'
@@ -21,6 +23,8 @@ function createLock() {
   const listeners: ((state: DataLockState) => void)[] = []
   return {
     state: () => state,
+    changes: createDrainGate(handingOver),
+    ready: () => {},
     onChange: (listener: (state: DataLockState) => void) => void listeners.push(listener),
     close: () => {},
     turn(next: DataLockState) {
@@ -49,6 +53,7 @@ const add = (...texts: (string | null)[]) =>
     for (const text of texts) tx.run('INSERT INTO notes VALUES (?)', text)
   })
 const unavailable = { code: 'records_unavailable', status: 503, headers: { 'Retry-After': '5' } }
+const handedOver = { code: 'handing_over', retryAfterMs: 1_000 }
 
 test('a transaction is committed when its work is done, and reads what was committed before', async () => {
   await add('a')
@@ -82,12 +87,12 @@ test('a statement after the end of its transaction is a bug, and says so', async
 
 test('only the holder of the data lock reads and writes', async () => {
   lock.turn('waiting')
-  await expect(notes()).rejects.toMatchObject(unavailable)
+  await expect(notes()).rejects.toMatchObject(handedOver)
   let hasBegun = false
   const refused = records.transaction(async () => {
     hasBegun = true
   })
-  await expect(refused).rejects.toMatchObject(unavailable)
+  await expect(refused).rejects.toMatchObject(handedOver)
   expect([hasBegun, readdirSync(dir)]).toEqual([false, []])
   lock.turn('held')
   await add('a')
@@ -95,7 +100,7 @@ test('only the holder of the data lock reads and writes', async () => {
     tx.run('INSERT INTO notes VALUES (?)', 'b')
     lock.turn('draining')
   })
-  await expect(overtaken).rejects.toMatchObject(unavailable)
+  await expect(overtaken).rejects.toMatchObject(handedOver)
   lock.turn('held')
   expect(await notes()).toEqual(['a'])
 })

@@ -5,6 +5,7 @@
 //          jobs that Redis does not have. No worker runs yet.
 // working  Workers run and schedules are upserted. A job that BullMQ does not take in time runs here, unless the relay,
 //          which tries every second, gets it into Redis first.
+import type { DrainGate } from '../../lib/async/drain-gate.ts'
 import { hasTimeLeft } from '../../lib/async/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
@@ -36,6 +37,8 @@ export interface FailoverQueueOptions {
   isRedis: () => boolean
   /** BullMQ did not answer in time: asks the state role to find out whether Redis is there. */
   probeRedis: () => void
+  /** Closed while another container holds the data: then no job is added, and none is run. */
+  changes: Pick<DrainGate, 'pass' | 'isOpen'>
   log: Log
   now: Now
 }
@@ -49,7 +52,7 @@ export interface FailoverQueue extends Queue, Participant {
 }
 
 export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueue {
-  const { open, outbox, memory, relay, runs, schedules, isRedis, probeRedis, log, now } = options
+  const { open, outbox, memory, relay, runs, schedules, isRedis, probeRedis, changes, log, now } = options
   const link = createBullLink({ open, log })
   const concurrencies = new Map<string, number>()
   const refusedSchedules = new Set<string>()
@@ -86,11 +89,18 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
   }
 
   async function catchUp(): Promise<void> {
+    if (!changes.isOpen()) return
     hasCaughtUp = true
     for (const [name] of schedules.all()) await schedules.catchUp(name)
   }
 
   async function tick(): Promise<void> {
+    if (!changes.isOpen()) {
+      // The other container runs them.
+      link.drop()
+      hasCaughtUp = false
+      return
+    }
     relay.pruneDead()
     if (!hasCaughtUp && !isRedis() && now() - startedAtMs > START_GRACE_MS) await link.attempt(catchUp)
     if (!isRedis() || !open) return
@@ -133,25 +143,19 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     }
   }
 
+  async function add(job: OutboxJob): Promise<void> {
+    if (outbox.get(job)) return
+    const bull = link.current()
+    if (bull && hasTimeLeft()) await addToRedis(bull, job)
+    else outbox.put(job)
+  }
+
   return {
     async add(name, data, { id, delayMs = 0, attempts = 5, backoffMs = SECOND }) {
       const addedAtMs = now()
       const dueAtMs = addedAtMs + delayMs
-      const job = {
-        name,
-        id,
-        data,
-        attempts,
-        backoffMs,
-        addedAtMs,
-        dueAtMs,
-        failed: 0,
-        place: 'here',
-      } as const
-      if (outbox.get(job)) return
-      const bull = link.current()
-      if (bull && hasTimeLeft()) await addToRedis(bull, job)
-      else outbox.put(job)
+      const options = { attempts, backoffMs, addedAtMs, dueAtMs }
+      await changes.pass(() => add({ name, id, data, ...options, failed: 0, place: 'here' }))
     },
     work(name, handler, { concurrency = 1, keptMs = DONE_KEPT_MS } = {}) {
       runs.handle(name, handler, keptMs)
@@ -193,7 +197,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     pending: outbox.hereCount,
 
     bull: working,
-    startsRuns: (name) => !working() || refusedSchedules.has(name),
+    startsRuns: (name) => changes.isOpen() && (!working() || refusedSchedules.has(name)),
     async close() {
       clearInterval(timer)
       schedules.close()

@@ -1,10 +1,11 @@
 // One run of a job, whether BullMQ or the memory queue starts it: under a lease, so that no two runs of it overlap,
 // and not again once it is done (once.ts). The done mark is in the state role, and goes through an outage with it.
+import { asTask } from '../../lib/async/drain-gate.ts'
 import { originOf } from '../../lib/error-origin.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
-import { isStateUnknown } from '../errors.ts'
+import { isHandingOver, isStateUnknown } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Once } from '../once.ts'
 import type { JobRef } from './outbox.ts'
@@ -103,10 +104,12 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     async run(job) {
       const line = { job: job.name, id: job.id, attempt: job.attempt }
       try {
-        const end = await tracked(attempt(job).catch(busyIfUnknown))
+        const end = await tracked(asTask((ended) => attempt(job).catch(busyIfUnknown).finally(ended)))
         log.debug({ ...line, outcome: end.kind }, 'job')
         return end
       } catch (error) {
+        // This attempt does not count: whoever holds the data runs it, or we do when it comes back.
+        if (isHandingOver(error)) return { kind: 'busy', retryAfterMs: SECOND }
         const isLast = job.attempt >= job.attempts
         if (stop.signal.aborted)
           log.info({ ...line, outcome: 'stopped' }, 'a job was interrupted and runs again')

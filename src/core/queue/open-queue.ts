@@ -1,4 +1,5 @@
 // Background jobs, put together: over Redis with the outbox beside it, or from the outbox alone.
+import type { DrainGate } from '../../lib/async/drain-gate.ts'
 import { type Now, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { keys, statePrefix } from '../keys.ts'
@@ -16,6 +17,8 @@ import { createSchedules } from './schedules.ts'
 export interface QueueOptions {
   redis: { state: Server['target'] | undefined; ca: string | undefined; budgetMs: number; prefix: string }
   state: Pick<StateRole, 'state' | 'redis' | 'suspect'>
+  /** Closed while another container holds the data: then no job is added, and none is run. */
+  changes: Pick<DrainGate, 'pass' | 'isOpen'>
   log: Log
   now?: Now
   timer?: StartTimer
@@ -23,7 +26,7 @@ export interface QueueOptions {
 }
 
 export function openQueue(options: QueueOptions): FailoverQueue {
-  const { redis, state, log, now = Date.now, timer = startTimer, stuckMs = 30 * SECOND } = options
+  const { redis, state, changes, log, now = Date.now, timer = startTimer, stuckMs = 30 * SECOND } = options
   const { state: target, ca, budgetMs } = redis
   const outbox = createOutbox(log)
   const schedules = createSchedules({
@@ -60,6 +63,7 @@ export function openQueue(options: QueueOptions): FailoverQueue {
     isRedis: () => state.redis?.isRedis() ?? false,
     // Any command will do: the state role judges its connection by it.
     probeRedis: state.suspect,
+    changes,
     log,
     now,
   })

@@ -6,7 +6,7 @@ import type { Participant } from '../participant.ts'
 import { createAbsence } from './absence/absence.ts'
 import { createWholeCopy } from './absence/whole-copy.ts'
 import { createState } from './create-state.ts'
-import { committing, createDiskCopy } from './disk/disk-copy.ts'
+import { committing, createDiskCopy, gated } from './disk/disk-copy.ts'
 import { createMetadata } from './disk/metadata.ts'
 import { openStateFiles, type StateFiles } from './disk/state-files.ts'
 import { createHybridClock } from './kinds/hybrid-clock.ts'
@@ -17,7 +17,7 @@ import type { StateStore } from './state-store.ts'
 export type StateMemory = ReturnType<typeof openStateMemory>
 
 export function openStateMemory(options: StateRoleOptions) {
-  const { kindOf, memoryBudgetBytes, log } = options
+  const { kindOf, memoryBudgetBytes, dataLock, log } = options
   const hybridClock = createHybridClock()
   const damage = createDamageLog(log)
   const metadata = createMetadata()
@@ -60,10 +60,11 @@ export function openStateMemory(options: StateRoleOptions) {
     onTwin(listener: (key: string) => void) {
       foundTwin = listener
     },
-    /** The store, whose answers wait until what they changed is on disk; and the state over it. */
+    /** The store, whose answers wait until what they changed is on disk; and the state over it, for features. */
     over(given: StateStore) {
       const store = committing(given, copy.committed)
-      return { store, state: createState({ store, kindOf, hybridClock, known: standby.keys }) }
+      const forFeatures = gated(store, dataLock.changes)
+      return { store, state: createState({ store: forFeatures, kindOf, hybridClock, known: standby.keys }) }
     },
     participants: [metadata.participant, outages.participant, whole.participant, copy.participant],
     openFiles(participant: Participant) {

@@ -8,10 +8,12 @@ export interface HealthParts {
   phase: () => Phase
   /** What was wrong with files of the data directory, in the last day. */
   fileAlerts: () => readonly unknown[]
+  /** Whether changes are accepted: not while a redeploy hands the data over, or after it. */
+  mayChange: () => boolean
   status: () => { status: 'redis' | 'memory' | 'merging'; sinceMs: number }
 }
 
-export function healthRoutes({ phase, fileAlerts, status }: HealthParts): Router {
+export function healthRoutes({ phase, mayChange, fileAlerts, status }: HealthParts): Router {
   const router = Router()
   endpoint(router, '/livez', {
     get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
@@ -19,7 +21,7 @@ export function healthRoutes({ phase, fileAlerts, status }: HealthParts): Router
   endpoint(router, '/readyz', {
     get(_req, res) {
       const { status: redis, sinceMs } = status()
-      const serving = phase() === 'serving'
+      const serving = phase() === 'serving' && mayChange()
       const alerts = fileAlerts().length
       res
         .status(serving ? 200 : 503)
@@ -29,6 +31,7 @@ export function healthRoutes({ phase, fileAlerts, status }: HealthParts): Router
           redis,
           since: new Date(sinceMs).toISOString(),
           ...(alerts > 0 && { fileAlerts: alerts }),
+          ...(!mayChange() && { data: 'handing_over' }),
         })
     },
   })

@@ -179,8 +179,7 @@ class StateSessionStore extends session.Store implements SessionStore {
       await this.#see(hash, this.#origins.get(data))
     } catch (error) {
       // It was not prolonged this time. The request has its answer, and the session lasts days yet.
-      const isFull = error instanceof Refusal && error.code === 'state_full'
-      if (!isFull && !isStateUnknown(error)) throw error
+      if (!(error instanceof Refusal)) throw error
     }
   }
 

@@ -1,5 +1,6 @@
 // The copy of the state on disk: a restart begins with it, and serves from it where Redis is away. A write of this
 // process is in it before it is acknowledged; what others wrote follows within a second.
+import type { DrainGate } from '../../../lib/async/drain-gate.ts'
 import { SECOND } from '../../../lib/time.ts'
 import { createParticipant, type Participant } from '../../participant.ts'
 import type { Standby } from '../standby.ts'
@@ -84,6 +85,19 @@ export function createDiskCopy(standby: () => Standby, saved = () => {}): DiskCo
       left: flush,
     }),
     close: () => clearInterval(timer),
+  }
+}
+
+/**
+ * The store, whose changes are refused while nobody could keep them. Limits go on counting, in memory: to refuse a
+ * read for them would help nobody.
+ */
+export function gated(store: StateStore, changes: Pick<DrainGate, 'pass'>): StateStore {
+  return {
+    ...store,
+    put: (...args) => changes.pass(() => store.put(...args)),
+    replace: (...args) => changes.pass(() => store.replace(...args)),
+    claim: (...args) => changes.pass(() => store.claim(...args)),
   }
 }
 

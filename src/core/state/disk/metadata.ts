@@ -11,8 +11,16 @@ export interface Metadata {
 export function createMetadata(): Metadata {
   const known = new Map<string, string>()
   let disk: StateDisk | undefined
+  let wasOurs = false // and another container's in between, which knows more than we do
+
+  function read(name: string): string | undefined {
+    const value = known.get(name) ?? disk?.metadata(name)
+    if (value !== undefined) known.set(name, value) // it is needed when the disk is not ours any more
+    return value
+  }
+
   return {
-    get: (name) => known.get(name) ?? disk?.metadata(name),
+    get: read,
     set(name, value) {
       known.set(name, value)
       disk?.setMetadata(name, value)
@@ -20,7 +28,11 @@ export function createMetadata(): Metadata {
     participant: createParticipant({
       load(opened) {
         disk = opened
-        for (const [name, value] of known) disk.setMetadata(name, value)
+        const before = [...known]
+        if (wasOurs) known.clear()
+        for (const [name, value] of before)
+          if (!wasOurs || disk.metadata(name) === undefined) disk.setMetadata(name, value)
+        wasOurs = true
       },
       persist() {
         disk = undefined

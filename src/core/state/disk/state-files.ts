@@ -94,9 +94,10 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
   else peek()
 
   dataLock.onChange((state) => {
-    if (state === 'held') return take()
-    give()
-    whole?.released()
+    if (state !== 'held') {
+      give()
+      whole?.released()
+    } else if (!disk) take()
   })
 
   return {
