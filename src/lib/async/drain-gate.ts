@@ -1,7 +1,8 @@
 // A gate that can be closed without cutting a piece of work in two: what is inside may finish, within a bound.
-// A task (a request, a run of a job) is inside from its first call until its end; a call outside of tasks only for itself.
+// A task (a request, a run of a job) is inside from its first call until its end; a call outside of tasks only for
+// itself.
 //
-//   open ──close──► closing: only tasks that are inside ──all have ended, or time is up──► closed: nobody ──open──► open
+//   open ──close──► closing: only tasks that are inside ──they ended, or time is up──► closed: nobody ──open──► open
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { startTimer } from '../time.ts'
 
