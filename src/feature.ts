@@ -109,7 +109,7 @@ export interface Context<V extends Variables = Variables> extends Pick<JsonFetch
   readonly secrets: readonly string[]
   readonly admin: Admin
   /**
-   * Who is logged in: undefined for a guest, and for who cannot be known yet. The answer to the request is then private,
+   * Who is logged in: undefined for a guest, and for who cannot be known yet. The answer to the request is private,
    * unless the route says otherwise.
    */
   user(req: Request): Promise<User | undefined>

@@ -15,7 +15,10 @@ const FINGERPRINT = 'job' // one id is one job, also with other data
 const DEAD = 'dead '
 const UNKNOWN_MS = SECOND
 
-/** `busy`: another process runs it, or nobody knows yet whether it is done: try again later. `dead`: its last attempt failed while Redis was away. */
+/**
+ * `busy`: another process runs it, or nobody knows yet whether it is done: try again later. `dead`: its last attempt
+ * failed while Redis was away.
+ */
 export type RunEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'busy'; readonly retryAfterMs: number }

@@ -64,8 +64,8 @@ export function openStateFiles(options: StateFilesOptions): StateFiles {
       problem: 'unusable',
       message: 'the journal cannot be opened: state is in memory alone',
       advice:
-        `A restart loses what Redis does not have. ${path} is tried again every 2 s: see that the disk has space, and ` +
-        'that the user of this process owns the file and may write it',
+        `A restart loses what Redis does not have. ${path} is tried again every 2 s: see that the disk has space, ` +
+        'and that the user of this process owns the file and may write it',
       err,
     })
     if (existsSync(path)) peek()
