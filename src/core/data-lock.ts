@@ -3,6 +3,7 @@
 // has to say to the guard is a file below app/ with its pid as name:
 //
 //   ready    it listens, and has read what it could: the guard may ask the holder for the lock
+//   open     the lock is ours, and its files are open: the state's Redis may start
 //   closed   it has been asked to let go, has finished the changes under way, and its files are closed
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,6 +31,13 @@ export interface DataLock {
   close(): void
 }
 
+const TOLD: Record<DataLockState, string> = {
+  waiting: 'ready',
+  held: 'open',
+  draining: 'closed',
+  released: 'closed',
+}
+
 /** Without a run directory (outside the image) nobody else is there: the lock is always held. */
 export function createDataLock(runDir: string | undefined): DataLock {
   if (!runDir) {
@@ -45,9 +53,8 @@ export function createDataLock(runDir: string | undefined): DataLock {
 
   function tellGuard(): void {
     if (!isReady) return
-    const isClosed = state === 'draining' || state === 'released'
     mkdirSync(join(own, '..'), { recursive: true })
-    writeFileSync(`${own}.new`, isClosed ? 'closed' : 'ready')
+    writeFileSync(`${own}.new`, TOLD[state])
     renameSync(`${own}.new`, own)
   }
 

@@ -68,11 +68,11 @@ test('the guard is told when the app listens, when its files are closed, and whe
   const told = () => readFileSync(path, 'utf8')
   expect(existsSync(path)).toBe(false)
   lock.ready()
-  expect(told()).toBe('ready')
+  expect(told()).toBe('open')
   for (const [word, expected] of [
     ['draining', 'closed'],
     ['released', 'closed'],
-    ['held', 'ready'],
+    ['held', 'open'],
   ] as const) {
     say(word)
     await eventually(() => expect([lock.state(), told()]).toEqual([word, expected]), PROMPTLY_MS)
