@@ -13,6 +13,7 @@ describe('Standard Webhooks', () => {
   const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
   const id = 'msg_p5jXN8AQM9LWM0D4loKWxJek'
   const sentS = 1_614_265_330
+  const sentAtMs = sentS * 1_000
   const body = '{"test": 2432232314}'
   const signature = 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
   const headers = { 'webhook-id': id, 'webhook-timestamp': String(sentS), 'webhook-signature': signature }
@@ -35,15 +36,18 @@ describe('Standard Webhooks', () => {
       .digest('base64')}`
 
   test('the published vector', () => {
-    expect(verify()).toEqual({ id })
-    expect(verify({ secrets: [secret.slice(6)] })).toEqual({ id })
+    expect(verify()).toEqual({ id, sentAtMs })
+    expect(verify({ secrets: [secret.slice(6)] })).toEqual({ id, sentAtMs })
   })
 
   test('whatever the package signs', () => {
     for (const payload of ['', '{}', 'что угодно', 'x'.repeat(100_000)]) {
       const given = new Webhook(other).sign('msg_1', new Date(sentS * 1_000), payload)
       const list = { 'webhook-id': 'msg_1', 'webhook-signature': given }
-      expect(verify({ body: Buffer.from(payload), secrets: [other] }, list)).toEqual({ id: 'msg_1' })
+      expect(verify({ body: Buffer.from(payload), secrets: [other] }, list)).toEqual({
+        id: 'msg_1',
+        sentAtMs,
+      })
     }
   })
 
@@ -51,6 +55,7 @@ describe('Standard Webhooks', () => {
     const bytes = Buffer.from([0, 255, 254, 10, 128])
     expect(verify({ body: bytes }, { 'webhook-signature': sign(secret, id, String(sentS), bytes) })).toEqual({
       id,
+      sentAtMs,
     })
     expect(
       verify({ body: bytes }, { 'webhook-signature': sign(secret, id, String(sentS), bytes.toString()) }),
@@ -59,9 +64,9 @@ describe('Standard Webhooks', () => {
 
   test('any signature with any active secret', () => {
     const second = sign(other, id, String(sentS), body)
-    expect(verify({ secrets: [other, secret] })).toEqual({ id })
-    expect(signed(`v1a,abc ${second} v2,${signature.slice(3)} ${signature}`)).toEqual({ id })
-    expect(signed(`${signature} ${signature}`)).toEqual({ id })
+    expect(verify({ secrets: [other, secret] })).toEqual({ id, sentAtMs })
+    expect(signed(`v1a,abc ${second} v2,${signature.slice(3)} ${signature}`)).toEqual({ id, sentAtMs })
+    expect(signed(`${signature} ${signature}`)).toEqual({ id, sentAtMs })
   })
 
   test.each<[string, string | undefined]>([
@@ -117,8 +122,8 @@ describe('Standard Webhooks', () => {
   })
 
   test.each([
-    [300, { id }],
-    [-300, { id }],
+    [300, { id, sentAtMs }],
+    [-300, { id, sentAtMs }],
     [301, refused('outside_tolerance')],
     [-301, refused('outside_tolerance')],
   ])('received %d s after it was signed', (afterS, verdict) => {
@@ -126,7 +131,7 @@ describe('Standard Webhooks', () => {
   })
 
   test('the tolerance can be set, and is not told to whoever has no secret', () => {
-    expect(verify({ nowMs: (sentS + 301) * 1_000, toleranceMs: 600_000 })).toEqual({ id })
+    expect(verify({ nowMs: (sentS + 301) * 1_000, toleranceMs: 600_000 })).toEqual({ id, sentAtMs })
     const forged = sign(other, id, String(sentS), body)
     expect(verify({ nowMs: 0 }, { 'webhook-signature': forged })).toEqual(refused('bad_signature'))
   })
