@@ -105,13 +105,16 @@ function exampleLine([name, variable]: readonly [string, Variable]): string {
 }
 
 /** What stands between the markers of that name in the file; markers of Markdown or of a shell. */
-function withPart(text: string, name: string, part: string): string {
+function withPart({ path, text }: { path: string; text: string }, name: string, part: string): string {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`].map((marker) =>
     text.includes(marker) ? marker : marker.replace('<!--', '#').replace(' -->', ''),
   )
   const from = text.indexOf(begin ?? '')
   const to = text.indexOf(end ?? '')
-  if (from < 0 || to < from) throw new Error(`there are no markers of ${name}`)
+  if (from < 0 || to < from)
+    throw new Error(
+      `${path} has lost its markers "${name}" and "/${name}": put them back, around what they held`,
+    )
   return text.slice(0, from + (begin ?? '').length) + part + text.slice(to)
 }
 
@@ -120,7 +123,7 @@ export function generated(root: string): Map<string, string> {
   const read = (path: string) => readFileSync(join(root, path), 'utf8')
   const files = new Map<string, string>()
   const set = (path: string, name: string, part: string) =>
-    files.set(path, withPart(files.get(path) ?? read(path), name, part))
+    files.set(path, withPart({ path, text: files.get(path) ?? read(path) }, name, part))
   for (const [language, readme, docs] of [
     ['en', 'README.md', 'docs/configuration.md'],
     ['ru', 'README.ru.md', 'docs/ru/configuration.md'],
@@ -139,5 +142,9 @@ export function generated(root: string): Map<string, string> {
 
 if (process.argv[1] === import.meta.filename) {
   const root = join(import.meta.dirname, '..')
-  for (const [path, text] of generated(root)) writeFileSync(join(root, path), text)
+  for (const [path, text] of generated(root)) {
+    if (readFileSync(join(root, path), 'utf8') === text) continue
+    writeFileSync(join(root, path), text)
+    console.log(`changed ${path}`)
+  }
 }

@@ -42,7 +42,7 @@ export interface Users {
   hasLoggedOut(req: Request): Promise<boolean>
 }
 
-/** One window of a limit, and for whom hits are counted together. Of several windows all must allow. */
+/** One window of a limit, and for whom hits of its `name` are counted together. Of several windows all must allow. */
 export type Rule = Policy & (ForEach | ForAll)
 
 interface ForEach {
@@ -125,7 +125,7 @@ export interface Context<V extends Variables = Variables> extends Pick<JsonFetch
   limit(rules: readonly Rule[], req: Request, res: Response): Promise<void>
   addressOf: RequestLimits['addressOf']
   clientOf: RequestLimits['clientOf']
-  /** A WebSocket, for `sockets`. Without `callerOf` it is for logged-in users. */
+  /** A WebSocket, for `sockets`. Without `callerOf` it is for logged-in users; with it, `callerOf` asks for them. */
   socket<Caller = User>(options: FeatureSocket<Caller>): SocketRoute
   /** Where Redis is: the public word for both roles. */
   status(): { readonly status: 'redis' | 'memory' | 'merging'; readonly sinceMs: number }
@@ -170,6 +170,7 @@ export interface Manifest extends Configured {
   readonly keys?: DeclaredKeys
   /** Its tables, as steps that are applied once each, in order. A step that was released is never changed. */
   readonly migrations?: readonly string[]
+  /** Shown on the page at /. */
   readonly navigation?: readonly Link[]
   /** One line for the docs. */
   readonly about?: { readonly en: string; readonly ru: string }

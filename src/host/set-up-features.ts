@@ -50,6 +50,10 @@ export function setUpFeatures({
     setups.set(feature.name, setup)
     hand(feature, setup)
     for (const { name, run, schedule: _begunLater, ...options } of setup.jobs ?? []) {
+      if (!/^[a-z0-9-]+$/i.test(name))
+        throw new InvalidEnvironment([
+          `the job "${name}" of the feature ${feature.name} has a name with more than letters, digits and dashes`,
+        ])
       const owner = workers.get(name)
       if (owner)
         throw new InvalidEnvironment([`the job ${name} of the feature ${feature.name} is taken by ${owner}`])

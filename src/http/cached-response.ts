@@ -1,6 +1,7 @@
 // Sends what the cache holds, as the bytes it holds, with the headers that tell caches and people about it.
 import type { Request, Response } from 'express'
 import type { CacheOutcome } from '../core/cache/cached.ts'
+import { notFound } from '../errors.ts'
 import { isPrivate } from './private.ts'
 
 export interface CachedBody {
@@ -11,8 +12,12 @@ export interface CachedBody {
   readonly freshUntilMs: number
 }
 
-/** 200 with the body, or 304. Browsers ask again each time (ETag), so that they see a clear immediately. */
+/**
+ * 200 with the body, or 304; 404 where the cache knows that there is none. Browsers ask again each time (ETag), so that
+ * they see a clear immediately.
+ */
 export function sendCached(req: Request, res: Response, cached: CachedBody, nowMs = Date.now()): void {
+  if (cached.body.byteLength === 0) throw notFound(req.path)
   const ageS = Math.max(0, Math.floor((nowMs - cached.storedAtMs) / 1_000))
   res.setHeader('ETag', cached.etag)
   res.setHeader('Age', ageS)

@@ -10,7 +10,7 @@ import { type LocalDatabase, troubleOf } from '../core/sqlite.ts'
 import { recordsUnavailable } from '../errors.ts'
 import type { Row, SqlValue } from '../lib/sql-row.ts'
 import type { Log } from '../log.ts'
-import { APPLIED_TABLE, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
+import { APPLIED_TABLE, inStep, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
 import { queueStatements } from './queued-transaction.ts'
 import type { Migrations, Records, Transaction } from './sql.ts'
 
@@ -119,9 +119,13 @@ function migrate(database: LocalDatabase, migrations: readonly Migrations[]): vo
   database.transaction(() => {
     database.exec(APPLIED_TABLE)
     const applied = database.all(READ_APPLIED) as Row[]
-    for (const { owner, number, text } of missingSteps(applied, migrations)) {
-      database.exec(text)
-      database.run(NOTE_APPLIED, owner, number, Date.now())
+    for (const step of missingSteps(applied, migrations)) {
+      try {
+        database.exec(step.text)
+      } catch (error) {
+        throw inStep(step, error)
+      }
+      database.run(NOTE_APPLIED, step.owner, step.number, Date.now())
     }
   })
 }

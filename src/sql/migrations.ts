@@ -27,6 +27,13 @@ export interface Step {
   readonly text: string
 }
 
+/** The same error, whose code decides what becomes of the file; its message says whose step it was. */
+export function inStep({ owner, number }: Step, error: unknown): unknown {
+  const failure = error as Error
+  failure.message = `step ${number} of the tables of ${owner}: ${failure.message}`
+  return failure
+}
+
 /**
  * What is to be applied, in order. Owners that are not among ours are left alone: their feature is not in this version.
  * @throws NewerDatabase

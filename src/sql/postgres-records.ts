@@ -2,7 +2,7 @@
 import { recordsUnavailable } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { translateTables } from './dialect.ts'
-import { APPLIED_TABLE, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
+import { APPLIED_TABLE, inStep, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
 import { DatabaseAway, type Postgres } from './postgres.ts'
 import { queueStatements } from './queued-transaction.ts'
 import type { Migrations, Records } from './sql.ts'
@@ -32,9 +32,11 @@ export function openPostgresRecords({ postgres, migrations, log }: PostgresRecor
     postgres.transaction(async (run) => {
       await run('SELECT pg_advisory_xact_lock(?)', MIGRATING)
       await run(translateTables(APPLIED_TABLE))
-      for (const { owner, number, text } of missingSteps(await run(READ_APPLIED), migrations)) {
-        await run(translateTables(text))
-        await run(NOTE_APPLIED, owner, number, Date.now())
+      for (const step of missingSteps(await run(READ_APPLIED), migrations)) {
+        await run(translateTables(step.text)).catch((error) => {
+          throw inStep(step, error)
+        })
+        await run(NOTE_APPLIED, step.owner, step.number, Date.now())
       }
     })
 

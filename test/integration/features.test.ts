@@ -8,6 +8,7 @@ import { features } from '../../src/app.ts'
 import { InvalidEnvironment, readConfig } from '../../src/config.ts'
 import { defineFeature, type Setup } from '../../src/feature.ts'
 import { openApp } from '../../src/host/open-app.ts'
+import { sendCached } from '../../src/http/cached-response.ts'
 import { endpoint } from '../../src/http/parse.ts'
 import { startApp } from '../helpers/app.ts'
 import { removeProcesses, spawnSource } from '../helpers/app-process.ts'
@@ -136,6 +137,11 @@ describe('what two features take', () => {
       [withRoute('a', '/a', { users }), withRoute('b', '/b', { users })],
       'the feature b decides who is logged in, as another one does: leave one of them out',
     ],
+    [
+      'a name that no job can have',
+      [withRoute('a', '/a', { jobs: [{ name: 'tidy up', run: async () => {} }] })],
+      'the job "tidy up" of the feature a has a name with more than letters, digits and dashes',
+    ],
   ])('%s', (_name, list, sentence) => {
     expect(() => open(...list)).toThrow(new InvalidEnvironment([sentence]))
   })
@@ -176,4 +182,28 @@ test('a job of a feature runs on its schedule, and its closer is called', async 
   await eventually(() => expect(runs).toBeGreaterThan(0), 10_000)
   await app.close()
   expect(closed).toBe(true)
+})
+
+test('a value that the cache knows not to exist is sent as a 404, from its source and from the cache', async () => {
+  const absent = defineFeature({
+    name: 'absent',
+    setup({ cache }) {
+      const routes = Router()
+      const policy = { staleMs: 1_000, absentMs: 60_000, parse: (json: unknown) => json as object }
+      endpoint(routes, '/api/absent', {
+        get: async (req, res) =>
+          sendCached(req, res, await cache.getOrLoad('absent', policy, async () => undefined)),
+      })
+      return { routes }
+    },
+  })
+  const app = await startApp({ REDIS_URL: 'off' }, [absent])
+  for (const _ of ['source', 'cache']) {
+    const answer = await app.get('/api/absent')
+    expect([answer.status, await answer.json()]).toMatchObject([
+      404,
+      { detail: '/api/absent does not exist.' },
+    ])
+  }
+  await app.close()
 })

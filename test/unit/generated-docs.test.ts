@@ -1,5 +1,6 @@
 // What npm run docs generates is what the files hold.
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generated } from '../../scripts/generate-docs.ts'
 
@@ -16,4 +17,11 @@ test('a value that is missing in the manifests would be noticed', () => {
   const passed = generated(root).get('scripts/variables') ?? ''
   for (const name of ['ICE_SERVERS', 'CALL_SOCKETS', 'TELEGRAM_API_URL'])
     expect(passed).toContain(`\n${name}\n`)
+})
+
+test('a file whose markers a merge has lost is named', () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'samovar-docs-'))
+  writeFileSync(join(elsewhere, 'README.md'), '# Samovar')
+  expect(() => generated(elsewhere)).toThrow('README.md has lost its markers "variables" and "/variables"')
+  rmSync(elsewhere, { recursive: true })
 })

@@ -114,6 +114,17 @@ test('a file that cannot be opened is reported once, and taken up when it can be
   expect(await notes()).toEqual(['a'])
 })
 
+test('a step that is no SQL is named in the log', async () => {
+  const steps = ['CREATE TABLE a (x TEXT) STRICT;', 'CREATE TABEL b (x TEXT) STRICT;']
+  const wrong = { path: join(dir, 'wrong.db'), migrations: [{ of: 'polls', steps }], dataLock: lock }
+  const { log, lines: said } = recordLog()
+  const opened = openLocalRecords({ ...wrong, log })
+  await expect(opened.all('SELECT 1')).rejects.toMatchObject(unavailable)
+  opened.close()
+  const { message } = said.map(({ fields }) => fields.err)[0] as Error
+  expect(message).toBe('step 2 of the tables of polls: near "TABEL": syntax error')
+})
+
 test('a file that can be read and not written is reported once', async () => {
   await add('a')
   const other = new DatabaseSync(join(dir, 'records.db'))

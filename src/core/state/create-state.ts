@@ -22,7 +22,13 @@ export interface StateOptions {
 export function createState({ store, kindOf, hybridClock, known, now = Date.now }: StateOptions): State {
   /** A key of another kind would be written, and never read back: that is a bug of the caller. */
   function expectKind(key: string, kind: KindName): void {
-    if (kindOf(key) !== kind) throw new TypeError(`${key} is not declared as a ${kind}`)
+    const declared = kindOf(key)
+    if (declared === kind) return
+    const word = wordOf(key) // the whole key may name a user
+    throw new TypeError(
+      `keys that begin with "${word}" are ${declared ? `declared as a ${declared}` : 'not declared'}, and this ` +
+        `call is for a ${kind}: name the word and its kind in \`keys\` of the feature's manifest`,
+    )
   }
   const entry = <V extends StateValue>(value: V, ttlMs: number): VersionedEntry<V> => ({
     value,
