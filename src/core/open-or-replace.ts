@@ -1,7 +1,7 @@
 // Opens a database of our own. What the other files know of it tells whether it is missing, or of an earlier time; a
 // damaged one is moved into the quarantine beside it, and what can be read of it is in the new one. None of that keeps
 // it from being opened, and none of it goes without an alert.
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { FileProblem } from './files/file-alerts.ts'
 import { sizeOf, sumOfFile } from './files/file-sums.ts'
@@ -33,6 +33,7 @@ export function openOrReplace(path: string, options: OpenOptions): Opened {
   const { prepare = () => {}, installation, cost = '' } = options
   const file = basename(path)
   const known = installation?.known(file)
+  if (isWritable(path)) keepPrivate(path) // what is beside it has its mode of then: an owner who mends one mends all
   setAsideForeignLog(path, known, options)
   const before = problemBefore(path, known)
   const { database, salvaged, aside, err } = openOrSalvage(path, options)
@@ -70,6 +71,15 @@ function keepPrivate(path: string): void {
     } catch {
       // Not there; or not ours: then its owner has decided.
     }
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,6 +1,7 @@
 // SQLite through node:sqlite. A database that the app fills once: made beside its place and moved there whole, so
 // that no half-filled one is ever seen, and from then on only read.
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -169,6 +170,7 @@ export function copyLocalDatabase(from: string, to: string): void {
   for (let tries = 0; tries < COPY_TRIES; tries += 1) {
     const before = pagesOf(from)
     copyFileSync(from, to)
+    chmodSync(to, 0o600) // the copy is ours, also of a file that may only be read
     rmSync(`${to}-wal`, { force: true })
     if (existsSync(`${from}-wal`)) copyFileSync(`${from}-wal`, `${to}-wal`)
     // Bytes appended to the WAL while it is copied do no harm: a transaction that is not whole does not count.

@@ -17,21 +17,25 @@ export interface SpawnedProcess {
 
 const started: { child: ChildProcess; dataDir: string; said: SpawnedProcess['said'] }[] = []
 
-/**
- * Runs src/<file> of this tree or another, in a data directory of its own, with Redis switched off unless said; as that
- * user where given.
- */
+export interface SpawnOptions {
+  /** This one unless said. */
+  tree?: string
+  /** Permissions of files hold, for root too. */
+  withoutCapabilities?: boolean
+}
+
+/** Runs src/<file>, in a data directory of its own, with Redis switched off unless said. */
 export function spawnSource(
   file: string,
   env: Record<string, string>,
-  tree = process.cwd(),
-  uid?: number,
+  { tree = process.cwd(), withoutCapabilities = false }: SpawnOptions = {},
 ): SpawnedProcess {
   const dataDir = mkdtempSync(join(tmpdir(), 'samovar-data-'))
-  const child = spawn(process.execPath, [join('src', file)], {
+  const drop = ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
+  const [command = '', ...words] = [...(withoutCapabilities ? drop : []), process.execPath, join('src', file)]
+  const child = spawn(command, words, {
     cwd: tree,
     env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', ...env },
-    ...(uid !== undefined && { uid, gid: uid }),
   })
   const said = { out: '', err: '' }
   started.push({ child, dataDir, said })
@@ -45,9 +49,9 @@ export function spawnSource(
 }
 
 /** The app, listening. */
-export async function spawnApp(env: Record<string, string> = {}, tree?: string, uid?: number) {
+export async function spawnApp(env: Record<string, string> = {}, options?: SpawnOptions) {
   const port = await freePort()
-  const app = spawnSource('main.ts', { PORT: String(port), ...env }, tree, uid)
+  const app = spawnSource('main.ts', { PORT: String(port), ...env }, options)
   await eventually(() => expect(app.said.out).toContain('listening'))
   return { ...app, port, url: `http://127.0.0.1:${port}` }
 }

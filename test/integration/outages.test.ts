@@ -8,9 +8,8 @@ import { eventually } from '../helpers/eventually.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 
 const TOKEN = 'a-long-enough-token'
-const OF_ANYBODY = 'accepted conflicts durationMs endedAt id lost merged role servedCalls startedAt'.split(
-  ' ',
-)
+const OF_ANYBODY =
+  'accepted conflicts corrupt durationMs endedAt id lost merged role servedCalls startedAt'.split(' ')
 let redis: TestRedis
 let dataDir: string
 let app: TestApp

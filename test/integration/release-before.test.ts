@@ -60,7 +60,7 @@ async function start(tree?: string) {
       ...PATIENCE,
       ...fake.env,
     },
-    tree,
+    tree === undefined ? {} : { tree },
   )
   return {
     ...app,
