@@ -38,14 +38,15 @@ interface Table {
 type Row = ReadonlyMap<number, Value> // by the columns' numbers, the rowid under -1
 
 /**
- * Fills the new database from the damaged one at `path`, which is only read. Where the first page cannot be read, which
- * names the tables, `prepare` makes them: they are expected where they come to be in a new file.
+ * Fills the new database from the damaged one at `path`, which is only read. `prepare` makes our own tables: what the
+ * damaged file says of them may be damaged, too. Where its first page cannot be read, which names the tables, they are
+ * expected where they come to be in a new file.
  */
 export function salvage(path: string, into: LocalDatabase, prepare: (into: LocalDatabase) => void): Salvage {
   const pages = readDatabasePages(path)
   try {
     const entries = pages.tree(1).cells.flatMap(entryOf)
-    if (entries.length === 0) prepare(into)
+    prepare(into)
     makeTables(entries, into)
     const known = new Map([...entriesOf(into), ...entries].map((entry) => [entry.name, entry.root]))
     const tables = entriesOf(into).flatMap(({ type, name }) =>
