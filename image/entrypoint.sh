@@ -75,8 +75,10 @@ variant=${answer%%"$newline"*}
 case $variant in
   embedded)
     # On a volume without a trace of an earlier life nobody knows more than the app does (src/core/state/absence).
-    [ -e "$DATA_DIR/samovar.db" ] || [ -e "$DATA_DIR/state.converting" ] ||
-      [ -n "$(ls -A "$DATA_DIR/state" 2>/dev/null)" ] || : >"$run/first"
+    [ -n "$(ls -A "$DATA_DIR/state" 2>/dev/null)" ] || : >"$run/first"
+    for name in installation samovar.db records.db session-secret state.converting; do
+      [ ! -e "$DATA_DIR/$name" ] || rm -f "$run/first"
+    done
     export SAMOVAR_EMBEDDED=true STATE_REDIS_URL="unix://$run/redis-state.sock"
     {
       cat /app/image/redis-cache.conf

@@ -98,7 +98,7 @@ export function openSamovar(options: SamovarOptions): Samovar {
       isExternal,
       isShared,
       dataDir,
-      installation: options.installation ?? createInstallation(dataDir, log),
+      installation: options.installation ?? createInstallation(dataDir, log, options.runDir),
       facts: options.facts,
       dataLock,
       runDir: options.runDir,

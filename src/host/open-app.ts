@@ -44,7 +44,7 @@ export function openApp({ features, config, log }: AppOptions): App {
   // Of those that are left out, too: what they have stored keeps its kind.
   const keys = [idempotencyKeys, ...features.flatMap(({ keys: own }) => (own ? [own] : []))]
   refuseTakenWords(keys)
-  const installation = createInstallation(config.dataDir, log)
+  const installation = createInstallation(config.dataDir, log, config.runDir)
   const secrets = config.secrets ?? [keepSecret(config.dataDir, log, installation)]
   const facts = config.secrets ? {} : secretFact(secrets[0] ?? '')
   const core = openCore({ config, installation, facts, migrations, keys, scope, log })

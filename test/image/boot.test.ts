@@ -27,6 +27,8 @@ test('without configuration two reads of the countries are one miss and one hit,
   expect((await plain.get('/api/countries')).status).toBe(200)
   const after = await plain.stats()
   expect([after.misses - before.misses, after.hits - before.hits]).toEqual([1, 1])
+  expect(after.fileAlerts).toEqual([]) // a first start, though Redis may have made its files before us
+  expect(await (await plain.get('/readyz')).json()).toMatchObject({ status: 'pass' })
 })
 
 test('a volume that arrives owned by root works, and nothing runs as root', async () => {

@@ -51,7 +51,8 @@ export interface Installation {
   learn(mark: FileMark): void
 }
 
-export function createInstallation(dataDir: string, log: Log): Installation {
+/** `runDir`: where the image says that it found a volume without a trace of an earlier life (image/entrypoint.sh). */
+export function createInstallation(dataDir: string, log: Log, runDir?: string): Installation {
   const path = join(dataDir, FILE)
   const alerts = createFileAlerts(log)
   let last: Registry | undefined // of this process, for a directory that cannot be written
@@ -81,6 +82,7 @@ export function createInstallation(dataDir: string, log: Log): Installation {
 
   /** Where nobody has written down which files there are, and one of them is here, all of them should be. */
   function filesHere(): Registry['files'] {
+    if (runDir !== undefined && existsSync(join(runDir, 'first'))) return {} // Redis may have begun before us
     const isOld = [...OURS, join('state', 'appendonlydir')].some((name) => existsSync(join(dataDir, name)))
     return Object.fromEntries(isOld ? OURS.map((name) => [name, { sequence: 0 }]) : [])
   }
