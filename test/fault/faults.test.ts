@@ -11,8 +11,10 @@ import { openSamovar } from '../helpers/samovar-subject.ts'
 // By the loop's clock, and generous still: a call may send several commands. Who waits for Redis to come back waits a
 // second and a half at least.
 const WORST_MS = 8 * BUDGET_MS
-// In units of loop-clock.ts. Healthy rows have up to 120.
-const LONGEST_TURN = 400
+// A process of its own gets its share of the processor apart from this thread, whose turns say nothing of it.
+const WORST_APART_MS = 20 * BUDGET_MS
+// In units of loop-clock.ts. Healthy rows have up to 120, and one that writes all it can up to 600.
+const LONGEST_TURN = 1_000
 
 const ALSO_ONE_OF_TWO = [
   'killed (-9)',
@@ -43,7 +45,7 @@ test.each([...faults, ...oneOfTwo])('$name', async (fault) => {
   const outcome = await runFault(fault, { open: openSamovar, openApart: openSamovarApart })
   expectHarmless(fault, outcome)
   expect(outcome.backMs).toBeDefined()
-  expect(outcome.worstByLoopMs).toBeLessThan(WORST_MS)
+  expect(outcome.worstByLoopMs).toBeLessThan(fault.needs ? WORST_APART_MS : WORST_MS)
   expect(outcome.longestTurn).toBeLessThan(LONGEST_TURN)
   if (fault.permits?.refused) expect(outcome.refused).toBeGreaterThan(0)
   // A machine busy elsewhere can make a slow Redis too slow for a moment, but not for long.
