@@ -47,11 +47,15 @@ export async function plantSessions(samovar: Samovar, count: number): Promise<vo
       redis.call('SET', '${SESSIONS}' .. i, value, 'PX', 86400000 + i)
     end`,
   )
-  const { activations } = (await samovar.stats()).fallback
+  const returns = async () => {
+    const { activations, reconnects } = (await samovar.stats()).fallback
+    return activations + reconnects
+  }
+  const before = await returns()
   await samovar.exec(`${CLI} CLIENT KILL TYPE normal`) // a return is when the app reads all that Redis has
   await until('the standby is full', async () => {
     const { status, fallback } = await samovar.stats()
-    return fallback.activations > activations && status === 'redis' && fallback.standby === 'full'
+    return (await returns()) > before && status === 'redis' && fallback.standby === 'full'
   })
   await until('the copy is on disk', async () => (await onDisk(samovar)).sessions === count)
 }
