@@ -50,6 +50,7 @@ test('the holder hands over within 10 s and nothing that redis-state acknowledge
 
   const young = await boot({ volume })
   await until('the newcomer waits', async () => (await young.text()).includes('redis-state: waits'))
+  await until('it is ready, and asks for the data', async () => (await word(old)) !== 'held', undefined, 20)
   const waitingMs = await startStopwatch()
   await until('the newcomer holds the data', async () => (await word(young)) === 'held')
   expect(waitingMs()).toBeLessThan(10_000)
