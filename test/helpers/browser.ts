@@ -15,7 +15,7 @@ const FAKE_MEDIA = [
 ]
 
 /** No promise: what a page has not done by then has hung. Bounds in time are judged by control-clock.ts. */
-const PATIENCE_MS = 2 * HUNG_MS
+const PATIENCE_MS = 4 * HUNG_MS
 
 export async function startBrowser({ hasFakeMedia = false } = {}): Promise<Browser> {
   if (!existsSync(PATH))
