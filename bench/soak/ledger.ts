@@ -88,7 +88,7 @@ export interface Ledger {
   add(wrong: Wrong | undefined, subject?: string): void
 }
 
-/** `describe` says what went before; `tell` is told of each violation as it is found. */
+/** `describe` gives the faults before a violation; `tell` is called with each violation as it is found. */
 export function createLedger(describe: () => string, tell: (found: Violation) => void = () => {}): Ledger {
   const known = new Set<string>()
   const ledger: Ledger = {

@@ -11,7 +11,7 @@ import { createDrainGate, type DrainGate } from '../lib/async/drain-gate.ts'
 import { handingOver } from './errors.ts'
 
 const POLL_MS = 50
-/** How long changes that are under way may take when the lock is asked for: callers of others are refused meanwhile. */
+/** How long changes that are under way may take when the lock is asked for: other changes are refused. */
 const DRAIN_MS = 500
 
 /**
@@ -73,7 +73,7 @@ export function createDataLock(runDir: string | undefined): DataLock {
     isDraining = true
     changes.close(DRAIN_MS, () => {
       isDraining = false
-      become(readWord(runDir)) // it may be ours again: whoever asked for it has died
+      become(readWord(runDir)) // it may be ours again: the other container has died
     })
   }, POLL_MS).unref()
 

@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import type { FileProblem } from '../core/files/file-alerts.ts'
+import { sumOf } from '../core/files/file-sums.ts'
 import { createInstallation, type Installation } from '../core/files/installation.ts'
 import { readFact } from '../core/state/disk/state-disk.ts'
 import type { Log } from '../log.ts'
@@ -19,7 +19,6 @@ const RENEW = 'renew'
 const LOGGED_OUT = 'A new one is made, and everybody is logged out'
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code
-const sumOf = (secret: string) => crc32(secret).toString(16)
 
 /** The secret as a fact of samovar.db: with its checksum. */
 export const secretFact = (secret: string) => ({ [FILE]: `${sumOf(secret)} ${secret}` })

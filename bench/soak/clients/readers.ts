@@ -7,7 +7,7 @@ import { ADMIN_TOKEN } from '../stage.ts'
 
 const PATHS = ['/api/countries?lang=en', '/api/countries?lang=ru', '/api/countries/DE?lang=ru', '/markets']
 
-/** Prices that came with others are kept beside the cache for whoever asks next, for half of their 60 s. */
+/** Prices that came with others are kept outside of the cache and served from there, for half of their 60 s. */
 const KEPT_BESIDE_MS = 30_000
 
 export interface Readers {

@@ -1,4 +1,4 @@
-// How large a file is, and a checksum of its bytes.
+// How large a file is, and checksums: of its bytes, and of a text.
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 
@@ -6,6 +6,8 @@ const CHUNK = 1024 * 1024
 
 /** 0 where it is not there. */
 export const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+
+export const sumOf = (text: string) => crc32(text).toString(16)
 
 export function sumOfFile(path: string): string {
   const file = openSync(path, 'r')

@@ -4,10 +4,10 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { corrupt, type Guard, isNumber, isShape, isText, parseJson } from '../../lib/codec.ts'
 import type { Log } from '../../log.ts'
 import { createFileAlerts, type FileAlerts } from './file-alerts.ts'
+import { sumOf } from './file-sums.ts'
 
 const FILE = 'installation'
 const OURS = ['samovar.db', 'records.db', 'session-secret']
@@ -134,8 +134,6 @@ function textOf(path: string): string {
     return '' // not there, or not ours to read
   }
 }
-
-const sumOf = (text: string | Buffer) => crc32(text).toString(16)
 
 const isKnownFile: Guard<KnownFile> = isShape<Pick<KnownFile, 'sequence'>>({ sequence: isNumber })
 const isFiles = (json: unknown): json is Registry['files'] =>

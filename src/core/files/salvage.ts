@@ -104,7 +104,7 @@ function makeTables(entries: readonly Entry[], into: LocalDatabase): void {
       try {
         into.exec(text)
       } catch {
-        // It is there already, or its text is damaged: whoever needs it makes it.
+        // It exists already, or its text is damaged.
       }
     }
   }

@@ -80,7 +80,7 @@ export type Effect =
       readonly afterMs: number
       readonly withinBudgets?: number
     }
-  /** `isKept`: Redis cannot have been another one meanwhile. */
+  /** `isKept`: Redis cannot have been replaced by another one. */
   | { readonly type: 'merge'; readonly awaySinceMs: number; readonly isKept: boolean }
   /** The calls under way are answered from memory. */
   | { readonly type: 'abandon calls' }

@@ -18,7 +18,7 @@ export interface Role {
   onStatus(listener: () => void): void
 }
 
-/** A status lasts as long as the app has it, whichever roles it is made of meanwhile. */
+/** A status lasts as long as the app has it, also when another role causes it now. */
 export function createAppStatus(roles: readonly Role[]): () => AppStatus {
   let status = combined()
   let sinceMs = latest()
