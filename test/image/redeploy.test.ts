@@ -131,6 +131,8 @@ describe.each(CPUS)('at %d CPU', (cpus) => {
   })
 })
 
+if (!SAMOVAR_IMAGE_BEFORE)
+  console.warn('not run with the release before: SAMOVAR_IMAGE_BEFORE names no image of it')
 const withBefore = SAMOVAR_IMAGE_BEFORE ? describe.each(CPUS) : describe.skip.each(CPUS)
 withBefore('with the release before, at %d CPU', (cpus) => {
   test.each(SEEDS)(
