@@ -5,6 +5,7 @@ import express, { type RequestHandler } from 'express'
 import { upgradeRequired } from '../errors.ts'
 import { asTask, type DrainGate } from '../lib/async/drain-gate.ts'
 import { withDeadline } from '../lib/async/request-deadline.ts'
+import { withRequestSignal } from '../lib/async/request-signal.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { serveFiles } from './page.ts'
@@ -83,11 +84,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       // As Node refuses what is no HTTP.
       if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end()
       req.url = path
+      const gone = new AbortController()
+      res.once('close', () => {
+        if (!res.writableFinished) gone.abort()
+      })
       withDeadline(deadlineMs, (end) => {
         res.once('close', end)
         asTask((ended) => {
           res.once('close', ended)
-          app(req, res)
+          withRequestSignal(gone.signal, () => app(req, res))
         })
       })
     },
