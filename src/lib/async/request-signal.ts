@@ -1,5 +1,5 @@
-// Whether anybody still waits: a signal for each request, aborted when its client has gone before the answer. It follows
-// the request through its asynchronous calls; queues ask for it, so that they can forget whom they would serve in vain.
+// Whether anybody still waits: a signal for each request, aborted when its client has gone before the answer. It
+// follows the request through its asynchronous calls; queues ask for it, and forget whom they would serve in vain.
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 const signals = new AsyncLocalStorage<AbortSignal | undefined>()
