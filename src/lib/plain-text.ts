@@ -6,8 +6,8 @@ import { z } from 'zod'
 // text around, and what is not seen at all: spaces without width, fillers, the blank pattern of Braille.
 const DECEIVES = new RegExp(
   '[\\p{Cc}\\p{Cs}\\p{Noncharacter_Code_Point}\\p{Bidi_Control}\\u2028\\u2029' +
-    '\\u00AD\\u034F\\u115F\\u1160\\u17B4\\u17B5\\u180E\\u200B\\u2060-\\u206F\\u2800\\u3164\\uFEFF\\uFFA0\\uFFF0-\\uFFFB' +
-    '\\u{1BCA0}-\\u{1BCA3}\\u{1D173}-\\u{1D17A}\\u{E0000}\\u{E0001}]',
+    '\\u00AD\\u034F\\u115F\\u1160\\u17B4\\u17B5\\u180E\\u200B\\u2060-\\u206F\\u2800\\u3164\\uFEFF' +
+    '\\uFFA0\\uFFF0-\\uFFFB\\u{1BCA0}-\\u{1BCA3}\\u{1D173}-\\u{1D17A}\\u{E0000}\\u{E0001}]',
   'u',
 )
 

@@ -20,7 +20,13 @@ const IN_TELEGRAM = [
   'frame-ancestors https://web.telegram.org https://*.telegram.org',
 ].join(';')
 
-const revokeQuery = z.object({ id: z.string({ error: 'must be given once' }).refine(isPlainText, 'must be an id from the page').min(1).max(200) })
+const revokeQuery = z.object({
+  id: z
+    .string({ error: 'must be given once' })
+    .refine(isPlainText, 'must be an id from the page')
+    .min(1)
+    .max(200),
+})
 
 export interface LoginPagesParts {
   loginPage: LoginPage

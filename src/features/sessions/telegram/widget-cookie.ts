@@ -1,5 +1,5 @@
-// Binds a login by the widget to the browser that began it: Telegram signs who somebody is, not where the login began, so
-// that without this a link could log in whoever opens it, as the person who made the link.
+// Binds a login by the widget to the browser that began it: Telegram signs who somebody is, not where the login began.
+// Without this a link could log in whoever opens it, as the person who made the link.
 import { randomBytes } from 'node:crypto'
 import type { CookieOptions, Request, Response } from 'express'
 import { isSameSecret } from '../../../lib/constant-time.ts'
