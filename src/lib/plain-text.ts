@@ -14,9 +14,24 @@ const DECEIVES = new RegExp(
 // Invisible where they stand alone, needed where they shape what is beside them: ZERO WIDTH JOINER and NON-JOINER in
 // words of these scripts and in emoji; selectors of variants after what has variants; tags in the flags of regions.
 const JOINING = '[\\p{L}\\p{M}]'
-const INDIC = ['Beng', 'Deva', 'Gujr', 'Guru', 'Khmr', 'Knda', 'Mlym', 'Mymr', 'Orya', 'Sinh', 'Taml', 'Telu', 'Tibt']
+const INDIC = [
+  'Beng',
+  'Deva',
+  'Gujr',
+  'Guru',
+  'Khmr',
+  'Knda',
+  'Mlym',
+  'Mymr',
+  'Orya',
+  'Sinh',
+  'Taml',
+  'Telu',
+  'Tibt',
+]
 const CURSIVE = ['Arab', 'Mand', 'Mong', 'Nkoo', 'Phag', 'Syrc']
-const scripts = (names: readonly string[]) => `[${names.map((name) => `\\p{Script_Extensions=${name}}`).join('')}]`
+const scripts = (names: readonly string[]) =>
+  `[${names.map((name) => `\\p{Script_Extensions=${name}}`).join('')}]`
 const EMOJI = '[\\p{Extended_Pictographic}\\p{Emoji_Modifier}\\uFE0F\\u{E007F}]'
 const FITTING = new RegExp(
   [
@@ -31,7 +46,7 @@ const FITTING = new RegExp(
   ].join('|'),
   'gu',
 )
-const SHAPERS = /[\u200C\u200D\uFE00-\uFE0F\u180B-\u180D\u180F\u{E0002}-\u{E0FFF}]/u
+const SHAPERS = /\u200C|\u200D|[\uFE00-\uFE0F]|[\u180B-\u180D\u180F]|[\u{E0002}-\u{E0FFF}]/u
 
 /** Whether a name may be that text. */
 export function isPlainText(text: string): boolean {

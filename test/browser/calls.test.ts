@@ -9,8 +9,8 @@ import { eventually, HUNG_MS } from '../helpers/eventually.ts'
 import { BOT_TOKEN } from '../helpers/fake-telegram.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
-import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 }
 const ENOUGH_FRAMES = 10
@@ -46,7 +46,11 @@ test('guests are marked, whatever name they choose, also one that is too long fo
       body: JSON.stringify({ initData: await signInitData(initDataFields({ user }), BOT_TOKEN) }),
     })
     const [name = '', value = ''] = (login.headers.getSetCookie()[0] ?? '').split(';')[0]?.split('=') ?? []
-    const context = await browser.newContext({ ...PHONE, locale: 'ru-RU', permissions: ['camera', 'microphone'] })
+    const context = await browser.newContext({
+      ...PHONE,
+      locale: 'ru-RU',
+      permissions: ['camera', 'microphone'],
+    })
     await context.addCookies([{ name, value, url: site.url }])
     const made = await context.request.post(`${site.url}/api/calls`, { data: { kind: 'group' } })
     const { path } = (await made.json()) as { path: string }

@@ -21,18 +21,21 @@ test.each([
   }
 })
 
-test.each(['An\u202Ena', '\u0000', 'a\nb', 'a\u200Bb', '\uD800'])('a cleared name of %j is refused', async (name) => {
-  const app = await startApp({ REDIS_URL: 'off' })
-  try {
-    for (const scope of [{ prefix: name }, { tag: name }]) {
-      const response = await app.get('/api/cache/clear', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(scope),
-      })
-      expect(response.status).toBe(400)
+test.each(['An\u202Ena', '\u0000', 'a\nb', 'a\u200Bb', '\uD800'])(
+  'a cleared name of %j is refused',
+  async (name) => {
+    const app = await startApp({ REDIS_URL: 'off' })
+    try {
+      for (const scope of [{ prefix: name }, { tag: name }]) {
+        const response = await app.get('/api/cache/clear', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(scope),
+        })
+        expect(response.status).toBe(400)
+      }
+    } finally {
+      await app.close()
     }
-  } finally {
-    await app.close()
-  }
-})
+  },
+)

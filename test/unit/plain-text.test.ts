@@ -53,7 +53,9 @@ test.each(Object.entries(DECEIVING))('%s: refused, and cleaned away', (_what, [t
 })
 
 test('every character of Bidi_Control, every control, alone and in a name', () => {
-  const bidi = [0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069]
+  const bidi = [
+    0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
+  ]
   const controls = Array.from({ length: 0xa0 }, (_, i) => i).filter((i) => i < 0x20 || i >= 0x7f)
   for (const code of [...bidi, ...controls]) {
     const one = String.fromCodePoint(code)
@@ -63,7 +65,22 @@ test('every character of Bidi_Control, every control, alone and in a name', () =
 })
 
 test('what is clean stays as it is, whatever it is made of', () => {
-  const parts = ['a', 'Ж', '\u200C', '\u200D', 'ی', 'क', '\u094D', '👩', '\uFE0F', '\u202E', '\n', ' ', '\uD83D', '\u{E0041}']
+  const parts = [
+    'a',
+    'Ж',
+    '\u200C',
+    '\u200D',
+    'ی',
+    'क',
+    '\u094D',
+    '👩',
+    '\uFE0F',
+    '\u202E',
+    '\n',
+    ' ',
+    '\uD83D',
+    '\u{E0041}',
+  ]
   let seed = 13
   for (let i = 0; i < 5_000; i += 1) {
     let text = ''

@@ -5,9 +5,9 @@ import type { ServerMessage } from './protocol.ts'
 
 /** What is published in a room. `conn` tells the seats of one peer apart: a later one is greater. */
 export type RoomEvent =
-  | { readonly type: 'here' } & Occupant
+  | ({ readonly type: 'here' } & Occupant)
   | { readonly type: 'left'; readonly id: string; readonly conn: string }
-  | { readonly type: 'said'; readonly from: string; readonly data: Json } & Named
+  | ({ readonly type: 'said'; readonly from: string; readonly data: Json } & Named)
 
 /** What is published to a single peer. */
 export type PeerEvent =

@@ -129,7 +129,10 @@ export function telegramRoutes(parts: TelegramParts): Router {
   endpoint(router, '/api/auth/telegram/attempt', {
     post(req, res) {
       botToken()
-      res.set('Cache-Control', 'no-store').status(201).json({ attempt: beginWidgetLogin(req, res) })
+      res
+        .set('Cache-Control', 'no-store')
+        .status(201)
+        .json({ attempt: beginWidgetLogin(req, res) })
     },
   })
 
@@ -149,7 +152,8 @@ export function telegramRoutes(parts: TelegramParts): Router {
       // Our own page reads a login from its address, which may be a link of somebody else's: it always names an
       // attempt. Other pages of the site, and programs, have it from where they asked for it.
       const { success, data } = attemptQuery.safeParse(req.query)
-      if (!success || (data.attempt !== undefined && !hasBegunWidgetLogin(req, data.attempt))) throw loginRefused()
+      if (!success || (data.attempt !== undefined && !hasBegunWidgetLogin(req, data.attempt)))
+        throw loginRefused()
       const body = req.body ?? {}
       const fields = Object.entries(parse(widgetBody, body))
       // The schema leaves `__proto__` out, which Telegram has not signed: it is a field more than there may be.

@@ -21,7 +21,8 @@ if (answer) {
   const login = decoded(answer)
   if (login && typeof login === 'object') {
     say('working')
-    if (await postLogin(`/api/auth/telegram?attempt=${encodeURIComponent(attempt)}`, login)) location.replace('/account')
+    if (await postLogin(`/api/auth/telegram?attempt=${encodeURIComponent(attempt)}`, login))
+      location.replace('/account')
   } else {
     say('refused') // cancelled at Telegram
   }
