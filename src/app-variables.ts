@@ -205,6 +205,15 @@ export const variables = {
       'сколько прокси стоит перед приложением: какой адрес в `X-Forwarded-For` принадлежит клиенту и ' +
       'пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md)',
   },
+  HSTS_INCLUDE_SUBDOMAINS: {
+    schema: flag.default(false),
+    en:
+      '`true`: `Strict-Transport-Security`, sent over HTTPS only, covers every host under this one ' +
+      'as well. All of them must have HTTPS',
+    ru:
+      '`true`: заголовок `Strict-Transport-Security`, который отправляется только по HTTPS, действует и на все ' +
+      'поддомены. HTTPS должен быть у каждого',
+  },
   // Read by ecosystem.config.js; checked here.
   WEB_CONCURRENCY: {
     schema: integer(1, 64).default(1),

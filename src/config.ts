@@ -72,6 +72,7 @@ export function readConfig(
     features: read.values as ReadonlyMap<string, ValuesOf<Variables>>,
     workers: values.WEB_CONCURRENCY,
     trustProxy: values.TRUST_PROXY,
+    hstsSubdomains: values.HSTS_INCLUDE_SUBDOMAINS,
     dataDir: resolve(values.DATA_DIR),
     runDir: values.SAMOVAR_RUN_DIR,
     log: Object.freeze({

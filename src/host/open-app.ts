@@ -71,6 +71,7 @@ export function openApp({ features, config, log }: AppOptions): App {
   const server = scope.add(
     createHttpServer({
       trustProxy: config.trustProxy,
+      hstsSubdomains: config.hstsSubdomains,
       deadlineMs: config.redis.budgetMs,
       changes: core.changes,
       log,

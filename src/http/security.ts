@@ -4,8 +4,12 @@ import helmet from 'helmet'
 import { adminTokenUnset, crossSite, tokenRequired, tokenRequiredByPage } from '../errors.ts'
 import { isSameSecret } from '../lib/constant-time.ts'
 
-/** Only our own scripts and styles; whether the site is HTTPS only is the platform's to say. */
-export const securityHeaders = helmet({
+const HSTS_S = 365 * 24 * 60 * 60
+
+/** Only our own scripts and styles. */
+const headers = helmet({
+  strictTransportSecurity: false, // below: only where the request came over HTTPS
+
   contentSecurityPolicy: {
     useDefaults: false,
     directives: {
@@ -17,6 +21,21 @@ export const securityHeaders = helmet({
     },
   },
 })
+
+/**
+ * Browsers that came over HTTPS come no other way for a year. Other hosts of the domain are none of our business unless
+ * `hstsSubdomains` says so: they may have no HTTPS.
+ */
+export function securityHeaders({ hstsSubdomains = false } = {}): RequestHandler[] {
+  const hsts = `max-age=${HSTS_S}${hstsSubdomains ? '; includeSubDomains' : ''}`
+  return [
+    headers,
+    function stayOnHttps(req, res, next) {
+      if (req.secure) res.setHeader('Strict-Transport-Security', hsts)
+      next()
+    },
+  ]
+}
 
 /** Refuses changes that a browser sends for another site's page; programs send neither header. */
 export const sameSite: RequestHandler = (req, _res, next) => {

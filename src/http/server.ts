@@ -33,6 +33,8 @@ export interface HttpServerOptions {
   rawRouters: readonly RequestHandler[]
   routers: readonly RequestHandler[]
   trustProxy: number
+  /** Whether HTTPS is promised for every host under this one, too. */
+  hstsSubdomains?: boolean
   /** What speaks another protocol. */
   upgrades?: readonly UpgradeRoute[]
   /** How long a request may wait for Redis, all its commands together, ms. */
@@ -49,13 +51,13 @@ const askForUpgrade: RequestHandler = () => {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { rawRouters, routers, trustProxy, upgrades: routes = [], changes, log } = options
-  const { deadlineMs = Number.POSITIVE_INFINITY } = options
+  const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
-  app.use(logRequests(log), securityHeaders)
+  app.use(logRequests(log), securityHeaders({ hstsSubdomains }))
   if (changes) app.use(admitChanges(changes))
   for (const router of rawRouters) app.use(router)
   app.use(sameSite, onlyJsonOrOwnForm, express.json({ limit: BODY_LIMIT }))

@@ -6,9 +6,11 @@ import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { closePages, createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { timed } from '../helpers/control-clock.ts'
 import { eventually, HUNG_MS } from '../helpers/eventually.ts'
+import { BOT_TOKEN } from '../helpers/fake-telegram.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { startRedis, type TestRedis } from '../helpers/redis-server.ts'
 import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 }
 const ENOUGH_FRAMES = 10
@@ -32,6 +34,53 @@ afterAll(async () => {
   await browser?.close()
   await app.close()
   await redis.stop()
+})
+
+test('guests are marked, whatever name they choose, also one that is too long for its tile', async () => {
+  const site = await startApp({ REDIS_URL: 'off', TELEGRAM_BOT_TOKEN: BOT_TOKEN, ...PATIENCE })
+  try {
+    const user = JSON.stringify({ id: 42, first_name: 'Anna' })
+    const login = await site.get('/api/auth/telegram/webapp', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ initData: await signInitData(initDataFields({ user }), BOT_TOKEN) }),
+    })
+    const [name = '', value = ''] = (login.headers.getSetCookie()[0] ?? '').split(';')[0]?.split('=') ?? []
+    const context = await browser.newContext({
+      ...PHONE,
+      locale: 'ru-RU',
+      permissions: ['camera', 'microphone'],
+    })
+    await context.addCookies([{ name, value, url: site.url }])
+    const made = await context.request.post(`${site.url}/api/calls`, { data: { kind: 'group' } })
+    const { path } = (await made.json()) as { path: string }
+    const anna = await context.newPage()
+    await anna.goto(site.url + path)
+    await anna.locator('#before button').click()
+    await anna.locator('#call[data-state=alone]').waitFor()
+    const guest = await enter(site.url + path, 'Anna')
+    await guest.locator('#people .name', { hasText: /^Anna$/ }).waitFor() // the one who is logged in
+    await anna.locator('#said .event', { hasText: 'Anna (гость) в звонке' }).waitFor()
+    await anna.locator('#people .name', { hasText: 'Anna (гость)' }).waitFor()
+    await guest.locator('#text').fill('Hello')
+    await guest.locator('#text').press('Enter')
+    await anna.locator('#said strong', { hasText: 'Anna (гость):' }).waitFor()
+    const long = await enter(site.url + path, 'Anna'.padEnd(40, 'W'))
+    for (const page of [anna, guest]) {
+      const mark = page.locator('#people .name', { hasText: 'WWW' }).locator('em')
+      await mark.waitFor()
+      const [tile, seen] = await Promise.all([
+        page.locator('#people li', { has: mark }).boundingBox(),
+        mark.boundingBox(),
+      ])
+      expect((seen?.x ?? 1e9) + (seen?.width ?? 0)).toBeLessThanOrEqual((tile?.x ?? 0) + (tile?.width ?? 0))
+    }
+    if (process.env.SCREENSHOTS)
+      await anna.screenshot({ path: joinPath(process.env.SCREENSHOTS, 'call-guests-ru.png'), fullPage: true })
+    await long.close()
+  } finally {
+    await site.close()
+  }
 })
 
 /** The link of a new call, as its maker gets it. */

@@ -6,7 +6,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { closePages, startBrowser, watchPage } from '../helpers/browser.ts'
 import { BOT_TOKEN, type FakeTelegram, startFakeTelegram } from '../helpers/fake-telegram.ts'
-import { initDataFields, signInitData } from '../helpers/telegram-signer.ts'
+import { initDataFields, signInitData, signWidget, widgetFields } from '../helpers/telegram-signer.ts'
 
 const PHONE = { viewport: { width: 360, height: 640 }, deviceScaleFactor: 2 }
 const PIXEL =
@@ -105,7 +105,9 @@ test('in Russian and without JavaScript', async () => {
 test('a Mini App logs in by itself, in its own window and after a reload', async () => {
   const user = JSON.stringify({ id: 7, first_name: 'Вера', language_code: 'ru' })
   const data = encodeURIComponent(await signInitData(initDataFields({ user }), BOT_TOKEN))
-  const page = await open(`/login/webapp?lang=ru#tgWebAppData=${data}&tgWebAppVersion=9.1`, PHONE)
+  const context = await browser.newContext(PHONE)
+  await context.addInitScript('window.TelegramWebviewProxy = {}') // as Telegram's apps have it
+  const page = await openIn(context, `/login/webapp?lang=ru#tgWebAppData=${data}&tgWebAppVersion=9.1`)
   await page.getByText('Вы вошли как Вера').waitFor()
   await keepPicture(page, 'mini-app-ru')
   await page.reload()
@@ -120,6 +122,29 @@ test('outside Telegram the Mini App’s page leads to the login', async () => {
   const page = await open('/login/webapp?lang=en')
   await page.getByRole('link', { name: 'Log in', exact: true }).click()
   expect(pathOf(page)).toBe('/login?lang=en')
+})
+
+test('a link logs nobody in: neither one to the Mini App’s page nor one to the widget’s way back', async () => {
+  const id = JSON.stringify({ id: 666, first_name: 'Mallory' })
+  const data = encodeURIComponent(
+    await signInitData(initDataFields({ user: id, query_id: 'link' }), BOT_TOKEN),
+  )
+  const page = await open(`/login/webapp?lang=en#tgWebAppData=${data}`)
+  await page.getByText('This page belongs inside Telegram').waitFor()
+
+  const fields = await signWidget(widgetFields({ id: '666', first_name: 'Mallory' }), BOT_TOKEN)
+  const answer = Buffer.from(JSON.stringify(fields)).toString('base64url')
+  const context = await browser.newContext()
+  // Also where a login has begun: the one who made the link does not know which.
+  await context.request.get(`${app.url}/api/auth/telegram/widget`, { maxRedirects: 0 })
+  for (const query of ['lang=en', 'lang=en&attempt=AAAAAAAAAAAAAAAAAAAAAA']) {
+    const victim = await context.newPage()
+    await victim.goto(`${app.url}/login?${query}#tgAuthResult=${answer}`)
+    await victim.getByText('did not begin in this browser').waitFor()
+    expect(pathOf(victim)).toBe('/login?lang=en')
+    await keepPicture(victim, 'login-refused')
+  }
+  expect((await context.request.get(`${app.url}/api/me`)).status()).toBe(401)
 })
 
 test('nothing went wrong on any of these pages', () => {

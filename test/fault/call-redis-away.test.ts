@@ -51,7 +51,7 @@ async function join({ rooms }: Node, room: string, name: string) {
   }
   const listener = { tell, taken() {}, failed }
   const seat = await rooms.join(
-    { room, name, returning: undefined, since: undefined, listener },
+    { room, name, guest: true, returning: undefined, since: undefined, listener },
     (_seat, { peers }) => {
       for (const peer of peers) there.set(peer.id, peer.name)
     },

@@ -153,6 +153,11 @@ const reversed = (fields: Readonly<Record<string, string>>) =>
 const initFields = (extra: Record<string, string>) => initDataFields(extra) as Record<string, string>
 const signInit = async (fields: Record<string, string>, token: string) =>
   Object.fromEntries(new URLSearchParams(await signInitData(fields, token)))
+/** In the browser that began it. */
+const byWidget = (query: string): Spoilt => ({
+  headers: [['Cookie', `widget-login=${'A'.repeat(22)}`]],
+  target: `/api/auth/telegram?${query}&attempt=${'A'.repeat(22)}`,
+})
 const queryOf = (fields: Readonly<Record<string, string>>) => new URLSearchParams(fields).toString()
 const userText = (random: Random) =>
   random.pick([
@@ -295,21 +300,20 @@ export const routes: readonly Route[] = [
   ),
   route(
     'GET /api/auth/telegram',
-    ({ spent }) => ({ target: `/api/auth/telegram?${queryOf(spent.widget)}` }),
+    ({ spent }) => byWidget(queryOf(spent.widget)),
     async (insider, random) => [
       ...(await spoiltLogins(widgetFields, signWidget, insider, random)).map(
-        ([wrong, fields]): Spoiling => [wrong, REFUSED, { target: `/api/auth/telegram?${queryOf(fields)}` }],
+        ([wrong, fields]): Spoiling => [wrong, REFUSED, byWidget(queryOf(fields))],
       ),
       ['replayed', REFUSED, {}],
-      ['reordered', REFUSED, { target: `/api/auth/telegram?${queryOf(reversed(insider.spent.widget))}` }],
+      ['reordered', REFUSED, byWidget(queryOf(reversed(insider.spent.widget)))],
+      ['begun elsewhere', REFUSED, { headers: [] }],
       [
         'a field twice',
         REFUSED,
-        {
-          target: `/api/auth/telegram?${queryOf(
-            await signWidget(widgetFields({ n: String(random.below(1e9)) }), insider.botToken),
-          )}&id=42`,
-        },
+        byWidget(
+          `${queryOf(await signWidget(widgetFields({ n: String(random.below(1e9)) }), insider.botToken))}&id=42`,
+        ),
       ],
     ],
   ),

@@ -43,7 +43,7 @@ export function openRooms<T extends Bus>(bus: T) {
         throw error
       },
     }
-    const entry = { room, name, returning: undefined, since: undefined, ...again, listener }
+    const entry = { room, name, guest: true, returning: undefined, since: undefined, ...again, listener }
     const seat = await rooms.join(entry, (_seat, given) => {
       welcome = given
     })

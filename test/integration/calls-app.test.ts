@@ -64,6 +64,26 @@ describe('where people log in', () => {
     for (const client of [host, guest]) await cut(client)
   })
 
+  test('a guest who has the name of a user is told apart, in the list, in what comes and in what is said', async () => {
+    const anna = await logIn(app)
+    const { room, key } = (await (await anna.post('/api/calls', { kind: 'group' })).json()) as Made
+    const host = await openCall(app.url, { headers: { cookie: cookieOf(anna) } })
+    expect((await host.join(room)).you).toMatchObject({ name: 'Anna Smirnova', guest: false })
+    const guest = await openCall(app.url, { key })
+    const joined = await guest.join(room, { name: 'Anna Smirnova' })
+    expect(joined).toMatchObject({ you: { guest: true }, peers: [{ name: 'Anna Smirnova', guest: false }] })
+    expect((await host.next('peer-joined')).peer).toMatchObject({ name: 'Anna Smirnova', guest: true })
+    for (const [one, isGuest] of [
+      [host, false],
+      [guest, true],
+    ] as const) {
+      one.send({ type: 'say', data: { guest: !isGuest } })
+      const said = await host.next('said', ({ guest }) => guest === isGuest)
+      expect(said).toMatchObject({ name: 'Anna Smirnova', from: isGuest ? joined.you.id : said.from })
+    }
+    for (const client of [host, guest]) await cut(client)
+  })
+
   test('a page of a login opens its socket without a key, and nothing after the logout', async () => {
     const anna = await logIn(app)
     const { room } = (await (await anna.post('/api/calls', {})).json()) as Made

@@ -41,6 +41,13 @@ async function callbackOf(visitor: Visitor, query = ''): Promise<string> {
   return agreed.headers.get('location') ?? ''
 }
 
+/** As a page with Telegram's button asks for what it puts into its address. */
+async function attemptOf(visitor: Visitor): Promise<string> {
+  const response = await visitor.post('/api/auth/telegram/attempt')
+  expect([response.status, response.headers.get('cache-control')]).toEqual([201, 'no-store'])
+  return ((await response.json()) as { attempt: string }).attempt
+}
+
 async function expectRefused(response: Response): Promise<void> {
   expect(response.status).toBe(401)
   expect(response.headers.get('content-type')).toContain('application/problem+json')
@@ -76,7 +83,7 @@ describe('one user, three ways', () => {
 
   test('the widget, by an address and by a script', async () => {
     const visitor = visit(app)
-    const query = new URLSearchParams(await widget())
+    const query = new URLSearchParams({ ...(await widget()), attempt: await attemptOf(visitor) })
     const byAddress = await visitor.get(`/api/auth/telegram?${query}`)
     expect([byAddress.status, byAddress.headers.get('location')]).toEqual([303, '/account'])
     expect(byAddress.headers.get('referrer-policy')).toBe('no-referrer')
@@ -141,7 +148,9 @@ describe('a login works once', () => {
     const fields = await widget()
     expect((await visit(app).post('/api/auth/telegram', fields)).status).toBe(200)
     await expectRefused(await visit(app).post('/api/auth/telegram', fields))
-    await expectRefused(await visit(app).get(`/api/auth/telegram?${new URLSearchParams(fields)}`))
+    const visitor = visit(app)
+    const query = new URLSearchParams({ ...fields, attempt: await attemptOf(visitor) })
+    await expectRefused(await visitor.get(`/api/auth/telegram?${query}`))
   })
 
   test('a callback, also for whoever kept the cookie', async () => {
@@ -209,7 +218,9 @@ describe('refused with one code, whatever the reason', () => {
   ])('a widget login that is %s', async (_name, make) => {
     const fields = await make()
     await expectRefused(await visit(app).post('/api/auth/telegram', fields))
-    await expectRefused(await visit(app).get(`/api/auth/telegram?${new URLSearchParams(fields)}`))
+    const visitor = visit(app)
+    const query = new URLSearchParams({ ...fields, attempt: await attemptOf(visitor) })
+    await expectRefused(await visitor.get(`/api/auth/telegram?${query}`))
   })
 
   test('a widget login with a field twice', async () => {
@@ -268,6 +279,54 @@ describe('refused with one code, whatever the reason', () => {
     const response = await visit(app).post('/api/auth/telegram', fields, { 'sec-fetch-site': 'cross-site' })
     expect([response.status, await response.json()]).toMatchObject([403, { code: 'cross_site' }])
   })
+})
+
+describe('a login by the widget belongs to the browser that began it', () => {
+  test('what another one signed is refused, whatever the link names, and is not used up by that', async () => {
+    const fields = await widget()
+    const [mallory, victim, idle] = [visit(app), visit(app), visit(app)]
+    const theirs = await attemptOf(mallory)
+    await victim.get('/api/auth/telegram/widget') // has begun a login, too
+    const own = victim.cookies.get('widget-login') ?? ''
+    expect(own).toMatch(/^[\w-]{22}$/)
+    expect(victim.setCookies.get('widget-login')).toMatch(/Max-Age=600;.*HttpOnly.*SameSite=Lax/)
+    const signed = new URLSearchParams(fields).toString()
+    const links = [
+      signed,
+      `${signed}&attempt=`,
+      `${signed}&attempt=${theirs}`,
+      `${signed}&attempt=${theirs}&attempt=${own}`,
+    ]
+    for (const visitor of [victim, idle])
+      for (const link of links) await expectRefused(await visitor.get(`/api/auth/telegram?${link}`))
+    // As the script of /login sends what it finds in its address.
+    for (const visitor of [victim, idle])
+      for (const attempt of ['', theirs])
+        await expectRefused(await visitor.post(`/api/auth/telegram?attempt=${attempt}`, fields))
+    expect(await victim.userId()).toBeUndefined()
+    expect((await mallory.get(`/api/auth/telegram?${signed}&attempt=${theirs}`)).status).toBe(303)
+    expect(mallory.cookies.has('widget-login')).toBe(false)
+  })
+
+  test('two tabs begin one login; over HTTPS its cookie is this host’s alone', async () => {
+    const visitor = visit(app, { https: true })
+    const start = await visitor.get('/api/auth/telegram/widget?lang=ru')
+    const cookie = visitor.setCookies.get('__Host-widget-login') ?? ''
+    expect(cookie).toMatch(/Secure/)
+    const back = new URL(new URL(start.headers.get('location') ?? '').searchParams.get('return_to') ?? '')
+    expect([back.pathname, back.searchParams.get('lang')]).toEqual(['/login', 'ru'])
+    expect(await attemptOf(visitor)).toBe(back.searchParams.get('attempt'))
+    const attempt = back.searchParams.get('attempt')
+    expect((await visitor.post(`/api/auth/telegram?attempt=${attempt}`, await widget())).status).toBe(200)
+  })
+})
+
+test('names of Telegram’s are shown without what turns text around or is not seen', async () => {
+  const visitor = visit(app)
+  const names = { first_name: 'Anna\u202Etxt\u0000', last_name: '\u200B', username: 'anna' }
+  const user = JSON.stringify({ id: 42, ...names })
+  const response = await visitor.post('/api/auth/telegram/webapp', { initData: await initData({ user }) })
+  expect(await response.json()).toMatchObject({ user: { name: 'Annatxt' } })
 })
 
 describe('the way back', () => {
@@ -395,7 +454,10 @@ describe('what is not set up', () => {
       expect((await visit(half).post('/api/auth/telegram', await widget())).status).toBe(200)
       const page = await (await half.get('/login')).text()
       expect(page).not.toContain('/api/auth/telegram/start')
-      expect(page).toContain(`${telegram.url}/auth?bot_id=${BOT_TOKEN.split(':')[0]}&amp;origin=`)
+      expect(page).toContain('href="/api/auth/telegram/widget?lang=en"')
+      const begun = await visit(half).get('/api/auth/telegram/widget')
+      const there = `${telegram.url}/auth?bot_id=${BOT_TOKEN.split(':')[0]}&origin=`
+      expect(begun.headers.get('location')).toContain(there)
       expect(page).not.toContain(BOT_TOKEN)
     } finally {
       await half.close()

@@ -167,7 +167,7 @@ test('a peer that is lost while somebody enters is told of after the welcome', a
     },
     capacityOf,
   })
-  const entry = { room: GROUP, name: 'Boris', returning: undefined, since: undefined, listener }
+  const entry = { room: GROUP, name: 'Boris', guest: true, returning: undefined, since: undefined, listener }
   await others.join(entry, (_seat, { peers }) => told.push(`welcome ${peers.map(({ name }) => name)}`))
   expect(told).toEqual(['welcome Anna', 'peer-left'])
   others.close()

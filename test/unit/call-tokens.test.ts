@@ -121,6 +121,8 @@ test('a later seat has a greater name, whatever the clock says', () => {
 test('what a message does not define is left out, and a name is trimmed', () => {
   const text = JSON.stringify({ type: 'join', room: ROOM, name: ' Anna ', from: 'x', admin: true })
   expect(parseClientMessage(text)).toEqual({ type: 'join', room: ROOM, name: 'Anna' })
+  for (const name of ['Anna\u202E', 'An\u0000na', 'Anna\nBoris', 'An\u200Bna', '\u3164', '\uD800'])
+    expect(parseClientMessage(JSON.stringify({ type: 'join', room: ROOM, name }))).toBeUndefined()
 })
 
 describe('the documented messages', () => {

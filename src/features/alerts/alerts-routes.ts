@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { notFound, unsafeUrl } from '../../errors.ts'
 import { serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
+import { plainText } from '../../lib/plain-text.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import { type Alert, alertSchemas, languageOf } from './alert.ts'
 import type { AlertChanges } from './alert-changes.ts'
@@ -32,8 +33,8 @@ export interface AlertsRoutesParts {
 export function alertsRoutes(parts: AlertsRoutesParts): Router {
   const { alerts, changes, deliveries, webhooks, currencies, requireUser, now } = parts
   const { newAlert, patch } = alertSchemas(currencies)
-  const webhook = z.strictObject({ url: z.string() })
-  const idOf = (req: Request) => parse(z.string(), req.params.id)
+  const webhook = z.strictObject({ url: plainText })
+  const idOf = (req: Request) => parse(plainText, req.params.id)
 
   const router = Router()
   serveFiles(router, '/static/alerts', import.meta.url)

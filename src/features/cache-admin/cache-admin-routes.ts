@@ -4,10 +4,11 @@ import { z } from 'zod'
 import type { Cache } from '../../core/cache/cache.ts'
 import type { ClearScope } from '../../core/keys.ts'
 import { endpoint, parse } from '../../http/parse.ts'
+import { plainText } from '../../lib/plain-text.ts'
 import type { Log } from '../../log.ts'
 import type { CacheStats } from './cache-stats.ts'
 
-const name = z.string().min(1).max(200)
+const name = plainText.min(1).max(200)
 const everything = z.strictObject({}).transform((): ClearScope => 'all')
 const scopeSchema: z.ZodType<ClearScope> = z.union(
   [z.strictObject({ prefix: name }), z.strictObject({ tag: name }), everything],

@@ -45,10 +45,12 @@ export interface RoomModel {
   key: string | undefined
   /** Of the login; undefined for a guest, who is asked. */
   userName: string | undefined
+  /** Where nobody can log in, everybody is a guest, and none is marked as one. */
+  hasLogin: boolean
 }
 
-export function roomHtml({ language, room, key, userName }: RoomModel): string {
-  const text = texts[language].room
+export function roomHtml({ language, room, key, userName, hasLogin }: RoomModel): string {
+  const text = { ...texts[language].room, ...(!hasLogin && { isGuest: '' }) }
   const named = userName
     ? html`<input type="hidden" id="name" value="${userName}">`
     : html`<label for="name">${text.name}</label><input id="name" maxlength="40" autocomplete="nickname" disabled>`

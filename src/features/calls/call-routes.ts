@@ -82,7 +82,7 @@ export function callRoutes({
         if (isRoomName(room)) await expectKnown(req)
         return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
       }
-      sendPage(req, res, roomHtml({ language: languageOf(req), room, key, userName: name }))
+      sendPage(req, res, roomHtml({ language: languageOf(req), room, key, userName: name, hasLogin }))
     },
   })
 

@@ -91,13 +91,14 @@ export function runCallSocket(
     const entry = {
       room,
       name: caller.name ?? name,
+      guest: isGuest,
       returning: resume === undefined ? undefined : peerOfToken(resume, { room, isGuest }, now(), secrets),
       since,
       listener,
     }
     seat = await rooms.join(entry, (taken, welcome) => {
       seat = taken // what follows the welcome may end it
-      const you = { id: taken.id, name: taken.name, resume: freshToken(taken.id) }
+      const you = { id: taken.id, name: taken.name, guest: isGuest, resume: freshToken(taken.id) }
       tell({ type: 'joined', you, ...welcome, iceServers })
     })
     if (!seat) refuse('room_full')

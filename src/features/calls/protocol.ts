@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Json } from '../../core/bus/bus.ts'
 import { parseJson } from '../../lib/codec.ts'
+import { plainText } from '../../lib/plain-text.ts'
 import { isRoomName } from './room-name.ts'
 
 export const MESSAGE_BYTES = 64 * 1024
@@ -13,8 +14,8 @@ const MOST_VALUES = 1_000
  * values that it takes far more memory than its text.
  */
 const data = z.custom<Json>((value) => value !== undefined && isModest(value), 'must be JSON')
-const peerId = z.string().min(1).max(64)
-const position = z.object({ epoch: z.string().min(1).max(128), offset: z.int().min(0) })
+const peerId = plainText.min(1).max(64)
+const position = z.object({ epoch: plainText.min(1).max(128), offset: z.int().min(0) })
 const negotiationNumber = z.int().min(1)
 
 export const clientMessage = z.discriminatedUnion('type', [
@@ -22,7 +23,7 @@ export const clientMessage = z.discriminatedUnion('type', [
     type: z.literal('join'),
     room: z.string().refine(isRoomName, 'must be the name of a room'),
     /** What others see; a logged-in user has the name of the login. */
-    name: z.string().trim().min(1).max(40).optional(),
+    name: plainText.trim().min(1).max(40).optional(),
     /** From `joined` or the last `pong`: who to be again. */
     resume: z.string().max(500).optional(),
     /** After which message to resume: the last of the room, and the last signal. */
@@ -45,6 +46,8 @@ export type Since = NonNullable<Extract<ClientMessage, { type: 'join' }>['since'
 const peer = z.object({
   id: peerId,
   name: z.string(),
+  /** Not logged in: the name is one that the peer chose. */
+  guest: z.boolean(),
   /** Whether you give way to this peer when both of you open a negotiation concurrently. */
   polite: z.boolean(),
 })
@@ -72,7 +75,7 @@ export type ErrorCode = (typeof errorCodes)[number]
 export const serverMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('joined'),
-    you: z.object({ id: peerId, name: z.string(), resume: z.string() }),
+    you: z.object({ id: peerId, name: z.string(), guest: z.boolean(), resume: z.string() }),
     peers: z.array(peer),
     ...position.shape,
     signals: position,
@@ -96,6 +99,7 @@ export const serverMessage = z.discriminatedUnion('type', [
     type: z.literal('said'),
     from: peerId,
     name: z.string(),
+    guest: z.boolean(),
     data,
     atMs: z.number(),
     ...position.shape,

@@ -5,9 +5,9 @@ import type { ServerMessage } from './protocol.ts'
 
 /** What is published in a room. `conn` tells the seats of one peer apart: a later one is greater. */
 export type RoomEvent =
-  | { readonly type: 'here'; readonly id: string; readonly conn: string; readonly name: string }
+  | ({ readonly type: 'here' } & Occupant)
   | { readonly type: 'left'; readonly id: string; readonly conn: string }
-  | { readonly type: 'said'; readonly from: string; readonly name: string; readonly data: Json }
+  | ({ readonly type: 'said'; readonly from: string; readonly data: Json } & Named)
 
 /** What is published to a single peer. */
 export type PeerEvent =
@@ -15,19 +15,32 @@ export type PeerEvent =
   /** The peer has this seat now; those before it end. */
   | { readonly type: 'taken'; readonly conn: string }
 
-export interface Occupant {
+/** As others see somebody. */
+export interface Named {
+  readonly name: string
+  /** Not logged in, and so free to take the name of somebody who is. */
+  readonly guest: boolean
+}
+
+export interface Occupant extends Named {
   readonly id: string
   readonly conn: string
-  readonly name: string
 }
 
 export const roomChannel = (room: string) => `room:${room}`
 export const peerChannel = (id: string) => `peer:${id}`
-export const memberOf = ({ id, conn, name }: Occupant): Member => ({ id: `${id}~${conn}`, info: { name } })
+export const memberOf = ({ id, conn, name, guest }: Occupant): Member => ({
+  id: `${id}~${conn}`,
+  info: { name, guest },
+})
+
+/** A process of the release before says nothing of it: then nobody passes for a user. */
+export const isGuest = ({ guest }: { readonly guest?: unknown }) => guest !== false
 
 export function occupantOf({ id: memberId, info }: Member): Occupant {
   const [id = '', conn = ''] = memberId.split('~')
-  return { id, conn, name: String((info as { name?: Json } | null)?.name ?? '') }
+  const given = (info ?? {}) as { name?: Json; guest?: Json }
+  return { id, conn, name: String(given.name ?? ''), guest: isGuest(given) }
 }
 
 /** For a seat that is taken now, after those `before`, by whichever clocks they were taken. */
@@ -44,11 +57,11 @@ const said = new WeakMap<BusMessage, ServerMessage>()
 /** The same object for every seat that gets it, so that it becomes text once. */
 export function saidOf(
   message: BusMessage,
-  { from, name, data }: RoomEvent & { type: 'said' },
+  { from, name, data, ...rest }: RoomEvent & { type: 'said' },
 ): ServerMessage {
   const { atMs, epoch, offset } = message
   const known = said.get(message)
-  const made = known ?? { type: 'said', from, name, data, atMs, epoch, offset }
+  const made = known ?? { type: 'said', from, name, guest: isGuest(rest), data, atMs, epoch, offset }
   if (!known) said.set(message, made)
   return made
 }

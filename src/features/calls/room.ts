@@ -18,6 +18,8 @@ import { createSeat, type Listener, type NewSeat, type Seat } from './seat.ts'
 export interface Entry {
   readonly room: string
   readonly name: string
+  /** Not logged in. */
+  readonly guest: boolean
   /** Who a resume token says it was. */
   readonly returning: string | undefined
   readonly since: Since | undefined
@@ -96,7 +98,7 @@ export function createRooms({
   }
 
   return {
-    async join({ room, name, returning, since, listener }, welcome) {
+    async join({ room, name, guest, returning, since, listener }, welcome) {
       const channel = roomChannel(room)
       const before = returning === undefined ? undefined : await seatsOf(channel, returning)
       const isSame = returning !== undefined && before !== undefined
@@ -104,6 +106,7 @@ export function createRooms({
         id: isSame ? returning : randomBytes(12).toString('base64url'),
         conn: connAfter(before ?? [], now()),
         name,
+        guest,
       }
       const made: NewSeat = createSeat({
         bus,

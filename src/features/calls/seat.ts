@@ -11,6 +11,7 @@ import type { StartTimer } from '../../lib/time.ts'
 import { createNumbers, isPolite } from './politeness.ts'
 import type { Peer, ServerMessage } from './protocol.ts'
 import {
+  isGuest,
   memberOf,
   type Occupant,
   occupantOf,
@@ -75,7 +76,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       }),
   )
 
-  const asPeer = ({ id, name }: Occupant): Peer => ({ id, name, polite: isPolite(own.id, id) })
+  const asPeer = ({ id, name, guest }: Occupant): Peer => ({ id, name, guest, polite: isPolite(own.id, id) })
   const peers = () => [...known.values()].map(asPeer)
 
   // What both channels say is passed on in order: while one message waits for the list of peers, later ones wait, and
@@ -130,8 +131,10 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
   }
 
   /** Of two seats of one peer the later one. */
-  function know({ id, conn, name }: Occupant): void {
-    if (id !== own.id && conn >= (known.get(id)?.conn ?? '')) known.set(id, { id, conn, name })
+  function know(occupant: Occupant): void {
+    const { id, conn, name } = occupant
+    const isLater = id !== own.id && conn >= (known.get(id)?.conn ?? '')
+    if (isLater) known.set(id, { id, conn, name, guest: isGuest(occupant) })
   }
 
   function disappear({ id, conn }: Pick<Occupant, 'id' | 'conn'>, reason: 'left' | 'lost'): void {
@@ -205,7 +208,7 @@ export function createSeat({ bus, startTimer, room, own, listener, ended }: Seat
       return true
     },
     async say(data) {
-      await bus.publish(channel, { type: 'said', from: own.id, name: own.name, data })
+      await bus.publish(channel, { type: 'said', from: own.id, name: own.name, guest: own.guest, data })
     },
     leave,
     letGo() {

@@ -34,6 +34,7 @@ const en = {
     send: 'Send',
     you: 'You',
     guest: 'Guest',
+    isGuest: '(guest)',
     people: 'In this call',
     states: {
       idle: 'Not in the call',
@@ -98,6 +99,7 @@ const ru: typeof en = {
     send: 'Отправить',
     you: 'Вы',
     guest: 'Гость',
+    isGuest: '(гость)',
     people: 'В этом звонке',
     states: {
       idle: 'Вы не в звонке',

@@ -7,7 +7,7 @@ import { MINUTE } from '../../lib/time.ts'
 import { serverUrl } from '../../variables.ts'
 import { createLogIn } from './log-in.ts'
 import { createOwnSessions } from './own-sessions.ts'
-import { createLoginPage } from './pages/login-page.ts'
+import { createLoginPage, widgetUrlAt } from './pages/login-page.ts'
 import { loginPagesRoutes } from './pages/login-pages-routes.ts'
 import { sessionKeys } from './session-keys.ts'
 import { createIdentify, createSessionLoader } from './session-middleware.ts'
@@ -90,7 +90,12 @@ export const sessions = defineFeature({
     const identify = createIdentify(store)
     const currentUser = (req: Parameters<typeof identify>[0]) => identify(req).user
     const oidc = clientId && clientSecret ? createOidc({ issuer, clientId, clientSecret }) : undefined
-    const loginPage = createLoginPage({ hasOidc: oidc !== undefined, botToken, issuer, currentUser, log })
+    const loginPage = createLoginPage({
+      hasOidc: oidc !== undefined,
+      hasWidget: botToken !== undefined,
+      currentUser,
+      log,
+    })
 
     const routes = Router()
     routes.use(PATHS, load)
@@ -103,6 +108,7 @@ export const sessions = defineFeature({
         secrets,
         logIn: createLogIn({ records }),
         currentUser,
+        widgetUrl: widgetUrlAt(issuer),
         limitLogins: limitBy(loginRules),
         answerRefusal: loginPage.answerRefusal,
       }),

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express'
 import { notLoggedIn } from '../../errors.ts'
 import type { User } from '../../feature.ts'
-import { endSession, expectKnown, saveSession } from './session-middleware.ts'
+import { endSession, expectKnown } from './session-middleware.ts'
 import { hashOf, publicIdOf } from './session-record.ts'
 import type { KnownSession, SessionRecords } from './session-records.ts'
 
@@ -44,15 +44,12 @@ export function createOwnSessions({ records }: { records: SessionRecords }): Own
       return true
     },
 
+    // No session is destroyed: of two devices that do this to one another concurrently, both would be. The one write of
+    // who is kept decides, in whatever order the rest arrives; the others expire where they are.
     async endOthers(req) {
       const { id: userId } = userOf(req)
       const sessions = await records.ofUser(userId)
-      const upToMs = lastLoginMs(sessions, req)
-      req.session.loggedInAtMs = upToMs + 1
-      await saveSession(req)
-      await records.revoke(userId, upToMs)
-      const own = hashOf(req.session.id)
-      await Promise.all(sessions.filter(({ hash }) => hash !== own).map(({ hash }) => records.end(hash)))
+      await records.revoke(userId, lastLoginMs(sessions, req), hashOf(req.session.id))
     },
 
     // Revoked first: that also ends those that another process made in an outage and this one does not know.

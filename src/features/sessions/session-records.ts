@@ -48,8 +48,11 @@ export interface SessionRecords {
   ofUser(userId: string): Promise<KnownSession[]>
   /** Every session this process knows of: all, while its copy of the state role is full. */
   all(): Promise<KnownSession[]>
-  /** Ends all of the user's sessions logged in up to that moment, also those that this process does not know. */
-  revoke(userId: string, upToMs: number): Promise<void>
+  /**
+   * Ends all of the user's sessions logged in up to that moment, also those that this process does not know; not the
+   * one to keep. Of concurrent calls the last one decides which that is, for all of them.
+   */
+  revoke(userId: string, upToMs: number, keptHash?: string): Promise<void>
   /** When a login of the user that happens now happens: after everything that was revoked. */
   loginAtMs(userId: string): Promise<number>
 }
@@ -63,19 +66,18 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
 
   async function find(hash: string): Promise<FoundSession | undefined> {
     const found = await read(hash)
-    if (!found || !(await isRevoked(found))) return found
-    // Or it is the one that has just logged out the others, which moved it on before they were revoked.
-    const again = await read(hash)
-    return again && !(await isRevoked(again)) ? again : undefined
+    return found && !(await isRevoked(hash, found)) ? found : undefined
   }
 
-  async function isRevoked({ record: { fields } }: FoundSession): Promise<boolean> {
+  async function isRevoked(hash: string, { record: { fields } }: FoundSession): Promise<boolean> {
     if (!fields.user) return false
     const { loggedInAtMs = 0 } = fields
     // A revocation from before the login does not end it.
     const asked = { madeAtMs: loggedInAtMs }
     const revokedUpToMs = await state.marked(sessionKeys.revoked(fields.user.id), asked)
-    return revokedUpToMs !== undefined && loggedInAtMs <= revokedUpToMs
+    if (revokedUpToMs === undefined || loggedInAtMs > revokedUpToMs) return false
+    // Read after the moment, as it is written before it: the keeper is never seen as one of the others.
+    return (await state.read(sessionKeys.kept(fields.user.id), asked))?.bytes.toString() !== hash
   }
 
   async function index(hash: string, record: SessionRecord): Promise<void> {
@@ -122,7 +124,8 @@ export function createSessionRecords({ state, now = Date.now }: { state: State; 
       const names = await state.list('session')
       return known(names.map((name) => name.slice(sessionKeys.session('').length)))
     },
-    async revoke(userId, upToMs) {
+    async revoke(userId, upToMs, keptHash = '') {
+      await state.write(sessionKeys.kept(userId), Buffer.from(keptHash), ABSOLUTE_MS)
       await state.mark(sessionKeys.revoked(userId), upToMs, ABSOLUTE_MS)
     },
     async loginAtMs(userId) {

@@ -3,7 +3,7 @@ import { createChat } from './chat.js'
 import { closeMedia, createSwitch, openMedia } from './media.js'
 import './memory.js'
 import { createPeer } from './peer.js'
-import { createPeople } from './people.js'
+import { createPeople, nameOf } from './people.js'
 import { connect } from './signalling.js'
 
 const $ = (selector) => document.querySelector(selector)
@@ -61,13 +61,13 @@ function call(name, stream) {
   let iceServers = []
   let wasIn = false // this page, not one before it
   const chat = createChat({ send: (data) => socket.tell({ type: 'say', data }) })
-  people.add('own', words.you, { isOwn: true })
+  people.add('own', nameOf({ name: words.you }, words), { isOwn: true })
   people.show('own', stream)
 
-  function meet({ id, name: theirs, polite }, begins) {
+  function meet({ polite, ...who }, begins) {
+    const { id } = who
     if (peers.has(id)) return
-    const shown = theirs || words.guest
-    people.add(id, shown)
+    people.add(id, nameOf(who, words))
     people.state(id, 'connecting')
     const peer = createPeer({
       polite,
@@ -84,8 +84,8 @@ function call(name, stream) {
         },
       },
     })
-    peers.set(id, { peer, name: shown, isLost: false })
-    chat.event(`${shown} ${words.hasJoined}`)
+    peers.set(id, { peer, who, isLost: false })
+    chat.event(nameOf(who, words), ` ${words.hasJoined}`)
     showCount()
   }
 
@@ -95,7 +95,7 @@ function call(name, stream) {
     one.peer.close()
     peers.delete(id)
     people.remove(id)
-    chat.event(`${one.name} ${words.hasLeft}`)
+    chat.event(nameOf(one.who, words), ` ${words.hasLeft}`)
     showCount()
   }
 
@@ -128,8 +128,11 @@ function call(name, stream) {
     'peer-left': ({ id, reason }) => (reason === 'lost' ? lose(id) : part(id)),
     negotiation: (message) => peers.get(message.with)?.peer.number(message.n),
     signal: ({ from, data, n }) => peers.get(from)?.peer.hear(data, n),
-    said: ({ from, name: theirs, data }) =>
-      chat.say(String(data?.text ?? ''), from === socket.you() ? words.you : theirs || words.guest),
+    said: ({ from, name: theirs, guest, data }) =>
+      chat.say(
+        String(data?.text ?? ''),
+        nameOf(from === socket.you() ? { name: words.you } : { name: theirs, guest }, words),
+      ),
     gap(message) {
       compare(message.peers, ({ polite }) => !polite)
       if (message.of === 'room') chat.event(words.mayBeMissing)

@@ -5,14 +5,15 @@ const form = document.querySelector('#say')
 const input = document.querySelector('#text')
 
 export function createChat({ send }) {
-  function add(text, name) {
+  /** `who`: an element, as nameOf makes it. */
+  function add(text, who) {
     const line = document.createElement('li')
-    if (name) {
-      const who = document.createElement('strong')
-      who.textContent = `${name}: `
-      line.append(who)
+    if (who) {
+      const strong = document.createElement('strong')
+      strong.append(who, ': ')
+      line.append(strong)
     } else line.className = 'event'
-    line.append(text)
+    line.append(...[text].flat())
     log.append(line)
     log.scrollTop = log.scrollHeight // not scrollIntoView, which moves the page as well
   }
@@ -27,7 +28,8 @@ export function createChat({ send }) {
   }
   return {
     say: add,
-    event: (text) => add(text),
+    /** Texts and elements, one after the other. */
+    event: (...parts) => add(parts),
     open: () => open(true),
     close() {
       open(false)

@@ -2,20 +2,33 @@
 
 const list = document.querySelector('#people')
 
+/** A name as others see it: the page marks guests itself, so that no chosen name passes for that of a login. */
+export function nameOf({ name, guest }, words) {
+  const who = document.createElement('span')
+  const own = document.createElement('bdi') // a name written from right to left moves nothing around it
+  who.className = 'name'
+  own.textContent = name || words.guest
+  who.append(own)
+  if (guest && name && words.isGuest) {
+    const mark = document.createElement('em')
+    mark.textContent = words.isGuest
+    who.append(' ', mark)
+  }
+  return who
+}
+
 export function createPeople(words) {
   const tiles = new Map()
 
-  function add(id, name, { isOwn = false } = {}) {
+  function add(id, label, { isOwn = false } = {}) {
     const item = document.createElement('li')
     const video = document.createElement('video')
-    const label = document.createElement('span')
     const state = document.createElement('small')
     video.autoplay = true
     video.playsInline = true
     video.muted = isOwn
     video.className = isOwn ? 'own' : 'remote'
-    video.setAttribute('aria-label', name)
-    label.textContent = name
+    video.setAttribute('aria-label', label.textContent)
     item.append(video, label, state)
     list.append(item)
     tiles.set(id, { item, video, state })

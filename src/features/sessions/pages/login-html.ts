@@ -15,7 +15,7 @@ export interface LoginModel {
   notice: LoginNotice | undefined
   /** Where OpenID Connect starts; undefined when it is not set up. */
   oidcUrl: string | undefined
-  /** Where the widget is at Telegram; undefined when there is no bot, and so no Mini App either. */
+  /** Where a login by the widget begins; undefined when there is no bot, and so no Mini App either. */
   widgetUrl: string | undefined
 }
 

@@ -17,8 +17,7 @@ const NOTICES: Readonly<Record<string, LoginNotice>> = {
 
 export interface LoginPageParts {
   hasOidc: boolean
-  botToken: string | undefined
-  issuer: URL
+  hasWidget: boolean
   currentUser: (req: Request) => User | undefined
   log: Log
 }
@@ -29,18 +28,19 @@ export interface LoginPage {
   answerRefusal: ErrorRequestHandler
 }
 
-export function createLoginPage({ hasOidc, botToken, issuer, currentUser, log }: LoginPageParts): LoginPage {
-  /** The widget without Telegram's script: its answer comes back after the '#' of /login (static/login.js). */
-  function widgetUrl(req: Request): string | undefined {
-    const botId = botToken?.split(':')[0]
-    if (!botId) return undefined
+/** The widget without Telegram's script: its answer comes back after the '#' of /login (static/login.js). */
+export function widgetUrlAt(issuer: URL) {
+  return function widgetUrl(req: Request, botToken: string, attempt: string): string {
     const origin = `${req.protocol}://${req.host}`
+    const returnTo = `${origin}/login?lang=${languageOf(req)}&attempt=${attempt}`
     const url = new URL('auth', issuer)
-    const returnTo = `${origin}/login?lang=${languageOf(req)}`
+    const botId = botToken.split(':')[0] ?? ''
     url.search = new URLSearchParams({ bot_id: botId, origin, return_to: returnTo }).toString()
     return url.href
   }
+}
 
+export function createLoginPage({ hasOidc, hasWidget, currentUser, log }: LoginPageParts): LoginPage {
   function oidcUrl(req: Request): string {
     const { return: given } = req.query
     const returnTo = typeof given === 'string' ? localPath(given) : undefined
@@ -54,7 +54,7 @@ export function createLoginPage({ hasOidc, botToken, issuer, currentUser, log }:
       notice,
       user: currentUser(req),
       oidcUrl: hasOidc ? oidcUrl(req) : undefined,
-      widgetUrl: widgetUrl(req),
+      widgetUrl: hasWidget ? `/api/auth/telegram/widget?lang=${language}` : undefined,
     })
     sendOwnPage(res, language, page)
   }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { User } from '../../../feature.ts'
 import { languageOf, sendOwnPage, serveFiles } from '../../../http/page.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
+import { isPlainText } from '../../../lib/plain-text.ts'
 import type { OwnSessions } from '../own-sessions.ts'
 import { endSession, expectKnown } from '../session-middleware.ts'
 import { accountHtml } from './account-html.ts'
@@ -19,7 +20,13 @@ const IN_TELEGRAM = [
   'frame-ancestors https://web.telegram.org https://*.telegram.org',
 ].join(';')
 
-const revokeQuery = z.object({ id: z.string({ error: 'must be given once' }).min(1).max(200) })
+const revokeQuery = z.object({
+  id: z
+    .string({ error: 'must be given once' })
+    .refine(isPlainText, 'must be an id from the page')
+    .min(1)
+    .max(200),
+})
 
 export interface LoginPagesParts {
   loginPage: LoginPage

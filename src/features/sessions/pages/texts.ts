@@ -15,7 +15,8 @@ const en = {
     toAccount: 'Your devices',
     working: 'Logging in…',
     refused:
-      'Telegram did not confirm this login, or it is too old, or it was used before. Please try again.',
+      'Telegram did not confirm this login, or it is too old, or it was used before, or it did not begin in this ' +
+      'browser. Please begin again here.',
     unavailable: 'Telegram does not answer at the moment. Please try again in a minute.',
     again: 'This site has just started and is still reading its data. Please try again in a moment.',
     notConfigured: 'This way to log in is not set up here.',
@@ -54,7 +55,9 @@ const ru: typeof en = {
     already: 'Вы вошли как',
     toAccount: 'Ваши устройства',
     working: 'Входим…',
-    refused: 'Telegram не подтвердил этот вход, или он устарел, или уже был использован. Попробуйте ещё раз.',
+    refused:
+      'Telegram не подтвердил этот вход, или он устарел, уже был использован или начат не в этом браузере. ' +
+      'Начните вход заново здесь.',
     unavailable: 'Telegram сейчас не отвечает. Попробуйте через минуту.',
     again: 'Сайт только что запустился и ещё читает свои данные. Попробуйте через несколько секунд.',
     notConfigured: 'Этот способ входа здесь не настроен.',

@@ -17,6 +17,7 @@ import { newSecrets, type Oidc } from './oidc.ts'
 import { type Fields, isFresh, type SignedLogin } from './signed-fields.ts'
 import { verifyInitData } from './verify-init-data.ts'
 import { verifyWidget } from './verify-widget.ts'
+import { beginWidgetLogin, endWidgetLogin, hasBegunWidgetLogin } from './widget-cookie.ts'
 
 /** Longer than anything signed can be fresh, so that what is forgotten here is refused for its age. */
 const USED_FOR_MS = LOGIN_LASTS_MS + 5 * MINUTE
@@ -25,6 +26,7 @@ const AFTER_LOGIN = '/account'
 const startQuery = z.object({ return: z.string().transform(localPath).catch(undefined) })
 const callbackQuery = z.object({ code: z.string().min(1), state: z.string().min(1) })
 const initDataBody = z.object({ initData: z.string() })
+const attemptQuery = z.object({ attempt: z.string().optional() })
 const widgetBody = z.record(z.string(), z.union([z.string(), z.number()]))
 
 export interface TelegramParts {
@@ -37,6 +39,8 @@ export interface TelegramParts {
   secrets: readonly string[]
   logIn: LogIn
   currentUser: (req: Request) => User | undefined
+  /** Where the widget is at Telegram, for a login of that attempt. */
+  widgetUrl: (req: Request, botToken: string, attempt: string) => string
   /** Refuses who tries too often. */
   limitLogins: RequestHandler
   /** Shows people a page where programs get the problem document. */
@@ -109,27 +113,54 @@ export function telegramRoutes(parts: TelegramParts): Router {
     },
   })
 
-  async function logInByWidget(req: Request, fields: Fields, token: string): Promise<User> {
+  async function logInByWidget(req: Request, res: Response, fields: Fields, token: string): Promise<User> {
     const login = verifyWidget(fields, token)
     if (!login) throw loginRefused()
     await logInWith(req, login, false)
+    endWidgetLogin(req, res)
     return login.user
   }
 
+  endpoint(router, '/api/auth/telegram/widget', {
+    get: (req, res) => redirect(res, parts.widgetUrl(req, botToken(), beginWidgetLogin(req, res))),
+  })
+
+  // For a page of the site with a button of Telegram's: what its data-auth-url must name.
+  endpoint(router, '/api/auth/telegram/attempt', {
+    post(req, res) {
+      botToken()
+      res
+        .set('Cache-Control', 'no-store')
+        .status(201)
+        .json({ attempt: beginWidgetLogin(req, res) })
+    },
+  })
+
   endpoint(router, '/api/auth/telegram', {
     async get(req, res) {
+      const token = botToken()
       const { searchParams } = new URL(req.originalUrl, 'http://here.invalid') // also what is given twice
-      await logInByWidget(req, [...searchParams], botToken())
+      const given = [...searchParams]
+      const attempts = given.filter(([name]) => name === 'attempt')
+      if (attempts.length !== 1 || !hasBegunWidgetLogin(req, attempts[0]?.[1])) throw loginRefused()
+      const signed = given.filter(([name]) => name !== 'attempt') // Telegram knows nothing of it
+      await logInByWidget(req, res, signed, token)
       redirect(res, AFTER_LOGIN)
     },
     async post(req, res) {
       const token = botToken()
+      // Our own page reads a login from its address, which may be a link of somebody else's: it always names an
+      // attempt. Other pages of the site, and programs, have it from where they asked for it.
+      const { success, data } = attemptQuery.safeParse(req.query)
+      if (!success || (data.attempt !== undefined && !hasBegunWidgetLogin(req, data.attempt)))
+        throw loginRefused()
       const body = req.body ?? {}
       const fields = Object.entries(parse(widgetBody, body))
       // The schema leaves `__proto__` out, which Telegram has not signed: it is a field more than there may be.
       if (fields.length !== Object.keys(body).length) throw loginRefused()
       const user = await logInByWidget(
         req,
+        res,
         fields.map(([name, value]) => [name, String(value)]),
         token,
       )

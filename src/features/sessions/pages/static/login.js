@@ -14,11 +14,15 @@ function decoded(base64) {
 }
 
 if (answer) {
-  history.replaceState(null, '', location.pathname + location.search) // so that a reload does not send it again
+  const query = new URLSearchParams(location.search)
+  const attempt = query.get('attempt') ?? '' // none: a link that somebody made, which the server refuses
+  query.delete('attempt')
+  history.replaceState(null, '', `${location.pathname}?${query}`) // so that a reload does not send it again
   const login = decoded(answer)
   if (login && typeof login === 'object') {
     say('working')
-    if (await postLogin('/api/auth/telegram', login)) location.replace('/account')
+    if (await postLogin(`/api/auth/telegram?attempt=${encodeURIComponent(attempt)}`, login))
+      location.replace('/account')
   } else {
     say('refused') // cancelled at Telegram
   }

@@ -1,0 +1,41 @@
+// Binds a login by the widget to the browser that began it: Telegram signs who somebody is, not where the login began.
+// Without this a link could log in whoever opens it, as the person who made the link.
+import { randomBytes } from 'node:crypto'
+import type { CookieOptions, Request, Response } from 'express'
+import { isSameSecret } from '../../../lib/constant-time.ts'
+import { LOGIN_LASTS_MS } from './login-cookie.ts'
+
+const ATTEMPT = /^[\w-]{22}$/
+
+/** What the way back must name, for ten minutes from now; the same for all tabs of the browser. */
+export function beginWidgetLogin(req: Request, res: Response): string {
+  const attempt = attemptOf(req) ?? randomBytes(16).toString('base64url')
+  res.cookie(cookieName(req), attempt, { ...options(req), maxAge: LOGIN_LASTS_MS })
+  return attempt
+}
+
+/** Whether this browser began the login that `given` names. */
+export function hasBegunWidgetLogin(req: Request, given: string | undefined): boolean {
+  const attempt = attemptOf(req)
+  return attempt !== undefined && isSameSecret(given ?? '', attempt)
+}
+
+export function endWidgetLogin(req: Request, res: Response): void {
+  res.clearCookie(cookieName(req), options(req))
+}
+
+function attemptOf(req: Request): string | undefined {
+  const name = `${cookieName(req)}=`
+  const pairs = (req.headers.cookie ?? '').split(';').map((pair) => pair.trim())
+  const given = pairs.find((pair) => pair.startsWith(name))?.slice(name.length)
+  return given !== undefined && ATTEMPT.test(given) ? given : undefined
+}
+
+// Lax, because the way back from Telegram is a navigation from another site.
+const options = (req: Request): CookieOptions => ({
+  httpOnly: true,
+  sameSite: 'lax',
+  secure: req.secure,
+  path: '/',
+})
+const cookieName = (req: Request) => (req.secure ? '__Host-widget-login' : 'widget-login')
