@@ -119,11 +119,12 @@ describe('a shared address', () => {
     expect(shared.isShared('10.0.0.1', 'somebody')).toBe(true)
   })
 
-  test('is forgotten before memory grows', () => {
-    const { shared } = open()
+  test('is forgotten before memory grows, and the log says so once', () => {
+    const { shared, lines } = open()
     visit(shared, '10.0.0.1', MANY_VISITORS - 1)
     for (let i = 0; i < 1_000; i += 1) shared.isShared(`10.1.${i >> 8}.${i & 255}`, 'x')
     expect(shared.isShared('10.0.0.1', 'the last one')).toBe(false)
+    expect(lines.map(({ level, fields }) => [level, fields])).toEqual([['warn', { addresses: 1_000 }]])
   })
 })
 

@@ -18,8 +18,8 @@ export type AllowsMessage = (sizeBytes: number) => boolean
 
 /** `client` is undefined where clients cannot be told apart: then only the socket's own limits hold. */
 export function createSocketLimits(now: Now): (client: string | undefined) => AllowsMessage {
-  const messages = createOwnLimits(clientPolicies.messages, now)
-  const bytes = createOwnLimits(clientPolicies.bytes, now)
+  const messages = createOwnLimits(clientPolicies.messages, { now })
+  const bytes = createOwnLimits(clientPolicies.bytes, { now })
   return (client) => {
     const ownMessages = createOwnLimit(socketPolicies.messages, now)
     const ownBytes = createOwnLimit(socketPolicies.bytes, now)
