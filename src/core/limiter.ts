@@ -1,6 +1,7 @@
 // Limits: at most so many hits in any window, by the exact sliding log of the state role. Knows no HTTP.
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../lib/time.ts'
+import type { Log } from '../log.ts'
 import { keys } from './keys.ts'
 import { coarserOf } from './limited-groups.ts'
 import type { HitResult } from './state/kinds/sliding-window-log.ts'
@@ -104,7 +105,7 @@ export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now)
     hit(weight = 1) {
       slide()
       if (sum + weight > limit) return false
-      log.push({ atMs: now(), weight })
+      if (weight > 0) log.push({ atMs: now(), weight })
       sum += weight
       return true
     },
@@ -127,20 +128,32 @@ export interface OwnLimits {
 }
 
 export interface OwnLimitsOptions {
-  now?: Now
   mostClients?: number
-  /** Called with each hit that found no room for a limit of its own. */
-  onShared?: () => void
+  /** Says when clients come to share one, at most once a window. */
+  log?: Pick<Log, 'warn'>
 }
 
 /**
  * One such limit for each client, for as long as its window has hits. Of more clients than there is room for, those
  * who come last share one.
  */
-export function createOwnLimits(policy: Policy, options: OwnLimitsOptions = {}): OwnLimits {
-  const { now = Date.now, mostClients = MOST_CLIENTS, onShared = () => {} } = options
+export function createOwnLimits(
+  policy: Policy,
+  now: Now = Date.now,
+  { mostClients = MOST_CLIENTS, log }: OwnLimitsOptions = {},
+): OwnLimits {
   const limits = new Map<string, OwnLimit>() // who was heard last is last
   const shared = createOwnLimit({ ...policy, limit: policy.limit * SHARED_FACTOR }, now)
+  let toldAtMs = Number.NEGATIVE_INFINITY
+
+  function tell(): void {
+    if (Math.abs(now() - toldAtMs) < policy.windowMs) return
+    toldAtMs = now()
+    log?.warn(
+      { limit: policy.name, clients: limits.size },
+      'limits: so many clients that new ones share a limit for now: somebody may have very many addresses',
+    )
+  }
 
   function forgetUnused(): void {
     for (const [who, limit] of limits) {
@@ -154,7 +167,7 @@ export function createOwnLimits(policy: Policy, options: OwnLimitsOptions = {}):
       forgetUnused()
       const limit = limits.get(who) ?? (limits.size < mostClients ? createOwnLimit(policy, now) : undefined)
       if (!limit) {
-        onShared()
+        tell()
         return shared.hit(weight)
       }
       const isAllowed = limit.hit(weight)

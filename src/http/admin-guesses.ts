@@ -1,8 +1,8 @@
 // Requests with a wrong admin token: counted for each client and in all, and logged. The token is compared first, so
 // that the right one is never refused because others guessed. In this process alone: no Redis need be asked for it.
-import { isIPv6 } from 'node:net'
 import type { Request } from 'express'
 import { createOwnLimit, createOwnLimits, type Policy } from '../core/limiter.ts'
+import { clientAddress } from '../lib/client-address.ts'
 import { MINUTE, type Now, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 
@@ -19,7 +19,7 @@ export interface AdminGuesses {
 
 export function createAdminGuesses({ log, now = Date.now }: { log: Log; now?: Now }): AdminGuesses {
   const noted = new WeakMap<Request, boolean>()
-  const clients = createOwnLimits(guessesOfClient, { now })
+  const clients = createOwnLimits(guessesOfClient, now, { log })
   const all = createOwnLimit(guessesInAll, now)
   let untold: { readonly address: string; readonly requests: number } | undefined
   let timer: NodeJS.Timeout | undefined
@@ -43,7 +43,7 @@ export function createAdminGuesses({ log, now = Date.now }: { log: Log; now?: No
   }
 
   function count(req: Request): boolean {
-    const address = networkOf(req.ip ?? req.socket.remoteAddress ?? '')
+    const address = (clientAddress(req.ip) ?? clientAddress(req.socket.remoteAddress))?.text ?? 'unknown'
     note(address)
     return clients.hit(address) && all.hit()
   }
@@ -56,21 +56,4 @@ export function createAdminGuesses({ log, now = Date.now }: { log: Log; now?: No
       return isAllowed
     },
   }
-}
-
-/** Of an IPv6 address its /64, all of which a client has. Text that is no address stands for itself. */
-function networkOf(address: string): string {
-  const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1]
-  if (mapped !== undefined || !isIPv6(address)) return (mapped ?? address).slice(0, 64)
-  const [head = '', tail] = address.replace(/%.*$/s, '').toLowerCase().split('::')
-  const [before, after] = [head, tail ?? ''].map((part) => part.split(':').filter(Boolean)) as [
-    string[],
-    string[],
-  ]
-  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
-  const groups = [...before, ...(tail === undefined ? [] : zeros), ...after]
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
 }

@@ -8,6 +8,7 @@ import { createHybridClock } from '../../src/core/state/kinds/hybrid-clock.ts'
 import { createCoarseCounts } from '../../src/core/state/limits/coarse-counts.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
 import { createClock } from '../helpers/clock.ts'
+import { recordLog } from '../helpers/log.ts'
 
 const policy: Policy = { name: 'p', limit: 3, windowMs: 60_000 }
 
@@ -104,12 +105,13 @@ test('counts are so many; what comes last shares one, and time makes room', () =
 
 test('limits of this process alone are so many; who comes last shares one', () => {
   const clock = createClock(Date.now())
-  let shared = 0
-  const limits = createOwnLimits(policy, { now: clock.now, mostClients: 10, onShared: () => (shared += 1) })
+  const { log, lines } = recordLog()
+  const limits = createOwnLimits(policy, clock.now, { mostClients: 10, log })
   for (let i = 0; i < 10; i += 1) expect(limits.hit(`${i}`)).toBe(true)
   const more = Array.from({ length: 100 }, (_, i) => limits.hit(`more ${i}`))
   expect(more.filter(Boolean)).toHaveLength(3 * 16)
-  expect([limits.size(), shared, limits.hit('0')]).toEqual([10, 100, true])
+  expect([limits.size(), limits.hit('0')]).toEqual([10, true])
+  expect(lines.map(({ fields }) => fields)).toEqual([{ limit: 'p', clients: 10 }])
   clock.turn(60_001)
   expect([limits.hit('new'), limits.size()]).toEqual([true, 1])
 })

@@ -2,7 +2,7 @@ import { type LoggedHit, slide } from '../../src/core/state/kinds/sliding-window
 import type { Rule } from '../../src/feature.ts'
 import { clearRules } from '../../src/features/cache-admin/feature.ts'
 import { callRules } from '../../src/features/calls/feature.ts'
-import { clientAddress } from '../../src/features/limits/client-address.ts'
+import { clientAddress } from '../../src/lib/client-address.ts'
 import { policies } from '../../src/features/limits/policies.ts'
 import { policyHeader, rateHeader } from '../../src/features/limits/rate-headers.ts'
 import { createSharedAddresses, MANY_VISITORS } from '../../src/features/limits/shared-address.ts'

@@ -164,7 +164,7 @@ describe('a limit of our own', () => {
   })
 
   test('counts each client by itself', () => {
-    const limits = createOwnLimits({ name: 'joins', limit: 1, windowMs: 1_000 }, { now })
+    const limits = createOwnLimits({ name: 'joins', limit: 1, windowMs: 1_000 }, now)
     expect([limits.hit('a'), limits.hit('a'), limits.hit('b')]).toEqual([true, false, true])
     turn(1_000)
     expect([limits.hit('b'), limits.hit('a')]).toEqual([true, true])

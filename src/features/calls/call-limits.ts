@@ -11,7 +11,7 @@ export type AllowsJoin = () => boolean
 
 /** Of a new socket; `client` is undefined where clients cannot be told apart. */
 export function createJoinLimits(now: Now): (client: string | undefined) => AllowsJoin {
-  const joins = createOwnLimits(clientJoins, { now })
+  const joins = createOwnLimits(clientJoins, now)
   return (client) => {
     const ownJoins = createOwnLimit(socketJoins, now)
     return () => ownJoins.hit() && (client === undefined || joins.hit(client))
