@@ -7,12 +7,9 @@ import { keptCollectionsOf } from '../helpers/kept-collections.ts'
 const root = join(import.meta.dirname, '../..')
 const src = join(root, 'src')
 
-/** Constants and what ends with the call, which look as if they were kept: `file name`, and why it is no matter. */
+/** What looks as if it were kept: `file name`, and why it is no matter. */
 const NOT_KEPT: Record<string, string> = {
   'cli/embedded.ts lines': 'ends with the program',
-  'core/bus/failover-bus.ts known': 'ends with the call',
-  'core/cache/open-cache.ts end': 'a constant',
-  'core/outages.ts nothing': 'a constant',
 }
 
 function inSource(): string[] {
