@@ -56,4 +56,8 @@ export class RedisUnavailable extends Error {
   }
 }
 
+/** The server refuses to take more: it still answers. */
+export const isOutOfMemory = (error: unknown) =>
+  error instanceof RedisUnavailable && error.reason === 'refused' && /^-?OOM\b/.test(error.message)
+
 export const deadlineExceeded = () => new RedisUnavailable('deadline', 'the request has used up its deadline')

@@ -1,9 +1,14 @@
 // Limits: at most so many hits in any window, by the exact sliding log of the state role. Knows no HTTP.
 import { randomUUID } from 'node:crypto'
 import type { Now } from '../lib/time.ts'
+import type { Log } from '../log.ts'
 import { keys } from './keys.ts'
+import { coarserOf } from './limited-groups.ts'
 import type { HitResult } from './state/kinds/sliding-window-log.ts'
 import type { State } from './state/state.ts'
+
+/** No log holds more. */
+const MOST_HITS = 1_000
 
 /** At most `limit` hits in any window of `windowMs`. A log holds that many entries: keep it to 1,000. */
 export interface Policy {
@@ -43,7 +48,14 @@ export interface Limiter {
 
 export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'hit'>; now?: Now }): Limiter {
   const hit: Limiter['hit'] = ({ name, limit, windowMs }, who, cost = 1) =>
-    state.hit(keys.limit(name, who), { id: randomUUID(), nowMs: now(), limit, windowMs, cost })
+    state.hit(
+      keys.limit(name, who),
+      { id: randomUUID(), nowMs: now(), limit, windowMs, cost },
+      coarserOf(who).map((group) => ({
+        key: keys.limit(name, group.who),
+        limit: Math.max(limit, Math.min(MOST_HITS, limit * group.factor)),
+      })),
+    )
 
   const ask = async ({ policy, who, cost }: LimitedHit): Promise<Answer> => ({
     policy,
@@ -93,7 +105,7 @@ export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now)
     hit(weight = 1) {
       slide()
       if (sum + weight > limit) return false
-      log.push({ atMs: now(), weight })
+      if (weight > 0) log.push({ atMs: now(), weight })
       sum += weight
       return true
     },
@@ -104,9 +116,44 @@ export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now)
   }
 }
 
-/** One such limit for each client, for as long as its window has hits. */
-export function createOwnLimits(policy: Policy, now: Now = Date.now) {
+/** So many clients have a limit each; more than that share one. */
+const MOST_CLIENTS = 10_000
+/** What those may do together, as a multiple of what one may. */
+const SHARED_FACTOR = 16
+
+export interface OwnLimits {
+  hit(who: string, weight?: number): boolean
+  /** How many clients have a limit of their own now. */
+  size(): number
+}
+
+export interface OwnLimitsOptions {
+  mostClients?: number
+  /** Says when clients come to share one, at most once a window. */
+  log?: Pick<Log, 'warn'>
+}
+
+/**
+ * One such limit for each client, for as long as its window has hits. Of more clients than there is room for, those
+ * who come last share one.
+ */
+export function createOwnLimits(
+  policy: Policy,
+  now: Now = Date.now,
+  { mostClients = MOST_CLIENTS, log }: OwnLimitsOptions = {},
+): OwnLimits {
   const limits = new Map<string, OwnLimit>() // who was heard last is last
+  const shared = createOwnLimit({ ...policy, limit: policy.limit * SHARED_FACTOR }, now)
+  let toldAtMs = Number.NEGATIVE_INFINITY
+
+  function tell(): void {
+    if (Math.abs(now() - toldAtMs) < policy.windowMs) return
+    toldAtMs = now()
+    log?.warn(
+      { limit: policy.name, clients: limits.size },
+      'limits: so many clients that new ones share a limit for now: somebody may have very many addresses',
+    )
+  }
 
   function forgetUnused(): void {
     for (const [who, limit] of limits) {
@@ -117,12 +164,17 @@ export function createOwnLimits(policy: Policy, now: Now = Date.now) {
 
   return {
     hit(who: string, weight?: number): boolean {
-      const limit = limits.get(who) ?? createOwnLimit(policy, now)
+      forgetUnused()
+      const limit = limits.get(who) ?? (limits.size < mostClients ? createOwnLimit(policy, now) : undefined)
+      if (!limit) {
+        tell()
+        return shared.hit(weight)
+      }
       const isAllowed = limit.hit(weight)
       limits.delete(who)
       limits.set(who, limit)
-      forgetUnused()
       return isAllowed
     },
+    size: () => limits.size,
   }
 }

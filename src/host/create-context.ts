@@ -4,9 +4,10 @@ import type { Config } from '../config.ts'
 import { stateUnknown } from '../core/errors.ts'
 import { notLoggedIn } from '../errors.ts'
 import type { Admin, Context, FeatureSocket, Link, RequestLimits, Rule, Users } from '../feature.ts'
+import { createAdminGuesses } from '../http/admin-guesses.ts'
 import type { JsonFetcher } from '../http/fetch-json.ts'
 import { markPrivate } from '../http/private.ts'
-import { hasToken, requireAdmin, requireAdminOfPage, requireToken } from '../http/security.ts'
+import { isAdmin, requireAdmin, requireAdminOfPage, requireToken } from '../http/security.ts'
 import { createSockets } from '../http/sockets/sockets.ts'
 import { MINUTE } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -68,7 +69,7 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
     now: Date.now,
     secrets,
     fetchJson,
-    admin: createAdmin(config.adminToken),
+    admin: createAdmin(config.adminToken, log),
     user,
     requireUser,
     expectKnown,
@@ -95,12 +96,13 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
   }
 }
 
-export function createAdmin(token: string | undefined): Admin {
+export function createAdmin(token: string | undefined, log: Log): Admin {
+  const { note } = createAdminGuesses({ log })
   return {
     isSet: token !== undefined,
-    is: (req) => token !== undefined && hasToken(req.headers.authorization, token),
-    only: requireAdmin(token),
-    onlyOnPage: requireAdminOfPage(token),
-    onlyIfSet: requireToken(token),
+    is: (req) => isAdmin(req, token, note),
+    only: requireAdmin(token, note),
+    onlyOnPage: requireAdminOfPage(token, note),
+    onlyIfSet: requireToken(token, note),
   }
 }

@@ -1,8 +1,9 @@
 // Who may do what: security headers, the admin token, and no changes asked for by other sites' pages.
 import type { Request, RequestHandler } from 'express'
 import helmet from 'helmet'
-import { adminTokenUnset, crossSite, tokenRequired, tokenRequiredByPage } from '../errors.ts'
+import { adminTokenUnset, crossSite, tokenRequired, tokenRequiredByPage, tooMany } from '../errors.ts'
 import { isSameSecret } from '../lib/constant-time.ts'
+import { MINUTE } from '../lib/time.ts'
 
 const HSTS_S = 365 * 24 * 60 * 60
 
@@ -67,17 +68,29 @@ export function hasToken(authorization: string | undefined, token: string): bool
   return isSameSecret(given, token)
 }
 
+/** Notes a request without the right token. False when its client has guessed too often (admin-guesses.ts). */
+type Guess = (req: Request) => boolean
+
+/** Whether it is the admin's; a wrong token counts as a guess. */
+export function isAdmin(req: Request, token: string | undefined, guess: Guess): boolean {
+  if (token === undefined) return false
+  if (hasToken(req.headers.authorization, token)) return true
+  guess(req)
+  return false
+}
+
 /** Asks for the admin token where one is set. */
-export function requireToken(token: string | undefined): RequestHandler {
+export function requireToken(token: string | undefined, guess: Guess): RequestHandler {
   return function checkToken(req, _res, next) {
-    if (token !== undefined && !hasToken(req.headers.authorization, token)) throw tokenRequired()
+    if (token !== undefined && !hasToken(req.headers.authorization, token))
+      throw guess(req) ? tokenRequired() : tooMany(MINUTE)
     next()
   }
 }
 
 /** Asks for the admin token, and refuses everybody where none is set: for what can do harm, or shows personal data. */
-export function requireAdmin(token: string | undefined): RequestHandler {
-  const checkToken = requireToken(token)
+export function requireAdmin(token: string | undefined, guess: Guess): RequestHandler {
+  const checkToken = requireToken(token, guess)
   return function checkAdmin(req, res, next) {
     if (token === undefined) throw adminTokenUnset()
     checkToken(req, res, next)
@@ -85,12 +98,12 @@ export function requireAdmin(token: string | undefined): RequestHandler {
 }
 
 /** The same for a page: a browser sends the token as the password of HTTP Basic, with any name. */
-export function requireAdminOfPage(token: string | undefined): RequestHandler {
+export function requireAdminOfPage(token: string | undefined, guess: Guess): RequestHandler {
   return function checkAdminOfPage(req, _res, next) {
     if (token === undefined) throw adminTokenUnset()
     const { authorization } = req.headers
     if (!hasToken(authorization, token) && !isSameSecret(basicPassword(authorization), token))
-      throw tokenRequiredByPage()
+      throw guess(req) ? tokenRequiredByPage() : tooMany(MINUTE)
     next()
   }
 }

@@ -2,13 +2,13 @@ import { type LoggedHit, slide } from '../../src/core/state/kinds/sliding-window
 import type { Rule } from '../../src/feature.ts'
 import { clearRules } from '../../src/features/cache-admin/feature.ts'
 import { callRules } from '../../src/features/calls/feature.ts'
-import { clientAddress } from '../../src/features/limits/client-address.ts'
 import { policies } from '../../src/features/limits/policies.ts'
 import { policyHeader, rateHeader } from '../../src/features/limits/rate-headers.ts'
 import { createSharedAddresses, MANY_VISITORS } from '../../src/features/limits/shared-address.ts'
 import { loginRules } from '../../src/features/sessions/feature.ts'
 import { signedRules, unsignedRules } from '../../src/features/webhooks/feature.ts'
 import { socketRules } from '../../src/host/create-context.ts'
+import { clientAddress } from '../../src/lib/client-address.ts'
 import { HOUR, MINUTE } from '../../src/lib/time.ts'
 import { createClock } from '../helpers/clock.ts'
 import { recordLog } from '../helpers/log.ts'
@@ -119,11 +119,12 @@ describe('a shared address', () => {
     expect(shared.isShared('10.0.0.1', 'somebody')).toBe(true)
   })
 
-  test('is forgotten before memory grows', () => {
-    const { shared } = open()
+  test('is forgotten before memory grows, and the log says so once', () => {
+    const { shared, lines } = open()
     visit(shared, '10.0.0.1', MANY_VISITORS - 1)
     for (let i = 0; i < 1_000; i += 1) shared.isShared(`10.1.${i >> 8}.${i & 255}`, 'x')
     expect(shared.isShared('10.0.0.1', 'the last one')).toBe(false)
+    expect(lines.map(({ level, fields }) => [level, fields])).toEqual([['warn', { addresses: 1_000 }]])
   })
 })
 

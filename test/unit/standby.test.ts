@@ -46,8 +46,8 @@ test('a resync in which everything fits says so; one in which something does not
 test('a limiter log that does not fit keeps what it had, and makes no other key unknown', async () => {
   const standby = openSmall()
   standby.apply('limit:a', log(2))
-  standby.apply('limit:a', log(100))
-  standby.countHit('limit:b', { id: 'x', nowMs: Date.now(), limit: 100, windowMs: 60_000, cost: 50 })
+  standby.apply('limit:a', log(1_000))
+  standby.countHit('limit:b', { id: 'x', nowMs: Date.now(), limit: 1_000, windowMs: 60_000, cost: 900 })
   standby.endResync()
   expect(standby.kept('limit:a')?.value).toMatchObject({ hits: [{ id: '0' }, { id: '1' }] })
   expect(standby.coverage()).toBe('full')

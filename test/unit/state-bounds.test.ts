@@ -41,15 +41,22 @@ test('a journal that is given more than it may hold keeps it, says so once, and 
   journal.put('revoked:1', mark(9)) // it has a place already
 })
 
-test('limiter logs that make room are counted', async () => {
-  const shed: number[] = []
-  const standby = createStandby({ budgetBytes: 4_000, hybridClock, shed: (logs) => shed.push(logs) })
-  for (let i = 0; i < 5; i += 1)
-    await standby.hit(`limit:p:${i}`, { id: 'x', nowMs: Date.now(), limit: 5, windowMs: 60_000 })
+test('limiter logs and sessions take no room of each other', async () => {
+  const standby = createStandby({ budgetBytes: 4_000, hybridClock })
+  const hit = { id: 'x', nowMs: Date.now(), limit: 5, windowMs: 60_000 }
+  const count = async (i: number) =>
+    standby.hit(`limit:p:${i}`, hit).then(
+      () => true,
+      (error) => error.code,
+    )
+  const counted = await Promise.all(Array.from({ length: 500 }, (_, i) => count(i)))
+  expect([counted[0], counted.at(-1)]).toEqual([true, 'state_full'])
   const bytes = Buffer.alloc(2_500)
   const value = { kind: 'lww-register', timestamp: hybridClock.next(), bytes } as const
-  await standby.put('session:x', { value, expiresAtMs: inAMinute() })
-  expect(shed).toEqual([5])
+  expect(await standby.put('session:x', { value, expiresAtMs: inAMinute() })).toBe(true)
+  expect(standby.kept('limit:p:0')).toBeDefined()
+  expect(standby.coverage()).toBe('partial') // no resync has ended, but nothing is missing
+  expect(standby.isIncomplete()).toBe(false)
 })
 
 test('generation counters are not refused by a full memory', async () => {

@@ -1,14 +1,20 @@
 // What features use: values and times in, versions made here.
 import type { Now } from '../../lib/time.ts'
+import { Refusal, stateFull } from '../errors.ts'
 import { type FindKind, wordOf } from '../keys.ts'
 import { membersOf } from './kinds/expiring-set.ts'
 import { claimOf } from './kinds/first-write-wins-register.ts'
 import type { HybridClock } from './kinds/hybrid-clock.ts'
 import type { KindName, StateValue, ValueOf, VersionedEntry } from './kinds/kinds.ts'
 import { type LwwRegister, lwwRegisterOf } from './kinds/lww-register.ts'
-import type { Hit } from './kinds/sliding-window-log.ts'
+import type { Hit, HitResult, LogPlace } from './kinds/sliding-window-log.ts'
+import type { CoarseCounts } from './limits/coarse-counts.ts'
+import type { LimiterLogs } from './limits/limiter-logs.ts'
 import type { Asked, State } from './state.ts'
 import type { StateStore } from './state-store.ts'
+
+/** What all clients together may do whose hits have room in no log, as a multiple of the last log's limit. */
+const COARSE_FACTOR = 4
 
 export interface StateOptions {
   store: StateStore
@@ -16,10 +22,16 @@ export interface StateOptions {
   hybridClock: HybridClock
   /** Every key of the standby. */
   known: () => Iterable<string>
+  /** In which of these logs a hit has room. */
+  placeOf: LimiterLogs['place']
+  /** Counts hits that have room in no log. */
+  coarse: CoarseCounts
   now?: Now
 }
 
-export function createState({ store, kindOf, hybridClock, known, now = Date.now }: StateOptions): State {
+export function createState(options: StateOptions): State {
+  const { store, kindOf, hybridClock, known, placeOf, coarse, now = Date.now } = options
+
   /** A key of another kind would be written, and never read back: that is a bug of the caller. */
   function expectKind(key: string, kind: KindName): void {
     const declared = kindOf(key)
@@ -84,14 +96,29 @@ export function createState({ store, kindOf, hybridClock, known, now = Date.now 
       const found = await find(key, 'expiring-set')
       return (found?.members ?? []).filter(({ untilMs }) => untilMs > now()).map(({ id }) => id)
     },
-    async hit(key, hit) {
-      expectKind(key, 'sliding-window-log')
+    async hit(key, hit, coarser = []) {
+      const own: LogPlace = { key, limit: hit.limit }
+      for (const place of [own, ...coarser]) expectKind(place.key, 'sliding-window-log')
       expectCost(hit)
-      return store.hit(key, hit)
+      const place = placeOf([own, ...coarser], hit)
+      try {
+        if (place) return within(await store.hit(place.key, { ...hit, limit: place.limit }), hit)
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.code !== stateFull().code) throw error
+      }
+      const last = coarser.at(-1)
+      if (!last) return coarse.hit(key, hit)
+      return within(coarse.hit(last.key, { ...hit, limit: last.limit * COARSE_FACTOR }), hit)
     },
     list: async (word) => [...known()].filter((key) => wordOf(key) === word),
   }
 }
+
+/** A log that many share has a higher limit: what is left is said of the one that was asked for. */
+const within = (result: HitResult, { limit }: Hit): HitResult => ({
+  ...result,
+  remaining: Math.min(result.remaining, limit),
+})
 
 /** A hit that costs more than the limit could never be allowed: that is a bug of the caller. */
 function expectCost({ cost = 1, limit }: Hit): void {

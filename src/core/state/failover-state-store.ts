@@ -1,12 +1,12 @@
 // The state role: Redis while it answers, the standby while it does not. What Redis answers is copied to the standby. A
 // write that Redis may not have is journaled before it is acknowledged.
-import { isStateUnknown } from '../errors.ts'
+import { isOutOfMemory, isStateUnknown } from '../errors.ts'
 import type { FindKind } from '../keys.ts'
 import type { Failover } from '../redis/failover.ts'
 import type { Absence } from './absence/absence.ts'
 import type { Journal } from './disk/journal.ts'
 import { mergeEntries, type VersionedEntry } from './kinds/kinds.ts'
-import type { SlidingWindowLog } from './kinds/sliding-window-log.ts'
+import type { Hit, HitResult, SlidingWindowLog } from './kinds/sliding-window-log.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 import type { StateStore } from './state-store.ts'
@@ -130,6 +130,19 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     return !here || here.value === version.value ? undefined : expectSameEpoch(epoch)
   }
 
+  /**
+   * Undefined where Redis is full. For a hit that is no outage: sessions are read all the same, and a write of theirs
+   * that does not fit says so itself. The hit is counted here alone.
+   */
+  async function countIn(key: string, hit: Hit): Promise<HitResult | undefined> {
+    try {
+      return await redis.hit(key, hit)
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error
+      return undefined
+    }
+  }
+
   return {
     find,
     put: (key, version) =>
@@ -165,7 +178,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
       const count = (store: StateStore) => store.hit(key, hit)
       return ask(key, count, async () => {
         const epoch = options.epoch()
-        const answer = await count(redis)
+        const answer = await countIn(key, hit)
+        if (!answer) return failover.isRedis() ? standby.hit(key, hit) : inMemory(key, count)
         written(key)
         if (!answer.allowed) return answer
         // Redis counts no fewer than we do.
@@ -175,6 +189,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         // Redis was too slow for another one, which is journaled: since then hits are judged here, where this one
         // is missing. If it is one too many here, Redis has counted one that was refused.
         if (journal.has(key)) return inMemory(key, count)
+        // Redis was full for some of those that are counted here.
+        if (counted + (hit.cost ?? 1) > hit.limit) return standby.hit(key, hit)
         standby.countHit(key, hit)
         return answer
       })

@@ -1,5 +1,6 @@
 // The state role in this process: a copy that is kept warm while Redis answers, and answers while it does not.
 // It does not evict. Full while Redis is up: it goes without, and says `partial`. Full in an outage: `state_full`.
+// Limiter logs have memory of their own (limits/limiter-logs.ts), and are no part of that.
 // Not filled yet: it does not say "absent" of what it does not have, but `state_unknown` (absence/absence.ts).
 
 import type { Now } from '../../lib/time.ts'
@@ -11,8 +12,11 @@ import { isTwin, kinds, mergeEntries, type StateValue, type VersionedEntry } fro
 import { headOf } from './kinds/lww-register.ts'
 import { bumped, type MaxRegisterMap, NO_FIELDS } from './kinds/max-register-map.ts'
 import { type Hit, type HitResult, type SlidingWindowLog, slide } from './kinds/sliding-window-log.ts'
+import { createLimiterLogs, type LimiterLogs } from './limits/limiter-logs.ts'
 import type { StateStore } from './state-store.ts'
 
+const LOGS_SHARE = 1 / 4 // limiter logs have so much more
+const LEAST_LOGS_BYTES = 64 * 1024
 const ROOM_AGAIN = 3 / 4 // of the budget: so little is used that what did not fit may
 
 export interface Standby extends StateStore {
@@ -25,6 +29,8 @@ export interface Standby extends StateStore {
   apply(key: string, version: VersionedEntry): void
   /** Counts a hit that Redis has allowed. */
   countHit(key: string, hit: Hit): void
+  /** In which of these logs the hit has room. */
+  placeOf: LimiterLogs['place']
   /** Redis no longer has the key. */
   forget(key: string): void
   keys(): IterableIterator<string>
@@ -48,6 +54,7 @@ export interface Standby extends StateStore {
 }
 
 export interface StandbyOptions {
+  /** Of everything but limiter logs, which have a quarter of it on top. */
   budgetBytes: number
   /** Learns each version that is applied, so that the next one made here is newer. */
   hybridClock: HybridClock
@@ -57,8 +64,6 @@ export interface StandbyOptions {
   changed?: (key: string) => void
   /** Called with each key that is given another value of the same time and writer. */
   twin?: (key: string) => void
-  /** Called when limiter logs had to make room, with how many. */
-  shed?: (logs: number) => void
   now?: Now
 }
 
@@ -68,7 +73,6 @@ export function createStandby({
   absence = { expectKnown: () => {} },
   changed = () => {},
   twin = () => {},
-  shed = () => {},
   now = Date.now,
 }: StandbyOptions): Standby {
   const memory: BoundedMemory<StateValue> = createBoundedMemory({
@@ -77,12 +81,13 @@ export function createStandby({
     sizeOf: (value) => kinds[value.kind].sizeOf(value),
     now,
   })
-  const logs = new Set<string>() // keys of limiter logs, of some that have expired too
+  const logs = createLimiterLogs({ budgetBytes: Math.max(budgetBytes * LOGS_SHARE, LEAST_LOGS_BYTES), now })
   let isIncomplete = false
   let isResyncIncomplete = false // found since the last one began
   let isSynced = false
 
-  const kept = <V extends StateValue>(key: string) => memory.find(key) as VersionedEntry<V> | undefined
+  const kept = <V extends StateValue>(key: string) =>
+    (memory.find(key) ?? logs.find(key)) as VersionedEntry<V> | undefined
 
   /** What is not here is absent in Redis, too, unless it did not fit or has not been read: then nobody can say. */
   function unknown(madeAtMs?: number): undefined {
@@ -99,31 +104,10 @@ export function createStandby({
     isResyncIncomplete = true
   }
 
-  /** Keeps the version, if need be in the place of limiter logs: a limit forgotten is better than a login lost. */
   function keep(key: string, { value, expiresAtMs }: VersionedEntry): void {
-    try {
-      memory.set(key, value, expiresAtMs)
-    } catch (error) {
-      if (!(error instanceof Refusal) || isLog(value) || !shedLogs()) throw error
-      memory.set(key, value, expiresAtMs)
-    }
-    if (isLog(value)) noteLog(key)
+    if (!isLog(value)) memory.set(key, value, expiresAtMs)
+    else if (!logs.set(key, { value, expiresAtMs })) throw stateFull()
     changed(key)
-  }
-
-  /** Nobody tells when a log expires: those that have are dropped from the list when they are most of it. */
-  function noteLog(key: string): void {
-    logs.add(key)
-    if (logs.size <= 100 + 2 * memory.size().keys) return
-    for (const name of logs) if (!memory.get(name)) logs.delete(name)
-  }
-
-  function shedLogs(): boolean {
-    const keptLogs = [...logs].filter((key) => memory.get(key))
-    for (const key of keptLogs) memory.delete(key)
-    logs.clear()
-    if (keptLogs.length > 0) shed(keptLogs.length)
-    return keptLogs.length > 0
   }
 
   /** Merges a version into the one that is kept. False when the one given lost. */
@@ -160,6 +144,7 @@ export function createStandby({
       // Counters only grow, and must always have room (state-counters.ts).
       if (kept(key)?.value.kind === 'max-register-map') return
       memory.delete(key)
+      logs.delete(key)
       changed(key)
     },
     countHit(key, hit) {
@@ -169,8 +154,15 @@ export function createStandby({
         if (!(error instanceof Refusal)) throw error // counted in Redis; no room here
       }
     },
-    keys: () => memory.keys(),
-    size: () => memory.size(),
+    placeOf: logs.place,
+    *keys() {
+      yield* memory.keys()
+      yield* logs.keys()
+    },
+    size: () => ({
+      keys: memory.size().keys + logs.size().keys,
+      bytes: memory.size().bytes + logs.size().bytes,
+    }),
     isSynced: () => isSynced,
     coverage: () => (isSynced && !isIncomplete ? 'full' : 'partial'),
     isIncomplete: () => isIncomplete,
@@ -224,4 +216,4 @@ export function createStandby({
   }
 }
 
-const isLog = ({ kind }: StateValue) => kind === 'sliding-window-log'
+const isLog = (value: StateValue): value is SlidingWindowLog => value.kind === 'sliding-window-log'

@@ -10,6 +10,7 @@ import { committing, createDiskCopy, gated } from './disk/disk-copy.ts'
 import { createMetadata } from './disk/metadata.ts'
 import { openStateFiles, type StateFiles } from './disk/state-files.ts'
 import { createHybridClock } from './kinds/hybrid-clock.ts'
+import { createCoarseCounts } from './limits/coarse-counts.ts'
 import { createStandby } from './standby.ts'
 import type { StateRoleOptions } from './state-role.ts'
 import type { StateStore } from './state-store.ts'
@@ -36,10 +37,16 @@ export function openStateMemory(options: StateRoleOptions) {
       for (const listener of listeners) listener(key)
     },
     twin: (key) => foundTwin(key),
-    shed: onceAMinute((logs) =>
-      log.warn({ logs }, 'the memory for state is full: requests that limits have counted are forgotten'),
-    ),
   })
+  const coarse = createCoarseCounts(
+    onceAMinute((limit) =>
+      log.warn(
+        { limit },
+        'limits: no room for more clients, so new ones are counted together for now; ' +
+          'a higher MEMORY_BUDGET_MB tells more of them apart',
+      ),
+    ),
+  )
   let files: StateFiles | undefined
   let foundTwin = (key: string) => damage.note('twin', key)
 
@@ -64,7 +71,15 @@ export function openStateMemory(options: StateRoleOptions) {
     over(given: StateStore) {
       const store = committing(given, copy.committed)
       const forFeatures = gated(store, dataLock.changes)
-      return { store, state: createState({ store: forFeatures, kindOf, hybridClock, known: standby.keys }) }
+      const state = createState({
+        store: forFeatures,
+        kindOf,
+        hybridClock,
+        known: standby.keys,
+        placeOf: standby.placeOf,
+        coarse,
+      })
+      return { store, state }
     },
     participants: [metadata.participant, outages.participant, whole.participant, copy.participant],
     openFiles(participant: Participant) {
@@ -80,11 +95,12 @@ export function openStateMemory(options: StateRoleOptions) {
   }
 }
 
-function onceAMinute(tell: (logs: number) => void) {
+/** The policy alone: the rest of the key may name a user. */
+function onceAMinute(tell: (limit: string) => void) {
   let toldAtMs = Number.NEGATIVE_INFINITY
-  return (logs: number) => {
+  return (key: string) => {
     if (performance.now() - toldAtMs < MINUTE) return
     toldAtMs = performance.now()
-    tell(logs)
+    tell(key.split(':')[1] ?? '')
   }
 }

@@ -1,7 +1,7 @@
 // The contract of the state role: data that must be neither lost nor evicted, and that outlives its Redis.
 // Made by create-state.ts over a StateStore (state-store.ts), which knows where the keys are.
 import type { Timestamp } from './kinds/kind.ts'
-import type { Hit, HitResult } from './kinds/sliding-window-log.ts'
+import type { Hit, HitResult, LogPlace } from './kinds/sliding-window-log.ts'
 
 export interface Versioned {
   readonly bytes: Buffer
@@ -56,8 +56,11 @@ export interface State {
   include(key: string, member: string, ttlMs: number): Promise<void>
   /** The members whose time has not ended. */
   members(key: string): Promise<readonly string[]>
-  /** Counts the hit, all it costs or nothing, unless the window that ends now would hold more than `limit`. */
-  hit(key: string, hit: Hit): Promise<HitResult>
+  /**
+   * Counts the hit, all it costs or nothing, unless the window that ends now would hold more than `limit`. Where room
+   * is short, in the first of the `coarser` logs that has some, or in a number of this process: never `state_full`.
+   */
+  hit(key: string, hit: Hit, coarser?: readonly LogPlace[]): Promise<HitResult>
   /** The keys with this first word that this process knows: all, while its copy is full. Some may be tombstones. */
   list(word: string): Promise<readonly string[]>
 }

@@ -22,6 +22,21 @@ interface Seen {
 export function createSharedAddresses({ log, now = Date.now }: { log: Log; now?: Now }): SharedAddresses {
   const seen = new Map<string, Seen>()
   const shared = new Set<string>()
+  let toldAtMs = Number.NEGATIVE_INFINITY
+
+  /** The first one in is the first in iteration, too. */
+  function forgetOldest(of: Map<string, unknown> | Set<string>): void {
+    for (const oldest of of.keys()) {
+      of.delete(oldest)
+      break
+    }
+    if (now() - toldAtMs < WINDOW_MS) return
+    toldAtMs = now()
+    log.warn(
+      { addresses: MOST_ADDRESSES },
+      'more private addresses than are remembered: whether one stands for many is found out again for the oldest',
+    )
+  }
 
   function visitorsOf(address: string): Set<string> {
     const known = seen.get(address)
@@ -56,13 +71,5 @@ export function createSharedAddresses({ log, now = Date.now }: { log: Log; now?:
       declareShared(address)
       return true
     },
-  }
-}
-
-/** The first one in is the first in iteration, too. */
-function forgetOldest(of: Map<string, unknown> | Set<string>): void {
-  for (const oldest of of.keys()) {
-    of.delete(oldest)
-    return
   }
 }

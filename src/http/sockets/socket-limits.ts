@@ -1,6 +1,7 @@
 // What one WebSocket may send, and all WebSockets of one client together.
 import { createOwnLimit, createOwnLimits, type Policy } from '../../core/limiter.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
+import type { Log } from '../../log.ts'
 
 /** A call of eight needs about 100 KiB from each of them to begin. */
 export const socketPolicies = {
@@ -17,9 +18,9 @@ export const clientPolicies = {
 export type AllowsMessage = (sizeBytes: number) => boolean
 
 /** `client` is undefined where clients cannot be told apart: then only the socket's own limits hold. */
-export function createSocketLimits(now: Now): (client: string | undefined) => AllowsMessage {
-  const messages = createOwnLimits(clientPolicies.messages, now)
-  const bytes = createOwnLimits(clientPolicies.bytes, now)
+export function createSocketLimits(now: Now, log: Log): (client: string | undefined) => AllowsMessage {
+  const messages = createOwnLimits(clientPolicies.messages, now, { log })
+  const bytes = createOwnLimits(clientPolicies.bytes, now, { log })
   return (client) => {
     const ownMessages = createOwnLimit(socketPolicies.messages, now)
     const ownBytes = createOwnLimit(socketPolicies.bytes, now)

@@ -71,7 +71,7 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
   const { now = Date.now, startTimer = startRealTimer } = options
   const open = new Set<Open<Caller>>()
   const counts = new Map<string, number>()
-  const limitsOf = createSocketLimits(now)
+  const limitsOf = createSocketLimits(now, log)
   const held: Held = { waitingBytes: 0, unsentBytes: 0, gate: createGate(AT_ONCE_BYTES) }
   const server = new WebSocketServer({
     noServer: true,

@@ -8,6 +8,8 @@ import { checkTimes, sealTime } from './sealed-times.ts'
 import { onDiskAsText } from './text-on-disk.ts'
 
 const STORED_AS = 'log'
+/** What one hit of a log takes in memory. */
+export const LOGGED_HIT_BYTES = 120
 
 export interface SlidingWindowLog {
   readonly kind: 'sliding-window-log'
@@ -21,6 +23,12 @@ export interface Hit {
   readonly windowMs: number
   /** How many entries of the log it takes, all or none; 1 unless said, and never above `limit`. */
   readonly cost?: number
+}
+
+/** A log in which a hit may be counted, and how many hits it holds. */
+export interface LogPlace {
+  readonly key: string
+  readonly limit: number
 }
 
 export interface HitResult {
@@ -141,7 +149,7 @@ export const slidingWindowLog: Kind<SlidingWindowLog> = {
   toArguments: ({ hits }) => hits.flatMap(({ atMs, id }) => [atMs, id]),
   inRedis: { type: 'zset', decode: fromPairs },
   onDisk: onDiskAsText(STORED_AS, ({ hits }) => JSON.stringify(hits), fromText),
-  sizeOf: ({ hits }) => hits.length * 120,
+  sizeOf: ({ hits }) => hits.length * LOGGED_HIT_BYTES,
 }
 
 const logOf = (hits: readonly LoggedHit[]): SlidingWindowLog => ({ kind: 'sliding-window-log', hits })
