@@ -2,6 +2,7 @@
 import type { Random } from '../../test/helpers/random.ts'
 import type { People } from './clients/people.ts'
 import type { Senders } from './clients/senders.ts'
+import { MARKET_CALLS_PER_MINUTE } from './fake-market.ts'
 import { judgeOverLimit } from './judge.ts'
 import { inTurn, type Ledger, type Person } from './ledger.ts'
 
@@ -10,8 +11,8 @@ const SOME_LOGINS = 10
 const SOME_DELIVERIES = 15
 /** So many people, or deliveries, are asked for at a time. */
 const TOGETHER = 6
-/** What CoinGecko allows in a minute by default. A call that was allowed may be under way for some seconds. */
-const MARKET = { name: 'calls of CoinGecko', who: 'all', limit: 10, windowMs: 45_000 }
+/** A call that was allowed may be under way for some seconds. */
+const MARKET = { name: 'calls of CoinGecko', who: 'all', limit: MARKET_CALLS_PER_MINUTE, windowMs: 45_000 }
 
 export interface CheckParts {
   ledger: Ledger

@@ -10,6 +10,8 @@ import { createServer } from 'node:tls'
 import { startFakeCoinGecko } from '../../test/helpers/fake-coingecko.ts'
 
 const CA_IN_CONTAINER = '/soak-ca.pem'
+/** As with a key: the clears and the restarts of a soak ask for more than the ten calls a minute without one. */
+export const MARKET_CALLS_PER_MINUTE = 60
 
 export interface Market {
   /** For the container. */
@@ -47,8 +49,7 @@ export async function startMarket(): Promise<Market> {
   return {
     env: {
       COINGECKO_URL: `https://${address}:${port}/api/v3`,
-      // As with a key: the clears and the restarts of a soak ask for more than the ten calls a minute without one.
-      COINGECKO_CALLS_PER_MINUTE: '60',
+      COINGECKO_CALLS_PER_MINUTE: String(MARKET_CALLS_PER_MINUTE),
       NODE_EXTRA_CA_CERTS: CA_IN_CONTAINER,
     },
     files: [[cert, CA_IN_CONTAINER]],
