@@ -81,9 +81,11 @@ def reason(code, log, base):
         return "rights"
     if b"CONFIG FILE ERROR" in words:
         return "other"
+    if code in (-9, 137):
+        return "killed"  # whatever it has said: it did not give up by itself
     if CONTENT.search(words) or CRASH.search(words) or code in (134, 135, 136, 139):
         return "content"
-    return "killed" if code in (-9, 137) else "other"
+    return "other"
 
 
 def stays(kind, cause):

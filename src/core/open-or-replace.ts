@@ -1,11 +1,12 @@
 // Opens a database of our own. What the other files know of it tells whether it is missing, or of an earlier time; a
 // damaged one is moved into the quarantine beside it, and what can be read of it is in the new one. None of that keeps
 // it from being opened, and none of it goes without an alert.
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { accessSync, chmodSync, constants, existsSync, renameSync, rmSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { FileProblem } from './files/file-alerts.ts'
 import { sizeOf, sumOfFile } from './files/file-sums.ts'
 import type { Installation, KnownFile } from './files/installation.ts'
+import { KEPT_OF_EACH, setAside } from './files/quarantine.ts'
 import { type Salvage, salvage } from './files/salvage.ts'
 import { markOf, peekSequence, trackDatabase } from './files/tracked-database.ts'
 import { readWriteAheadLog } from './files/write-ahead-log.ts'
@@ -27,6 +28,8 @@ export interface Opened {
   /** Undefined: it has everything that was ever committed to it, as far as anybody can tell. */
   readonly problem: FileProblem | undefined
 }
+
+const STAY = `Of each file the last ${KEPT_OF_EACH} that were set aside stay`
 
 /** Throws when nothing can be opened: no space, no permission. */
 export function openOrReplace(path: string, options: OpenOptions): Opened {
@@ -103,7 +106,7 @@ function sentenceOf(problem: FileProblem, salvaged: Salvage | undefined): string
       return 'has changed while no Samovar had it open: what is in it is used, and some of it may be wrong'
     default: {
       const { recovered = 0, lost = 0 } = salvaged ?? {}
-      return `was damaged: it is set aside, and its ${recovered} readable rows are in a new one; ${lost} rows are lost`
+      return `was damaged: it is set aside, and its ${recovered} readable rows are in a new one; ${lost} rows are lost. ${STAY}`
     }
   }
 }
@@ -117,7 +120,8 @@ function setAsideForeignLog(path: string, known: KnownFile | undefined, { instal
   if (sumOfFile(path) !== known.sum || (peekSequence(path) ?? 0) >= known.sequence) return
   const aside = setAside(path, ['-wal', '-shm'])
   const file = `${basename(path)}-wal`
-  const message = `${file} is none of ${basename(path)}, which was closed without: it is set aside, and nothing is lost`
+  const what = `${file} is none of ${basename(path)}, which was closed without`
+  const message = `${what}: it is set aside, and nothing is lost. ${STAY}`
   installation.alerts.raise({ file, problem: 'foreign', message, aside })
 }
 
@@ -161,22 +165,5 @@ function replace(path: string, options: OpenOptions, err?: unknown): OpenedOrSal
   } catch (error) {
     fresh.close()
     throw error
-  }
-}
-
-/** Moves it, and what SQLite keeps beside it, into the quarantine; where it is now. */
-export function setAside(path: string, suffixes = ['', '-wal', '-shm']): string {
-  const time = new Date().toISOString().replaceAll(':', '')
-  const aside = join(dirname(path), 'quarantine', `${time}-${basename(path)}`)
-  mkdirSync(dirname(aside), { recursive: true })
-  for (const suffix of suffixes) moveIfThere(path + suffix, aside + suffix)
-  return aside
-}
-
-function moveIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }

@@ -7,7 +7,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import type { FileProblem } from '../core/files/file-alerts.ts'
 import { sumOf } from '../core/files/file-sums.ts'
-import { createInstallation, type Installation } from '../core/files/installation.ts'
+import type { Installation } from '../core/files/installation.ts'
 import { readFact } from '../core/state/disk/state-disk.ts'
 import type { Log } from '../log.ts'
 
@@ -24,11 +24,7 @@ const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code
 export const secretFact = (secret: string) => ({ [FILE]: `${sumOf(secret)} ${secret}` })
 
 /** The secret kept in the directory. Where none can be kept: one that lasts as long as this process, and a warning. */
-export function keepSecret(
-  dataDir: string,
-  log: Log,
-  installation = createInstallation(dataDir, log),
-): string {
+export function keepSecret(dataDir: string, log: Log, installation: Installation): string {
   const path = join(dataDir, FILE)
   const made = randomBytes(SECRET_BYTES).toString('base64url')
   const known = installation.known(FILE)

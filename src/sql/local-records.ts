@@ -1,10 +1,9 @@
 // Records in a SQLite file of ours, under the data lock: only its holder opens the file, so that two containers never
 // write it. A process that waits for the lock, or whose disk cannot be written, says so, and is asked again later.
 
-import { dirname } from 'node:path'
 import type { DataLock } from '../core/data-lock.ts'
 import { handingOver, Refusal } from '../core/errors.ts'
-import { createInstallation, type Installation } from '../core/files/installation.ts'
+import type { Installation } from '../core/files/installation.ts'
 import { openOrReplace } from '../core/open-or-replace.ts'
 import { type LocalDatabase, troubleOf } from '../core/sqlite.ts'
 import { recordsUnavailable } from '../errors.ts'
@@ -20,7 +19,7 @@ export interface LocalRecordsOptions {
   migrations: readonly Migrations[]
   dataLock: DataLock
   /** What the other files know of this one. */
-  installation?: Installation
+  installation: Installation
   log: Log
 }
 
@@ -37,8 +36,8 @@ export interface LocalRecords extends Records {
   close(): void
 }
 
-export function openLocalRecords({ path, migrations, dataLock, ...rest }: LocalRecordsOptions): LocalRecords {
-  const { installation = createInstallation(dirname(path), rest.log) } = rest
+export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
+  const { path, migrations, dataLock, installation } = options
   let database: LocalDatabase | undefined
   let isClosed = false
   let isMissed = false

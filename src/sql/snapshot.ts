@@ -2,7 +2,7 @@
 // serves a copy in memory until it may.
 import { existsSync, statSync } from 'node:fs'
 import type { DataLock } from '../core/data-lock.ts'
-import { setAside } from '../core/open-or-replace.ts'
+import { setAside } from '../core/files/quarantine.ts'
 import {
   DamagedDatabase,
   type Fill,

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDataLock } from '../../src/core/data-lock.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import type { Alert, AlertSpec } from '../../src/features/alerts/alert.ts'
 import { alertMigrations, createAlertRecords } from '../../src/features/alerts/alert-records.ts'
 import { commitEvaluations } from '../../src/features/alerts/commit-evaluations.ts'
@@ -34,7 +35,13 @@ const places: Record<string, () => Promise<{ records: Records; close(): Promise<
     const dir = mkdtempSync(join(tmpdir(), 'samovar-alerts-'))
     const { log } = recordLog()
     const path = join(dir, 'records.db')
-    const records = openLocalRecords({ path, migrations, dataLock: createDataLock(undefined), log })
+    const records = openLocalRecords({
+      path,
+      migrations,
+      dataLock: createDataLock(undefined),
+      installation: createInstallation(dir, log),
+      log,
+    })
     return {
       records,
       async close() {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDataLock } from '../../src/core/data-lock.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import { AppError } from '../../src/errors.ts'
 import { webhookMigrations } from '../../src/features/webhooks/webhook-records.ts'
 import { parsePostgresUrl } from '../../src/lib/postgres-url.ts'
@@ -35,7 +36,13 @@ const places: Record<string, () => Promise<Place>> = {
       lines,
       open(migrations) {
         const path = join(dir, 'records.db')
-        const records = openLocalRecords({ path, migrations, dataLock: createDataLock(undefined), log })
+        const records = openLocalRecords({
+          path,
+          migrations,
+          dataLock: createDataLock(undefined),
+          installation: createInstallation(dir, log),
+          log,
+        })
         opened.push(records)
         return records
       },

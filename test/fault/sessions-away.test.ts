@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import { keepSecret } from '../../src/host/kept-secret.ts'
 import { pause } from '../../src/lib/time.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -19,9 +20,14 @@ let process: TestProcess
 let app: SessionsApp
 let visitors: Visitor[]
 
+function keep(): string {
+  const { log } = recordLog()
+  return keepSecret(dataDir, log, createInstallation(dataDir, log))
+}
+
 async function open(): Promise<void> {
   process = await openProcess({ cacheUrl: redis.url, dataDir, workers: 1 })
-  app = await startSessions({ state: process.state, secrets: [keepSecret(dataDir, recordLog().log)] })
+  app = await startSessions({ state: process.state, secrets: [keep()] })
 }
 async function close(): Promise<void> {
   await app.close()
@@ -80,7 +86,7 @@ function traffic(all: readonly Visitor[]) {
 async function strangerAnswers(all: readonly Visitor[]): Promise<Record<number, number>> {
   const other = await openProcess({ cacheUrl: redis.url })
   await other.untilStatus('redis')
-  const there = await startSessions({ state: other.state, secrets: [keepSecret(dataDir, recordLog().log)] })
+  const there = await startSessions({ state: other.state, secrets: [keep()] })
   try {
     return await answersTo(all.map(({ cookies }) => createVisitor(there.url, {}, new Map(cookies))))
   } finally {
@@ -186,7 +192,7 @@ test('Redis is emptied while it runs, under traffic: 0 logged out, and it has ev
 test('logged out everywhere: also where another process, cut off, took a login that nobody else knew of', async () => {
   const other = await openProcess({ cacheUrl: redis.url })
   await other.untilStatus('redis')
-  const there = await startSessions({ state: other.state, secrets: [keepSecret(dataDir, recordLog().log)] })
+  const there = await startSessions({ state: other.state, secrets: [keep()] })
   try {
     const user = `test:${randomUUID()}`
     const [here, early, late] = [

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDataLock } from '../../src/core/data-lock.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import type { Limiter } from '../../src/core/limiter.ts'
 import type { JobHandler } from '../../src/core/queue/queue.ts'
 import { openSamovar } from '../../src/core/samovar.ts'
@@ -79,6 +80,7 @@ export async function openAlertsApp({
     path: join(dataDir, 'records.db'),
     migrations: [alertMigrations],
     dataLock,
+    installation: createInstallation(dataDir, log),
     log,
   })
   const ended = new Set<string>()

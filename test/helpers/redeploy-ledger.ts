@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
 import { startStopwatch } from './control-clock.ts'
 import { createRandom } from './random.ts'
+import { createRefusals } from './redeploy-refusals.ts'
 import { signWidget, widgetFields } from './telegram-signer.ts'
 import { type Visitor, visit } from './visitor.ts'
 
@@ -47,6 +48,10 @@ export interface Verdict {
   odd: string[]
   /** The longest time without any acknowledged change, ms of the control clock. */
   longestGapMs: number
+  /** The longest time from the first refusal while no door takes changes until the next acknowledged one: as above. */
+  refusedUntilAckMs: number
+  /** All times together in which changes were refused at every door: from the first refusal to the last of each. */
+  refusedMs: number
 }
 
 export function createLedger(seed: number) {
@@ -57,6 +62,7 @@ export function createLedger(seed: number) {
   const odd: string[] = []
   const counts = { acknowledged: 0, refused: 0, burned: 0 }
   let [lastAckMs, longestGapMs] = [0, 0]
+  const refusals = createRefusals()
   let elapsedMs = () => 0
   let lastId = 0
 
@@ -66,18 +72,20 @@ export function createLedger(seed: number) {
     return random.pick([...doors])
   }
 
-  function acknowledged(): void {
+  function acknowledged(door: Door): void {
     counts.acknowledged += 1
+    refusals.taken(door, elapsedMs())
     if (lastAckMs > 0) longestGapMs = Math.max(longestGapMs, elapsedMs() - lastAckMs)
     lastAckMs = elapsedMs()
   }
 
   /** Undefined when the connection failed: nobody knows what was done. */
-  async function tell(request: () => Promise<Response>): Promise<Response | undefined> {
+  async function tell(door: Door, request: () => Promise<Response>): Promise<Response | undefined> {
     try {
       const response = await request()
       if (response.status !== 503) return response
       counts.refused += 1
+      refusals.refused(door, doors, elapsedMs())
       const { code } = (await response.clone().json()) as { code?: string }
       const after = response.headers.get('retry-after')
       const isKnown = code === 'handing_over' || code === 'state_unknown' || code === 'stopping'
@@ -99,13 +107,13 @@ export function createLedger(seed: number) {
     }
     const fields = await signWidget(widgetFields({ id, last_name: randomUUID() }), BOT_TOKEN)
     for (let tries = 0; tries < 40; tries += 1) {
-      const response = await tell(() => person.visitor.post('/api/auth/telegram', fields))
+      const response = await tell(person.at, () => person.visitor.post('/api/auth/telegram', fields))
       if (response === undefined) return // it may have been used up
       if (response.status === 200) {
         person.state = 'in'
         person.cookie = [...person.visitor.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
         people.push(person)
-        return acknowledged()
+        return acknowledged(person.at)
       }
       if (response.status !== 503) {
         counts.burned += 1
@@ -122,7 +130,7 @@ export function createLedger(seed: number) {
     if (!person) return
     person.state = 'unsure'
     person.at = await anyDoor()
-    const response = await tell(() => person.visitor.post('/api/logout'))
+    const response = await tell(person.at, () => person.visitor.post('/api/logout'))
     if (response === undefined) return
     if (response.status === 503) person.state = 'in'
     if (response.status !== 204) return
@@ -132,7 +140,7 @@ export function createLedger(seed: number) {
       return
     }
     person.state = 'out'
-    acknowledged()
+    acknowledged(person.at)
   }
 
   async function send(door: Door, id: string): Promise<Response> {
@@ -154,11 +162,12 @@ export function createLedger(seed: number) {
   async function deliver(): Promise<void> {
     const id = `msg_${randomUUID()}`
     for (let tries = 0; tries < 40; tries += 1) {
-      const response = await tell(async () => send(await anyDoor(), id))
+      const door = await anyDoor()
+      const response = await tell(door, () => send(door, id))
       await response?.arrayBuffer()
       if (response?.status === 204) {
         delivered.add(id)
-        return acknowledged()
+        return acknowledged(door)
       }
       await sleep(50)
     }
@@ -204,7 +213,7 @@ export function createLedger(seed: number) {
         const isReplayed = response.headers.get('idempotent-replayed') === 'true'
         if (!isReplayed || !times.has(id)) webhooks += 1
       }
-      const rest = { ...counts, odd, longestGapMs: Math.round(longestGapMs) }
+      const rest = { ...counts, odd, longestGapMs: Math.round(longestGapMs), ...refusals.told() }
       return { lost: wrong('in'), undone: wrong('out'), webhooks, ...rest }
     },
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { createDataLock } from '../../src/core/data-lock.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import { createOnce } from '../../src/core/once.ts'
 import type { State } from '../../src/core/state/state.ts'
 import { webhookMigrations } from '../../src/features/webhooks/webhook-records.ts'
@@ -44,7 +45,13 @@ export async function openWebhookApp({
   const process = await openProcess({ cacheUrl: redisUrl, dataDir, budgetMs: 500 })
   const path = join(dataDir, 'records.db')
   const migrations = [webhookMigrations, EFFECTS]
-  const records = openLocalRecords({ path, migrations, dataLock: createDataLock(undefined), log })
+  const records = openLocalRecords({
+    path,
+    migrations,
+    dataLock: createDataLock(undefined),
+    installation: createInstallation(dataDir, log),
+    log,
+  })
   const webhooks = createWebhooks({
     once: createOnce({ state: rest.between?.state(process.state) ?? process.state, now }),
     records: rest.between?.records(records) ?? records,

@@ -11,6 +11,8 @@ const CPUS = SAMOVAR_SEEDS ? [0.25, 1] : [1]
 const SEEDS = Array.from({ length: Number(SAMOVAR_SEEDS ?? 1) }, (_, i) => Number(SAMOVAR_FIRST_SEED) + i)
 /** Changes are refused no longer, by the control clock; judged in the long form, which wants a quiet machine. */
 const MOST_REFUSED_MS = SAMOVAR_SEEDS ? 2_000 : 20_000
+/** Answers of a container that has just begun are slow as well. No promise: what takes longer has hung. */
+const MOST_GAP_MS = 20_000
 
 afterAll(removeAll)
 
@@ -73,7 +75,7 @@ interface Round {
 
 describe.each(CPUS)('at %d CPU', (cpus) => {
   test.each(SEEDS)('a redeploy as platforms do it, seed %d', async (seed) => {
-    const { refused, longestGapMs } = await play(seed, cpus, async ({ old, ledger, more, bootYoung }) => {
+    const { refused, refusedMs, longestGapMs } = await play(seed, cpus, async ({ old, ledger, more, bootYoung }) => {
       const young = await bootYoung()
       ledger.open(young)
       await until('the newcomer is ready', () => isReady(young))
@@ -87,7 +89,8 @@ describe.each(CPUS)('at %d CPU', (cpus) => {
       return young
     })
     expect(refused).toBeGreaterThan(0)
-    expect(longestGapMs).toBeLessThan(MOST_REFUSED_MS)
+    expect(refusedMs).toBeLessThan(MOST_REFUSED_MS)
+    expect(longestGapMs).toBeLessThan(MOST_GAP_MS)
   })
 
   test.each(SEEDS)(

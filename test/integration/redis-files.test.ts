@@ -191,6 +191,7 @@ const words: [log: string, code: number, verdict: RegExp][] = [
     /ALERT .*more memory/,
   ],
   ['', 137, /ALERT .*ended with code 137.*the kernel did/],
+  [line('Error writing to the append only file x: EINTR'), 137, /ALERT .*the kernel did/],
   ['setpriv: failed to execute redis-server: Permission denied\n', 126, /ALERT .*cannot be run/],
   [
     line('WARNING Memory overcommit must be enabled!') + line('*** FATAL CONFIG FILE ERROR ***'),

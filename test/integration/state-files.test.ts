@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createDamageLog } from '../../src/core/damage-log.ts'
 import { createDataLock } from '../../src/core/data-lock.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import { createJournal } from '../../src/core/state/disk/journal.ts'
 import { openStateDisk } from '../../src/core/state/disk/state-disk.ts'
 import { openStateFiles } from '../../src/core/state/disk/state-files.ts'
@@ -30,6 +31,7 @@ function open(dataDir: string) {
     standby,
     participant: journal,
     damage: createDamageLog(log),
+    installation: createInstallation(dataDir, log),
     log,
   })
   return { journal, standby, files, alerts: () => lines.filter(({ message }) => message.startsWith('ALERT')) }

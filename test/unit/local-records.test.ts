@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { DataLockState } from '../../src/core/data-lock.ts'
 import { handingOver } from '../../src/core/errors.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import { createDrainGate } from '../../src/lib/async/drain-gate.ts'
 import { type LocalRecords, openLocalRecords } from '../../src/sql/local-records.ts'
 import type { Transaction } from '../../src/sql/sql.ts'
@@ -39,7 +40,9 @@ beforeEach(() => {
   lock = createLock()
   const recorded = recordLog()
   lines = recorded.lines
-  records = openLocalRecords({ path: join(dir, 'records.db'), migrations, dataLock: lock, log: recorded.log })
+  const { log } = recorded
+  const installation = createInstallation(dir, log)
+  records = openLocalRecords({ path: join(dir, 'records.db'), migrations, dataLock: lock, installation, log })
 })
 afterEach(() => {
   records.close()
@@ -118,7 +121,7 @@ test('a step that is no SQL is named in the log', async () => {
   const steps = ['CREATE TABLE a (x TEXT) STRICT;', 'CREATE TABEL b (x TEXT) STRICT;']
   const wrong = { path: join(dir, 'wrong.db'), migrations: [{ of: 'polls', steps }], dataLock: lock }
   const { log, lines: said } = recordLog()
-  const opened = openLocalRecords({ ...wrong, log })
+  const opened = openLocalRecords({ ...wrong, installation: createInstallation(dir, log), log })
   await expect(opened.all('SELECT 1')).rejects.toMatchObject(unavailable)
   opened.close()
   const { message } = said.map(({ fields }) => fields.err)[0] as Error

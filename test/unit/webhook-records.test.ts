@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDataLock } from '../../src/core/data-lock.ts'
+import { createInstallation } from '../../src/core/files/installation.ts'
 import {
   type Delivery,
   findDone,
@@ -25,6 +26,7 @@ beforeEach(() => {
     path: join(dir, 'records.db'),
     migrations: [webhookMigrations],
     dataLock,
+    installation: createInstallation(dir, log),
     log,
   })
 })

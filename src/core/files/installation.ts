@@ -44,9 +44,9 @@ export interface Installation {
   run(): string
   /** Undefined: as far as anybody knows, it has never been here. */
   known(file: string): KnownFile | undefined
-  /** The files that are known to be here. */
-  companions(): readonly string[]
   note(file: string, known: KnownFile): void
+  /** What a database of this name may say of itself. Of what was last seen here: the file is not read for it. */
+  lastSeen(file: string): FileMark
   /** A database says this of itself: where the file `installation` is lost, it is made again of that. */
   learn(mark: FileMark): void
 }
@@ -55,14 +55,16 @@ export interface Installation {
 export function createInstallation(dataDir: string, log: Log, runDir?: string): Installation {
   const path = join(dataDir, FILE)
   const alerts = createFileAlerts(log)
-  let last: Registry | undefined // of this process, for a directory that cannot be written
+  let last: Registry | undefined // as this process saw it, for a directory that cannot be written
   let isRebuilt = false
 
   /** Other processes of the app write it, too. */
   function read(): Registry {
     const found = readFile()
-    if (found !== corrupt) return last ? found : begin(found)
-    return last ?? rebuild()
+    if (found === corrupt) return last ?? rebuild()
+    if (!last) return begin(found)
+    last = found
+    return found
   }
 
   function readFile() {
@@ -107,7 +109,10 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
     generation: () => read().generation,
     run: () => read().run,
     known: (file) => read().files[file],
-    companions: () => Object.keys(read().files).sort(),
+    lastSeen(file) {
+      const { id, generation, files } = last ?? read()
+      return { id, generation, sequence: files[file]?.sequence ?? 0, companions: Object.keys(files) }
+    },
     note(file, known) {
       const registry = read()
       write({ ...registry, files: { ...registry.files, [file]: known } })

@@ -52,9 +52,9 @@ export function trackDatabase(
     timer = undefined
     database.transaction(() => {
       if (!hasTable) database.exec(SCHEMA)
-      const sequence = Math.max(markOf(database)?.sequence ?? 0, installation.known(file)?.sequence ?? 0) + 1
-      const companions = [...new Set([...installation.companions(), file])].sort().join(' ')
-      database.run(MARK, installation.id(), installation.generation(), sequence, companions)
+      const { id, generation, sequence, companions } = installation.lastSeen(file)
+      const next = Math.max(markOf(database)?.sequence ?? 0, sequence) + 1
+      database.run(MARK, id, generation, next, [...new Set([...companions, file])].sort().join(' '))
     })
     hasTable = true
     installation.note(file, { sequence: markOf(database)?.sequence ?? 0 })

@@ -6,7 +6,7 @@ import { SECOND } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { DamageLog } from '../../damage-log.ts'
 import type { DataLock } from '../../data-lock.ts'
-import { createInstallation, type Installation } from '../../files/installation.ts'
+import type { Installation } from '../../files/installation.ts'
 import type { Participant } from '../../participant.ts'
 import type { WholeCopy } from '../absence/whole-copy.ts'
 import type { Standby } from '../standby.ts'
@@ -29,13 +29,12 @@ export interface StateFilesOptions {
   /** Learns what the standby has of the file. */
   whole?: Pick<WholeCopy, 'loaded' | 'released'>
   damage: Pick<DamageLog, 'note'>
-  installation?: Installation | undefined
+  installation: Installation
   log: Log
 }
 
 export function openStateFiles(options: StateFilesOptions): StateFiles {
-  const { dataDir, dataLock, standby, participant, whole, damage, log } = options
-  const { installation = createInstallation(dataDir, log) } = options
+  const { dataDir, dataLock, standby, participant, whole, damage, installation, log } = options
   const path = join(dataDir, 'samovar.db')
   let disk: StateDisk | undefined
   let isMissed = false

@@ -3,7 +3,7 @@
 
 import { type Corrupt, corrupt } from '../../../lib/codec.ts'
 import { script } from '../../redis/script-runner.ts'
-import { checksumOf } from './checksum.ts'
+import { crcUnder } from './checksum.ts'
 import { type Kind, mergeBy } from './kind.ts'
 import { onDiskAsText } from './text-on-disk.ts'
 
@@ -33,8 +33,7 @@ return 1`)
 function textOf(number: number, key: string): string {
   const text = String(number)
   if (!WHOLE.test(text)) return text
-  const checksum = Number.parseInt(checksumOf(STORED_AS, key, text), 16)
-  return `${text}.${'0'.repeat(16)}${String(checksum).padStart(10, '0')}`
+  return `${text}.${'0'.repeat(16)}${String(crcUnder(STORED_AS, key, text)).padStart(10, '0')}`
 }
 
 function numberIn(text: string, key: string): number | Corrupt {

@@ -116,7 +116,11 @@ local allowed = 0
 if count + cost <= limit then
   for i = 5, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
   count = count + cost
-  local last = math.floor(tonumber(at(count - 1))) -- ahead of now: the clock was set back
+  local last = now
+  -- Ahead of now: the clock was set back. Counted first, because to write out a score with a fraction is not cheap.
+  if redis.call('ZCOUNT', KEYS[1], string.format('%.0f', now + 1), '+inf') > 0 then
+    last = math.floor(tonumber(at(count - 1)))
+  end
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', last - now + window))
   allowed = 1
 end

@@ -13,7 +13,6 @@ const NEWLINE = 0x0a
 const MOST_HEAD_BYTES = 80
 const TOMBSTONE = '!'
 const PLAIN = /^(\d{16})\.([0-9a-f]{1,16})(!?)$/
-const SEALED = /^((\d{16})\.p([0-9a-z]{1,16})_([0-9a-f]{8}))(?:x([0-9a-z]{9})([0-9a-f]{8}))?(!?)$/
 const MARK_AT = 17 // of the "p"
 const MARK = 0x70
 const END_DIGITS = 9
@@ -78,18 +77,29 @@ export function decodeTimestamped(
   key: string,
   encoded: Buffer,
 ): (Timestamped & { readonly endsAtMs?: number }) | Corrupt {
-  const end = encoded.subarray(0, MOST_HEAD_BYTES).indexOf(NEWLINE)
-  const head = encoded.toString('latin1', 0, Math.max(0, end))
+  const end = lineEnd(encoded)
+  const head = encoded.toString('latin1', 0, end)
   const rest = encoded.subarray(end + 1)
-  const sealed = SEALED.exec(head)
-  if (!sealed) return decodePlain(storedAs, key, head, rest)
-  const [, timestamp = '', ms = '', writer = '', checksum, endDigits, , flag = ''] = sealed
-  if (flag !== '' && rest.length > 0) return corrupt
-  const bytes = flag === '' ? rest : undefined
-  if (checksumOf(storedAs, key, `${ms}.p${writer}${flag}`, bytes) !== checksum) return corrupt
-  if (endDigits === undefined) return { timestamp, bytes }
-  const endsAtMs = Number.parseInt(endDigits, 36)
-  return head.includes(`x${endOf(timestamp, endsAtMs)}`) ? { timestamp, bytes, endsAtMs } : corrupt
+  if (head.charCodeAt(MARK_AT) !== MARK) return decodePlain(storedAs, key, head, rest)
+  // What does not have this shape has no such checksum.
+  const at = head.indexOf('_')
+  const timestamp = head.slice(0, at + CHECKSUM_CHARS)
+  const isTombstone = head.endsWith(TOMBSTONE)
+  const tail = head.slice(at + CHECKSUM_CHARS, isTombstone ? -1 : undefined)
+  if (at < 0 || (isTombstone && rest.length > 0)) return corrupt
+  const bytes = isTombstone ? undefined : rest
+  const checksum = checksumOf(storedAs, key, head.slice(0, at) + flagOf(bytes), bytes)
+  if (!timestamp.endsWith(checksum)) return corrupt
+  if (tail === '') return { timestamp, bytes }
+  const endsAtMs = Number.parseInt(tail.slice(1, 1 + END_DIGITS), 36)
+  return tail === `x${endOf(timestamp, endsAtMs)}` ? { timestamp, bytes, endsAtMs } : corrupt
+}
+
+/** Where the head ends; 0 when the bytes have none. */
+function lineEnd(encoded: Buffer): number {
+  const most = Math.min(encoded.length, MOST_HEAD_BYTES)
+  for (let i = 0; i < most; i += 1) if (encoded[i] === NEWLINE) return i
+  return 0
 }
 
 function decodePlain(storedAs: string, key: string, head: string, rest: Buffer): Timestamped | Corrupt {
