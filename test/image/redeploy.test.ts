@@ -75,19 +75,23 @@ interface Round {
 
 describe.each(CPUS)('at %d CPU', (cpus) => {
   test.each(SEEDS)('a redeploy as platforms do it, seed %d', async (seed) => {
-    const { refused, refusedMs, longestGapMs } = await play(seed, cpus, async ({ old, ledger, more, bootYoung }) => {
-      const young = await bootYoung()
-      ledger.open(young)
-      await until('the newcomer is ready', () => isReady(young))
-      expect([await word(old), await isReady(old)]).toEqual(['released', false])
-      await more(10) // through both doors: the old one refuses
-      ledger.shut(old)
-      await old.stop()
-      await more(10)
-      await young.status('redis')
-      expect(await word(young)).toBe('held')
-      return young
-    })
+    const { refused, refusedMs, longestGapMs } = await play(
+      seed,
+      cpus,
+      async ({ old, ledger, more, bootYoung }) => {
+        const young = await bootYoung()
+        ledger.open(young)
+        await until('the newcomer is ready', () => isReady(young))
+        expect([await word(old), await isReady(old)]).toEqual(['released', false])
+        await more(10) // through both doors: the old one refuses
+        ledger.shut(old)
+        await old.stop()
+        await more(10)
+        await young.status('redis')
+        expect(await word(young)).toBe('held')
+        return young
+      },
+    )
     expect(refused).toBeGreaterThan(0)
     expect(refusedMs).toBeLessThan(MOST_REFUSED_MS)
     expect(longestGapMs).toBeLessThan(MOST_GAP_MS)

@@ -10,7 +10,9 @@ const KEYS = 2000
 const cli = 'redis-cli -s /run/samovar/redis-state.sock'
 /** How many of the keys there are; fails with what was said where nobody could be asked. */
 async function kept(samovar: Samovar): Promise<number> {
-  const said = await samovar.exec(`names=$(${cli} --scan --pattern 'kept:*') && echo "$names" | grep -c kept:`)
+  const said = await samovar.exec(
+    `names=$(${cli} --scan --pattern 'kept:*') && echo "$names" | grep -c kept:`,
+  )
   if (!/^\d+$/.test(said)) throw new Error(`${said}\n${await samovar.text()}`)
   return Number(said)
 }
