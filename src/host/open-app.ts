@@ -80,10 +80,7 @@ export function openApp({ features, config, log }: AppOptions): App {
       ),
       rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
       limiters: listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
-      routers: [
-        ...all.flatMap(({ routes }) => listOf(routes)),
-        frontDoor(handed.links),
-      ],
+      routers: [...all.flatMap(({ routes }) => listOf(routes)), frontDoor(handed.links)],
     }),
   )
 

@@ -43,7 +43,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
     log.warn(
       { header: name },
       'X-Forwarded-* is ignored, because TRUST_PROXY is 0: behind a proxy all visitors count as one, and cookies ' +
-        'lack Secure. If a proxy of yours sends it, set TRUST_PROXY to the number of proxies',
+        'shortage Secure. If a proxy of yours sends it, set TRUST_PROXY to the number of proxies',
     )
   }
 
@@ -72,8 +72,8 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       connections.busy(req.socket)
       if (!hasWarned) warnOfProxy(req)
       const client = clients.of(req)
-      const lack = sockets.lackFor(client, 1)
-      if (lack) return lack === 'client' ? tooManyAtOnce() : busy()
+      const shortage = sockets.shortageFor(client, 1)
+      if (shortage) return shortage === 'client' ? tooManyAtOnce() : busy()
       sockets.add(client, 1)
       connection.once('close', () => sockets.add(client, -1))
       return hasTwoHosts(req) ? twoHosts() : undefined

@@ -42,9 +42,9 @@ export function createConnections(clients: Clients, isBehindProxy: boolean): Con
   }
 
   function hasRoom(client: Client): boolean {
-    const lack = shares.lackFor(client, 1)
-    if (lack === undefined || (isBehindProxy && owners.size < budgets.connections.inAll)) return true
-    const victim = lack === 'client' && !isBehindProxy ? oldestOf(client) : oldestOfGreediest()
+    const shortage = shares.shortageFor(client, 1)
+    if (shortage === undefined || (isBehindProxy && owners.size < budgets.connections.inAll)) return true
+    const victim = shortage === 'client' && !isBehindProxy ? oldestOf(client) : oldestOfGreediest()
     if (!victim) return false
     forget(victim)
     victim.destroy()

@@ -23,25 +23,31 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<Buff
     function stop(why?: AppError): void {
       req.off('data', take).off('end', finish).off('close', cut)
       underWay?.endBody(why === undefined)
-      if (why === undefined) return resolve(bytes.subarray(0, size))
-      bytes = Buffer.alloc(0)
-      req.resume()
-      reject(why)
+      if (why === undefined) resolve(bytes.subarray(0, size))
+      else {
+        bytes = Buffer.alloc(0)
+        req.resume()
+        reject(why)
+      }
+    }
+
+    /** Room for so much in all; the refusal where there is none. */
+    function grow(needed: number): AppError | undefined {
+      if (needed > limitBytes) return bodyTooLarge(limitBytes)
+      if (needed <= bytes.length) return undefined
+      const room = Math.min(mostBytes, Math.max(needed, 2 * bytes.length, FIRST_BYTES))
+      const shortage = underWay?.keep(room - bytes.length)
+      if (shortage) return shortage
+      const larger = Buffer.allocUnsafeSlow(room)
+      bytes.copy(larger, 0, 0, size)
+      bytes = larger
+      return undefined
     }
 
     function take(part: Buffer): void {
-      const needed = size + part.length
-      if (needed > limitBytes) return stop(bodyTooLarge(limitBytes))
-      if (needed > bytes.length) {
-        const room = Math.min(mostBytes, Math.max(needed, 2 * bytes.length, FIRST_BYTES))
-        const lack = underWay?.keep(room - bytes.length)
-        if (lack) return stop(lack)
-        const larger = Buffer.allocUnsafeSlow(room)
-        bytes.copy(larger, 0, 0, size)
-        bytes = larger
-      }
-      part.copy(bytes, size)
-      size = needed
+      const refusal = grow(size + part.length)
+      if (refusal) stop(refusal)
+      else size += part.copy(bytes, size)
     }
 
     const finish = () => stop()

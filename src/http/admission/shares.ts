@@ -4,7 +4,7 @@ import type { Client } from './clients.ts'
 
 export interface Shares {
   /** Whose share has no room for so much more: the client's, or that of all. */
-  lackFor(client: Client, amount: number): 'client' | 'all' | undefined
+  shortageFor(client: Client, amount: number): 'client' | 'all' | undefined
   /** A negative amount gives back. */
   add(client: Client, amount: number): void
   /** What the client's whole network holds. */
@@ -24,7 +24,7 @@ export function createShares({ inAll, perClient, perNetwork }: Budget): Shares {
   }
 
   return {
-    lackFor(client, amount) {
+    shortageFor(client, amount) {
       // A private address may be a proxy's that stands for everybody: one of several never has all.
       const most = client.isPrivate ? inAll / 2 : perClient
       if (heldAt(client.address) + amount > most) return 'client'

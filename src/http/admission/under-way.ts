@@ -67,17 +67,17 @@ export function createRequestsUnderWay() {
   }
 
   /** Room for so much more of the client; the refusal where there is none, nor can be made. */
-  function lackOf(
+  function shortageOf(
     shares: Shares,
     client: Client,
     amount: number,
     isCandidate: (entry: Entry) => boolean,
   ): AppError | undefined {
     for (;;) {
-      const lack = shares.lackFor(client, amount)
-      if (lack === undefined) return undefined
-      const victim = lack === 'all' ? waitingOf(shares, client, isCandidate) : undefined
-      if (!victim) return lack === 'client' ? tooManyAtOnce() : busy()
+      const shortage = shares.shortageFor(client, amount)
+      if (shortage === undefined) return undefined
+      const victim = shortage === 'all' ? waitingOf(shares, client, isCandidate) : undefined
+      if (!victim) return shortage === 'client' ? tooManyAtOnce() : busy()
       end(victim)
     }
   }
@@ -89,8 +89,8 @@ export function createRequestsUnderWay() {
   }
 
   function begin(req: IncomingMessage, res: ServerResponse, client: Client, mustAnswer: boolean): void {
-    const lack = lackOf(requests, client, 1, (one) => one.fail !== undefined || isUnread(one))
-    const refusal = mustAnswer ? undefined : lack
+    const shortage = shortageOf(requests, client, 1, (one) => one.fail !== undefined || isUnread(one))
+    const refusal = mustAnswer ? undefined : shortage
     const entry: Entry = {
       refusal,
       client,
@@ -100,14 +100,14 @@ export function createRequestsUnderWay() {
       keptBytes: 0,
       looks: 0,
       beginBody(fail) {
-        const lack = lackOf(bodies, client, 1, (one) => one.fail !== undefined)
-        if (lack) throw lack
+        const shortage = shortageOf(bodies, client, 1, (one) => one.fail !== undefined)
+        if (shortage) throw shortage
         entry.fail = fail
         bodies.add(client, 1)
       },
       keep(bytes) {
-        const lack = lackOf(bodyBytes, client, bytes, (one) => one !== entry && one.fail !== undefined)
-        if (lack || entry.fail === undefined) return lack ?? busy()
+        const shortage = shortageOf(bodyBytes, client, bytes, (one) => one !== entry && one.fail !== undefined)
+        if (shortage || entry.fail === undefined) return shortage ?? busy()
         entry.keptBytes += bytes
         bodyBytes.add(client, bytes)
         return undefined

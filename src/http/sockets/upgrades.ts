@@ -43,7 +43,10 @@ export function createUpgrades({ routes, trustProxy, deadlineMs, admission, log 
     socket.on('error', () => socket.destroy())
     const expressReq = req as Request
     const refusal = admission.upgrading(req, socket)
-    if (refusal) return refuse(expressReq, socket, refusal)
+    if (refusal) {
+      refuse(expressReq, socket, refusal)
+      return
+    }
     const finish = async (thrown?: unknown) => {
       try {
         if (thrown) throw thrown
