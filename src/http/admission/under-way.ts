@@ -106,7 +106,12 @@ export function createRequestsUnderWay() {
         bodies.add(client, 1)
       },
       keep(bytes) {
-        const shortage = shortageOf(bodyBytes, client, bytes, (one) => one !== entry && one.fail !== undefined)
+        const shortage = shortageOf(
+          bodyBytes,
+          client,
+          bytes,
+          (one) => one !== entry && one.fail !== undefined,
+        )
         if (shortage || entry.fail === undefined) return shortage ?? busy()
         entry.keptBytes += bytes
         bodyBytes.add(client, bytes)
