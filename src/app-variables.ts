@@ -197,13 +197,20 @@ export const variables = {
     ru: 'все функции, кроме этих, через запятую; не вместе с `FEATURES`',
   },
   TRUST_PROXY: {
-    schema: integer(0, 10).default(1),
+    schema: integer(0, 10).optional(),
+    default: {
+      en: '`1` on Amvera, Railway, Render, Fly and Heroku; else `0`',
+      ru: '`1` на Amvera, Railway, Render, Fly и Heroku; иначе `0`',
+    },
+    example: '1',
     en:
       'how many proxies stand in front: which address in `X-Forwarded-For` is the client’s, and ' +
-      'whether a request came over HTTPS. [Limits](docs/features/limits.md) count by it',
+      'whether a request came over HTTPS. [Limits](docs/features/limits.md) count by it. At `0` those ' +
+      'headers are ignored, and the log says so when one arrives',
     ru:
       'сколько прокси стоит перед приложением: какой адрес в `X-Forwarded-For` принадлежит клиенту и ' +
-      'пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md)',
+      'пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md). При `0` эти ' +
+      'заголовки не учитываются, а лог сообщает, если они приходят',
   },
   HSTS_INCLUDE_SUBDOMAINS: {
     schema: flag.default(false),

@@ -71,8 +71,8 @@ export function readConfig(
     /** The values of each feature that runs, by its name. */
     features: read.values as ReadonlyMap<string, ValuesOf<Variables>>,
     workers: values.WEB_CONCURRENCY,
-    trustProxy: values.TRUST_PROXY,
     hstsSubdomains: values.HSTS_INCLUDE_SUBDOMAINS,
+    trustProxy: values.TRUST_PROXY ?? (isOnPlatform(env) ? 1 : 0),
     dataDir: resolve(values.DATA_DIR),
     runDir: values.SAMOVAR_RUN_DIR,
     log: Object.freeze({
@@ -82,6 +82,10 @@ export function readConfig(
     warnings: nearMisses(features, env),
   })
 }
+
+/** What platforms that have a proxy of their own in front, and no other way in, set themselves. */
+const PLATFORMS = ['AMVERA', 'RAILWAY_ENVIRONMENT', 'RENDER', 'FLY_APP_NAME', 'DYNO']
+const isOnPlatform = (env: Environment) => PLATFORMS.some((name) => (env[name] ?? '') !== '')
 
 export type Config = ReturnType<typeof readConfig>
 

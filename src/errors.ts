@@ -117,6 +117,17 @@ export const tooMany = (retryAfterMs: number) =>
   new AppError('too_many_requests', 429, 'Too many requests; Retry-After says when to come back.', {
     ...retryAfter(retryAfterMs),
   })
+export const tooManyAtOnce = () =>
+  new AppError(
+    'too_many_at_once',
+    429,
+    'Too much of this client is under way here; let some of it end first.',
+    {
+      ...retryAfter(1_000),
+    },
+  )
+export const busy = () => unavailable('busy', 'This process has as much under way as it can carry.', 1_000)
+export const twoHosts = () => new AppError('two_hosts', 400, 'A request has exactly one Host header.')
 export const internal = () =>
   new AppError('internal', 500, 'Something broke here; the log has the requestId.')
 export const notConfigured = (variables: string) =>

@@ -23,6 +23,7 @@ const CONTRACTS = [
 ]
 const FOR_FEATURES = [
   'http/parse.ts',
+  'http/admission/read-body.ts',
   'http/problem.ts',
   'http/page.ts',
   'http/cached-response.ts',

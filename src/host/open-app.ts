@@ -79,11 +79,8 @@ export function openApp({ features, config, log }: AppOptions): App {
         sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),
       ),
       rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
-      routers: [
-        ...listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
-        ...all.flatMap(({ routes }) => listOf(routes)),
-        frontDoor(handed.links),
-      ],
+      limiters: listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
+      routers: [...all.flatMap(({ routes }) => listOf(routes)), frontDoor(handed.links)],
     }),
   )
 

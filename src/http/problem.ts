@@ -1,6 +1,6 @@
 // Refusals and failures as problem documents (RFC 9457), in one place.
 import { STATUS_CODES } from 'node:http'
-import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { Refusal } from '../core/errors.ts'
 import {
   AppError,
@@ -32,16 +32,22 @@ export function answerProblems(log: Log): ErrorRequestHandler {
     if (res.headersSent) return next(thrown)
     res
       .status(problem.status)
-      .set({ 'Cache-Control': 'no-store', ...problem.headers })
+      .set({ 'Cache-Control': 'no-store', ...problem.headers, ...closing(problem, res) })
       .type('application/problem+json')
       .end(JSON.stringify(problemDocument(problem, req)))
   }
 }
 
+/** A refusal that names a Connection header of its own must not keep open what is to be closed. */
+function closing({ headers: { Connection: own } }: AppError, res: Response): Record<string, string> {
+  const isClosing = !res.shouldKeepAlive || res.getHeader('Connection') === 'close'
+  return own !== undefined && isClosing ? { Connection: `${own}, close` } : {}
+}
+
 /** A hand-over refuses everybody for a moment, which its own lines in the log tell. */
 function levelOf({ code }: AppError): 'error' | 'warn' | 'debug' {
   if (code === 'internal') return 'error'
-  return code === 'handing_over' ? 'debug' : 'warn'
+  return code === 'handing_over' || code === 'busy' ? 'debug' : 'warn'
 }
 
 /** Without the framework's answer: for a connection that was to be upgraded. */

@@ -8,6 +8,8 @@ import { withDeadline } from '../lib/async/request-deadline.ts'
 import { withRequestSignal } from '../lib/async/request-signal.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
+import { createAdmission } from './admission/admission.ts'
+import { parsedBody } from './admission/read-body.ts'
 import { serveFiles } from './page.ts'
 import { endpoint, onlyJsonOrOwnForm } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
@@ -16,7 +18,7 @@ import { pathOf } from './request-target.ts'
 import { sameSite, securityHeaders } from './security.ts'
 import { createUpgrades, type UpgradeRoute } from './sockets/upgrades.ts'
 
-const BODY_LIMIT = '100kb'
+const BODY_BYTES = 100 * 1024
 const MOST_FIELDS = 200 // of a form
 const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
 const DRAIN_MS = 2.5 * SECOND
@@ -31,6 +33,8 @@ export interface HttpServer {
 export interface HttpServerOptions {
   /** Served before bodies are parsed and before pages of other sites are refused: they see the bytes as they came. */
   rawRouters: readonly RequestHandler[]
+  /** What refuses by who asks and for what: before the body is read. */
+  limiters?: readonly RequestHandler[]
   routers: readonly RequestHandler[]
   trustProxy: number
   /** Whether HTTPS is promised for every host under this one, too. */
@@ -50,18 +54,20 @@ const askForUpgrade: RequestHandler = () => {
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { rawRouters, routers, trustProxy, upgrades: routes = [], changes, log } = options
+  const { rawRouters, limiters = [], routers, trustProxy, upgrades: routes = [], changes, log } = options
   const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
-  app.use(logRequests(log), securityHeaders({ hstsSubdomains }))
+  const admission = createAdmission({ trustProxy, log })
+  app.use(logRequests(log), securityHeaders({ hstsSubdomains }), admission.refuse)
   if (changes) app.use(admitChanges(changes))
   for (const router of rawRouters) app.use(router)
-  app.use(sameSite, onlyJsonOrOwnForm, express.json({ limit: BODY_LIMIT }))
-  app.use(express.urlencoded({ extended: false, limit: BODY_LIMIT, parameterLimit: MOST_FIELDS }))
+  app.use(sameSite, onlyJsonOrOwnForm)
+  for (const limiter of limiters) app.use(limiter)
+  app.use(parsedBody(BODY_BYTES, MOST_FIELDS))
   for (const router of routers) app.use(router)
   for (const { path } of routes) endpoint(app, path, { get: askForUpgrade })
   serveFiles(app, '/static', import.meta.url)
@@ -79,6 +85,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
     (req, res) => {
+      admission.began(req, res)
       if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
       latest.set(req.socket, res)
       if (stopping) res.setHeader('Connection', 'close')
@@ -99,8 +106,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       })
     },
   )
-  server.maxConnections = 5_000
-  const upgrades = createUpgrades({ routes, trustProxy, deadlineMs, log })
+  server.on('connection', admission.connected)
+  const upgrades = createUpgrades({ routes, trustProxy, deadlineMs, admission, log })
   if (routes.length > 0) server.on('upgrade', upgrades.upgrade)
 
   return {
@@ -116,6 +123,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     async close() {
       if (!server.listening) return
       stopping = true
+      admission.close()
       const upgradesClosed = upgrades.close()
       // Not the HTTP server's own close, which cuts every connection that is between two requests.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))

@@ -35,7 +35,7 @@ export function spawnSource(
   const [command = '', ...words] = [...(withoutCapabilities ? drop : []), process.execPath, join('src', file)]
   const child = spawn(command, words, {
     cwd: tree,
-    env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', ...env },
+    env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir, REDIS_URL: 'off', TRUST_PROXY: '1', ...env },
   })
   const said = { out: '', err: '' }
   started.push({ child, dataDir, said })

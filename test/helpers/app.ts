@@ -13,6 +13,9 @@ import { recordLog } from './log.ts'
 /** For an app whose Redis must never be too slow: on a busy machine memory would answer, rightly, and otherwise. */
 export const PATIENCE = { REDIS_BUDGET_MS: '10000' }
 
+/** Tests tell their visitors apart as a proxy would. */
+export const AS_PROXY = { TRUST_PROXY: '1' }
+
 export interface TestApp {
   readonly url: string
   readonly dataDir: string
@@ -29,7 +32,7 @@ export async function startApp(env: Environment, features = ours): Promise<TestA
   const port = await freePort()
   const dataDir = env.DATA_DIR ?? mkdtempSync(join(tmpdir(), 'samovar-data-'))
   const { log, lines } = recordLog()
-  const config = readConfig(features, { PORT: String(port), DATA_DIR: dataDir, ...env }, false)
+  const config = readConfig(features, { PORT: String(port), DATA_DIR: dataDir, ...AS_PROXY, ...env }, false)
   const app = openApp({ features, config, log })
   const url = `http://127.0.0.1:${await app.listen()}`
   const authorization = env.ADMIN_TOKEN ? { authorization: `Bearer ${env.ADMIN_TOKEN}` } : {}

@@ -120,7 +120,8 @@ export async function until<T>(
 export async function startContainer(options: Options = {}, command?: string[]) {
   const container = new ImageContainer(options.image ?? IMAGE)
     .withLabels({ [LABEL]: LABEL_VALUE })
-    .withEnvironment({ ...options.env })
+    // Tests tell their visitors apart as a proxy would.
+    .withEnvironment({ TRUST_PROXY: '1', ...options.env })
     .withLimits(options.memoryMb ?? 0, options.cpus ?? 0)
     .withBindMounts([
       ...(options.volume ? [{ source: options.volume, target: '/data' }] : []),

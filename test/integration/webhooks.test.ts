@@ -94,8 +94,8 @@ describe('the app', () => {
   })
 
   test.each<[string, string, () => RequestInit, number, string]>([
-    ['an unknown source', 'nobody', () => signed(newId(), '{}'), 404, 'unknown_source'],
-    ['a name of every object', 'constructor', () => signed(newId(), '{}'), 404, 'unknown_source'],
+    ['an unknown source', 'nobody', () => signed(newId(), '{}'), 401, 'bad_signature'],
+    ['a name of every object', 'constructor', () => signed(newId(), '{}'), 401, 'bad_signature'],
     ['no signature', 'payments', () => ({ body: '{}' }), 401, 'bad_signature'],
     ['no body, no signature', 'payments', () => ({}), 401, 'bad_signature'],
     ['the body changed', 'payments', () => ({ ...signed(newId(), '{}'), body: '{ }' }), 401, 'bad_signature'],
@@ -171,6 +171,29 @@ describe('the app', () => {
     const endless = new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(1_000)) })
     const response = await post('repo', { body: endless, duplex: 'half' } as RequestInit)
     expect([response.status, await codeOf(response)]).toEqual([401, 'bad_signature'])
+  })
+
+  test.each<[string, () => RequestInit]>([
+    ['nothing that is signed', () => ({ body: '{}' })],
+    ['that of Standard Webhooks', () => signed(newId(), '{}', `whsec_${'A'.repeat(32)}`)],
+    ['that of GitHub', () => github(newId(), '{}', 'another secret')],
+    ['that of Telegram', () => telegram('{}', 'another-token')],
+    ['a body that is too large', () => signed(newId(), 'x'.repeat(1024 * 1024 + 1))],
+    [
+      'a compressed body',
+      () => ({
+        ...signed(newId(), '{}'),
+        headers: { 'webhook-signature': 'v1,a', 'content-encoding': 'gzip' },
+      }),
+    ],
+  ])('with %s a stranger does not learn which sources exist', async (_name, request) => {
+    const answerOf = async (source: string) => {
+      const response = await post(source, request())
+      const { requestId: _, ...problem } = (await response.json()) as Record<string, unknown>
+      return { status: response.status, problem, policy: response.headers.get('ratelimit-policy') }
+    }
+    const unknown = await answerOf('nobody')
+    for (const source of ['payments', 'repo', 'bot']) expect(await answerOf(source)).toEqual(unknown)
   })
 
   test('the admin sees what came, newest first; nobody else does', async () => {

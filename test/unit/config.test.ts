@@ -31,6 +31,16 @@ test('with nothing set it works, and asks for the embedded Redis', () => {
   expect(Object.isFrozen(config)).toBe(true)
 })
 
+test('proxies are trusted where a known platform has one, or where it is said', () => {
+  expect(read({}).trustProxy).toBe(0)
+  for (const name of ['AMVERA', 'RAILWAY_ENVIRONMENT', 'RENDER', 'FLY_APP_NAME', 'DYNO']) {
+    expect([name, read({ [name]: 'x' }).trustProxy]).toEqual([name, 1])
+    expect([name, read({ [name]: '' }).trustProxy]).toEqual([name, 0])
+    expect([name, read({ [name]: 'x', TRUST_PROXY: '0' }).trustProxy]).toEqual([name, 0])
+  }
+  expect(read({ TRUST_PROXY: '2' }).trustProxy).toBe(2)
+})
+
 describe('which Redis', () => {
   test.each<[string, Record<string, string>, object]>([
     ['a URL', { REDIS_URL: 'redis://:p%40ss@localhost:6380/3' }, { mode: 'embedded' }],

@@ -6,6 +6,7 @@ import express, { type Request, type RequestHandler } from 'express'
 import { type AppError, notFound, stopping } from '../../errors.ts'
 import { withDeadline } from '../../lib/async/request-deadline.ts'
 import type { Log } from '../../log.ts'
+import type { Admission } from '../admission/admission.ts'
 import { asAppError, problemDocument } from '../problem.ts'
 import { logRequests } from '../request-log.ts'
 
@@ -24,10 +25,11 @@ export interface UpgradesOptions {
   readonly trustProxy: number
   /** How long it may take to decide, in waiting for Redis, ms. */
   readonly deadlineMs: number
+  readonly admission: Pick<Admission, 'upgrading'>
   readonly log: Log
 }
 
-export function createUpgrades({ routes, trustProxy, deadlineMs, log }: UpgradesOptions) {
+export function createUpgrades({ routes, trustProxy, deadlineMs, admission, log }: UpgradesOptions) {
   let isStopping = false
   const app = express()
   app.disable('x-powered-by')
@@ -40,6 +42,11 @@ export function createUpgrades({ routes, trustProxy, deadlineMs, log }: Upgrades
     // Until it is decided there is no other listener, and a reset by the other side would end the process.
     socket.on('error', () => socket.destroy())
     const expressReq = req as Request
+    const refusal = admission.upgrading(req, socket)
+    if (refusal) {
+      refuse(expressReq, socket, refusal)
+      return
+    }
     const finish = async (thrown?: unknown) => {
       try {
         if (thrown) throw thrown
