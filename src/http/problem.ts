@@ -38,10 +38,13 @@ export function answerProblems(log: Log): ErrorRequestHandler {
   }
 }
 
-/** A hand-over refuses everybody for a moment, which its own lines in the log tell. */
+/**
+ * A hand-over refuses everybody for a moment, which its own lines in the log tell; and who has gone does not see what
+ * was abandoned.
+ */
 function levelOf({ code }: AppError): 'error' | 'warn' | 'debug' {
   if (code === 'internal') return 'error'
-  return code === 'handing_over' ? 'debug' : 'warn'
+  return code === 'handing_over' || code === 'abandoned' ? 'debug' : 'warn'
 }
 
 /** Without the framework's answer: for a connection that was to be upgraded. */
