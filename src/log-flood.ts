@@ -1,14 +1,16 @@
 // Keeps a flood out of the log: of lines of one kind the first in a second is written, and the others are counted into
 // one line a second later. A kind is the level, the message, and what the fields say of the cause; not whose request it
 // was. Debug lines pass: who asks for them wants all.
+import type { Logger } from 'pino'
 import { SECOND, type StartTimer, startTimer } from './lib/time.ts'
-import type { Log } from './log.ts'
 
 const MOST_KINDS = 1_000
 const LONGEST_VALUE = 60
 /** Short words of our own, which tell two lines of one message apart. */
 const TELLING =
   'role code reason status feature job name queue source file problem service variable from to'.split(' ')
+
+type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
 
 const LEVELS = ['info', 'warn', 'error', 'fatal'] as const
 type Level = (typeof LEVELS)[number]

@@ -46,14 +46,17 @@ test('a load that nobody waits for any more ends, tells what it asked, and gives
 test('a load lives while one of its callers waits, and the one that left is let go at once', async () => {
   const { loads } = createLoads()
   const [gone, stays] = [new AbortController(), new AbortController()]
-  const answer = Promise.withResolvers<string>()
-  const run = () => loads.run('key', policy, () => answer.promise)
+  let answer: (value: string) => void = () => {}
+  const run = () =>
+    loads.run('key', policy, () => new Promise<string>((resolve) => {
+      answer = resolve
+    }))
   const first = withRequestSignal(gone.signal, run)
   const second = withRequestSignal(stays.signal, run)
   await turn()
   gone.abort()
   await expect(first).rejects.toMatchObject({ code: 'abandoned' })
-  answer.resolve('loaded')
+  answer('loaded')
   expect((await second).value).toBe('loaded')
 })
 

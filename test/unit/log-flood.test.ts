@@ -14,7 +14,10 @@ function createFlooded() {
       return () => {}
     },
   })
-  return { log, lines, second: () => timers.splice(0).forEach((call) => call()) }
+  const second = () => {
+    for (const call of timers.splice(0)) call()
+  }
+  return { log, lines, second }
 }
 
 test('of one kind a line a second, then how many were left out', () => {
@@ -65,10 +68,20 @@ test('a fatal line comes after what was counted', () => {
 })
 
 test('what is expected is written without a stack, a bug with it', () => {
-  const failed = new AppError('prices_unavailable', 503, 'away', {}, { cause: new FetchFailed('status', { status: 500 }) })
+  const failed = new AppError(
+    'prices_unavailable',
+    503,
+    'away',
+    {},
+    { cause: new FetchFailed('status', { status: 500 }) },
+  )
   expect(isExpected(failed)).toBe(true)
   expect(isExpected(new Error('a bug'))).toBe(false)
   const written = withoutStack(failed)
-  expect(written).toMatchObject({ message: 'away', code: 'prices_unavailable', cause: { type: 'FetchFailed' } })
+  expect(written).toMatchObject({
+    message: 'away',
+    code: 'prices_unavailable',
+    cause: { type: 'FetchFailed' },
+  })
   expect(JSON.stringify(written)).not.toContain(' at ')
 })

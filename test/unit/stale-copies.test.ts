@@ -30,7 +30,10 @@ function createCounters(): GenerationCounters {
 
 test('stale copies are counted apart, one less with each that is loaded again, and none after a hard clear', async () => {
   const memory = createMemoryStore({ budgetBytes: 1_000_000 })
-  const store = { ...memory, sweepBehind: async (isDead: Parameters<typeof memory.sweepNow>[1]) => memory.sweepNow('', isDead) }
+  const store = {
+    ...memory,
+    sweepBehind: async (isDead: Parameters<typeof memory.sweepNow>[1]) => memory.sweepNow('', isDead),
+  }
   const { log } = recordLog()
   const cache = createCache({ store, clears: createCounters(), enabled: true, log })
   const policy = { staleMs: 60_000, parse: String, tags: ['some'] }

@@ -74,9 +74,16 @@ export function createCacheLoads(options: CacheLoadsOptions): CacheLoads {
     const running: Running = { tags, lease, renewal, revoked: false }
     loads.set(key, running)
     try {
-      const asked = { generation, clearedAt: clears.clearedAt(key, tags), isCleared: before?.isCleared ?? false }
+      const asked = {
+        generation,
+        clearedAt: clears.clearedAt(key, tags),
+        isCleared: before?.isCleared ?? false,
+      }
       // No renewal after the load: sent after the release, it would take the lease again.
-      const work = async () => limited(load(asked), key, signal)
+      const work = async () => {
+        if (signal.aborted) throw abandoned()
+        return limited(load(asked), key, signal)
+      }
       const value = await work().finally(() => clearInterval(renewal))
       const loaded = values.make('miss', value, policy)
       const head = headOf(loaded, policy, generation)
@@ -153,7 +160,8 @@ export function createCacheLoads(options: CacheLoadsOptions): CacheLoads {
 /** What the load brings, unless it takes too long or nobody waits for it any more. */
 function limited<T>(load: Promise<T>, key: string, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new SourceTooSlow(`loading ${key} took longer than ${LOAD_LIMIT_MS / SECOND} s`))
+    const late = () =>
+      reject(new SourceTooSlow(`loading ${key} took longer than ${LOAD_LIMIT_MS / SECOND} s`))
     const leave = () => reject(abandoned())
     const timer = setTimeout(late, LOAD_LIMIT_MS).unref()
     signal.addEventListener('abort', leave)

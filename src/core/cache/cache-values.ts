@@ -61,7 +61,16 @@ export function createCacheValues({ clears, defaultFreshMs, log, now }: CacheVal
       // "There is none" is believed while it is fresh, and never for want of better.
       if (isCleared && entry.absent) return undefined
       const outcome = freshUntilMs > nowMs && !isCleared ? 'hit' : 'stale'
-      return { outcome, isCleared, body, etag, storedAtMs, freshUntilMs, value: value as T | undefined }
+      const untilMs = isCleared ? Math.min(freshUntilMs, nowMs) : freshUntilMs
+      return {
+        outcome,
+        isCleared,
+        body,
+        etag,
+        storedAtMs,
+        freshUntilMs: untilMs,
+        value: value as T | undefined,
+      }
     },
 
     make(outcome, value, policy) {

@@ -7,12 +7,12 @@ import type { Log } from '../../log.ts'
 import type { ClearScope } from '../keys.ts'
 import { decodeHead } from './cache-entry.ts'
 import { createCacheLoads } from './cache-loads.ts'
-import type { IsDead, Store } from './cache-store.ts'
+import type { Store } from './cache-store.ts'
 import { createCacheValues } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
 import type { ClearHow, GenerationCounters } from './generation-counters.ts'
 import type { MemoryStore } from './memory-cache-store.ts'
-import { createStaleCopies, type StaleCopies } from './stale-copies.ts'
+import { type CopiesStore, createStaleCopies, type StaleCopies } from './stale-copies.ts'
 
 export interface CacheCounts {
   readonly hits: number
@@ -37,11 +37,7 @@ export interface Cache {
 }
 
 /** A store with a part that answers immediately: the tiered one, or memory alone. */
-export type CacheStore = Store &
-  Pick<MemoryStore, 'peek' | 'sweepNow'> & {
-    /** Sweeps Redis alone, all of it; undefined where there is none, or where it is not asked for its size. */
-    readonly sweepBehind?: ((isDead: IsDead) => Promise<number>) | undefined
-  }
+export type CacheStore = Store & CopiesStore & Pick<MemoryStore, 'peek'>
 
 export interface CacheOptions {
   store: CacheStore

@@ -113,7 +113,10 @@ export function createGenerationCounters(options: GenerationCountersOptions): Ge
     clearedAt: (key, tags) => Math.max(latest('', key, tags), softFields > 0 ? latest(SOFT, key, tags) : 0),
     hasSoft: () => softFields > 0,
     async raise(scope, { isSoft = false } = {}) {
-      await counters.bump([isSoft ? softField(scope) : generationField(scope)], Math.max(numberOf('top'), now()))
+      await counters.bump(
+        [isSoft ? softField(scope) : generationField(scope)],
+        Math.max(numberOf('top'), now()),
+      )
     },
     isLoaded: () => isLoaded,
     participant: createParticipant({ merge, isPending: counters.isPending }),

@@ -5,9 +5,10 @@ import { withoutDeadline } from '../../lib/async/request-deadline.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { ClearScope } from '../keys.ts'
-import type { CacheStore } from './cache.ts'
 import { decodeHead, type EntryHead } from './cache-entry.ts'
+import type { IsDead } from './cache-store.ts'
 import type { GenerationCounters } from './generation-counters.ts'
+import type { MemoryStore } from './memory-cache-store.ts'
 
 const COUNTED_AGAIN_MS = 30 * SECOND
 
@@ -22,8 +23,14 @@ export interface StaleCopies {
   close(): Promise<void>
 }
 
+/** Where copies are. */
+export interface CopiesStore extends Pick<MemoryStore, 'sweepNow'> {
+  /** Sweeps Redis alone, all of it; undefined where there is none, or where it is not asked for its size. */
+  readonly sweepBehind?: ((isDead: IsDead) => Promise<number>) | undefined
+}
+
 export interface StaleCopiesOptions {
-  store: Pick<CacheStore, 'sweepNow' | 'sweepBehind'>
+  store: CopiesStore
   clears: Pick<GenerationCounters, 'isDead' | 'isStale' | 'hasSoft'>
   log: Log
   now: Now
@@ -36,11 +43,12 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
   let counting: Promise<void> | undefined
 
   /** Tells of each usable value whether it is stale; deletes none. */
-  const visit = (seen: (head: EntryHead, key: string, isStale: boolean) => void) => (key: string, bytes: Buffer) => {
-    const head = decodeHead(bytes)
-    if (head && !clears.isDead(key, head)) seen(head, key, clears.isStale(key, head))
-    return false
-  }
+  const visit =
+    (seen: (head: EntryHead, key: string, isStale: boolean) => void) => (key: string, bytes: Buffer) => {
+      const head = decodeHead(bytes)
+      if (head && !clears.isDead(key, head)) seen(head, key, clears.isStale(key, head))
+      return false
+    }
 
   async function countBehind(): Promise<void> {
     let found = 0
@@ -75,7 +83,8 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
 
   return {
     counts() {
-      const isOld = countedAtMs === undefined || (memory + redis > 0 && now() - countedAtMs > COUNTED_AGAIN_MS)
+      const isOld =
+        countedAtMs === undefined || (memory + redis > 0 && now() - countedAtMs > COUNTED_AGAIN_MS)
       if (isOld && clears.hasSoft()) count()
       return { memory, redis }
     },

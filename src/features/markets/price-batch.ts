@@ -4,6 +4,7 @@
 import type { LoadAsked } from '../../core/cache/cached.ts'
 import { abandoned } from '../../core/errors.ts'
 import { tooManyNames } from '../../errors.ts'
+import { withRequestSignal } from '../../lib/async/request-signal.ts'
 import { createSharedCalls } from '../../lib/async/shared-calls.ts'
 import type { Now, StartTimer } from '../../lib/time.ts'
 import type { Coin } from './coin.ts'
@@ -100,7 +101,8 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
     if (isBusy || waiting.size === 0) return
     isBusy = true
     startTimer(isShort() ? SPARING_BATCH_MS : BATCH_MS, () => {
-      void send().then(() => {
+      // For all who wait, not for the request that came first.
+      void withRequestSignal(undefined, send).then(() => {
         isBusy = false
         schedule()
       })
