@@ -376,9 +376,9 @@ describe('the app', () => {
   })
 
   test('a clear comes under its own policies', async () => {
-    for (const left of [3, 2]) {
+    for (const left of [8, 7]) {
       const { headers } = await app.get('/api/cache/clear', post)
-      expect(headers.get('ratelimit-policy')).toBe('"cache-clear-client";q=4;w=60, "cache-clear";q=12;w=60')
+      expect(headers.get('ratelimit-policy')).toBe('"cache-clear-client";q=9;w=60, "cache-clear";q=18;w=60')
       expect(headers.get('ratelimit')).toMatch(new RegExp(`^"cache-clear-client";r=${left};t=\\d+`))
     }
   })

@@ -41,6 +41,7 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
   let redis = 0
   let countedAtMs: number | undefined
   let counting: Promise<void> | undefined
+  let countAgain = false
 
   /** Tells of each usable value whether it is stale; deletes none. */
   const visit =
@@ -78,7 +79,16 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
       }),
     )
     // The one that runs may have passed what is stale only now.
-    counting = withoutDeadline(() => (counting ?? Promise.resolve()).then(countBehind))
+    if (counting) countAgain = true
+    else counting = withoutDeadline(countUntilRight)
+  }
+
+  async function countUntilRight(): Promise<void> {
+    do {
+      countAgain = false
+      await countBehind()
+    } while (countAgain)
+    counting = undefined
   }
 
   return {
@@ -103,7 +113,9 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
       memory = Math.max(0, memory - 1)
       redis = Math.max(0, redis - 1)
     },
-    close: () => counting ?? Promise.resolve(),
+    async close() {
+      while (counting) await counting
+    },
   }
 }
 

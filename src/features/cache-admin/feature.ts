@@ -6,8 +6,8 @@ import { type CacheStatsParts, cacheStats } from './cache-stats.ts'
 
 /** Without the token anybody may clear the cache softly, as runbooks do: a client and all together this often. */
 export const clearRules = [
-  { name: 'cache-clear-client', per: 'client', limit: 4, windowMs: MINUTE },
-  { name: 'cache-clear', per: 'everybody', limit: 12, windowMs: MINUTE },
+  { name: 'cache-clear-client', per: 'client', limit: 9, windowMs: MINUTE },
+  { name: 'cache-clear', per: 'everybody', limit: 18, windowMs: MINUTE },
 ] as const satisfies readonly Rule[]
 
 export interface CacheAdminFeatureParts {
