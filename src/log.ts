@@ -1,6 +1,6 @@
 // The log: JSON lines on stdout, or readable ones on a terminal.
 import { type Logger, pino } from 'pino'
-import { isExpected, limitFloods, withoutStack } from './log-flood.ts'
+import { isExpected, limitFloods, withoutStack } from './lib/log-flood.ts'
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
 
@@ -11,7 +11,7 @@ export interface LogOptions {
 
 /**
  * Lines are written synchronously, so that the last one before an exit is never lost; of a flood of one kind a line a
- * second (log-flood.ts). What an expected failure says goes without its stack.
+ * second (lib/log-flood.ts). What an expected failure says goes without its stack.
  */
 export function createLog(options: LogOptions): Log {
   const log = limitFloods({ log: createPlainLog(options) })
@@ -19,7 +19,7 @@ export function createLog(options: LogOptions): Log {
   return log
 }
 
-function createPlainLog({ level, format }: LogOptions): Log {
+function createPlainLog({ level, format }: LogOptions): Logger {
   const err = (error: Error) => (isExpected(error) ? withoutStack(error) : pino.stdSerializers.err(error))
   const shared = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err } }
   if (format === 'json') {

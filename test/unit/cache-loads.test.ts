@@ -48,9 +48,14 @@ test('a load lives while one of its callers waits, and the one that left is let 
   const [gone, stays] = [new AbortController(), new AbortController()]
   let answer: (value: string) => void = () => {}
   const run = () =>
-    loads.run('key', policy, () => new Promise<string>((resolve) => {
-      answer = resolve
-    }))
+    loads.run(
+      'key',
+      policy,
+      () =>
+        new Promise<string>((resolve) => {
+          answer = resolve
+        }),
+    )
   const first = withRequestSignal(gone.signal, run)
   const second = withRequestSignal(stays.signal, run)
   await turn()

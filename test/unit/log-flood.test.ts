@@ -1,7 +1,7 @@
 // What is written of a flood of lines.
 import { AppError } from '../../src/errors.ts'
 import { FetchFailed } from '../../src/http/fetch-json.ts'
-import { isExpected, limitFloods, withoutStack } from '../../src/log-flood.ts'
+import { isExpected, limitFloods, withoutStack } from '../../src/lib/log-flood.ts'
 import { recordLog } from '../helpers/log.ts'
 
 function createFlooded() {

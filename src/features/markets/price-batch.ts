@@ -1,6 +1,6 @@
 // Coins in one currency, many to a call: ids asked for within a moment travel together, one call at a time, and what
-// room is left in it is filled with other coins in use, so that one call renews them all. An id that nobody waits for any
-// more is dropped before it is asked for.
+// room is left in it is filled with other coins in use, so that one call renews them all. An id that nobody waits for
+// any more is dropped before it is asked for.
 import type { LoadAsked } from '../../core/cache/cached.ts'
 import { abandoned } from '../../core/errors.ts'
 import { tooManyNames } from '../../errors.ts'

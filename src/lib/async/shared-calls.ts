@@ -3,7 +3,7 @@
 import { requestSignal, withRequestSignal } from './request-signal.ts'
 
 export interface SharedCalls<T> {
-  /** Joins the call of this key that runs, or starts one. Rejects with `abandoned` once the caller's request has gone. */
+  /** Joins the call of this key that runs, or starts one. Rejects with `abandoned` when the caller has gone. */
   run(key: string, call: (signal: AbortSignal) => Promise<T>): Promise<T>
   /** Whether a caller would join one. */
   has(key: string): boolean

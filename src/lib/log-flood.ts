@@ -1,8 +1,7 @@
 // Keeps a flood out of the log: of lines of one kind the first in a second is written, and the others are counted into
 // one line a second later. A kind is the level, the message, and what the fields say of the cause; not whose request it
 // was. Debug lines pass: who asks for them wants all.
-import type { Logger } from 'pino'
-import { SECOND, type StartTimer, startTimer } from './lib/time.ts'
+import { SECOND, type StartTimer, startTimer } from './time.ts'
 
 const MOST_KINDS = 1_000
 const LONGEST_VALUE = 60
@@ -10,10 +9,9 @@ const LONGEST_VALUE = 60
 const TELLING =
   'role code reason status feature job name queue source file problem service variable from to'.split(' ')
 
-type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
-
 const LEVELS = ['info', 'warn', 'error', 'fatal'] as const
 type Level = (typeof LEVELS)[number]
+type Write = (fields: unknown, message?: string) => void
 
 interface Kind {
   readonly level: Level
@@ -21,13 +19,17 @@ interface Kind {
   leftOut: number
 }
 
-export interface FloodLogOptions {
-  log: Log
+export interface FloodLogOptions<L> {
+  log: L
   timer?: StartTimer
 }
 
 /** The same log; `flush` writes now what is counted. */
-export function limitFloods({ log, timer = startTimer }: FloodLogOptions): Log & { flush(): void } {
+export function limitFloods<L extends Record<'debug' | Level, (...line: never[]) => void>>({
+  log: given,
+  timer = startTimer,
+}: FloodLogOptions<L>): Pick<L, 'debug' | Level> & { flush(): void } {
+  const log = given as unknown as Record<'debug' | Level, Write>
   let kinds = new Map<string, Kind>() // of this second
   let isCounting = false
 
@@ -58,16 +60,17 @@ export function limitFloods({ log, timer = startTimer }: FloodLogOptions): Log &
   }
 
   const write =
-    (level: Level) =>
-    (...line: unknown[]): void => {
-      const [first, second] = line
-      const message = typeof first === 'string' ? first : typeof second === 'string' ? second : ''
+    (level: Level): Write =>
+    (...line) => {
+      const [first, second = ''] = line
+      const message = typeof first === 'string' ? first : second
       if (level === 'fatal') flush() // the process is about to end
-      if (passes(level, first, message)) (log[level] as (...line: unknown[]) => void)(...line)
+      if (passes(level, first, message)) log[level](...line)
     }
 
-  const limited = Object.fromEntries(LEVELS.map((level) => [level, write(level)])) as Pick<Log, Level>
-  return { ...limited, debug: log.debug.bind(log), flush }
+  const limited = Object.fromEntries(LEVELS.map((level) => [level, write(level)]))
+  const all = { ...limited, debug: log.debug.bind(log), flush }
+  return all as unknown as Pick<L, 'debug' | Level> & { flush(): void }
 }
 
 function kindOf(level: Level, fields: unknown, message: string): string {
@@ -86,17 +89,18 @@ interface Written {
   type: string
   message: string
   code?: unknown
-  cause?: Written | string
+  stack?: string | undefined
+  cause?: Written
 }
 
-/** An error without its stack, and its causes. */
+/** An error without its stack, and its causes; of those a bug of ours, which has no code, keeps it. */
 export function withoutStack(error: Error): Written {
   const { code } = error as { code?: unknown }
   const { cause } = error
   return {
     type: error.name === 'Error' ? error.constructor.name : error.name,
     message: error.message,
-    ...(code !== undefined && { code }),
+    ...(code !== undefined ? { code } : !isExpected(error) && { stack: error.stack }),
     ...(cause instanceof Error && { cause: withoutStack(cause) }),
   }
 }
