@@ -96,11 +96,11 @@ interface Written {
 /** An error without its stack, and its causes; of those a bug of ours, which has no code, keeps it. */
 export function withoutStack(error: Error): Written {
   const { code } = error as { code?: unknown }
-  const { cause } = error
+  const { cause, stack } = error
   return {
     type: error.name === 'Error' ? error.constructor.name : error.name,
     message: error.message,
-    ...(code !== undefined ? { code } : !isExpected(error) && { stack: error.stack }),
+    ...(code !== undefined ? { code } : !isExpected(error) && { stack }),
     ...(cause instanceof Error && { cause: withoutStack(cause) }),
   }
 }
