@@ -148,6 +148,16 @@ export const refreshFailed = (options?: ErrorOptions) =>
     { 'Retry-After': '5' },
     options,
   )
+/** More names wait for CoinGecko than it answers in a few calls. */
+export const tooManyNames = () =>
+  new AppError('too_many_names', 503, 'Too many prices are waited for right now. Try again in a moment.', {
+    'Retry-After': '5',
+  })
+/** Of all clients together; one client's own share is `too_many_requests`. */
+export const sourcesBusy = () =>
+  new AppError('sources_busy', 503, 'Too much that is not cached is asked for right now. Try again.', {
+    'Retry-After': '10',
+  })
 export const pricesUnavailable = (retryAfterMs: number, options?: ErrorOptions) =>
   new AppError(
     'prices_unavailable',

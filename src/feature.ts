@@ -56,6 +56,9 @@ interface ForAll {
   readonly per: 'everybody'
 }
 
+/** Asked by a read that is not cached, before it loads; rejects with what the caller is refused with. */
+export type Admit = () => Promise<void>
+
 /** Limits requests, for all features. One feature at most hands it back. */
 export interface RequestLimits {
   /** Counts the request under the rules and sets the headers; throws `too_many_requests` when one is used up. */
@@ -64,6 +67,8 @@ export interface RequestLimits {
   addressOf(req: Request): Promise<string | undefined>
   /** The user, else the address, else the session; undefined where clients cannot be told apart. */
   clientOf(req: Request): Promise<string | undefined>
+  /** For `admit` of what the request reads through the cache: the budget of reads that cause work upstream. */
+  admitReads(req: Request): Admit
   /** Limits every change under /api but those below these paths, which have limits of their own. */
   limitChanges(except: readonly string[]): RequestHandler
 }
@@ -123,6 +128,7 @@ export interface Context<V extends Variables = Variables> extends Pick<JsonFetch
   limitBy(rules: readonly Rule[]): RequestHandler
   /** The same inside a route. */
   limit(rules: readonly Rule[], req: Request, res: Response): Promise<void>
+  admitReads: RequestLimits['admitReads']
   addressOf: RequestLimits['addressOf']
   clientOf: RequestLimits['clientOf']
   /** A WebSocket, for `sockets`. Without `callerOf` it is for logged-in users; with it, `callerOf` asks for them. */

@@ -7,6 +7,11 @@ export class Refusal extends Error {
   /** When it may succeed, ms from now; undefined when trying again does not help. */
   readonly retryAfterMs: number | undefined
 
+  /** It is an answer, not a bug: its stack says nothing to who reads the log. */
+  get isExpected(): true {
+    return true
+  }
+
   constructor(code: string, message: string, retryAfterMs?: number, options?: ErrorOptions) {
     super(message, options)
     this.code = code
@@ -31,6 +36,18 @@ export const sourceFailed = (options?: ErrorOptions) =>
     1_000,
     options,
   )
+
+/** The source did not answer in time, which is not our bug either. */
+export class SourceTooSlow extends Error {
+  get isExpected(): true {
+    return true
+  }
+}
+
+export const tooManyLoads = () =>
+  new Refusal('too_many_loads', 'Too much is being loaded right now. Try again in a moment.', 2_000)
+/** Who asked has gone, and nobody else waits: nobody sees it. */
+export const abandoned = () => new Refusal('abandoned', 'Nobody waits for this any more.', 1_000)
 
 /**
  * `lost`: no connection. `refused`: an error reply. `silent`: over budget on a connection that sent nothing since.

@@ -91,6 +91,9 @@ export function wordOf(key: string): string {
 /** Before every key of the state role, in a Redis whose keys begin with `prefix`. */
 export const statePrefix = (prefix: string) => `${prefix}state:`
 
+/** Before the fields of clears that leave stale copies. Releases that do not know them pass them over. */
+export const SOFT = 'soft:'
+
 /** The field of `keys.generations` that holds the last clear of that scope. */
 export function generationField(scope: ClearScope): string {
   if (scope === 'all') return 'all'

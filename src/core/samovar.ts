@@ -112,7 +112,7 @@ export function openSamovar(options: SamovarOptions): Samovar {
   const counted = parts.clears?.(generationCounters, stateRole.counters.isRedis) ?? generationCounters
   const clears: typeof counted = {
     ...counted,
-    raise: (scope) => changes.pass(() => counted.raise(scope)),
+    raise: (scope, how) => changes.pass(() => counted.raise(scope, how)),
   }
   const cacheRole = scope.add(
     openCacheRole({

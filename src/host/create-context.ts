@@ -80,6 +80,7 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
         await limit(rules, req, res)
         next()
       },
+    admitReads: (req) => handed.limits?.admitReads(req) ?? (async () => {}),
     addressOf: async (req) => handed.limits?.addressOf(req),
     clientOf,
     socket: <Caller>(options: FeatureSocket<Caller>) =>

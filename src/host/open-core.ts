@@ -31,6 +31,19 @@ export function openCore({ config, installation, facts, migrations, keys, scope,
   installation.alerts.onRaise(samovar.outages.noteFile)
   const { cache, state, bus, queue, limiter, once, outages, roles, status, start } = samovar
 
+  /** Stale copies are no entries. */
+  function sizes() {
+    const stale = cache.staleCopies()
+    const { sample, ...server } = roles.cache.server()
+    const { keys: inMemory, bytes } = roles.cache.memorySize()
+    const inRedis = sample?.keys ?? null
+    const keys = inRedis === null ? null : Math.max(0, inRedis - stale.redis)
+    return {
+      server: { ...server, sample: sample && { ...sample, keys } },
+      memory: { keys: Math.max(0, inMemory - stale.memory), bytes },
+    }
+  }
+
   return {
     cache,
     state,
@@ -43,7 +56,11 @@ export function openCore({ config, installation, facts, migrations, keys, scope,
     status,
     outages: outages.all,
     fileAlerts: installation.alerts.current,
-    countKeys: roles.cache.countKeys,
+    /** The entries of the cache, asked now, without stale copies; null where that is not known. */
+    async countKeys() {
+      const found = await roles.cache.countKeys()
+      return found === null ? null : Math.max(0, found - cache.staleCopies().redis)
+    },
     /** What the statistics of the cache are made of; Redis is not asked. */
     figures: () => ({
       enabled: config.cache.enabled,
@@ -51,8 +68,7 @@ export function openCore({ config, installation, facts, migrations, keys, scope,
       startedAtMs,
       status: status(),
       counts: cache.counts(),
-      server: roles.cache.server(),
-      memory: roles.cache.memorySize(),
+      ...sizes(),
       pendingWrites: samovar.pendingWrites(),
       standby: roles.state.coverage(),
       fileAlerts: installation.alerts.current(),

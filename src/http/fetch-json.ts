@@ -29,6 +29,10 @@ export class FetchFailed extends Error {
   readonly status: number | undefined
   readonly retryAfterMs: number | undefined
 
+  get isExpected(): true {
+    return true
+  }
+
   constructor(reason: FetchFailure, { status, retryAfterMs, cause }: FetchFailedDetails = {}) {
     super(status === undefined ? reason : `${reason} ${status}`, { cause })
     this.reason = reason

@@ -44,10 +44,12 @@ function closing({ headers: { Connection: own } }: AppError, res: Response): Rec
   return own !== undefined && isClosing ? { Connection: `${own}, close` } : {}
 }
 
-/** A hand-over refuses everybody for a moment, which its own lines in the log tell. */
+/** Told elsewhere, once for all of them; and who has gone does not see what was abandoned. */
+const QUIET = new Set(['handing_over', 'busy', 'abandoned'])
+
 function levelOf({ code }: AppError): 'error' | 'warn' | 'debug' {
   if (code === 'internal') return 'error'
-  return code === 'handing_over' || code === 'busy' ? 'debug' : 'warn'
+  return QUIET.has(code) ? 'debug' : 'warn'
 }
 
 /** Without the framework's answer: for a connection that was to be upgraded. */

@@ -84,6 +84,19 @@ test('a deletion and a clear made while Redis is away hold when it is back with 
   expect((await read('kept', 'new')).value).toBe('old')
 })
 
+test('a soft clear made while Redis is away holds when it is back, and has left the old values for want of new ones', async () => {
+  await read('cleared:2', 'old')
+  redis.freeze()
+  await app.cache.clear({ prefix: 'cleared:' }, { isSoft: true })
+  await app.untilStatus('memory')
+  redis.thaw()
+  await app.untilStatus('redis')
+  const fails = () => Promise.reject(new Error('the source is down'))
+  const kept = await app.cache.getOrLoad('cleared:2', policy, fails)
+  expect([kept.outcome, kept.value]).toEqual(['stale', 'old'])
+  await eventually(async () => expect((await read('cleared:2', 'new')).value).toBe('new'))
+})
+
 test('a load that ended while Redis was away leaves no lease behind that the next one would wait for', async () => {
   let finish = (): void => {}
   const load = () =>

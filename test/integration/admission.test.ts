@@ -190,7 +190,7 @@ describe('connections', () => {
     await serve()
     const most = budgets.connections.inAll / 2 // a private address
     const kept = come('', { from: '127.0.0.3' })
-    const idle = []
+    const idle: ReturnType<typeof come>[] = []
     for (let i = 0; i < most + 50; i += 1) {
       idle.push(come('', { from: '127.0.0.2' }))
       if (i % 100 === 99) await eventually(() => expect(idle.at(-1)?.socket.connecting).toBe(false))

@@ -219,6 +219,69 @@ describe('clearing in one process is seen in the other', () => {
   })
 })
 
+describe('a soft clear', () => {
+  test.each<[string, (key: string) => Promise<unknown>]>([
+    ['of a prefix', (key) => one.cache.clear({ prefix: key.slice(0, 20) }, { isSoft: true })],
+    ['of a tag', () => one.cache.clear({ tag: 'colours' }, { isSoft: true })],
+    ['of everything', () => one.cache.clear('all', { isSoft: true })],
+  ])(
+    '%s: the next read loads, in both processes, and has the old value while the source fails',
+    async (_name, clear) => {
+      const [key, source] = [newKey(), createSource()]
+      const tagged = { ...policy, tags: ['colours'] }
+      const ask = (process: TestProcess) => process.cache.getOrLoad(key, tagged, source.load)
+      for (const process of [one, two]) await ask(process)
+      source.fails = true
+      await clear(key)
+      expect(await ask(one)).toMatchObject({ outcome: 'stale', value: 'first' })
+      await eventually(async () => {
+        expect(await ask(two)).toMatchObject({ outcome: 'stale', value: 'first' })
+      })
+      expect(source.asked).toBeGreaterThan(1)
+      Object.assign(source, { fails: false, value: 'second' })
+      const { misses } = one.cache.counts()
+      await eventually(async () => expect((await ask(one)).value).toBe('second'))
+      expect(one.cache.counts().misses).toBeGreaterThan(misses)
+      await eventually(async () => expect((await ask(two)).value).toBe('second'))
+      expect((await ask(one)).outcome).toBe('hit')
+    },
+  )
+
+  test('leaves no copy to a hard one', async () => {
+    const [key, source] = [newKey(), createSource()]
+    await one.cache.getOrLoad(key, policy, source.load)
+    await one.cache.clear('all', { isSoft: true })
+    await one.cache.clear('all')
+    source.fails = true
+    await expect(one.cache.getOrLoad(key, policy, source.load)).rejects.toMatchObject({
+      code: 'source_failed',
+    })
+  })
+
+  test('is not undone by a load that began before it, and nobody waits for that', async () => {
+    const [key, source] = [newKey(), createSource(400)]
+    const running = one.cache.getOrLoad(key, policy, source.load)
+    await eventually(() => expect(source.asked).toBe(1))
+    source.value = 'second'
+    await one.cache.clear('all', { isSoft: true })
+    expect((await one.cache.getOrLoad(key, policy, source.load)).value).toBe('second')
+    expect((await running).value).toBe('first')
+    expect(source.asked).toBe(2)
+    expect(await one.cache.getOrLoad(key, policy, source.load)).toMatchObject({
+      outcome: 'hit',
+      value: 'second',
+    })
+  })
+
+  test('many of them with made-up prefixes make no hard one of the oldest', async () => {
+    const [key, source] = [newKey(), createSource()]
+    await one.cache.getOrLoad(key, policy, source.load)
+    for (let i = 0; i < 1_200; i += 1) await one.cache.clear({ prefix: `made-up-${i}` }, { isSoft: true })
+    source.fails = true
+    expect(await one.cache.getOrLoad(key, policy, source.load)).toMatchObject({ value: 'first' })
+  })
+})
+
 describe('a load that began before does not bring the old value back', () => {
   test.each<[string, (key: string) => Promise<unknown>]>([
     ['a deletion here', (key) => one.cache.invalidate([key])],

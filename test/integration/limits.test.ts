@@ -375,11 +375,11 @@ describe('the app', () => {
     expect(await policyOf('/', post)).toBeNull()
   })
 
-  test('a clear comes under its own policy', async () => {
-    for (const left of [5, 4]) {
+  test('a clear comes under its own policies', async () => {
+    for (const left of [8, 7]) {
       const { headers } = await app.get('/api/cache/clear', post)
-      expect(headers.get('ratelimit-policy')).toBe('"cache-clear";q=6;w=60')
-      expect(headers.get('ratelimit')).toMatch(new RegExp(`^"cache-clear";r=${left};t=\\d+$`))
+      expect(headers.get('ratelimit-policy')).toBe('"cache-clear-client";q=9;w=60, "cache-clear";q=18;w=60')
+      expect(headers.get('ratelimit')).toMatch(new RegExp(`^"cache-clear-client";r=${left};t=\\d+`))
     }
   })
 

@@ -1,5 +1,7 @@
 // Prices over real HTTP, with a real Redis and a CoinGecko of the tests' own that counts its calls and can fail.
 
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { coinIds } from '../helpers/coin-ids.ts'
@@ -464,6 +466,97 @@ describe('the budget', () => {
     expect(await stats(app)).toMatchObject({ perMinute: 10, failures: 0 })
   })
 })
+
+describe('names that are made up, from one client', () => {
+  const madeUp = (from: number, count = 250) =>
+    Array.from({ length: count }, (_, i) => `made-up-${from}-${i}`)
+  const by = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+  const startBehindProxy = () => start({ TRUST_PROXY: '1', COINGECKO_CALLS_PER_MINUTE: '60' })
+
+  test('60 lists of 250, left at once: nothing is asked for them later, no lease stays, others are served', async () => {
+    const app = await startBehindProxy()
+    await read(app, '/api/coins') // so that names are asked for by name
+    fake.delayMs = 500
+    const calls = fake.calls.length
+    await Promise.all(Array.from({ length: 60 }, (_, i) => leave(app, `/api/coins?ids=${madeUp(i)}`)))
+    expect((await app.get('/livez')).status).toBe(200)
+    expect((await app.get('/api/coins?vs=eur', by('203.0.113.9'))).status).toBe(200)
+    await eventually(async () => expect(await redis.command('KEYS', '*lock:*')).toBe('*0\r\n'))
+    expect(fake.calls.length - calls).toBeLessThan(6) // of the 60 that would be needed
+    expect(app.lines.filter(({ message }) => message.startsWith('loading for the cache'))).toEqual([])
+  })
+
+  test('are refused it when it has used its share up; who asks for what is cached, and others, are not', async () => {
+    const app = await startBehindProxy()
+    await read(app, '/api/coins')
+    const statuses: number[] = []
+    for (let i = 0; i < 5; i += 1) {
+      const response = await app.get(`/api/coins?ids=${madeUp(i)}`, by('203.0.113.1'))
+      statuses.push(response.status)
+      if (response.status !== 200) expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
+    }
+    expect([statuses[0], statuses[4]]).toEqual([200, 429])
+    expect((await app.get('/api/coins', by('203.0.113.1'))).status).toBe(200)
+    expect((await app.get(`/api/coins?ids=${madeUp(0)}`, by('203.0.113.1'))).status).toBe(200) // "there is none" is cached
+    expect((await app.get('/api/coins/other-made-up', by('203.0.113.2'))).status).toBe(404)
+    expect(fake.calls.length).toBeLessThan(8)
+  })
+})
+
+describe('clears', () => {
+  const clear = (app: TestApp, token?: string) =>
+    app.get('/api/cache/clear', {
+      method: 'POST',
+      headers: token ? { authorization: `Bearer ${token}` } : {},
+    })
+
+  test('five without the token, and CoinGecko fails: the page shows the old prices, and no entry is counted', async () => {
+    const app = await start({ REDIS_URL: 'off', COINGECKO_CALLS_PER_MINUTE: '4' })
+    await read(app, '/api/coins')
+    expect((await app.stats()).keys).toBe(51)
+    for (let i = 0; i < 4; i += 1) {
+      expect((await clear(app)).status).toBe(200)
+      expect((await app.stats()).keys).toBe(0)
+      expect((await app.get('/markets')).status).toBe(200)
+    }
+    fake.fault = 503
+    expect((await clear(app)).status).toBe(200)
+    expect((await app.get('/markets')).status).toBe(200)
+    expect(await read<ShownList>(app, '/api/coins')).toMatchObject({ unavailable: [] })
+  })
+
+  test.each([
+    ['without the token', {}],
+    ['with it', { ADMIN_TOKEN: 'a-long-token' }],
+  ])(
+    '%s: the next read asks CoinGecko, not what came with others',
+    async (_name, env: Record<string, string>) => {
+      const app = await start({ COINGECKO_CALLS_PER_MINUTE: '60', ...env })
+      await read(app, '/api/coins/bitcoin')
+      fake.moved.set('bitcoin', 7)
+      expect((await clear(app, env.ADMIN_TOKEN)).status).toBe(200)
+      expect(await read(app, '/api/coins/bitcoin')).toMatchObject({ price: 7, stale: false })
+    },
+  )
+
+  test('with the token: never too many, and nothing old is left', async () => {
+    const app = await start({ ADMIN_TOKEN: 'a-long-token' })
+    await read(app, '/api/coins/bitcoin')
+    for (let i = 0; i < 20; i += 1) expect((await clear(app, 'a-long-token')).status).toBe(200)
+    fake.fault = 503
+    expect((await app.get('/api/coins/bitcoin')).status).toBe(503)
+  })
+})
+
+/** Sends a request and closes its socket at once. */
+async function leave(app: TestApp, path: string): Promise<void> {
+  const { hostname, port } = new URL(app.url)
+  const socket = connect(Number(port), hostname)
+  await once(socket, 'connect')
+  const head = `GET ${path} HTTP/1.1\r\nHost: ${hostname}\r\nX-Forwarded-For: 203.0.113.1\r\n\r\n`
+  await new Promise((sent) => socket.write(head, sent))
+  socket.destroy()
+}
 
 test('without Redis prices go on from memory, and the budget holds', async () => {
   const app = await start()

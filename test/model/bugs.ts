@@ -128,7 +128,7 @@ export const bugs: Record<string, Bug> = {
     parts: {
       clears: (clears, isRedis) => ({
         ...clears,
-        raise: async (scope) => (isRedis() ? clears.raise(scope) : undefined),
+        raise: async (scope, how) => (isRedis() ? clears.raise(scope, how) : undefined),
       }),
     },
   },

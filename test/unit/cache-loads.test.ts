@@ -2,14 +2,94 @@ import { createCacheLoads } from '../../src/core/cache/cache-loads.ts'
 import { createCacheValues } from '../../src/core/cache/cache-values.ts'
 import type { GenerationCounters } from '../../src/core/cache/generation-counters.ts'
 import { createMemoryStore } from '../../src/core/cache/memory-cache-store.ts'
+import { requestSignal, withRequestSignal } from '../../src/lib/async/request-signal.ts'
 import { pause } from '../../src/lib/time.ts'
 import { recordLog } from '../helpers/log.ts'
+
+const clears = {
+  top: () => 0,
+  isDead: () => false,
+  isStale: () => false,
+  clearedAt: () => 0,
+} as unknown as GenerationCounters
+
+function createLoads() {
+  const { log, lines } = recordLog()
+  const store = createMemoryStore({ budgetBytes: 10_000_000 })
+  const values = createCacheValues({ clears, defaultFreshMs: 60_000, log, now: Date.now })
+  const loads = createCacheLoads({ store, clears, values, log, now: Date.now })
+  return { loads, store, lines }
+}
+const policy = { staleMs: 0, parse: String }
+const turn = () => new Promise(setImmediate)
+
+test('a load that nobody waits for any more ends, tells what it asked, and gives its lease back', async () => {
+  const { loads, store, lines } = createLoads()
+  const gone = new AbortController()
+  let inner: AbortSignal | undefined
+  const hanging = withRequestSignal(gone.signal, () =>
+    loads.run('key', policy, () => {
+      inner = requestSignal()
+      return new Promise<string>(() => {})
+    }),
+  )
+  await turn()
+  expect(await store.lease({ key: 'lock:key', holder: 'other' }, 1_000)).toBe('held')
+  gone.abort()
+  await expect(hanging).rejects.toMatchObject({ code: 'abandoned' })
+  await turn()
+  expect([inner?.aborted, lines]).toEqual([true, []])
+  const again = await loads.run('key', policy, async () => 'loaded')
+  expect(again.value).toBe('loaded')
+})
+
+test('a load lives while one of its callers waits, and the one that left is let go at once', async () => {
+  const { loads } = createLoads()
+  const [gone, stays] = [new AbortController(), new AbortController()]
+  let answer: (value: string) => void = () => {}
+  const run = () =>
+    loads.run(
+      'key',
+      policy,
+      () =>
+        new Promise<string>((resolve) => {
+          answer = resolve
+        }),
+    )
+  const first = withRequestSignal(gone.signal, run)
+  const second = withRequestSignal(stays.signal, run)
+  await turn()
+  gone.abort()
+  await expect(first).rejects.toMatchObject({ code: 'abandoned' })
+  answer('loaded')
+  expect((await second).value).toBe('loaded')
+})
+
+test('so many loads run at a time, and one too many is refused', async () => {
+  const { loads } = createLoads()
+  const gone = new AbortController()
+  const outcomes = withRequestSignal(gone.signal, () =>
+    Promise.allSettled(
+      Array.from({ length: 2_100 }, (_, i) =>
+        loads.run(`key-${i}`, policy, () => new Promise<string>(() => {})),
+      ),
+    ),
+  )
+  await expect(loads.run('other', policy, async () => 'loaded')).rejects.toMatchObject({
+    code: 'too_many_loads',
+    retryAfterMs: 2_000,
+  })
+  gone.abort()
+  const codes = (await outcomes).map((one) => one.status === 'rejected' && one.reason.code)
+  expect(codes.filter((code) => code === 'too_many_loads')).toHaveLength(100)
+  await turn()
+  expect((await loads.run('other', policy, async () => 'loaded')).value).toBe('loaded')
+})
 
 const RENEWED_MS = 2_000 // a third of the lease
 
 test('a lease is not renewed once its load has ended: it would be taken again after its release', async () => {
   const { log } = recordLog()
-  const clears = { top: () => 0, isDead: () => false } as unknown as GenerationCounters
   const memory = createMemoryStore({ budgetBytes: 1_000_000 })
   let leases = 0
   const store = {

@@ -2,8 +2,9 @@
 import { createCallBudget } from '../../src/features/markets/call-budget.ts'
 import type { Coin } from '../../src/features/markets/coin.ts'
 import { formatCompact, formatPercent, formatPrice } from '../../src/features/markets/figures.ts'
-import { createPriceBatch, type Existing } from '../../src/features/markets/price-batch.ts'
+import { createPriceBatch, type Existing, MOST_WAITING } from '../../src/features/markets/price-batch.ts'
 import { sparkline } from '../../src/features/markets/sparkline.ts'
+import { withRequestSignal } from '../../src/lib/async/request-signal.ts'
 import { createClock } from '../helpers/clock.ts'
 import { recordLog } from '../helpers/log.ts'
 
@@ -16,7 +17,7 @@ function createBatch() {
   const timers: { ms: number; call: () => void }[] = []
   const source = { isShort: false, fails: undefined as Error | undefined }
   const expected: Existing[] = []
-  const batch = createPriceBatch({
+  const { load, learn } = createPriceBatch({
     async ask(ids, existing) {
       asked.push([...ids])
       expected.push(existing)
@@ -31,6 +32,8 @@ function createBatch() {
       return () => {}
     },
   })
+  const uncleared = { generation: 0, clearedAt: 0, isCleared: false }
+  const batch = { learn, load: (id: string) => load(id, uncleared), loadAsked: load }
   async function runTimers() {
     for (let timer = timers.shift(); timer; timer = timers.shift()) {
       timer.call()
@@ -114,6 +117,64 @@ describe('a batch', () => {
     source.isShort = true
     void batch.load('a')
     expect(timers[0]?.ms).toBe(2_000)
+  })
+
+  test('an id that nobody waits for any more is not asked for, one that another waits for is', async () => {
+    const { batch, asked, runTimers } = createBatch()
+    const [gone, other] = [new AbortController(), new AbortController()]
+    const asking = (signal: AbortSignal, ids: string[]) =>
+      withRequestSignal(signal, () => Promise.allSettled(ids.map(batch.load)))
+    const left = asking(gone.signal, [...names(250, 'none'), 'shared'])
+    const stays = asking(other.signal, ['shared'])
+    gone.abort()
+    await runTimers()
+    expect(asked).toEqual([['shared']])
+    expect(await stays).toMatchObject([{ value: { id: 'shared' } }])
+    expect(new Set((await left).map((one) => one.status === 'rejected' && one.reason.code))).toEqual(
+      new Set(['abandoned']),
+    )
+    const again = batch.load('none-1')
+    await runTimers()
+    await again
+    expect(asked).toHaveLength(2)
+  })
+
+  test('when all have gone, nothing is asked', async () => {
+    const { batch, asked, runTimers } = createBatch()
+    const gone = new AbortController()
+    const left = withRequestSignal(gone.signal, () => Promise.allSettled(names(3, 'none').map(batch.load)))
+    gone.abort()
+    await runTimers()
+    await left
+    expect(asked).toEqual([])
+  })
+
+  test('a full queue refuses, and takes more once it is shorter', async () => {
+    const { batch, runTimers } = createBatch()
+    const all = Promise.allSettled(names(3_000).map(batch.load))
+    await expect(batch.load('one-more')).rejects.toMatchObject({ code: 'too_many_names', status: 503 })
+    await runTimers()
+    const refused = (await all).filter(({ status }) => status === 'rejected')
+    expect(3_000 - refused.length).toBe(MOST_WAITING + 250)
+    const after = batch.load('one-more')
+    await runTimers()
+    expect((await after)?.id).toBe('one-more')
+  })
+
+  test('a coin is asked for again after a clear of it, however young it is', async () => {
+    const { batch, asked, runTimers } = createBatch()
+    const load = async (generation: number, clearedAt: number) => {
+      const loading = batch.loadAsked('a', { generation, clearedAt, isCleared: false })
+      await runTimers()
+      await loading
+      return asked.length
+    }
+    expect(await load(5, 0)).toBe(1)
+    expect(await load(5, 5)).toBe(1)
+    expect(await load(6, 6)).toBe(2)
+    expect(await load(7, 6)).toBe(2) // a clear of something else
+    batch.learn([coin('a')], 5) // of a call from before
+    expect(await load(7, 6)).toBe(2)
   })
 
   test('a failure reaches all who wait, and the next call is a new one', async () => {

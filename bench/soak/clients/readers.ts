@@ -7,9 +7,6 @@ import { ADMIN_TOKEN } from '../stage.ts'
 
 const PATHS = ['/api/countries?lang=en', '/api/countries?lang=ru', '/api/countries/DE?lang=ru', '/markets']
 
-/** Prices that came with others are kept outside of the cache and served from there, for half of their 60 s. */
-const KEPT_BESIDE_MS = 30_000
-
 export interface Readers {
   read(random: Random): Promise<void>
   readPrices(): Promise<void>
@@ -32,7 +29,7 @@ export function createReaders(ledger: Ledger, caller: Caller): Readers {
       if (!answer) return
       const { coins } = JSON.parse(answer.text) as { coins: { fetchedAt: string }[] }
       const fetchedAtMs = Math.min(...coins.map(({ fetchedAt }) => Date.parse(fetchedAt)))
-      ledger.add(judgeCleared(fetchedAtMs, clearedAtMs - KEPT_BESIDE_MS), `prices ${clearedAtMs}`)
+      ledger.add(judgeCleared(fetchedAtMs, clearedAtMs), `prices ${clearedAtMs}`)
     },
 
     async readHistory() {

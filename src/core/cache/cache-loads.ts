@@ -1,17 +1,18 @@
 // One load at a time for each key: in this process by a shared promise, across processes by a lease in Redis, which
 // is also the fence: deleting a key breaks its lease, and a value that was loaded under it is not stored.
+// A load lives while a caller waits for it. When all have gone it gives its lease back and ends.
 
 import { randomUUID } from 'node:crypto'
 import { withoutDeadline } from '../../lib/async/request-deadline.ts'
-import { createSingleFlight } from '../../lib/async/single-flight.ts'
+import { createSharedCalls } from '../../lib/async/shared-calls.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
-import { Refusal, sourceFailed } from '../errors.ts'
+import { abandoned, Refusal, SourceTooSlow, sourceFailed, tooManyLoads } from '../errors.ts'
 import { keys } from '../keys.ts'
 import { encodeEntry } from './cache-entry.ts'
 import type { LoadLease, Store } from './cache-store.ts'
-import { type CacheValues, headOf } from './cache-values.ts'
+import { type CacheValues, type Found, headOf } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
 import type { GenerationCounters } from './generation-counters.ts'
 
@@ -19,13 +20,18 @@ const LOAD_LEASE_MS = 6 * SECOND // renewed while the load runs: how long a cras
 const LOAD_LIMIT_MS = 30 * SECOND
 const FAILURE_REMEMBERED_MS = SECOND
 const POLL_MS = { first: 10, cap: 200 }
+const MOST_LOADS = 2_000 // each holds a lease, two timers and what it loads
 
 export interface CacheLoads {
   /** The value, loaded here or by another process. Callers during the load share its outcome, a failure too. */
   run<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>>
+  /** Whether a load of this key runs here, which the next caller joins. */
+  isRunning(key: string): boolean
   /** A load of this key that runs now is not stored, and the next caller starts a new one. */
   revoke(key: string): void
-  /** The keys of the loads that run now and that the last clear has made dead. */
+  /** The same, and gives its lease back, for where the value itself stays. */
+  supersede(key: string): Promise<void>
+  /** The keys of the loads that run now and that the last clear has made dead, or stale. */
   cleared(): string[]
 }
 
@@ -33,41 +39,65 @@ export interface CacheLoadsOptions {
   store: Store
   clears: GenerationCounters
   values: CacheValues
+  /** A value has been stored where a softly cleared one was. */
+  onReplaced?: () => void
   log: Log
   now: Now
 }
 
 interface Running {
   readonly tags: readonly string[]
+  readonly lease: LoadLease
+  readonly renewal: NodeJS.Timeout
   revoked: boolean
 }
 
-export function createCacheLoads({ store, clears, values, log, now }: CacheLoadsOptions): CacheLoads {
-  const flights = createSingleFlight<Cached<unknown>>()
+export function createCacheLoads(options: CacheLoadsOptions): CacheLoads {
+  const { store, clears, values, onReplaced = () => {}, log, now } = options
+  const flights = createSharedCalls<Cached<unknown>>({ most: MOST_LOADS, full: tooManyLoads, abandoned })
   const loads = new Map<string, Running>()
 
-  async function runOnce<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>> {
+  async function runOnce<T>(
+    key: string,
+    policy: CachePolicy<T>,
+    load: Load<T>,
+    signal: AbortSignal,
+  ): Promise<Cached<T>> {
     const lease: LoadLease = { key: keys.loadLock(key), holder: randomUUID() }
-    const others = await waitForTurn(key, lease, policy)
+    const { others, before } = await waitForTurn(key, lease, policy, signal)
     if (others) return { ...others, outcome: 'miss' }
 
-    const running: Running = { tags: policy.tags ?? [], revoked: false }
+    const tags = policy.tags ?? []
     const generation = clears.top()
-    loads.set(key, running)
     const renew = () => withoutDeadline(() => void inBackground(prolong(lease), log))
     const renewal = setInterval(renew, LOAD_LEASE_MS / 3).unref()
+    const running: Running = { tags, lease, renewal, revoked: false }
+    loads.set(key, running)
     try {
+      const asked = {
+        generation,
+        clearedAt: clears.clearedAt(key, tags),
+        isCleared: before?.isCleared ?? false,
+      }
       // No renewal after the load: sent after the release, it would take the lease again.
-      const value = await limited(load(), key).finally(() => clearInterval(renewal))
+      const work = async () => {
+        if (signal.aborted) throw abandoned()
+        return limited(load(asked), key, signal)
+      }
+      const value = await work().finally(() => clearInterval(renewal))
       const loaded = values.make('miss', value, policy)
       const head = headOf(loaded, policy, generation)
       if (!running.revoked && !clears.isDead(key, head)) {
-        await store.set(key, encodeEntry(head, loaded.body), head.staleUntilMs - now(), lease)
+        const bytes = encodeEntry(head, loaded.body)
+        const isStored = await store.set(key, bytes, head.staleUntilMs - now(), lease)
+        if (isStored && before?.isCleared) onReplaced()
       }
       await store.release(lease, 'done', 0)
       return loaded
     } catch (cause) {
-      await store.release(lease, 'failed', FAILURE_REMEMBERED_MS)
+      // Nobody waits: who asks next must not hear of a failure.
+      const isLeft = signal.aborted
+      await store.release(lease, isLeft ? 'done' : 'failed', isLeft ? 0 : FAILURE_REMEMBERED_MS)
       if (cause instanceof Refusal) throw cause
       log.warn({ key, err: cause }, 'loading for the cache (кэш) failed')
       throw sourceFailed({ cause })
@@ -80,46 +110,67 @@ export function createCacheLoads({ store, clears, values, log, now }: CacheLoads
     await store.lease(lease, LOAD_LEASE_MS)
   }
 
-  /** Resolves with the value that another process has loaded, or with undefined when the load is ours. */
-  async function waitForTurn<T>(key: string, lease: LoadLease, policy: CachePolicy<T>) {
+  /** Resolves with the value that another process has loaded; without one the load is ours. */
+  async function waitForTurn<T>(
+    key: string,
+    lease: LoadLease,
+    policy: CachePolicy<T>,
+    signal: AbortSignal,
+  ): Promise<{ others?: Found<T>; before?: Found<T> | undefined }> {
     const deadlineMs = performance.now() + LOAD_LIMIT_MS
     for (let waitMs = POLL_MS.first; ; waitMs = Math.min(POLL_MS.cap, waitMs * 2)) {
+      if (signal.aborted) throw abandoned()
       const state = await store.lease(lease, LOAD_LEASE_MS)
       if (state === 'failed') throw sourceFailed()
       const found = values.read(key, await store.get(key), policy)
       if (found?.outcome === 'hit') {
         if (state === 'taken') await store.release(lease, 'done', 0)
-        return found
+        return { others: found }
       }
-      if (state === 'taken' || performance.now() > deadlineMs) return undefined
+      if (state === 'taken' || performance.now() > deadlineMs) return { before: found }
       await pause(waitMs)
     }
   }
 
+  function revoke(key: string): void {
+    const running = loads.get(key)
+    if (running) running.revoked = true
+    flights.forget(key)
+  }
+
   return {
     run: <T>(key: string, policy: CachePolicy<T>, load: Load<T>) =>
-      flights.run(key, () => runOnce(key, policy, load)) as Promise<Cached<T>>,
-    revoke(key) {
+      flights.run(key, (signal) => runOnce(key, policy, load, signal)) as Promise<Cached<T>>,
+    isRunning: flights.has,
+    revoke,
+    async supersede(key) {
       const running = loads.get(key)
-      if (running) running.revoked = true
-      flights.forget(key)
+      revoke(key)
+      if (!running) return
+      clearInterval(running.renewal)
+      await store.release(running.lease, 'done', 0)
     },
     cleared() {
       const generation = clears.top() - 1
-      return [...loads].flatMap(([key, { tags }]) => (clears.isDead(key, { generation, tags }) ? [key] : []))
+      return [...loads].flatMap(([key, { tags }]) => (clears.clearedAt(key, tags) > generation ? [key] : []))
     },
   }
 }
 
-async function limited<T>(load: Promise<T>, key: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const giveUp = () => reject(new Error(`loading ${key} took longer than ${LOAD_LIMIT_MS / SECOND} s`))
-    timer = setTimeout(giveUp, LOAD_LIMIT_MS).unref()
+/** What the load brings, unless it takes too long or nobody waits for it any more. */
+function limited<T>(load: Promise<T>, key: string, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () =>
+      reject(new SourceTooSlow(`loading ${key} took longer than ${LOAD_LIMIT_MS / SECOND} s`))
+    const leave = () => reject(abandoned())
+    const timer = setTimeout(late, LOAD_LIMIT_MS).unref()
+    signal.addEventListener('abort', leave)
+    if (signal.aborted) leave()
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', leave)
+    }
+    signal.addEventListener('abort', end)
+    load.finally(end).then(resolve, reject)
   })
-  try {
-    return await Promise.race([load, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -14,15 +14,21 @@ interface Decoded {
   readonly value: unknown
 }
 
+/** A value that was stored. */
+export interface Found<T> extends Cached<T> {
+  /** It is stale by a clear: a new one is waited for. */
+  readonly isCleared: boolean
+}
+
 export interface CacheValues {
   /** The value in these bytes, `hit` or `stale`; undefined when there is none that may be used. */
-  read<T>(key: string, bytes: Buffer | undefined, policy: CachePolicy<T>): Cached<T> | undefined
+  read<T>(key: string, bytes: Buffer | undefined, policy: CachePolicy<T>): Found<T> | undefined
   /** A value that has just been loaded. */
   make<T>(outcome: CacheOutcome, value: T | undefined, policy: CachePolicy<T>): Cached<T>
 }
 
 export interface CacheValuesOptions {
-  clears: Pick<GenerationCounters, 'isDead'>
+  clears: Pick<GenerationCounters, 'isDead' | 'isStale'>
   /** How long a value is fresh whose policy does not say, ms. */
   defaultFreshMs: number
   log: Log
@@ -51,8 +57,20 @@ export function createCacheValues({ clears, defaultFreshMs, log, now }: CacheVal
       const nowMs = now()
       if (entry.staleUntilMs <= nowMs || clears.isDead(key, entry)) return undefined
       const { body, etag, storedAtMs, freshUntilMs } = entry
-      const outcome = freshUntilMs > nowMs ? 'hit' : 'stale'
-      return { outcome, body, etag, storedAtMs, freshUntilMs, value: value as T | undefined }
+      const isCleared = clears.isStale(key, entry)
+      // "There is none" is believed while it is fresh, and never for want of better.
+      if (isCleared && entry.absent) return undefined
+      const outcome = freshUntilMs > nowMs && !isCleared ? 'hit' : 'stale'
+      const untilMs = isCleared ? Math.min(freshUntilMs, nowMs) : freshUntilMs
+      return {
+        outcome,
+        isCleared,
+        body,
+        etag,
+        storedAtMs,
+        freshUntilMs: untilMs,
+        value: value as T | undefined,
+      }
     },
 
     make(outcome, value, policy) {

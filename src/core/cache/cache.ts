@@ -10,8 +10,9 @@ import { createCacheLoads } from './cache-loads.ts'
 import type { Store } from './cache-store.ts'
 import { createCacheValues } from './cache-values.ts'
 import type { Cached, CachePolicy, Load } from './cached.ts'
-import type { GenerationCounters } from './generation-counters.ts'
+import type { ClearHow, GenerationCounters } from './generation-counters.ts'
 import type { MemoryStore } from './memory-cache-store.ts'
+import { type CopiesStore, createStaleCopies, type StaleCopies } from './stale-copies.ts'
 
 export interface CacheCounts {
   readonly hits: number
@@ -25,15 +26,18 @@ export interface Cache {
   invalidate(keys: readonly string[]): Promise<void>
   /**
    * Makes every entry of the scope dead immediately; the space is freed in the background.
+   * A soft one makes them stale: the next read loads, and has the old value only if that fails.
    * How many of them this process knew.
    */
-  clear(scope: ClearScope): Promise<number>
+  clear(scope: ClearScope, how?: ClearHow): Promise<number>
   counts(): CacheCounts
+  /** How many values are only stale copies of cleared ones; of Redis only where it is asked for its size. */
+  staleCopies: StaleCopies['counts']
   close(): Promise<void>
 }
 
 /** A store with a part that answers immediately: the tiered one, or memory alone. */
-export type CacheStore = Store & Pick<MemoryStore, 'peek' | 'sweepNow'>
+export type CacheStore = Store & CopiesStore & Pick<MemoryStore, 'peek'>
 
 export interface CacheOptions {
   store: CacheStore
@@ -45,21 +49,26 @@ export interface CacheOptions {
   now?: Now
 }
 
+const UNCACHED = { generation: 0, clearedAt: 0, isCleared: false }
+
 export function createCache(options: CacheOptions): Cache {
   const { store, clears, enabled, defaultFreshMs = 5 * MINUTE, log, now = Date.now } = options
   const values = createCacheValues({ clears, defaultFreshMs, log, now })
-  const loads = createCacheLoads({ store, clears, values, log, now })
+  const stale = createStaleCopies({ store, clears, log, now })
+  const loads = createCacheLoads({ store, clears, values, onReplaced: stale.replaced, log, now })
   let hits = 0
   let misses = 0
   let sweeping: Promise<void> | undefined
   let sweepAgain: string | undefined
 
   async function getOrLoad<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>> {
-    if (!enabled) return values.make('bypass', await load(), policy)
+    if (!enabled) return values.make('bypass', await load(UNCACHED), policy)
     const found = values.read(key, store.peek(key) ?? (await store.get(key)), policy)
-    if (!found) {
+    if (!found || found.isCleared) {
       misses += 1
       log.debug({ key }, 'cache (кэш) empty: loading from the source')
+      if (found) return loads.run(key, policy, load).catch(() => found)
+      if (!loads.isRunning(key)) await policy.admit?.()
       return loads.run(key, policy, load)
     }
     hits += 1
@@ -97,6 +106,15 @@ export function createCache(options: CacheOptions): Cache {
     } catch (error) {
       log.error({ err: error }, 'sweeping the cache (кэш) failed')
     }
+    stale.count()
+  }
+
+  async function clearSoftly(scope: ClearScope): Promise<number> {
+    const known = stale.live(scope)
+    await clears.raise(scope, { isSoft: true })
+    await Promise.all(loads.cleared().map(loads.supersede))
+    stale.count()
+    return known
   }
 
   async function invalidate(names: readonly string[]): Promise<void> {
@@ -107,7 +125,9 @@ export function createCache(options: CacheOptions): Cache {
   return {
     getOrLoad,
     invalidate,
-    async clear(scope) {
+    staleCopies: stale.counts,
+    async clear(scope, { isSoft = false } = {}) {
+      if (isSoft) return clearSoftly(scope)
       await clears.raise(scope)
       const prefix = typeof scope === 'object' && 'prefix' in scope ? scope.prefix : ''
       const known = store.sweepNow(prefix, isDead)
@@ -120,6 +140,7 @@ export function createCache(options: CacheOptions): Cache {
     counts: () => ({ hits, misses }),
     async close() {
       while (sweeping) await sweeping
+      await stale.close()
     },
   }
 }

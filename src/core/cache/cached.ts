@@ -16,6 +16,11 @@ export interface CachePolicy<T> {
   /** How long "there is no such thing" is believed, ms; the cache's own default when not said. */
   absentMs?: number
   tags?: readonly string[]
+  /**
+   * Asked before a load for a caller that has nothing: whether this caller may cause one. Its refusal is the answer.
+   * Who joins a load that runs, and who has an old value, is not asked.
+   */
+  admit?: () => Promise<void>
   /** Throws when the stored JSON is not a T: the entry is then a miss. */
   parse: (json: unknown) => T
 }
@@ -34,5 +39,15 @@ export interface Cached<T> {
   readonly value: T | undefined
 }
 
+/** Why a load runs, for sources that keep values of their own. */
+export interface LoadAsked {
+  /** The last clear that was known when the load began. */
+  readonly generation: number
+  /** The last clear that concerns the key: what was asked for at a lower `generation` must not be its value. */
+  readonly clearedAt: number
+  /** There is a copy, which a clear made stale before its time: it is the answer when the source cannot be asked. */
+  readonly isCleared: boolean
+}
+
 /** Asks the source; undefined when it says that there is none. */
-export type Load<T> = () => Promise<T | undefined>
+export type Load<T> = (asked: LoadAsked) => Promise<T | undefined>

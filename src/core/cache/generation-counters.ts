@@ -1,22 +1,37 @@
 // Which cached entries a clear has made dead. Each clear bumps a counter in the state role, one each for all, a
 // prefix and a tag; an entry carries the highest number known when its load began, so a load that began before a
 // clear is dead too. No clock is compared: every number is above all that were known to the process that bumped it.
+// A soft clear bumps fields of its own, `soft:` before the scope: an entry below one is stale instead of dead.
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { type ClearScope, generationField } from '../keys.ts'
+import { type ClearScope, generationField, SOFT } from '../keys.ts'
 import { createParticipant, type Participant } from '../participant.ts'
 import type { Fields, StateCounters } from '../state/state-counters.ts'
 import type { EntryHead } from './cache-entry.ts'
 
 const UNTRACKED_TRUST_MS = SECOND // where the server does not tell us of other processes' clears
 const PREFIX = 'prefix:'
+// Strangers may clear softly, and past 1,000 fields the lowest of all become a hard clear of everything
+// (max-register-map.ts): beyond so many, a soft clear is one of everything.
+const MOST_SOFT_FIELDS = 100
+
+export interface ClearHow {
+  /** Values become stale immediately, and stay usable while the source fails. */
+  isSoft?: boolean
+}
 
 export interface GenerationCounters {
   /** The highest number known to this process: what an entry that is loaded now must carry. */
   top(): number
   isDead(key: string, head: Pick<EntryHead, 'generation' | 'tags'>): boolean
-  /** Makes every entry of the scope dead that was loaded, or whose load began, before now. */
-  raise(scope: ClearScope): Promise<void>
+  /** Whether a soft clear has made it stale. */
+  isStale(key: string, head: Pick<EntryHead, 'generation' | 'tags'>): boolean
+  /** The last clear of either sort that concerns such an entry. */
+  clearedAt(key: string, tags: readonly string[]): number
+  /** Whether there has been a soft clear at all. */
+  hasSoft(): boolean
+  /** Makes every entry of the scope dead that was loaded, or whose load began, before now; stale by a soft clear. */
+  raise(scope: ClearScope, how?: ClearHow): Promise<void>
   /** Whether Redis' counters have been read since the start: before that, its entries cannot be judged. */
   isLoaded(): boolean
   /** On each return of Redis: reads its counters; ours are merged into it with the other keys of the state. */
@@ -32,26 +47,42 @@ export interface GenerationCountersOptions {
 export function createGenerationCounters(options: GenerationCountersOptions): GenerationCounters {
   const { counters, log, now = Date.now } = options
   let fields: Fields = new Map()
-  let prefixes: [string, number][] = [] // the fields that are prefixes, ready to be compared
+  // The fields that are prefixes, ready to be compared.
+  let hardPrefixes: [string, number][] = []
+  let softPrefixes: [string, number][] = []
+  let softFields = 0
   let isLoaded = false
   let readAtMs = 0
 
   function take(changed: Fields): void {
     fields = changed
-    prefixes = [...changed].flatMap(([field, number]) =>
-      field.startsWith(PREFIX) ? [[field.slice(PREFIX.length), number]] : [],
-    )
+    hardPrefixes = prefixesIn(changed, PREFIX)
+    softPrefixes = prefixesIn(changed, SOFT + PREFIX)
+    softFields = [...changed.keys()].filter((field) => field.startsWith(SOFT)).length
   }
   take(counters.known())
   counters.onChange(take)
 
   const numberOf = (field: string) => fields.get(field) ?? 0
 
+  function latest(sort: '' | typeof SOFT, key: string, tags: readonly string[]): number {
+    let number = numberOf(`${sort}all`)
+    for (const tag of tags) number = Math.max(number, numberOf(`${sort}tag:${tag}`))
+    for (const [prefix, its] of sort === SOFT ? softPrefixes : hardPrefixes)
+      if (its > number && key.startsWith(prefix)) number = its
+    return number
+  }
+
   // Asked by those who judge entries, so that an app nobody uses asks nothing of an external server.
   function refreshIfOld(): void {
     if (counters.isTracked() || !counters.isRedis() || now() - readAtMs < UNTRACKED_TRUST_MS) return
     readAtMs = now()
     counters.refresh()
+  }
+
+  function softField(scope: ClearScope): string {
+    const field = SOFT + generationField(scope)
+    return fields.has(field) || softFields < MOST_SOFT_FIELDS ? field : `${SOFT}all`
   }
 
   async function merge(): Promise<void> {
@@ -76,15 +107,23 @@ export function createGenerationCounters(options: GenerationCountersOptions): Ge
     top: () => numberOf('top'),
     isDead(key, { generation, tags }) {
       refreshIfOld()
-      if (numberOf('all') > generation) return true
-      for (const tag of tags) if (numberOf(`tag:${tag}`) > generation) return true
-      for (const [prefix, number] of prefixes) if (number > generation && key.startsWith(prefix)) return true
-      return false
+      return latest('', key, tags) > generation
     },
-    async raise(scope) {
-      await counters.bump([generationField(scope)], Math.max(numberOf('top'), now()))
+    isStale: (key, { generation, tags }) => softFields > 0 && latest(SOFT, key, tags) > generation,
+    clearedAt: (key, tags) => Math.max(latest('', key, tags), softFields > 0 ? latest(SOFT, key, tags) : 0),
+    hasSoft: () => softFields > 0,
+    async raise(scope, { isSoft = false } = {}) {
+      await counters.bump(
+        [isSoft ? softField(scope) : generationField(scope)],
+        Math.max(numberOf('top'), now()),
+      )
     },
     isLoaded: () => isLoaded,
     participant: createParticipant({ merge, isPending: counters.isPending }),
   }
 }
+
+const prefixesIn = (fields: Fields, word: string) =>
+  [...fields].flatMap(([field, number]): [string, number][] =>
+    field.startsWith(word) ? [[field.slice(word.length), number]] : [],
+  )

@@ -4,6 +4,8 @@ import { createBoundedMemory } from '../bounded-memory.ts'
 import { keys } from '../keys.ts'
 import { HEAD_BYTES, type IsDead, type LoadLease, type Store } from './cache-store.ts'
 
+const MOST_LEASES = 10_000 // beyond them those that have ended are looked for
+
 export interface MemoryStore extends Store {
   /** The value, without a promise, which would be most of the cost of a hit. */
   peek(key: string): Buffer | undefined
@@ -11,6 +13,7 @@ export interface MemoryStore extends Store {
   sweepNow(prefix: string, isDead: IsDead): number
   /** Every value, oldest write first; leases are left out. */
   entries(): IterableIterator<[string, Buffer]>
+  /** The number of values, and the bytes of all. */
   size(): { keys: number; bytes: number }
 }
 
@@ -22,7 +25,19 @@ export interface MemoryStoreOptions {
 export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOptions): MemoryStore {
   // Values are bytes; the holder of a lease is a string.
   const memory = createBoundedMemory<Buffer | string>({ budgetBytes, whenFull: 'evict', sizeOf, now })
+  const leases = new Set<string>() // and failures that are remembered: they are no values; some may have ended
   const holds = ({ key, holder }: LoadLease) => memory.get(key) === holder
+
+  function keepLease(key: string, value: string, ttlMs: number): void {
+    memory.set(key, value, now() + ttlMs)
+    leases.add(key)
+    if (leases.size > MOST_LEASES) countLeases()
+  }
+
+  function countLeases(): number {
+    for (const key of leases) if (typeof memory.get(key) !== 'string') leases.delete(key)
+    return leases.size
+  }
 
   function peek(key: string): Buffer | undefined {
     const value = memory.get(key)
@@ -57,7 +72,11 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
         if (value) yield [key, value]
       }
     },
-    size: memory.size,
+    size() {
+      const leased = countLeases()
+      const { keys, bytes } = memory.size()
+      return { keys: keys - leased, bytes }
+    },
     get: async (key) => peek(key),
     async set(key, value, ttlMs, fence) {
       return (!fence || holds(fence)) && memory.set(key, value, now() + ttlMs)
@@ -67,12 +86,12 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
       const other = memory.get(key)
       if (other === 'failed') return 'failed'
       if (other !== undefined && other !== holder) return 'held'
-      memory.set(key, holder, now() + ttlMs)
+      keepLease(key, holder, ttlMs)
       return 'taken'
     },
     async release(lease, end, rememberMs) {
       if (!holds(lease)) return
-      if (end === 'failed') memory.set(lease.key, 'failed', now() + rememberMs)
+      if (end === 'failed') keepLease(lease.key, 'failed', rememberMs)
       else memory.delete(lease.key)
     },
     sweep: async (prefix, isDead) => sweepNow(prefix, isDead),

@@ -131,7 +131,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
   const sampler = createSampler({ connection, everyMs: isExternal ? MINUTE : 5 * SECOND, log })
 
   return {
-    store,
+    store: isOwnServer ? store : { ...store, sweepBehind: undefined },
     status: failover.status,
     onStatus: failover.onStatus,
     memorySize: memory.size,

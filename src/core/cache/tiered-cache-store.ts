@@ -8,7 +8,7 @@ import { inBackground } from '../background.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { Failover } from '../redis/failover.ts'
 import type { CacheMerge, Inspect } from './cache-merge.ts'
-import type { LoadLease, LoadLeaseState, Store } from './cache-store.ts'
+import type { IsDead, LoadLease, LoadLeaseState, Store } from './cache-store.ts'
 import type { MemoryStore } from './memory-cache-store.ts'
 import type { PendingInvalidations } from './pending-invalidations.ts'
 import type { RedisStore } from './redis-cache-store.ts'
@@ -34,6 +34,8 @@ export interface TieredStore extends Store {
   peek(key: string): Buffer | undefined
   /** Sweeps memory alone. */
   sweepNow: MemoryStore['sweepNow']
+  /** Sweeps Redis alone; nothing while it is away. */
+  sweepBehind(isDead: IsDead): Promise<number>
   /** Redis may have other values by now: from here on each is read before it is served. */
   revalidate(): void
 }
@@ -197,6 +199,11 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       ),
 
     sweepNow: memory.sweepNow,
+    sweepBehind: (isDead) =>
+      failover.attempt(
+        () => redis.sweep('', isDead),
+        () => 0,
+      ),
     async sweep(prefix, isDead) {
       const deleted = memory.sweepNow(prefix, isDead)
       return failover.attempt(

@@ -20,9 +20,11 @@ export interface CacheAdminParts {
   stats: () => CacheStats
   /** The total number of entries, asked now; null when that is not known. */
   countEntries: () => Promise<number | null>
-  /** Refuses everybody but the admin; undefined when no admin token is set. */
+  /** Refuses everybody but the admin; undefined where these are open to all. */
   guard: RequestHandler | undefined
-  /** Refuses, where there is no guard, what is too many. */
+  /** Whether the request carries the token: only then a clear leaves nothing, as often as it is asked for. */
+  isAdmin: (req: Request) => boolean
+  /** Refuses what is too many. */
   limitClears: (req: Request, res: Response) => Promise<void>
   log: Log
 }
@@ -32,14 +34,15 @@ export function cacheAdminRoutes({
   stats,
   countEntries,
   guard,
+  isAdmin,
   limitClears,
   log,
 }: CacheAdminParts): Router {
   const router = Router()
 
-  async function clear(scope: ClearScope): Promise<number> {
+  async function clear(scope: ClearScope, isSoft: boolean): Promise<number> {
     const before = scope === 'all' ? await countEntries() : null
-    const known = await cache.clear(scope)
+    const known = await cache.clear(scope, { isSoft })
     return Math.max(known, before ?? 0)
   }
 
@@ -52,10 +55,11 @@ export function cacheAdminRoutes({
       ...guards,
       async (req, res) => {
         const scope = parse(scopeSchema, req.body ?? {})
-        if (!guard) await limitClears(req, res)
-        const cleared = await clear(scope)
+        const isSoft = !isAdmin(req)
+        if (isSoft) await limitClears(req, res)
+        const cleared = await clear(scope, isSoft)
         const { backend } = stats()
-        log.info({ scope, cleared, backend }, 'cache (кэш) cleared')
+        log.info({ scope, isSoft, cleared, backend }, 'cache (кэш) cleared')
         res.json({ cleared, backend })
       },
     ],

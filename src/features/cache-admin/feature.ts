@@ -4,9 +4,10 @@ import { MINUTE } from '../../lib/time.ts'
 import { cacheAdminRoutes } from './cache-admin-routes.ts'
 import { type CacheStatsParts, cacheStats } from './cache-stats.ts'
 
-/** Without a token anybody may clear the cache, as runbooks do; so all together may do it this often. */
+/** Without the token anybody may clear the cache softly, as runbooks do: a client and all together this often. */
 export const clearRules = [
-  { name: 'cache-clear', per: 'everybody', limit: 6, windowMs: MINUTE },
+  { name: 'cache-clear-client', per: 'client', limit: 9, windowMs: MINUTE },
+  { name: 'cache-clear', per: 'everybody', limit: 18, windowMs: MINUTE },
 ] as const satisfies readonly Rule[]
 
 export interface CacheAdminFeatureParts {
@@ -24,6 +25,7 @@ export const cacheAdmin = defineFeature({
       stats: () => cacheStats(figures(), now()),
       countEntries,
       guard: admin.isSet ? admin.onlyIfSet : undefined,
+      isAdmin: admin.is,
       limitClears: (req, res) => limit(clearRules, req, res),
       log,
     }),

@@ -7,6 +7,7 @@ import { clientAddress } from '../../lib/client-address.ts'
 import { policies } from './policies.ts'
 import { policyHeader, rateHeader } from './rate-headers.ts'
 import type { SharedAddresses } from './shared-address.ts'
+import { createUpstreamBudget } from './upstream-budget.ts'
 
 /** The client, as far as it was verified: a limit on a name that clients can make up limits none of them. */
 export interface Identity {
@@ -64,14 +65,17 @@ export function createLimits({ limiter, sharedAddresses, identify, isAdmin }: Li
       next()
     }
 
+  // The session last: anybody may have many.
+  async function nameOf(req: Request): Promise<string | undefined> {
+    const { known, isUser, address } = await clientOf(req)
+    return isUser || address === undefined ? known : `address:${address}`
+  }
+
   return {
     check,
+    admitReads: createUpstreamBudget({ clientOf: nameOf, isAdmin }),
     addressOf: async (req) => (await clientOf(req)).address,
-    // The session last: anybody may have many.
-    async clientOf(req) {
-      const { known, isUser, address } = await clientOf(req)
-      return isUser || address === undefined ? known : `address:${address}`
-    },
+    clientOf: nameOf,
     limitBy,
     limitChanges(except) {
       const limitByApi = limitBy(policies.api)

@@ -80,7 +80,7 @@ export const markets = defineFeature({
       ? ['COINGECKO_PLAN can only be pro with a key in COINGECKO_API_KEY']
       : [],
   navigation: [{ path: '/markets', en: 'Prices', ru: 'Цены' }],
-  setup({ config, cache, limiter, state, fetchJson, log }) {
+  setup({ config, cache, limiter, state, fetchJson, admitReads, log }) {
     const { callsPerMinute: perMinute, ttlMs: freshMs, ...server } = coinGeckoOf(config)
     const sections: Section[] = []
     const prices = createMarkets({
@@ -90,9 +90,11 @@ export const markets = defineFeature({
       freshMs,
     })
     return {
-      routes: marketsRoutes(prices, (req, language, vs) =>
-        Promise.all(sections.map((section) => section(req, language, vs))),
-      ),
+      routes: marketsRoutes({
+        markets: prices,
+        sections: (req, language, vs) => Promise.all(sections.map((section) => section(req, language, vs))),
+        admitReads,
+      }),
       provides: {
         currencies,
         freshPrices: (ids: readonly string[], vs: string) => prices.freshPrices(ids, vs as Currency),

@@ -4,6 +4,7 @@ import { type Request, Router } from 'express'
 import { z } from 'zod'
 import type { Cached, CacheOutcome } from '../../core/cache/cached.ts'
 import { notFound } from '../../errors.ts'
+import type { Admit } from '../../feature.ts'
 import { type CachedBody, sendCached } from '../../http/cached-response.ts'
 import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
@@ -54,11 +55,14 @@ const pageQuery = z.object({
   page: count(LISTED_COINS / COINS_A_PAGE).default(1),
 })
 
-/** `sections` are other features' parts of the page. */
-export function marketsRoutes(
-  markets: Markets,
-  sections: (req: Request, language: PageLanguage, vs: string) => Promise<readonly Html[]>,
-): Router {
+export interface MarketsRoutesParts {
+  markets: Markets
+  /** Other features' parts of the page. */
+  sections: (req: Request, language: PageLanguage, vs: string) => Promise<readonly Html[]>
+  admitReads: (req: Request) => Admit
+}
+
+export function marketsRoutes({ markets, sections, admitReads }: MarketsRoutesParts): Router {
   const router = Router()
   serveFiles(router, '/static/markets', import.meta.url)
 
@@ -67,8 +71,8 @@ export function marketsRoutes(
       const { ids, vs, page, perPage = ids ? COINS_A_CALL : DEFAULT_LIST } = parse(listQuery, req.query)
       const from = (page - 1) * perPage
       const list = ids
-        ? await markets.coins(ids.slice(from, from + perPage), vs)
-        : await markets.largest(vs, from, perPage)
+        ? await markets.coins(ids.slice(from, from + perPage), vs, admitReads(req))
+        : await markets.largest(vs, from, perPage, admitReads(req))
       const coins = list.coins.map(shown)
       const { unknown, unavailable } = list
       sendCached(req, res, asOne(list, { vs, page, perPage, ...summary(list), coins, unknown, unavailable }))
@@ -79,7 +83,7 @@ export function marketsRoutes(
     async get(req, res) {
       const { vs } = parse(coinQuery, req.query)
       const wanted = parse(id, req.params.id)
-      const coin = await markets.coin(wanted, vs)
+      const coin = await markets.coin(wanted, vs, admitReads(req))
       if (!coin.value) throw notFound(`A coin with the id ${wanted}`)
       sendCached(req, res, withBody(coin, Date.parse(coin.value.fetchedAt), shown(coin)))
     },
@@ -89,7 +93,7 @@ export function marketsRoutes(
     async get(req, res) {
       const { vs, days } = parse(historyQuery, req.query)
       const wanted = parse(id, req.params.id)
-      const history = await markets.history(wanted, vs, days)
+      const history = await markets.history(wanted, vs, days, admitReads(req))
       if (!history.value) throw notFound(`A coin with the id ${wanted}`)
       sendCached(req, res, withBody(history, Date.parse(history.value.fetchedAt), shown(history)))
     },
@@ -106,7 +110,7 @@ export function marketsRoutes(
     async get(req, res) {
       const { lang, vs, q, page } = parse(pageQuery, req.query)
       const language = lang ?? languageOf(req)
-      const shownList = await listFor(vs, q, page)
+      const shownList = await listFor(req, vs, q, page)
       const stats = await markets.stats()
       const others = await sections(req, language, vs)
       res.set({ 'Cache-Control': 'private, no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
@@ -117,10 +121,10 @@ export function marketsRoutes(
   })
 
   /** What the page shows; a refusal where there are no prices at all, which it says in its own words. */
-  async function listFor(vs: Coin['vs'], q: string, page: number) {
+  async function listFor(req: Request, vs: Coin['vs'], q: string, page: number) {
     try {
       const from = q ? 0 : (page - 1) * COINS_A_PAGE
-      const { coins } = await markets.largest(vs, from, q ? COINS_A_CALL : COINS_A_PAGE)
+      const { coins } = await markets.largest(vs, from, q ? COINS_A_CALL : COINS_A_PAGE, admitReads(req))
       return coins.map(shown).filter((coin) => matches(coin, q))
     } catch (error) {
       const problem = asAppError(error)

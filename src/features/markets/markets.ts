@@ -3,10 +3,12 @@
 
 import { z } from 'zod'
 import type { Cache } from '../../core/cache/cache.ts'
-import type { Cached, CachePolicy } from '../../core/cache/cached.ts'
+import type { Cached, CachePolicy, LoadAsked } from '../../core/cache/cached.ts'
 import { Refusal } from '../../core/errors.ts'
 import { pricesUnavailable } from '../../errors.ts'
+import type { Admit } from '../../feature.ts'
 import { FetchFailed } from '../../http/fetch-json.ts'
+import { withRequestSignal } from '../../lib/async/request-signal.ts'
 import { DAY, HOUR, MINUTE, type Now, type StartTimer, startTimer } from '../../lib/time.ts'
 import type { BudgetReport, CallBudget, Purpose } from './call-budget.ts'
 import {
@@ -56,16 +58,19 @@ export interface MarketStats extends BudgetReport {
   readonly saved: number
 }
 
-/** All reject with `prices_unavailable` or `source_failed`, both 503, when nothing is cached and CoinGecko is away. */
+/**
+ * All reject with `prices_unavailable` or `source_failed`, both 503, when nothing is cached and CoinGecko is away; and
+ * with what `admit` is refused with, where nothing is cached.
+ */
 export interface Markets {
   /** `value` is undefined when there is no such coin. */
-  coin(id: string, vs: Currency): Promise<Cached<Coin>>
-  coins(ids: readonly string[], vs: Currency): Promise<CoinList>
+  coin(id: string, vs: Currency, admit?: Admit): Promise<Cached<Coin>>
+  coins(ids: readonly string[], vs: Currency, admit?: Admit): Promise<CoinList>
   /** By coin, and fresh: a caller that cannot use old prices waits. Coins without a price are left out. */
   freshPrices(ids: readonly string[], vs: Currency): Promise<ReadonlyMap<string, MarketPrice>>
   /** The largest coins by market capitalisation, `from` counted from 0. */
-  largest(vs: Currency, from: number, count: number): Promise<CoinList>
-  history(id: string, vs: Currency, days: Span): Promise<Cached<History>>
+  largest(vs: Currency, from: number, count: number, admit?: Admit): Promise<CoinList>
+  history(id: string, vs: Currency, days: Span, admit?: Admit): Promise<Cached<History>>
   stats(): Promise<MarketStats>
 }
 
@@ -110,20 +115,25 @@ export function createMarkets(parts: MarketsParts): Markets {
   }
 
   /** Ids in the order of market capitalisation; the coins that came with them are kept for the next reader. */
-  async function order(vs: Currency, page: number): Promise<readonly string[]> {
+  async function order(vs: Currency, page: number, admit?: Admit): Promise<readonly string[]> {
     const isFirst = page === FIRST_PAGE
-    const { value = [] } = await cache.getOrLoad(`coins:largest:${vs}:${page}`, orderPolicy, async () => {
-      const coins = await call(() => coinGecko.largest(vs, page), isFirst, isFirst ? 'prices' : 'more')
-      batches[vs].learn(coins)
+    async function load({ generation, isCleared }: LoadAsked): Promise<string[]> {
+      // After a soft clear there are copies: strangers' clears leave some of the budget to who has none.
+      const purpose = isFirst && !isCleared ? 'prices' : 'more'
+      const coins = await call(() => coinGecko.largest(vs, page), isFirst, purpose)
+      batches[vs].learn(coins, generation)
       if (isFirst) begun.set(vs, Promise.resolve())
       return coins.map(({ id }) => id)
-    })
+    }
+    const policy = { ...orderPolicy, ...(admit && { admit }) }
+    const { value = [] } = await cache.getOrLoad(`coins:largest:${vs}:${page}`, policy, load)
     return value
   }
 
   // From cold, one call brings the coins that most readers ask for; only the others are asked for by name.
   async function begin(vs: Currency): Promise<void> {
-    const beginning = begun.get(vs) ?? order(vs, FIRST_PAGE)
+    // For all who come: it must not end with the first one's request.
+    const beginning = begun.get(vs) ?? withRequestSignal(undefined, () => order(vs, FIRST_PAGE))
     begun.set(vs, beginning)
     try {
       await beginning
@@ -135,11 +145,13 @@ export function createMarkets(parts: MarketsParts): Markets {
 
   function read(id: string, vs: Currency, policy = coinPolicy): Promise<Cached<Coin>> {
     const key = vs === 'usd' ? `coin_details:${id}` : `coin_details:${id}:${vs}`
-    return cache.getOrLoad(key, policy, async () => {
+    return cache.getOrLoad(key, policy, async (asked) => {
       await begin(vs)
-      return batches[vs].load(id)
+      return batches[vs].load(id, asked)
     })
   }
+
+  const admitted = (admit: Admit | undefined) => (admit ? { ...coinPolicy, admit } : coinPolicy)
 
   async function readAll(ids: readonly string[], vs: Currency, policy = coinPolicy): Promise<CoinList> {
     const results = await Promise.allSettled(ids.map((id) => read(id, vs, policy)))
@@ -177,22 +189,23 @@ export function createMarkets(parts: MarketsParts): Markets {
     return given
   }
 
-  async function largest(vs: Currency, from: number, count: number): Promise<CoinList> {
+  async function largest(vs: Currency, from: number, count: number, admit?: Admit): Promise<CoinList> {
     const pages: Promise<readonly string[]>[] = []
     for (let at = from - (from % COINS_A_CALL); at < from + count; at += COINS_A_CALL) {
-      pages.push(order(vs, FIRST_PAGE + at / COINS_A_CALL))
+      pages.push(order(vs, FIRST_PAGE + at / COINS_A_CALL, admit))
     }
     const ids = (await Promise.all(pages)).flat()
     const first = from % COINS_A_CALL
-    return readAll([...new Set(ids.slice(first, first + count))], vs)
+    return readAll([...new Set(ids.slice(first, first + count))], vs, admitted(admit))
   }
 
-  async function history(id: string, vs: Currency, days: Span): Promise<Cached<History>> {
+  async function history(id: string, vs: Currency, days: Span, admit?: Admit): Promise<Cached<History>> {
     const policy: CachePolicy<History> = {
       staleMs: DAY,
       tags: ['coins'],
       freshMs: Math.max(freshMs, HISTORY_FRESH_MS[days]),
       parse: historySchema.parse,
+      ...(admit && { admit }),
     }
     return cache.getOrLoad(`coin_history:${id}:${vs}:${days}`, policy, async () => {
       // That there is no such coin costs a place in a batch, and not a call for each made-up id.
@@ -206,11 +219,11 @@ export function createMarkets(parts: MarketsParts): Markets {
   }
 
   return {
-    coin: (id, vs) => counted(read(id, vs)),
-    coins: (ids, vs) => counted(readAll(ids, vs)),
+    coin: (id, vs, admit) => counted(read(id, vs, admitted(admit))),
+    coins: (ids, vs, admit) => counted(readAll(ids, vs, admitted(admit))),
     freshPrices: (ids, vs) => counted(freshPrices(ids, vs)),
-    largest: (vs, from, count) => counted(largest(vs, from, count)),
-    history: (id, vs, days) => counted(history(id, vs, days)),
+    largest: (vs, from, count, admit) => counted(largest(vs, from, count, admit)),
+    history: (id, vs, days, admit) => counted(history(id, vs, days, admit)),
     async stats() {
       const report = await budget.report()
       return { answered, saved: Math.max(0, answered - report.calls), ...report }
