@@ -106,7 +106,8 @@ function sentenceOf(problem: FileProblem, salvaged: Salvage | undefined): string
       return 'has changed while no Samovar had it open: what is in it is used, and some of it may be wrong'
     default: {
       const { recovered = 0, lost = 0 } = salvaged ?? {}
-      return `was damaged: it is set aside, and its ${recovered} readable rows are in a new one; ${lost} rows are lost. ${STAY}`
+      const aside = `was damaged: it is set aside, and its ${recovered} readable rows are in a new one`
+      return `${aside}; ${lost} rows are lost. ${STAY}`
     }
   }
 }
