@@ -46,7 +46,7 @@ export const direct: readonly Spec[] = [
   {
     attack: 'stalledWebhooks',
     what: 'webhook bodies of 1 MB, stalled before the end, in two waves',
-    short: { seconds: 12, count: 420 },
+    short: { seconds: 8, count: 420 },
     full: { seconds: 40, count: 420, from: 2 },
   },
   {
@@ -65,7 +65,7 @@ export const direct: readonly Spec[] = [
   {
     attack: 'idleConnections',
     what: 'idle keep-alive connections from one address',
-    short: { seconds: 8, count: 5_500 },
+    short: { seconds: 4, count: 5_500 },
     full: { seconds: 60, count: 10_000 },
   },
   {
@@ -77,7 +77,7 @@ export const direct: readonly Spec[] = [
   {
     attack: 'slowHeaders',
     what: 'requests of a header line a second',
-    short: { seconds: 6, count: 3_000 },
+    short: { seconds: 4, count: 3_000 },
     full: { seconds: 60, count: 6_000, from: 2 },
   },
   {
@@ -88,14 +88,14 @@ export const direct: readonly Spec[] = [
   {
     attack: 'slowReaders',
     what: 'connections that ask for 100 pages each and read none',
-    short: { seconds: 6, count: 300 },
+    short: { seconds: 5, count: 300 },
     full: { seconds: 30, count: 1_000, from: 2 },
   },
   { attack: 'headerFloods', what: 'header floods', short: { seconds: 5 }, full: { seconds: 30, from: 2 } },
   {
     attack: 'socketFloods',
     what: 'WebSocket floods: openings, pings, fragments, frames that lie about their length',
-    short: { seconds: 6, count: 300 },
+    short: { seconds: 5, count: 300 },
     full: { seconds: 30, count: 1_000, from: 2 },
   },
   {

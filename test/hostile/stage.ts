@@ -103,11 +103,18 @@ async function judge(
   const livez = watchLivez(samovar, clock)
   const visits = visitors.begin()
 
-  const seen = await attack(samovar, spec, extent, stage, routes, visitors.cookie)
+  const seen = await attack(samovar, spec, extent, stage, routes, visitors.attackersCookie)
   const tallies = await visits.stop()
-  // The silence that the attack has left behind counts as well: until the app answers, or the ten seconds are over.
-  await clock.sleep(AFTER_MS)
-  const left = await visitors.once()
+  // The silence that the attack has left behind counts as well: until all is as before.
+  const left = await leftAfter(
+    async () => [
+      ...(await visitors.once()),
+      ...((await memoryMib(samovar)) > before.mib + MOST_MORE_MIB
+        ? [`${MOST_MORE_MIB} MiB more are in use`]
+        : []),
+    ],
+    clock,
+  )
   const [silence, mostMib] = [await livez.stop(), await memory.stop()]
   const afterMib = await memoryMib(samovar)
   const logged = (await samovar.log()).slice(before.lines)
@@ -127,7 +134,6 @@ async function judge(
     ...unserved,
     ...(hasRestarted ? [`restarted${State.OOMKilled ? ', out of memory' : ''}`] : []),
     ...left.map((wrong) => `ten seconds after, ${wrong}`),
-    ...(afterMib > before.mib + MOST_MORE_MIB ? [`${Math.round(afterMib - before.mib)} MiB are kept`] : []),
     ...[spec.fault?.(seen, logged), floodOfLines(logged.length, extent.seconds)].filter(
       (fault) => fault !== undefined,
     ),
@@ -135,6 +141,17 @@ async function judge(
   const row: Row = { what: spec.what, seen, silence, mib: [before.mib, mostMib, afterMib], tallies, faults }
   addRow(row)
   return faults
+}
+
+/** What is not as before, at the latest after ten seconds; looks for two at least, as some damage comes late. */
+async function leftAfter(look: () => Promise<string[]>, clock: ControlClock): Promise<string[]> {
+  const fromMs = clock.nowMs()
+  await clock.sleep(2_000)
+  for (;;) {
+    const left = await look()
+    if (left.length === 0 || clock.nowMs() - fromMs > AFTER_MS) return left
+    await clock.sleep(500)
+  }
 }
 
 /** Runs the attackers, and adds up what they saw. One that does not end is ended. */

@@ -26,7 +26,8 @@ export interface Tally {
 export type Tallies = Record<Kind, Tally>
 
 export interface Visitors {
-  readonly cookie: string
+  /** Of somebody else, who may attack while logged in. */
+  readonly attackersCookie: string
   /** One of each kind, and what was wrong. */
   once(): Promise<string[]>
   /** All of them, over and over. */
@@ -47,12 +48,14 @@ export async function openVisitors(
     const body = JSON.stringify(await signWidget(widgetFields({ id, last_name: randomUUID() }), BOT_TOKEN))
     return send('/api/auth/telegram', { method: 'POST', body })
   }
-  const first = await logIn('7')
-  const cookie = [first.headers['set-cookie'] ?? []]
-    .flat()
-    .map((line) => line.split(';')[0])
-    .join('; ')
-  if (first.status !== 200) throw new Error(`the visitor cannot log in: ${first.status} ${first.body}`)
+  async function cookieOf(id: string): Promise<string> {
+    const { status, headers, body } = await logIn(id)
+    if (status !== 200) throw new Error(`nobody can log in: ${status} ${body}`)
+    const lines = [headers['set-cookie'] ?? []].flat()
+    return lines.map((line) => line.split(';')[0]).join('; ')
+  }
+  const cookie = await cookieOf('7')
+  const attackersCookie = await cookieOf('666')
 
   /** What was wrong, if anything was. */
   const works: Record<Kind, () => Promise<string | undefined>> = {
@@ -89,7 +92,7 @@ export async function openVisitors(
 
   const kinds = Object.keys(works) as Kind[]
   return {
-    cookie,
+    attackersCookie,
     async once() {
       const found = await Promise.all(kinds.map(async (kind) => [kind, await wrongWith(kind)] as const))
       return found.flatMap(([kind, wrong]) => (wrong === undefined ? [] : [`${kind}: ${wrong}`]))

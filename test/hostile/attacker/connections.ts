@@ -1,32 +1,30 @@
 // Attacks by connections: many, idle, slow to write, slow to read, stalled.
+import type { Socket } from 'node:net'
 import { type Attack, awaitManyAddresses, countAnswers, counter, manyAddress, open, pause } from './tools.ts'
 
-/** Opens all as fast as it can, holds them, and lets them go. */
+const MOST_RAMP_MS = 30_000
+
+/** Opens all as fast as it can, holds them for so many seconds once it has sent everything, and lets them go. */
 const holding =
-  (
-    onOpen: Parameters<typeof open>[2],
-    { tickMs = 1_000, tick = (_: Parameters<typeof onOpen>[0]) => {} } = {},
-  ): Attack =>
+  (onOpen: (socket: Socket) => void, tick: (socket: Socket) => void = () => {}): Attack =>
   async (target, { seconds, count: wanted, hasManyAddresses }) => {
     const { counts, count } = counter()
     const isSpread = hasManyAddresses && (await awaitManyAddresses())
     counts.addresses = isSpread ? 1_000 : 1
-    const untilMs = Date.now() + seconds * 1_000
-    const sockets = []
-    for (let i = 0; i < wanted && Date.now() < untilMs; i++) {
+    const rampUntilMs = Date.now() + MOST_RAMP_MS
+    const sockets: Socket[] = []
+    for (let i = 0; i < wanted && Date.now() < rampUntilMs; i++) {
       const socket = open(target, count, onOpen, isSpread ? manyAddress(i % 1_000) : undefined)
       countAnswers(socket, count)
       sockets.push(socket)
-      if (i % 100 === 99) await pause(10)
+      if (i % 100 === 99) await pause(5)
     }
-    while (Date.now() < untilMs) {
-      await pause(tickMs)
-      for (const socket of sockets) if (!socket.destroyed && !socket.connecting) tick(socket)
-    }
-    for (const socket of sockets) {
-      socket.removeAllListeners('close')
-      socket.destroy()
-    }
+    const isUnderWay = (socket: Socket) =>
+      !socket.destroyed && (socket.connecting || socket.writableLength > 0)
+    while (Date.now() < rampUntilMs && sockets.some(isUnderWay)) await pause(100)
+    for (const untilMs = Date.now() + seconds * 1_000; Date.now() < untilMs; await pause(1_000))
+      for (const socket of sockets) if (socket.writable && !socket.connecting) tick(socket)
+    for (const socket of sockets) socket.removeAllListeners('close').destroy()
     return counts
   }
 
@@ -39,14 +37,14 @@ export const idleConnections = holding((socket) => void socket.write(head('GET',
 /** A header a second, never the last one. */
 export const slowHeaders = holding(
   (socket) => void socket.write('GET /livez HTTP/1.1\r\nHost: samovar\r\n'),
-  { tick: (socket) => void socket.write('X-Slow: x\r\n') },
+  (socket) => void socket.write('X-Slow: x\r\n'),
 )
 
 /** A byte a second of a body that was announced as longer. */
 export const slowBodies = holding(
   (socket) =>
     void socket.write(head('POST', '/api/calls', 'Content-Type: application/json', 'Content-Length: 99000')),
-  { tick: (socket) => void socket.write(' ') },
+  (socket) => void socket.write(' '),
 )
 
 const ALMOST_A_MEGABYTE = Buffer.alloc(1_000_000, 'x')
