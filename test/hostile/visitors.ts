@@ -15,7 +15,7 @@ export const WEBHOOK_SECRET = Buffer.alloc(24, 'hostile').toString('base64')
 const PATIENCE_MS = 10_000
 
 export type Kind = 'session' | 'login' | 'webhook' | 'markets'
-const EVERY_MS: Record<Kind, number> = { session: 200, markets: 400, webhook: 400, login: 3_000 }
+const EVERY_MS = { session: 200, markets: 400, webhook: 400 }
 
 export interface Tally {
   asked: number
@@ -30,8 +30,8 @@ export interface Visitors {
   readonly attackersCookie: string
   /** One of each kind, and what was wrong. */
   once(): Promise<string[]>
-  /** All of them, over and over. */
-  begin(): { stop(): Promise<Tallies> }
+  /** All of them, over and over; logins no more often than that. */
+  begin(loginEveryMs: number): { stop(): Promise<Tallies> }
 }
 
 export async function openVisitors(
@@ -97,7 +97,7 @@ export async function openVisitors(
       const found = await Promise.all(kinds.map(async (kind) => [kind, await wrongWith(kind)] as const))
       return found.flatMap(([kind, wrong]) => (wrong === undefined ? [] : [`${kind}: ${wrong}`]))
     },
-    begin() {
+    begin(loginEveryMs) {
       let isOn = true
       const tallies = Object.fromEntries(
         kinds.map((kind) => [kind, { asked: 0, served: 0, refusals: {} } as Tally]),
@@ -109,7 +109,7 @@ export async function openVisitors(
           tally.asked += 1
           if (wrong === undefined) tally.served += 1
           else tally.refusals[wrong] = (tally.refusals[wrong] ?? 0) + 1
-          const nextMs = clock.nowMs() + EVERY_MS[kind]
+          const nextMs = clock.nowMs() + (kind === 'login' ? loginEveryMs : EVERY_MS[kind])
           while (isOn && clock.nowMs() < nextMs) await sleep(20)
         }
       })
