@@ -1,0 +1,5 @@
+// Attacks on the container as `docker run -p 8080:8080` starts it: nobody in front, no variable set that protects.
+import { direct } from './attacks.ts'
+import { attackAll } from './stage.ts'
+
+attackAll({ env: {}, isProxied: false }, direct)

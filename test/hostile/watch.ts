@@ -1,0 +1,98 @@
+// What is measured during an attack: how long /livez is silent, what the container's memory grows to, and a clock that
+// stands still while the control container does: a bare server under the same limits, which nobody attacks.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Container, keepOn, type Samovar } from '../helpers/image.ts'
+import { ask } from './ask.ts'
+
+const PAUSE_MS = 20
+/** So much of a round of the control counts; a round that takes longer says that the machine stands still. */
+const MOST_ROUND_MS = 3 * PAUSE_MS
+const GIVE_UP_MS = 3_000
+
+export interface ControlClock {
+  readonly nowMs: () => number
+  readonly sleep: (ms: number) => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export function clockOf(bare: Container): ControlClock {
+  let elapsedMs = 0
+  let beganAtMs = performance.now()
+  const stop = keepOn(async () => {
+    await ask(`${bare.origin()}/`, { giveUpMs: GIVE_UP_MS })
+    await sleep(PAUSE_MS)
+    const now = performance.now()
+    elapsedMs += Math.min(now - beganAtMs, MOST_ROUND_MS)
+    beganAtMs = now
+  })
+  const nowMs = () => elapsedMs
+  return {
+    nowMs,
+    stop,
+    async sleep(ms) {
+      const untilMs = nowMs() + ms
+      while (nowMs() < untilMs) await sleep(PAUSE_MS)
+    },
+  }
+}
+
+export interface Silence {
+  /** The longest from a question until an answer, by the control clock and by the wall clock. */
+  readonly longestMs: number
+  readonly longestWallMs: number
+}
+
+/** Asks /livez all the while. What is not answered is asked again, and the silence goes on. */
+export function watchLivez(samovar: Samovar, clock: ControlClock): { stop(): Promise<Silence> } {
+  let [longestMs, longestWallMs] = [0, 0]
+  let isOn = true
+  const rounds = (async () => {
+    while (isOn) {
+      const [from, fromWall] = [clock.nowMs(), Date.now()]
+      while ((await ask(`${samovar.origin()}/livez`, { giveUpMs: GIVE_UP_MS })).status !== 200 && isOn)
+        await sleep(PAUSE_MS)
+      longestMs = Math.max(longestMs, clock.nowMs() - from)
+      longestWallMs = Math.max(longestWallMs, Date.now() - fromWall)
+      await sleep(PAUSE_MS)
+    }
+  })()
+  return {
+    async stop() {
+      isOn = false
+      await rounds
+      return { longestMs, longestWallMs }
+    },
+  }
+}
+
+export async function memoryMib({ raw }: Container): Promise<number> {
+  const { memory_stats: memory } = await raw.stats({ stream: false, 'one-shot': true })
+  if (memory.usage === undefined) return 0 // it has ended
+  const inactive = memory.stats.total_inactive_file ?? memory.stats.inactive_file ?? 0
+  return (memory.usage - inactive) / 1024 / 1024
+}
+
+/** The most that it had at any look, without what the kernel may drop. */
+export function watchMemory(container: Container): { stop(): Promise<number> } {
+  let mostMib = 0
+  const stop = keepOn(async () => {
+    mostMib = Math.max(mostMib, await memoryMib(container).catch(() => 0))
+    await sleep(250)
+  })
+  return {
+    async stop() {
+      await stop()
+      return mostMib
+    },
+  }
+}
+
+/** The app and the Redis servers, by their process ids: another one was restarted. */
+export async function servers({ raw }: Container): Promise<string> {
+  const { Processes: rows } = (await raw.top({ ps_args: '-eo pid,args' })) as { Processes: string[][] }
+  const found = rows.filter(([, command = '']) => /redis-server|main\.js|^samovar/.test(command))
+  return found
+    .map(([pid]) => pid)
+    .sort()
+    .join(' ')
+}
