@@ -22,7 +22,9 @@ function licenceOf(path: string, { license }: Locked): string {
   if (license) return license
   const manifest = join(root, path, 'package.json')
   if (!existsSync(manifest)) return 'see its files'
-  const { licenses } = JSON.parse(readFileSync(manifest, 'utf8')) as { licenses?: readonly { type: string }[] }
+  const { licenses } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+    licenses?: readonly { type: string }[]
+  }
   return licenses?.map(({ type }) => type).join(' OR ') ?? 'see its files'
 }
 

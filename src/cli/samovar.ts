@@ -51,7 +51,8 @@ function main([name, ...rest]: readonly string[]): number {
   }
   const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined || rest.length > 0) {
-    const problem = name === undefined ? 'no command' : command ? `${name} takes no arguments` : `no command "${name}"`
+    const problem =
+      name === undefined ? 'no command' : command ? `${name} takes no arguments` : `no command "${name}"`
     process.stderr.write(`samovar: ${problem}; samovar --help lists the commands\n`)
     return EXIT_USAGE
   }

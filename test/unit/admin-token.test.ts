@@ -64,8 +64,17 @@ test('where it cannot be kept or read, the app starts with one that nobody knows
 })
 
 test('the command: ADMIN_TOKEN comes first, help lists the commands, and what it does not know ends with 2', () => {
-  expect(samovar(['token'], { DATA_DIR: dataDir, ADMIN_TOKEN: 'a-set-token' })).toEqual([0, 'a-set-token\n', ''])
+  expect(samovar(['token'], { DATA_DIR: dataDir, ADMIN_TOKEN: 'a-set-token' })).toEqual([
+    0,
+    'a-set-token\n',
+    '',
+  ])
   expect(samovar(['--help'])).toEqual([0, expect.stringContaining('  token '), ''])
   for (const words of [[], ['nonsense'], ['token', 'more'], ['toString']])
-    expect([words, ...samovar(words)]).toEqual([words, 2, '', expect.stringMatching(/^samovar: [^\n]+--help[^\n]+\n$/)])
+    expect([words, ...samovar(words)]).toEqual([
+      words,
+      2,
+      '',
+      expect.stringMatching(/^samovar: [^\n]+--help[^\n]+\n$/),
+    ])
 })
