@@ -46,12 +46,15 @@ if [ "$(id -u)" = 0 ]; then
   touch samovar.lock samovar.lock.next
   chown "$app:$redis" . 2>/dev/null ||
     refuse "root may not change the owner of $DATA_DIR: the volume must allow it, or run the container with --user"
-  # What another container has removed by now is no failure.
-  find . -xdev -mindepth 1 -maxdepth 3 \( -path ./cache -o -path ./state -o -path './state.*' -o -path ./quarantine \) -prune \
+  # What another container has removed by now is no failure. In the quarantine directories are of Redis, files of the app.
+  find . -xdev -mindepth 1 -maxdepth 3 \
+    \( -path ./cache -o -path ./state -o -path './state.*' -o -path './quarantine/*' -type d \) -prune \
     -o ! -user "$app" -exec chown -h "$app:$app" '{}' + 2>/dev/null || true
-  find cache state state.* quarantine -xdev -maxdepth 3 ! -user "$redis" -exec chown -h "$redis:$app" '{}' + 2>/dev/null || true
-  # By their owners: root needs no capability for it.
-  $SAMOVAR_AS_APP chmod 1770 .
+  find cache state state.* quarantine/*/ -xdev -maxdepth 3 ! -user "$redis" -exec chown -h "$redis:$app" '{}' + 2>/dev/null ||
+    true
+  chgrp "$redis" quarantine 2>/dev/null || true
+  # By their owners: root needs no capability for it. Both may write here, and remove only what is theirs.
+  $SAMOVAR_AS_APP chmod 1770 . quarantine
   $SAMOVAR_AS_APP chmod 660 samovar.lock samovar.lock.next
   $SAMOVAR_AS_REDIS find cache state -xdev -maxdepth 2 -type d -exec chmod 770 '{}' + 2>/dev/null || true
   cd /

@@ -142,5 +142,7 @@ test('what was cut off in the middle: files of another user among those of Redis
   )
   await surgeon.remove()
   const samovar = await bootReady({ volume })
-  expect(await samovar.exec('stat -c "%U %a" /data /data/state')).toBe('samovar 1770\nsamovar-redis 770')
+  expect(await samovar.exec('stat -c "%U %a" /data /data/state /data/quarantine')).toBe(
+    'samovar 1770\nsamovar-redis 770\nsamovar 1770',
+  )
 })
