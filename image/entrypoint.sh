@@ -1,11 +1,14 @@
 #!/bin/sh
 # What happens before PID 1 proper: who owns what, how much memory there is, is the configuration sound.
-# Started as root it prepares the directories and continues as user samovar; started as anyone else it needs them ready.
+# Started as root it prepares the directories; PID 1 and the guard stay root with few capabilities, the app becomes user
+# samovar and the Redis servers become samovar-redis. Started as anyone else, that user runs all of it, and needs the
+# directories ready.
 # Ends with 78 and the reason when the container cannot work as it was configured.
 set -eu
 
 export SAMOVAR_RUN_DIR="${SAMOVAR_RUN_DIR:-/run/samovar}" DATA_DIR="${DATA_DIR:-/data}"
 run=$SAMOVAR_RUN_DIR
+export SAMOVAR_REDIS_DIR="$run/redis" SAMOVAR_AS_APP='' SAMOVAR_AS_REDIS='' SAMOVAR_USERS=''
 
 say() { printf 'samovar: %s\n' "$*"; }
 refuse() {
@@ -13,27 +16,72 @@ refuse() {
   exit 78
 }
 
-if [ "$(id -u)" = 0 ]; then
-  mkdir -p "$run" "$DATA_DIR" 2>/dev/null || true
-  { [ -w "$run" ] && [ -w "$DATA_DIR" ]; } ||
-    refuse "a read-only root needs --tmpfs /run, --tmpfs /tmp and a volume at $DATA_DIR"
-  # An earlier run of this container may have left its files; a platform mounts the volume owned by root.
-  find "$run" -mindepth 1 -delete
-  { chown samovar:samovar "$run" && chmod 700 "$run" &&
-    find "$DATA_DIR" -xdev -maxdepth 3 ! -user samovar -exec chown -h samovar:samovar '{}' +; } ||
-    refuse "root may not hand $DATA_DIR and $run over here: give the container CAP_CHOWN or run it with --user 1000"
-  # The children of PID 1 write where it writes, and they are not root any more.
-  chown samovar /proc/self/fd/1 /proc/self/fd/2 || true
-  exec setpriv --reuid samovar --regid samovar --clear-groups --no-new-privs bash --posix "$0" "$@"
-fi
+# Those of the list that root does not have here. docs/deploying.md has the same list.
+missing_capabilities() {
+  _has=0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+  for _pair in CHOWN:0 DAC_OVERRIDE:1 KILL:5 SETGID:6 SETUID:7; do
+    [ $((_has >> ${_pair#*:} & 1)) = 1 ] || printf ' %s' "${_pair%:*}"
+  done
+}
 
-mkdir -p "$run" 2>/dev/null || true
-[ -w "$run" ] || refuse "$run is not writable for user $(id -u): mount a tmpfs there (--tmpfs $run:uid=$(id -u),mode=700)"
+if [ "$(id -u)" = 0 ]; then
+  missing=$(missing_capabilities)
+  [ -z "$missing" ] || refuse "root lacks capabilities in this container: add them ($(
+    for name in $missing; do printf -- '--cap-add %s ' "$name"; done
+  )) or run it with --user 1000"
+  mkdir -p "$run" "$DATA_DIR" 2>/dev/null || true
+  { touch "$run/.writable" && touch "$DATA_DIR/samovar.lock"; } 2>/dev/null ||
+    refuse "a read-only root needs --tmpfs /run, --tmpfs /tmp and a volume at $DATA_DIR"
+  app=$(id -u samovar) redis=$(id -u samovar-redis)
+  SAMOVAR_AS_APP="setpriv --reuid $app --regid $app --clear-groups --no-new-privs"
+  SAMOVAR_AS_REDIS="setpriv --reuid $redis --regid $redis --clear-groups --no-new-privs"
+  SAMOVAR_USERS="$app $redis" # each has the group of the same number
+  # An earlier run of this container may have left its files.
+  find "$run" -mindepth 1 -delete
+  chown 0:0 "$run" && chmod 755 "$run"
+  # A platform mounts the volume owned by root, and releases before this one gave everything to the app's user.
+  # Group samovar may still write among Redis' files: a container of such a release may be about to save there.
+  cd "$DATA_DIR"
+  mkdir -p cache state quarantine 2>/dev/null || true # what is there instead is for run-redis to judge
+  touch samovar.lock samovar.lock.next
+  chown "$app:$redis" . 2>/dev/null ||
+    refuse "root may not change the owner of $DATA_DIR: the volume must allow it, or run the container with --user"
+  # What another container has removed by now is no failure. In the quarantine directories are of Redis, files of the app.
+  find . -xdev -mindepth 1 -maxdepth 3 \
+    \( -path ./cache -o -path ./state -o -path './state.*' -o -path './quarantine/*' -type d \) -prune \
+    -o ! -user "$app" -exec chown -h "$app:$app" '{}' + 2>/dev/null || true
+  find cache state state.* quarantine/*/ -xdev -maxdepth 3 ! -user "$redis" -exec chown -h "$redis:$app" '{}' + 2>/dev/null ||
+    true
+  chgrp "$redis" quarantine 2>/dev/null || true
+  # By their owners: root needs no capability for it. Both may write here, and remove only what is theirs.
+  $SAMOVAR_AS_APP chmod 1770 . quarantine
+  $SAMOVAR_AS_APP chmod 660 samovar.lock samovar.lock.next
+  $SAMOVAR_AS_REDIS find cache state -xdev -maxdepth 2 -type d -exec chmod 770 '{}' + 2>/dev/null || true
+  cd /
+else
+  mkdir -p "$run" 2>/dev/null || true
+  [ -w "$run" ] || refuse "$run is not writable for user $(id -u): mount a tmpfs there (--tmpfs $run:uid=$(id -u),mode=700)"
+  [ -d "$DATA_DIR" ] && [ -w "$DATA_DIR" ] ||
+    refuse "$DATA_DIR is not writable for user $(id -u): mount a volume there that this user owns, or start as root"
+  for name in cache state; do
+    [ ! -e "$DATA_DIR/$name" ] || [ -O "$DATA_DIR/$name" ] ||
+      refuse "$DATA_DIR/$name belongs to another user: give all of the volume to user $(id -u) (chown -R), or start as root"
+  done
+  find "$run" -mindepth 1 -delete
+  say "everything runs as user $(id -u): the Redis servers may read what the app keeps secret; started as root they have a user of their own"
+fi
 [ -w /tmp ] || refuse "/tmp is not writable: a read-only root needs --tmpfs /tmp"
-[ -d "$DATA_DIR" ] && [ -w "$DATA_DIR" ] ||
-  refuse "$DATA_DIR is not writable for user $(id -u): mount a volume there that this user owns, or start as root"
-find "$run" -mindepth 1 -delete
-export HOME="$run" USER=samovar
+# Where the parts meet. Each writes in a place of its own; the words of the guard and of init are theirs alone.
+mkdir -m 755 "$run/app"
+mkdir -m 700 "$run/pm2"
+mkdir -m 750 "$SAMOVAR_REDIS_DIR"
+: >"$run/app-starts" >"$run/app-exit-code"
+for name in redis-cache.pid redis-state.pid redis-state.sock; do ln -s "redis/$name" "$run/$name"; done
+if [ -n "$SAMOVAR_USERS" ]; then
+  chown "$app:$app" "$run/app" "$run/pm2" "$run/app-starts" "$run/app-exit-code"
+  chown "$redis:$app" "$SAMOVAR_REDIS_DIR"
+fi
+export HOME="$run/pm2" USER=samovar
 
 # pm2 takes these names for keys of its cloud, stores them in a file and starts an agent.
 unset SECRET_KEY PUBLIC_KEY PM2_SECRET_KEY PM2_PUBLIC_KEY KEYMETRICS_SECRET KEYMETRICS_PUBLIC
@@ -67,7 +115,7 @@ say "memory: $source $limit_mb MiB gives cache $cache_mb, state $state_mb, Node'
 # The configuration is read in one place, by the app's own code; it lists all problems itself.
 umask 077
 code=0
-answer=$(node --max-semi-space-size=1 /app/dist/cli/embedded.js) || code=$?
+answer=$($SAMOVAR_AS_APP node --max-semi-space-size=1 /app/dist/cli/embedded.js) || code=$?
 [ "$code" = 0 ] || exit "$code"
 newline='
 '
@@ -75,20 +123,25 @@ variant=${answer%%"$newline"*}
 case $variant in
   embedded)
     # On a volume without a trace of an earlier life nobody knows more than the app does (src/core/state/absence).
-    [ -n "$(ls -A "$DATA_DIR/state" 2>/dev/null)" ] || : >"$run/first"
+    [ -n "$(ls -A "$DATA_DIR/state" 2>/dev/null)" ] || : >"$run/app/first"
     for name in installation samovar.db records.db session-secret state.converting; do
-      [ ! -e "$DATA_DIR/$name" ] || rm -f "$run/first"
+      [ ! -e "$DATA_DIR/$name" ] || rm -f "$run/app/first"
     done
-    export SAMOVAR_EMBEDDED=true STATE_REDIS_URL="unix://$run/redis-state.sock"
+    export SAMOVAR_EMBEDDED=true STATE_REDIS_URL="unix://$SAMOVAR_REDIS_DIR/redis-state.sock"
     {
       cat /app/image/redis-cache.conf
       printf 'dir %s/cache\nmaxmemory %smb\n' "$DATA_DIR" "$cache_mb"
       printf '%s\n' "$answer" | sed 1d
-    } >"$run/redis-cache.conf"
+    } >"$SAMOVAR_REDIS_DIR/redis-cache.conf"
     {
       cat /app/image/redis-state.conf
-      printf 'dir %s/state\nmaxmemory %smb\nunixsocket %s/redis-state.sock\n' "$DATA_DIR" "$state_mb" "$run"
-    } >"$run/redis-state.conf"
+      printf 'dir %s/state\nmaxmemory %smb\nunixsocket %s/redis-state.sock\n' "$DATA_DIR" "$state_mb" "$SAMOVAR_REDIS_DIR"
+    } >"$SAMOVAR_REDIS_DIR/redis-state.conf"
+    if [ -n "$SAMOVAR_USERS" ]; then
+      # Group root: the guard reads the port there.
+      chmod 640 "$SAMOVAR_REDIS_DIR"/*.conf
+      chown "$redis:0" "$SAMOVAR_REDIS_DIR"/*.conf
+    fi
     ;;
   external | memory) export SAMOVAR_EMBEDDED=false ;;
   *) refuse "dist/cli/embedded.js answered '$variant' instead of a variant" ;;
@@ -97,4 +150,8 @@ say "variant: $variant"
 unset answer
 umask 022
 
-exec python3 -I /app/image/init
+[ -n "$SAMOVAR_USERS" ] || exec python3 -I /app/image/init
+# PID 1 and the guard start and end processes of both users, and read their files by these groups.
+few=--bounding-set=-all,+kill,+setgid,+setuid
+setpriv "$few" true 2>/dev/null || few='' # without CAP_SETPCAP they keep what the container has
+exec setpriv --groups "$app,$redis" --no-new-privs $few python3 -I /app/image/init

@@ -127,16 +127,20 @@ export const variables = {
       'кончилась, пока Redis недоступен, новое состояние не принимается, ответ 503',
   },
   ADMIN_TOKEN: {
+    default: { en: 'made once, kept in `DATA_DIR`', ru: 'создаётся один раз, лежит в `DATA_DIR`' },
+    example: '',
     schema: z
       .string()
       .regex(/^[\x21-\x7e]{8,}$/, 'must have at least 8 characters: letters, digits and signs, no spaces')
       .optional(),
     en:
-      'at least 8 characters, sent as `Authorization: Bearer`; locks `/api/cache/*` and ' +
-      '`/api/outages`, opens `/admin/jobs` and `/api/webhooks/*/deliveries`',
+      'at least 8 characters, sent as `Authorization: Bearer`; opens `/admin/jobs` and ' +
+      '`/api/webhooks/*/deliveries`, and where it is set, locks `/api/cache/*` and `/api/outages`. ' +
+      '`samovar token` prints the one that is used',
     ru:
-      'не короче 8 символов, передаётся как `Authorization: Bearer`; закрывает `/api/cache/*` и ' +
-      '`/api/outages`, открывает `/admin/jobs` и `/api/webhooks/*/deliveries`',
+      'не короче 8 символов, передаётся как `Authorization: Bearer`; открывает `/admin/jobs` и ' +
+      '`/api/webhooks/*/deliveries`, а если задан, закрывает `/api/cache/*` и `/api/outages`. ' +
+      '`samovar token` печатает действующий токен',
     isSecret: true,
   },
   SESSION_SECRET: {
@@ -232,7 +236,7 @@ export const variables = {
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
     en:
-      'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, ' +
+      'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, `admin-token`, ' +
       '`installation`',
     ru:
       'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +

@@ -35,8 +35,6 @@ export const tokenRequiredByPage = () =>
     'WWW-Authenticate': 'Basic realm="samovar", charset="UTF-8"',
   })
 export const notLoggedIn = () => new AppError('not_logged_in', 401, 'Log in first.')
-export const adminTokenUnset = () =>
-  new AppError('admin_token_unset', 403, 'Only the admin may see this: set ADMIN_TOKEN and send it.')
 /** One code and one sentence for every reason, so that nobody learns from them how far a forgery came. */
 export const loginRefused = (options?: ErrorOptions) =>
   new AppError(

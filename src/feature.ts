@@ -74,10 +74,11 @@ export interface RequestLimits {
 }
 
 export interface Admin {
-  /** Whether ADMIN_TOKEN is set: without it some things are open to everybody. */
+  /** Whether the operator has set ADMIN_TOKEN: without it some things are open to everybody. */
   readonly isSet: boolean
+  /** Whether it carries the token: ADMIN_TOKEN, or the one that was made where none is set. */
   is(req: Request): boolean
-  /** Refuses everybody else; without an ADMIN_TOKEN everybody. */
+  /** Refuses everybody else. */
   readonly only: RequestHandler
   /** The same for a page: a browser asks for the token as a password. */
   readonly onlyOnPage: RequestHandler

@@ -9,9 +9,6 @@ const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do n
 const config = orExit(() => readConfig(features))
 const log = createLog(config.log)
 for (const warning of config.warnings) log.warn(warning)
-if (config.adminToken === undefined) {
-  log.warn('ADMIN_TOKEN is not set: anyone may read the cache statistics and clear the cache')
-}
 
 process.once('uncaughtException', (error) => {
   log.fatal({ err: error }, 'unexpected error: the app exits and is restarted (please report it)')

@@ -6,7 +6,7 @@ import re
 import time
 
 DATA = os.environ["DATA_DIR"]
-RUN = os.environ["SAMOVAR_RUN_DIR"]
+RUN = os.environ.get("SAMOVAR_REDIS_DIR") or os.environ["SAMOVAR_RUN_DIR"]
 STATE = f"{DATA}/state"
 DUMP = f"{STATE}/dump.rdb"
 CONVERTING = f"{STATE}/converting"

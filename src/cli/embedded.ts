@@ -4,6 +4,9 @@
 import { features } from '../app.ts'
 import { InvalidEnvironment, readConfig } from '../config.ts'
 
+/** Everything but what changes or ends the server itself; image/redis-state.conf has the same. */
+const RIGHTS = '~* &* +@all -config -debug -shutdown -module -replicaof -slaveof -acl'
+
 /** The lines of redis.conf that make the cache server answer where, and to whom, the configuration says. */
 function serverLines({ redis: { cache } }: ReturnType<typeof readConfig>): string[] {
   if (!cache) return []
@@ -13,9 +16,10 @@ function serverLines({ redis: { cache } }: ReturnType<typeof readConfig>): strin
   if (cache.database > 15) lines.push(`databases ${cache.database + 1}`)
   if (cache.username && cache.username !== 'default') {
     const password = cache.password ? quoted(`>${cache.password}`) : 'nopass'
-    lines.push(`user ${quoted(cache.username)} on ${password} ~* &* +@all`, 'user default off')
-  } else if (cache.password) {
-    lines.push(`requirepass ${quoted(cache.password)}`)
+    lines.push(`user ${quoted(cache.username)} on ${password} ${RIGHTS}`, 'user default off')
+  } else {
+    const password = cache.password ? quoted(`>${cache.password}`) : 'nopass'
+    lines.push(`user default on ${password} ${RIGHTS}`)
   }
   return lines
 }

@@ -7,7 +7,7 @@ import type { Admin, Context, FeatureSocket, Link, RequestLimits, Rule, Users } 
 import { createAdminGuesses } from '../http/admin-guesses.ts'
 import type { JsonFetcher } from '../http/fetch-json.ts'
 import { markPrivate } from '../http/private.ts'
-import { isAdmin, requireAdmin, requireAdminOfPage, requireToken } from '../http/security.ts'
+import { isAdmin, requireToken, requireTokenOfPage } from '../http/security.ts'
 import { createSockets } from '../http/sockets/sockets.ts'
 import { MINUTE } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +29,8 @@ export interface ContextParts {
   config: Config
   core: Core
   secrets: readonly string[]
+  /** ADMIN_TOKEN, or the one that was made where it is not set. */
+  adminToken: string
   fetchJson: JsonFetcher['fetchJson']
   handed: Handed
   log: Log
@@ -36,7 +38,7 @@ export interface ContextParts {
 
 /** Everything but `config`, which each feature has its own of. */
 export function createContext(parts: ContextParts): Omit<Context, 'config'> {
-  const { config, core, secrets, fetchJson, handed, log } = parts
+  const { config, core, secrets, adminToken, fetchJson, handed, log } = parts
   const { cache, state, bus, queue, limiter, once, records, status } = core
 
   const identify: Context['identify'] = async (req) => (await handed.users?.identify(req)) ?? {}
@@ -69,7 +71,7 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
     now: Date.now,
     secrets,
     fetchJson,
-    admin: createAdmin(config.adminToken, log),
+    admin: createAdmin(adminToken, config.adminToken !== undefined, log),
     user,
     requireUser,
     expectKnown,
@@ -97,13 +99,14 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
   }
 }
 
-export function createAdmin(token: string | undefined, log: Log): Admin {
+/** `isSet`: by the operator. A token that was made opens what needs one, and closes nothing that was open. */
+export function createAdmin(token: string, isSet: boolean, log: Log): Admin {
   const { note } = createAdminGuesses({ log })
   return {
-    isSet: token !== undefined,
+    isSet,
     is: (req) => isAdmin(req, token, note),
-    only: requireAdmin(token, note),
-    onlyOnPage: requireAdminOfPage(token, note),
-    onlyIfSet: requireToken(token, note),
+    only: requireToken(token, note),
+    onlyOnPage: requireTokenOfPage(token, note),
+    onlyIfSet: isSet ? requireToken(token, note) : (_req, _res, next) => next(),
   }
 }

@@ -2,6 +2,7 @@
 import type { RequestHandler } from 'express'
 import { type Config, InvalidEnvironment } from '../config.ts'
 import { inBackground } from '../core/background.ts'
+import { keepAdminToken } from '../core/files/admin-token.ts'
 import { createInstallation } from '../core/files/installation.ts'
 import { createKeyKinds, type DeclaredKeys } from '../core/keys.ts'
 import type { Link } from '../feature.ts'
@@ -47,12 +48,13 @@ export function openApp({ features, config, log }: AppOptions): App {
   const installation = createInstallation(config.dataDir, log, config.runDir)
   const secrets = config.secrets ?? [keepSecret(config.dataDir, log, installation)]
   const facts = config.secrets ? {} : secretFact(secrets[0] ?? '')
+  const adminToken = config.adminToken ?? keepAdminToken(config.dataDir, log)
   const core = openCore({ config, installation, facts, migrations, keys, scope, log })
   let phase: Phase = 'starting'
   const links = running.flatMap(({ navigation = [] }) => navigation)
   const handed: Handed = { links: [...links].sort((a, b) => Number(a.isLast ?? 0) - Number(b.isLast ?? 0)) }
   const { fetchJson } = scope.add(createJsonFetcher())
-  const context = createContext({ config, core, secrets, fetchJson, handed, log })
+  const context = createContext({ config, core, secrets, adminToken, fetchJson, handed, log })
   const wiring = { ...core, phase: () => phase, jobBoard: boardAt(core) }
   const all = orClose(() =>
     setUpFeatures({ running, config, core: wiring, queue: core.queue, context, handed, scope }),

@@ -1,7 +1,7 @@
 // Who may do what: security headers, the admin token, and no changes asked for by other sites' pages.
 import type { Request, RequestHandler } from 'express'
 import helmet from 'helmet'
-import { adminTokenUnset, crossSite, tokenRequired, tokenRequiredByPage, tooMany } from '../errors.ts'
+import { crossSite, tokenRequired, tokenRequiredByPage, tooMany } from '../errors.ts'
 import { isSameSecret } from '../lib/constant-time.ts'
 import { MINUTE } from '../lib/time.ts'
 
@@ -72,35 +72,23 @@ export function hasToken(authorization: string | undefined, token: string): bool
 type Guess = (req: Request) => boolean
 
 /** Whether it is the admin's; a wrong token counts as a guess. */
-export function isAdmin(req: Request, token: string | undefined, guess: Guess): boolean {
-  if (token === undefined) return false
+export function isAdmin(req: Request, token: string, guess: Guess): boolean {
   if (hasToken(req.headers.authorization, token)) return true
   guess(req)
   return false
 }
 
-/** Asks for the admin token where one is set. */
-export function requireToken(token: string | undefined, guess: Guess): RequestHandler {
+/** Asks for the admin token. */
+export function requireToken(token: string, guess: Guess): RequestHandler {
   return function checkToken(req, _res, next) {
-    if (token !== undefined && !hasToken(req.headers.authorization, token))
-      throw guess(req) ? tokenRequired() : tooMany(MINUTE)
+    if (!hasToken(req.headers.authorization, token)) throw guess(req) ? tokenRequired() : tooMany(MINUTE)
     next()
   }
 }
 
-/** Asks for the admin token, and refuses everybody where none is set: for what can do harm, or shows personal data. */
-export function requireAdmin(token: string | undefined, guess: Guess): RequestHandler {
-  const checkToken = requireToken(token, guess)
-  return function checkAdmin(req, res, next) {
-    if (token === undefined) throw adminTokenUnset()
-    checkToken(req, res, next)
-  }
-}
-
 /** The same for a page: a browser sends the token as the password of HTTP Basic, with any name. */
-export function requireAdminOfPage(token: string | undefined, guess: Guess): RequestHandler {
-  return function checkAdminOfPage(req, _res, next) {
-    if (token === undefined) throw adminTokenUnset()
+export function requireTokenOfPage(token: string, guess: Guess): RequestHandler {
+  return function checkTokenOfPage(req, _res, next) {
     const { authorization } = req.headers
     if (!hasToken(authorization, token) && !isSameSecret(basicPassword(authorization), token))
       throw guess(req) ? tokenRequiredByPage() : tooMany(MINUTE)

@@ -6,6 +6,7 @@ import { appRoutes } from '@bull-board/api/dist/routes.js'
 import { jest } from '@jest/globals'
 import { createNodeRedisClient, Queue, Worker } from 'bullmq'
 import { createClient } from 'redis'
+import { readAdminToken } from '../../src/core/files/admin-token.ts'
 import { pause } from '../../src/lib/time.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { timed } from '../helpers/control-clock.ts'
@@ -254,11 +255,13 @@ describe('the board', () => {
     opened.push(app)
   }
 
-  test('is for nobody without ADMIN_TOKEN', async () => {
+  test('without ADMIN_TOKEN is for the token that was made', async () => {
     await start({})
     const [status, text] = await statusOf(bearer)
-    expect(status).toBe(403)
+    expect(status).toBe(401)
     expect(text).toContain('ADMIN_TOKEN')
+    const made = String(readAdminToken(app.dataDir))
+    await eventually(async () => expect((await statusOf(basic(made)))[0]).toBe(200))
   })
 
   test('changes nothing, whatever it is asked for', async () => {

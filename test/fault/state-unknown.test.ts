@@ -2,7 +2,7 @@
 // be read yet: whoever is logged in is never told to log in, nothing that was used once works again.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
@@ -238,7 +238,8 @@ test('one that died before it had read Redis leaves no whole copy', async () => 
 test('in the image: a first life is whole by itself, a later one without its file is not', async () => {
   const runDir = mkdtempSync(join(tmpdir(), 'samovar-run-'))
   writeFileSync(join(runDir, 'data'), 'held')
-  writeFileSync(join(runDir, 'first'), '')
+  mkdirSync(join(runDir, 'app'))
+  writeFileSync(join(runDir, 'app', 'first'), '')
   const open = () => openProcess({ cacheUrl: `unix://${runDir}/redis.sock`, dataDir, runDir })
   const first = await open()
   expect((await first.state.claim('login:one', text('one'), MINUTE_MS)).taken).toBe(true)
@@ -248,7 +249,7 @@ test('in the image: a first life is whole by itself, a later one without its fil
   await second.close()
 
   for (const suffix of ['', '-wal', '-shm']) rmSync(join(dataDir, `samovar.db${suffix}`), { force: true })
-  rmSync(join(runDir, 'first')) // which a new container would not write
+  rmSync(join(runDir, 'app', 'first')) // which a new container would not write
   const third = await open()
   expect(await outcome(third.state.claim('login:one', text('again'), MINUTE_MS))).toBe('state_unknown')
   await third.close()

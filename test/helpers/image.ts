@@ -27,6 +27,8 @@ export type Options = {
   memoryMb?: number
   cpus?: number
   user?: string
+  /** No others than these. */
+  capabilities?: string[]
   readOnlyWith?: string[]
   /** A /data of this size in memory; it does not outlive a stop. */
   dataMb?: number
@@ -130,6 +132,8 @@ export async function startContainer(options: Options = {}, command?: string[]) 
     .withWaitStrategy(atOnce)
   if (command) container.withEntrypoint(command)
   if (options.user) container.withUser(options.user)
+  if (options.capabilities)
+    container.withDroppedCapabilities('ALL').withAddedCapabilities(...options.capabilities)
   if (options.dataMb) container.withTmpFs({ '/data': `size=${options.dataMb}m` })
   if (options.readOnlyWith) container.withReadOnlyRoot(options.readOnlyWith)
   const started = await container.start()
@@ -152,8 +156,8 @@ export async function startContainer(options: Options = {}, command?: string[]) 
     origin: () => origin,
     /** Fails when no answer has begun after PATIENCE_MS. */
     get: (path: string, init: RequestInit = {}) => fetchPatiently(`${origin}${path}`, init),
-    /** Runs a shell command inside; as the image's own user unless told otherwise. */
-    async exec(command: string, user = 'samovar'): Promise<string> {
+    /** Runs a shell command inside; as root unless told otherwise: the processes are of two users. */
+    async exec(command: string, user = 'root'): Promise<string> {
       const { output } = await started.exec(['sh', '-c', command], { user })
       return output.trim()
     },

@@ -1,7 +1,9 @@
 // GET /api/outages: what is reported of an outage, to whom, and for how long; and what the page makes of it.
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readAdminToken } from '../../src/core/files/admin-token.ts'
 import { lastOutage } from '../../src/features/page/last-outage.ts'
 import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -72,6 +74,9 @@ test('anybody gets counts and times: no cause, no note, conflicts as a number', 
   }
   expect(ended.find(({ role }) => role === 'cache')?.servedCalls).toBeGreaterThanOrEqual(3)
   expect((await app.get('/api/outages')).headers.get('cache-control')).toBe('no-store')
+  const made = { authorization: `Bearer ${readAdminToken(app.dataDir)}` }
+  for (const report of await reports({ headers: made }))
+    expect(report).toMatchObject({ conflicts: [], cause: expect.any(String) })
 })
 
 test('with ADMIN_TOKEN it asks for it and tells the whole; reports outlive the process, newest first', async () => {

@@ -32,9 +32,9 @@ test('a port that is taken ends with 1 and one clear line', async () => {
   expect(said.err).toBe('')
 })
 
-test('warns of an open admin endpoint and of a variable that is nearly ours', async () => {
+test('says where the admin token is, and warns of a variable that is nearly ours', async () => {
   const { child, said, ended } = await spawnApp({ REDIS_URl: 'x' })
-  expect(said.out).toContain('ADMIN_TOKEN is not set')
+  expect(said.out).toMatch(/admin token: in \/.*\/admin-token; .*samovar token/)
   expect(said.out).toContain('did you mean REDIS_URL?')
   child.kill('SIGTERM')
   expect(await ended).toBe(0)

@@ -105,7 +105,7 @@ describe('PostgreSQL', () => {
       expect((await refresh(app, headers)).status).toBe(401)
     }
     const unlocked = await open({ ...settings(), ADMIN_TOKEN: '' })
-    expect((await refresh(unlocked)).status).toBe(403)
+    expect((await refresh(unlocked)).status).toBe(401)
     expect((await app.get('/api/reference/refresh', { headers: admin })).headers.get('allow')).toBe('POST')
   })
 

@@ -84,7 +84,7 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
 
   /** Where nobody has written down which files there are, and one of them is here, all of them should be. */
   function filesHere(): Registry['files'] {
-    if (runDir !== undefined && existsSync(join(runDir, 'first'))) return {} // Redis may have begun before us
+    if (runDir !== undefined && existsSync(join(runDir, 'app', 'first'))) return {} // Redis may have begun before us
     const isOld = [...OURS, join('state', 'appendonlydir')].some((name) => existsSync(join(dataDir, name)))
     return Object.fromEntries(isOld ? OURS.map((name) => [name, { sequence: 0 }]) : [])
   }

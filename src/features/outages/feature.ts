@@ -7,6 +7,6 @@ export const outages = defineFeature({
   name: 'outages',
   about: { en: 'reports of outages, `/api/outages`', ru: 'отчёты о простоях, `/api/outages`' },
   setup: ({ admin }, parts: { outages: () => readonly OutageReport[] }) => ({
-    routes: outagesRoutes({ ...parts, guard: admin.isSet ? admin.onlyIfSet : undefined }),
+    routes: outagesRoutes({ ...parts, isAdmin: admin.is, guard: admin.onlyIfSet }),
   }),
 })

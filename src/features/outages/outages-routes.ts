@@ -1,22 +1,22 @@
 // GET /api/outages: what happened while Redis was away, the last 100 times, newest first.
-import { type RequestHandler, Router } from 'express'
+import { type Request, type RequestHandler, Router } from 'express'
 import type { OutageReport } from '../../core/outages.ts'
 import { endpoint } from '../../http/parse.ts'
 
 export interface OutagesParts {
   outages: () => readonly OutageReport[]
-  /** Refuses everybody but the admin; undefined when no admin token is set. */
-  guard: RequestHandler | undefined
+  isAdmin(req: Request): boolean
+  /** Refuses everybody but the admin where ADMIN_TOKEN is set. */
+  guard: RequestHandler
 }
 
-export function outagesRoutes({ outages, guard }: OutagesParts): Router {
+export function outagesRoutes({ outages, isAdmin, guard }: OutagesParts): Router {
   const router = Router()
-  const guards = guard ? [guard] : []
   endpoint(router, '/api/outages', {
     get: [
-      ...guards,
-      (_req, res) => {
-        res.set('Cache-Control', 'no-store').json(guard ? outages() : outages().map(countsAndTimes))
+      guard,
+      (req, res) => {
+        res.set('Cache-Control', 'no-store').json(isAdmin(req) ? outages() : outages().map(countsAndTimes))
       },
     ],
   })

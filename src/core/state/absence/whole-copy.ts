@@ -38,7 +38,7 @@ export function createWholeCopy(options: WholeCopyOptions): WholeCopy {
   const { absence, target, prefix, isExternal, runDir, log } = options
   const name = target && (isExternal ? nameOf(target, prefix) : 'embedded')
   // image/entrypoint.sh writes it on a volume without a trace of an earlier life.
-  const firstLife = runDir === undefined ? undefined : join(runDir, 'first')
+  const firstLife = runDir === undefined ? undefined : join(runDir, 'app', 'first')
   let disk: StateDisk | undefined
   let isSaid = false // on disk
 
