@@ -19,6 +19,8 @@ export function curlOf({ method, target, headers, body }: MadeRequest): string {
   const octets = body.length > 0 ? `printf %s ${body.toString('base64')} | base64 -d | ` : ''
   if (body.length > 0) words.push('--data-binary', '@-')
   words.push(`"\${SAMOVAR:-http://localhost:8080}"${quote(target)}`)
-  const note = headers.some(([name]) => name === 'Host') ? ' # with two Host headers, which curl does not send' : ''
+  const note = headers.some(([name]) => name === 'Host')
+    ? ' # with two Host headers, which curl does not send'
+    : ''
   return octets + words.join(' ') + note
 }
