@@ -236,8 +236,8 @@ export const variables = {
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
     en:
-      'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, `admin-token`, ' +
-      '`installation`',
+      'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, ' +
+      '`admin-token`, `installation`',
     ru:
       'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
       '`reference-copy.db`, `session-secret`, `installation`',

@@ -29,6 +29,11 @@ export class InvalidEnvironment extends Error {
 
 type Values = ValuesOf<typeof variables>
 
+/** What the command line needs to know, also where other variables are wrong: the rest is not read. */
+export function readAdminVariables(env: Environment = process.env) {
+  return { adminToken: env.ADMIN_TOKEN || undefined, dataDir: resolve(env.DATA_DIR || 'data') }
+}
+
 /**
  * Reads and checks the environment, and which of the features run.
  * @throws InvalidEnvironment with all problems

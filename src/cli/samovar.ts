@@ -1,5 +1,5 @@
 // The command `samovar`, for the operator: `docker exec … samovar token`, or `node src/cli/samovar.ts token`.
-import { resolve } from 'node:path'
+import { readAdminVariables } from '../config.ts'
 import { adminTokenPath, readAdminToken } from '../core/files/admin-token.ts'
 
 const EXIT_USAGE = 2
@@ -27,9 +27,8 @@ ${Object.entries(commands)
   --help    prints this`
 
 function printToken(): string {
-  const set = process.env.ADMIN_TOKEN
-  if (set) return set
-  const dataDir = resolve(process.env.DATA_DIR || 'data')
+  const { adminToken, dataDir } = readAdminVariables()
+  if (adminToken) return adminToken
   let token: string | undefined
   try {
     token = readAdminToken(dataDir)
