@@ -48,6 +48,7 @@ export async function openStage({ cpus, memoryMb }: Options, market: Market): Pr
       env: {
         ...market.env,
         ADMIN_TOKEN,
+        TRUST_PROXY: '1', // clients say who they are, as behind a platform's proxy
         TELEGRAM_BOT_TOKEN: BOT_TOKEN,
         WEBHOOK_SECRETS: `soak=${WEBHOOK_SECRET}`,
       },
