@@ -42,8 +42,8 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
     hasWarned = true
     log.warn(
       { header: name },
-      'X-Forwarded-* is ignored, because TRUST_PROXY is 0: behind a proxy all visitors count as one, and cookies ' +
-        'shortage Secure. If a proxy of yours sends it, set TRUST_PROXY to the number of proxies',
+      'X-Forwarded-* is ignored, because TRUST_PROXY is 0: behind a proxy all visitors count as one, and cookies are ' +
+        'not Secure. If a proxy of yours sends it, set TRUST_PROXY to the number of proxies',
     )
   }
 
