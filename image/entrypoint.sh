@@ -30,6 +30,10 @@ if [ "$(id -u)" = 0 ]; then
     for name in $missing; do printf -- '--cap-add %s ' "$name"; done
   )) or run it with --user 1000"
   mkdir -p "$run" "$DATA_DIR" 2>/dev/null || true
+  # The app owns that directory: a link of its making would lead root elsewhere.
+  for name in samovar.lock samovar.lock.next; do
+    [ ! -L "$DATA_DIR/$name" ] || rm -f "$DATA_DIR/$name" 2>/dev/null || true
+  done
   { touch "$run/.writable" && touch "$DATA_DIR/samovar.lock"; } 2>/dev/null ||
     refuse "a read-only root needs --tmpfs /run, --tmpfs /tmp and a volume at $DATA_DIR"
   app=$(id -u samovar) redis=$(id -u samovar-redis)
@@ -42,20 +46,25 @@ if [ "$(id -u)" = 0 ]; then
   # A platform mounts the volume owned by root, and releases before this one gave everything to the app's user.
   # Group samovar may still write among Redis' files: a container of such a release may be about to save there.
   cd "$DATA_DIR"
-  mkdir -p cache state quarantine 2>/dev/null || true # what is there instead is for run-redis to judge
+  mkdir -p cache quarantine 2>/dev/null || true # what is there instead is for run-redis to judge
+  # state-files puts what an earlier release has left there in the place of a state that is missing.
+  [ -e state.converting ] || mkdir -p state 2>/dev/null || true
   touch samovar.lock samovar.lock.next
   chown "$app:$redis" . 2>/dev/null ||
     refuse "root may not change the owner of $DATA_DIR: the volume must allow it, or run the container with --user"
   # What another container has removed by now is no failure. In the quarantine directories are of Redis, files of the app.
   find . -xdev -mindepth 1 -maxdepth 3 \
     \( -path ./cache -o -path ./state -o -path './state.*' -o -path './quarantine/*' -type d \) -prune \
-    -o ! -user "$app" -exec chown -h "$app:$app" '{}' + 2>/dev/null || true
-  find cache state state.* quarantine/*/ -xdev -maxdepth 3 ! -user "$redis" -exec chown -h "$redis:$app" '{}' + 2>/dev/null ||
+    -o ! -user "$app" -execdir chown -h "$app:$app" '{}' + 2>/dev/null || true
+  # -execdir, and no path with a slash at its end: a link that one of the users has put there is not followed.
+  find ./cache ./state ./state.* -xdev -maxdepth 3 ! -user "$redis" -execdir chown -h "$redis:$app" '{}' + 2>/dev/null ||
     true
-  chgrp "$redis" quarantine 2>/dev/null || true
+  find ./quarantine -xdev -mindepth 1 -maxdepth 4 \( -type d -o -path './quarantine/*/*' \) ! -user "$redis" \
+    -execdir chown -h "$redis:$app" '{}' + 2>/dev/null || true
+  chgrp -h "$redis" quarantine 2>/dev/null || true
   # By their owners: root needs no capability for it. Both may write here, and remove only what is theirs.
-  $SAMOVAR_AS_APP chmod 1770 . quarantine
-  $SAMOVAR_AS_APP chmod 660 samovar.lock samovar.lock.next
+  { $SAMOVAR_AS_APP chmod 1770 . quarantine && $SAMOVAR_AS_APP chmod 660 samovar.lock samovar.lock.next; } 2>/dev/null ||
+    refuse "$DATA_DIR does not keep owners and modes: use a volume that does, or run the container with --user"
   $SAMOVAR_AS_REDIS find cache state -xdev -maxdepth 2 -type d -exec chmod 770 '{}' + 2>/dev/null || true
   cd /
 else
@@ -65,6 +74,7 @@ else
     refuse "$DATA_DIR is not writable for user $(id -u): mount a volume there that this user owns, or start as root"
   for name in cache state; do
     [ ! -e "$DATA_DIR/$name" ] || [ -O "$DATA_DIR/$name" ] ||
+      { [ -w "$DATA_DIR/$name" ] && [ "$(stat -c %u "$DATA_DIR/$name")" != "$(id -u samovar-redis)" ]; } ||
       refuse "$DATA_DIR/$name belongs to another user: give all of the volume to user $(id -u) (chown -R), or start as root"
   done
   find "$run" -mindepth 1 -delete

@@ -56,7 +56,14 @@ export function makeRequest(seed: number, index: number, parts: Parts): MadeRequ
     method: route.method === 'ALL' ? 'GET' : route.method,
     target: targetOf(route, random, parts),
     // Nobody is limited because of others, but for some.
-    headers: [['X-Forwarded-For', random.chance(0.04) ? '203.0.113.9' : `2001:db8:${index.toString(16)}::1`]],
+    headers: [
+      [
+        'X-Forwarded-For',
+        random.chance(0.04)
+          ? '203.0.113.9'
+          : `2001:db8:${(index % 65_536).toString(16)}:${Math.floor(index / 65_536).toString(16)}::1`,
+      ],
+    ],
     body: Buffer.alloc(0),
     proofs: new Set(),
     wrong: [],

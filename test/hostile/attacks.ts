@@ -40,13 +40,13 @@ export const direct: readonly Spec[] = [
   {
     attack: 'madeUpNames',
     what: 'lists of 250 made-up coins, sockets closed immediately',
-    short: { seconds: 6, count: 60 },
+    short: { seconds: 4, count: 60 },
     full: { seconds: 20, count: 300 },
   },
   {
     attack: 'stalledWebhooks',
     what: 'webhook bodies of 1 MB, stalled before the end, in two waves',
-    short: { seconds: 8, count: 420 },
+    short: { seconds: 4, count: 420 },
     full: { seconds: 40, count: 420, from: 2 },
   },
   {
@@ -58,14 +58,14 @@ export const direct: readonly Spec[] = [
   {
     attack: 'forgedForwardedFor',
     what: 'login attempts, each with another X-Forwarded-For',
-    short: { seconds: 5, count: 140 },
+    short: { seconds: 15, count: 140 },
     full: { seconds: 20, count: 600 },
     fault: (seen) => atMost(LOGINS, 'the login attempts', seen),
   },
   {
     attack: 'idleConnections',
     what: 'idle keep-alive connections from one address',
-    short: { seconds: 4, count: 5_500 },
+    short: { seconds: 2, count: 5_500 },
     full: { seconds: 60, count: 10_000 },
   },
   {
@@ -91,7 +91,7 @@ export const direct: readonly Spec[] = [
     short: { seconds: 5, count: 300 },
     full: { seconds: 30, count: 1_000, from: 2 },
   },
-  { attack: 'headerFloods', what: 'header floods', short: { seconds: 5 }, full: { seconds: 30, from: 2 } },
+  { attack: 'headerFloods', what: 'header floods', full: { seconds: 30, from: 2 } },
   {
     attack: 'socketFloods',
     what: 'WebSocket floods: openings, pings, fragments, frames that lie about their length',
@@ -101,7 +101,6 @@ export const direct: readonly Spec[] = [
   {
     attack: 'gzipBombs',
     what: 'gzip and brotli bombs on every route that takes a body',
-    short: { seconds: 5 },
     full: { seconds: 30, from: 2 },
   },
   {
@@ -117,7 +116,7 @@ export const withoutRedis: readonly Spec[] = [
   {
     attack: 'limiterEntries',
     what: 'changes from the /64s of one /48, with 2 MB of memory for state',
-    short: { seconds: 8 },
+    short: { seconds: 6 },
     full: { seconds: 60 },
   },
 ]
@@ -132,7 +131,7 @@ export const proxied: readonly Spec[] = [
   {
     attack: 'wrongTokens',
     what: 'wrong admin tokens',
-    short: { seconds: 4, count: 150 },
+    short: { seconds: 15, count: 150 },
     full: { seconds: 20, count: 2_000 },
     fault(seen, logged) {
       if (!seen['429']) return `no 429 among ${JSON.stringify(seen)}`
@@ -148,7 +147,7 @@ export const proxied: readonly Spec[] = [
   {
     attack: 'cacheKeys',
     what: 'names nobody has asked for, on every route, from the /64s of one /48',
-    short: { seconds: 8 },
+    short: { seconds: 5 },
     full: { seconds: 60, from: 2 },
   },
 ]

@@ -28,6 +28,8 @@ export type Tallies = Record<Kind, Tally>
 export interface Visitors {
   /** Of somebody else, who may attack while logged in. */
   readonly attackersCookie: string
+  /** How often somebody has logged in. */
+  logins(): number
   /** One of each kind, and what was wrong. */
   once(): Promise<string[]>
   /** All of them, over and over; logins no more often than that. */
@@ -44,7 +46,9 @@ export async function openVisitors(
     return ask(`${samovar.origin()}${path}`, { ...how, headers: { ...address, ...how.headers } })
   }
 
+  let logins = 0
   async function logIn(id: string) {
+    logins += 1
     const body = JSON.stringify(await signWidget(widgetFields({ id, last_name: randomUUID() }), BOT_TOKEN))
     return send('/api/auth/telegram', { method: 'POST', body })
   }
@@ -93,6 +97,7 @@ export async function openVisitors(
   const kinds = Object.keys(works) as Kind[]
   return {
     attackersCookie,
+    logins: () => logins,
     async once() {
       const found = await Promise.all(kinds.map(async (kind) => [kind, await wrongWith(kind)] as const))
       return found.flatMap(([kind, wrong]) => (wrong === undefined ? [] : [`${kind}: ${wrong}`]))

@@ -11,6 +11,8 @@ const GIVE_UP_MS = 3_000
 
 export interface ControlClock {
   readonly nowMs: () => number
+  /** The longest round since this was last asked, by the wall clock. */
+  readonly takeSlowestMs: () => number
   readonly sleep: (ms: number) => Promise<void>
   readonly stop: () => Promise<void>
 }
@@ -18,16 +20,23 @@ export interface ControlClock {
 export function clockOf(bare: Container): ControlClock {
   let elapsedMs = 0
   let beganAtMs = performance.now()
+  let slowestMs = 0
   const stop = keepOn(async () => {
     await ask(`${bare.origin()}/`, { giveUpMs: GIVE_UP_MS })
     await sleep(PAUSE_MS)
     const now = performance.now()
     elapsedMs += Math.min(now - beganAtMs, MOST_ROUND_MS)
+    slowestMs = Math.max(slowestMs, now - beganAtMs)
     beganAtMs = now
   })
   const nowMs = () => elapsedMs
   return {
     nowMs,
+    takeSlowestMs() {
+      const taken = slowestMs
+      slowestMs = 0
+      return taken
+    },
     stop,
     async sleep(ms) {
       const untilMs = nowMs() + ms

@@ -95,8 +95,10 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
     last = registry
     try {
       mkdirSync(dataDir, { recursive: true })
-      writeFileSync(`${path}.${process.pid}`, `${body}\n${sumOf(body)}\n`)
-      renameSync(`${path}.${process.pid}`, path)
+      // A new name, never one that is there: the user of Redis may write in this directory, too.
+      const beside = `${path}.${randomUUID()}`
+      writeFileSync(beside, `${body}\n${sumOf(body)}\n`, { flag: 'wx' })
+      renameSync(beside, path)
     } catch {
       // A directory that cannot be written: whoever keeps something in it says so.
     }

@@ -18,7 +18,7 @@ export interface Options {
   readonly routes: readonly { readonly method: string; readonly path: string }[]
   /** It plays a trusted proxy and names clients of its own making. */
   readonly isProxied: boolean
-  /** It has 16,384 addresses, not one. */
+  /** It has 1,000 addresses, not one. */
   readonly hasManyAddresses: boolean
   /** Of a logged-in user, who may attack too. */
   readonly cookie: string

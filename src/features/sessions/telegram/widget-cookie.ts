@@ -20,8 +20,9 @@ export function hasBegunWidgetLogin(req: Request, given: string | undefined): bo
   return attempt !== undefined && isSameSecret(given ?? '', attempt)
 }
 
+/** Programs, which have begun none here, get the session's cookie alone. */
 export function endWidgetLogin(req: Request, res: Response): void {
-  res.clearCookie(cookieName(req), options(req))
+  if (attemptOf(req) !== undefined) res.clearCookie(cookieName(req), options(req))
 }
 
 function attemptOf(req: Request): string | undefined {
