@@ -240,7 +240,7 @@ export const variables = {
       '`admin-token`, `installation`',
     ru:
       'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
-      '`reference-copy.db`, `session-secret`, `installation`',
+      '`reference-copy.db`, `session-secret`, `admin-token`, `installation`',
     isLocal: true,
   },
   LOG_LEVEL: {

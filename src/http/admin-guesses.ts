@@ -35,8 +35,7 @@ export function createAdminGuesses({ log, now = Date.now }: { log: Log; now?: No
     if (!untold) return
     log.warn(
       untold,
-      'requests had a wrong admin token, and were refused: ' +
-        'if nobody of you sent them, somebody guesses, and ADMIN_TOKEN must be long',
+      'requests had a wrong admin token: if nobody of you sent them, somebody guesses, and ADMIN_TOKEN must be long',
     )
     untold = undefined
     timer = setTimeout(tell, SECOND).unref()

@@ -22,6 +22,8 @@ const BODY_BYTES = 100 * 1024
 const MOST_FIELDS = 200 // of a form
 const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
 const DRAIN_MS = 2.5 * SECOND
+/** So many requests may come on a connection before the first is answered: browsers and proxies send one. */
+const MOST_UNANSWERED = 8
 
 export interface HttpServer {
   /** Resolves with the port once it accepts connections; rejects when the port is taken. */
@@ -75,6 +77,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   let stopping = false
   const latest = new Map<Socket, ServerResponse>() // of each open connection
+  const unanswered = new WeakMap<Socket, number>()
   const server: Server = createServer(
     {
       headersTimeout: 10 * SECOND,
@@ -85,6 +88,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
     (req, res) => {
+      const { socket } = req
+      const before = unanswered.get(socket) ?? 0
+      // What one read has brought is handled to its end, also on a connection that is closed here.
+      if (socket.destroyed || before >= MOST_UNANSWERED) return void socket.destroy()
+      unanswered.set(socket, before + 1)
+      res.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1))
       admission.began(req, res)
       if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
       latest.set(req.socket, res)

@@ -7,7 +7,9 @@ const MOST_KINDS = 1_000
 const LONGEST_VALUE = 60
 /** Short words of our own, which tell two lines of one message apart. */
 const TELLING =
-  'role code reason status feature job name queue source file problem service variable from to'.split(' ')
+  'role code reason status outcome feature job name queue source file problem service variable from to'.split(
+    ' ',
+  )
 
 const LEVELS = ['info', 'warn', 'error', 'fatal'] as const
 type Level = (typeof LEVELS)[number]
@@ -32,17 +34,21 @@ export function limitFloods<L extends Record<'debug' | Level, (...line: never[])
   const log = given as unknown as Record<'debug' | Level, Write>
   let kinds = new Map<string, Kind>() // of this second
   let isCounting = false
+  let beyond = 0 // lines of kinds that there was no room for
 
   function flush(): void {
     const before = kinds
+    const uncounted = beyond
     kinds = new Map()
+    beyond = 0
     isCounting = false
     for (const { level, message, leftOut } of before.values()) {
       if (leftOut > 0) log[level]({ of: message, leftOut }, 'lines of this kind were left out')
     }
+    if (uncounted > 0) log.warn({ leftOut: uncounted }, 'lines of very many kinds were left out')
   }
 
-  /** Whether the line is to be written. Beyond the bound only errors are. */
+  /** Whether the line is to be written. Beyond the bound only those of errors are, whose kinds are our own. */
   function passes(level: Level, fields: unknown, message: string): boolean {
     const name = kindOf(level, fields, message)
     const kind = kinds.get(name)
@@ -50,13 +56,14 @@ export function limitFloods<L extends Record<'debug' | Level, (...line: never[])
       kind.leftOut += 1
       return false
     }
-    const isFull = kinds.size >= MOST_KINDS
-    if (!isFull) kinds.set(name, { level, message, leftOut: 0 })
+    const isFull = kinds.size >= MOST_KINDS && level !== 'error' && level !== 'fatal'
+    if (isFull) beyond += 1
+    else kinds.set(name, { level, message, leftOut: 0 })
     if (!isCounting) {
       isCounting = true
       timer(SECOND, flush)
     }
-    return !isFull || level === 'error' || level === 'fatal'
+    return !isFull
   }
 
   const write =

@@ -10,7 +10,7 @@ interface Node {
 const isNode = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
 
-const IS_MAKER = /^(create|open|connect|serve|start|over|wrap|pace|group)[A-Z]?/
+const IS_MAKER = /^(create|open|connect|serve|start|over|wrap|pace|group|limit)[A-Z]?/
 const FUNCTIONS = /^(Function(Declaration|Expression)|ArrowFunctionExpression|\w*Method\w*)$/
 const IS_CONSTANT = /^[A-Z][A-Z_]*$/
 

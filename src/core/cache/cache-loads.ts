@@ -77,7 +77,7 @@ export function createCacheLoads(options: CacheLoadsOptions): CacheLoads {
       const asked = {
         generation,
         clearedAt: clears.clearedAt(key, tags),
-        isCleared: before?.isCleared ?? false,
+        isCleared: before?.isEarly ?? false,
       }
       // No renewal after the load: sent after the release, it would take the lease again.
       const work = async () => {

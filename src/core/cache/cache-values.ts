@@ -18,6 +18,8 @@ interface Decoded {
 export interface Found<T> extends Cached<T> {
   /** It is stale by a clear: a new one is waited for. */
   readonly isCleared: boolean
+  /** By the clear alone: its own time has not ended. */
+  readonly isEarly: boolean
 }
 
 export interface CacheValues {
@@ -65,6 +67,7 @@ export function createCacheValues({ clears, defaultFreshMs, log, now }: CacheVal
       return {
         outcome,
         isCleared,
+        isEarly: isCleared && freshUntilMs > nowMs,
         body,
         etag,
         storedAtMs,

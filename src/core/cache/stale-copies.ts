@@ -31,7 +31,7 @@ export interface CopiesStore extends Pick<MemoryStore, 'sweepNow'> {
 
 export interface StaleCopiesOptions {
   store: CopiesStore
-  clears: Pick<GenerationCounters, 'isDead' | 'isStale' | 'hasSoft'>
+  clears: Pick<GenerationCounters, 'isDead' | 'isStale' | 'hasSoft' | 'top'>
   log: Log
   now: Now
 }
@@ -40,6 +40,7 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
   let memory = 0
   let redis = 0
   let countedAtMs: number | undefined
+  let countedTop = 0 // the last clear that was known then: other processes clear, too
   let counting: Promise<void> | undefined
   let countAgain = false
 
@@ -67,6 +68,7 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
 
   function count(): void {
     countedAtMs = now()
+    countedTop = clears.top()
     memory = 0
     if (!clears.hasSoft()) {
       redis = 0
@@ -94,7 +96,9 @@ export function createStaleCopies({ store, clears, log, now }: StaleCopiesOption
   return {
     counts() {
       const isOld =
-        countedAtMs === undefined || (memory + redis > 0 && now() - countedAtMs > COUNTED_AGAIN_MS)
+        countedAtMs === undefined ||
+        countedTop !== clears.top() ||
+        (memory + redis > 0 && now() - countedAtMs > COUNTED_AGAIN_MS)
       if (isOld && clears.hasSoft()) count()
       return { memory, redis }
     },

@@ -10,6 +10,8 @@ import { MINUTE, type Now, SECOND } from '../../lib/time.ts'
 /** A page of prices from cold costs about 50, the longest list 251, all listed coins of three currencies 765. */
 export const upstreamPolicies = {
   client: { name: 'upstream', limit: 1_000, windowMs: MINUTE },
+  /** Of an IPv6 /48, whose owner has 65,536 clients of /64. */
+  network: { name: 'upstream-network', limit: 2_000, windowMs: MINUTE },
   /** Of all whose address is shared by many. */
   shared: { name: 'upstream-shared', limit: 2_000, windowMs: MINUTE },
   all: { name: 'upstream-all', limit: 4_000, windowMs: MINUTE },
@@ -25,14 +27,20 @@ export interface UpstreamBudgetParts {
 
 export function createUpstreamBudget({ clientOf, isAdmin, now = Date.now }: UpstreamBudgetParts) {
   const clients = createOwnLimits(upstreamPolicies.client, now)
+  const networks = createOwnLimits(upstreamPolicies.network, now)
   const shared = createOwnLimit(upstreamPolicies.shared, now)
   const all = createOwnLimit(upstreamPolicies.all, now)
 
+  function isAllowed(client: string | undefined, cost: number): boolean {
+    if (client === undefined) return shared.hit(cost)
+    if (!clients.hit(client, cost)) return false
+    const network = networkOf(client)
+    return network === undefined || networks.hit(network, cost)
+  }
+
   async function take(req: Request, cost: number): Promise<void> {
     if (isAdmin(req)) return
-    const client = await clientOf(req)
-    const isAllowed = client === undefined ? shared.hit(cost) : clients.hit(client, cost)
-    if (!isAllowed) throw tooMany(RETRY_MS)
+    if (!isAllowed(await clientOf(req), cost)) throw tooMany(RETRY_MS)
     if (!all.hit(cost)) throw sourcesBusy()
   }
 
@@ -53,3 +61,6 @@ export function createUpstreamBudget({ clientOf, isAdmin, now = Date.now }: Upst
     }
   }
 }
+
+/** The /48 of a client that is an IPv6 /64. */
+const networkOf = (client: string) => /^address:((?:[0-9a-f]+:){3})[0-9a-f]+::\/64$/.exec(client)?.[1]

@@ -100,7 +100,9 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
   function schedule(): void {
     if (isBusy || waiting.size === 0) return
     isBusy = true
-    startTimer(isShort() ? SPARING_BATCH_MS : BATCH_MS, () => {
+    // Who has a copy is not made to wait: strangers' clears would slow everybody down.
+    const isSparing = isShort() && [...waiting.values()].some(({ asked }) => !asked.isCleared)
+    startTimer(isSparing ? SPARING_BATCH_MS : BATCH_MS, () => {
       // For all who wait, not for the request that came first.
       void withRequestSignal(undefined, send).then(() => {
         isBusy = false

@@ -159,4 +159,6 @@ function bodyOf<T>(value: T | undefined) {
   return { value, body, etag: etagOf(body) }
 }
 
-const isSourceFailure = (error: unknown) => error instanceof Refusal && error.code === 'source_failed'
+/** Also that there is no room for one more load: the copy is as good then. */
+const isSourceFailure = (error: unknown) =>
+  error instanceof Refusal && (error.code === 'source_failed' || error.code === 'too_many_loads')

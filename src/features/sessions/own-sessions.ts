@@ -48,8 +48,11 @@ export function createOwnSessions({ records }: { records: SessionRecords }): Own
     // who is kept decides, in whatever order the rest arrives; the others expire where they are.
     async endOthers(req) {
       const { id: userId } = userOf(req)
+      const own = hashOf(req.session.id)
+      // Asked again: limits load the session before the body has come, and it may have been logged out since.
+      if (!(await records.find(own))) throw notLoggedIn()
       const sessions = await records.ofUser(userId)
-      await records.revoke(userId, lastLoginMs(sessions, req), hashOf(req.session.id))
+      await records.revoke(userId, lastLoginMs(sessions, req), own)
     },
 
     // Revoked first: that also ends those that another process made in an outage and this one does not know.

@@ -85,11 +85,12 @@ export function createRequestsUnderWay() {
   function forget(entry: Entry): void {
     if (!all.delete(entry)) return
     entry.endBody(false)
-    requests.add(entry.client, -1)
+    if (!entry.refusal) requests.add(entry.client, -1)
   }
 
   function begin(req: IncomingMessage, res: ServerResponse, client: Client, mustAnswer: boolean): void {
-    const shortage = shortageOf(requests, client, 1, (one) => one.fail !== undefined || isUnread(one))
+    const frees = (one: Entry) => !one.refusal && (one.fail !== undefined || isUnread(one))
+    const shortage = shortageOf(requests, client, 1, frees)
     const refusal = mustAnswer ? undefined : shortage
     const entry: Entry = {
       refusal,
@@ -100,6 +101,8 @@ export function createRequestsUnderWay() {
       keptBytes: 0,
       looks: 0,
       beginBody(fail) {
+        // Its client has gone while others were asked about it: nobody would give back what is counted now.
+        if (!all.has(entry)) throw busy()
         const shortage = shortageOf(bodies, client, 1, (one) => one.fail !== undefined)
         if (shortage) throw shortage
         entry.fail = fail
@@ -126,9 +129,8 @@ export function createRequestsUnderWay() {
       },
     }
     entries.set(req, entry)
-    if (refusal) return
     all.add(entry)
-    requests.add(client, 1)
+    if (!refusal) requests.add(client, 1)
     res.once('close', () => forget(entry))
   }
 
