@@ -35,6 +35,8 @@ const SUCCESS: Readonly<Record<string, Who>> = {
   'GET /api/auth/telegram': 'nobody',
   'POST /api/auth/telegram': 'nobody',
   'POST /api/auth/telegram/webapp': 'nobody',
+  'POST /api/auth/telegram/attempt': 'anybody',
+  'GET /api/auth/telegram/widget': 'nobody',
   'POST /account/revoke': 'nobody',
   'POST /account/revoke-others': 'nobody',
   'POST /account/logout': 'nobody',

@@ -60,6 +60,7 @@ export async function startOnVolume(
     SAMOVAR_EMBEDDED: 'false',
     SAMOVAR_LOG: join(runDir, 'log'),
     REDIS_URL: 'off',
+    TRUST_PROXY: '1', // visitors are told apart by X-Forwarded-For, as in every helper
     PORT: String(port),
     LOG_LEVEL: 'info',
     ...env,
