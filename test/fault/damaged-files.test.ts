@@ -1,5 +1,5 @@
-// The files of a data directory that a real process has left, damaged one at a time in every way: what is sound is used,
-// what is lost is told in the log, in the statistics, in /readyz and in a report, and nothing waits for a person.
+// The files of a data directory that a real process has left, damaged one at a time in every way: what is sound is
+// used, what is lost is told in the log, in the statistics, in /readyz and in a report, and nothing waits for a person.
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,8 +1,8 @@
 // Single bytes that change in Redis' files and in samovar.db, in what checksums cover: none of them is believed.
 //
 // The base file is written without its binary form (aof-use-rdb-preamble no): that has a checksum of its own over the
-// whole file, and Redis does not start on one that differs. Bytes are changed in arguments of commands, so that the file
-// stays one that Redis loads: names of keys, values, and in a set the scores and names.
+// whole file, and Redis does not start on one that differs. Bytes are changed in arguments of commands, so that the
+// file stays one that Redis loads: names of keys, values, and in a set the scores and names.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

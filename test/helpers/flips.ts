@@ -1,4 +1,5 @@
-// Single bytes of files, changed where values are stored: in commands of an append-only file, and in rows of a database.
+// Single bytes of files, changed where values are stored: in commands of an append-only file, and in rows of a
+// database.
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Random } from './random.ts'
 

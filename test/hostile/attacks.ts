@@ -14,7 +14,7 @@ export interface Spec {
   /** Of the function in test/hostile/attacker. */
   readonly attack: string
   readonly what: string
-  /** In `npm test`; without it only the full form has it. */
+  /** Without it only the full form has it. */
   readonly short?: Extent
   readonly full: Extent
   /** The attacker has a thousand addresses. */

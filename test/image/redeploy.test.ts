@@ -1,5 +1,6 @@
 // A redeploy under load: two containers on one /data, clients through both, and a ledger of what they were told. The
-// short form is one of each; `npm run test:long -- redeploy` plays five seeds at a quarter of a core and at a whole one.
+// short form is one of each; `npm run test:long -- redeploy` plays five seeds at a quarter of a core and at a whole
+// one.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { boot, bootReady, createVolume, removeAll, type Samovar, until } from '../helpers/image.ts'
 import { createRandom } from '../helpers/random.ts'

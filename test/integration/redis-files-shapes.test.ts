@@ -1,5 +1,5 @@
-// Every shape that the files of redis-state may have: a server is up on them in the end, no matter what stands where, with
-// every sound part in it, and each loss told.
+// Every shape that the files of redis-state may have: a server is up on them in the end, no matter what stands where,
+// with every sound part in it, and each loss told.
 import {
   appendFileSync,
   cpSync,

@@ -1,6 +1,6 @@
 // Redis judges its own files: whatever state they are in, a server is up on them in the end, with every sound part in
-// it and each loss told; or the fault is not theirs, they stay as they are, and one ALERT says what to do. The full form:
-// SAMOVAR_SEEDS=200 SAMOVAR_FIRST_SEED=1.
+// it and each loss told; or the fault is not theirs, they stay as they are, and one ALERT says what to do. The full
+// form: SAMOVAR_SEEDS=200 SAMOVAR_FIRST_SEED=1.
 import {
   chmodSync,
   chownSync,

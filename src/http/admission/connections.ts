@@ -1,5 +1,5 @@
-// The open connections: a client that has too many loses its oldest idle one, and where all are too many, the client
-// that has most. So there is room for one more as long as any is idle.
+// The open connections. Where a client has too many, its oldest idle one is closed; where all together are too many,
+// the oldest idle one of the client that has most. So one more finds room as long as any is idle.
 import type { Socket } from 'node:net'
 import { budgets } from './budgets.ts'
 import type { Client, Clients } from './clients.ts'

@@ -31,7 +31,7 @@ export function keepAttempt(
   const text = JSON.stringify({ ...attempt, endsAtMs: Date.now() + LOGIN_LASTS_MS })
   const payload = Buffer.from(text).toString('base64url')
   const sealed = `${payload}.${signature(payload, secret).toString('base64url')}`
-  res.cookie(cookieName(req), sealed, { ...options(req), maxAge: LOGIN_LASTS_MS })
+  res.cookie(cookieName(req), sealed, { ...loginCookieOptions(req), maxAge: LOGIN_LASTS_MS })
 }
 
 /** The attempt of this browser; undefined when there is none, or it is forged or too old. */
@@ -48,11 +48,11 @@ export function readAttempt(req: Request, secrets: readonly string[]): KnownAtte
 }
 
 export function forgetAttempt(req: Request, res: Response): void {
-  res.clearCookie(cookieName(req), options(req))
+  res.clearCookie(cookieName(req), loginCookieOptions(req))
 }
 
-// Lax, because the way back from Telegram is a navigation from another site. Browsers take __Host- over HTTPS only.
-const options = (req: Request): CookieOptions => ({
+/** Lax, because the way back from Telegram is a navigation from another site. Browsers take __Host- over HTTPS only. */
+export const loginCookieOptions = (req: Request): CookieOptions => ({
   httpOnly: true,
   sameSite: 'lax',
   secure: req.secure,

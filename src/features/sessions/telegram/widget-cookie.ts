@@ -1,16 +1,17 @@
 // Binds a login by the widget to the browser that began it: Telegram signs who somebody is, not where the login began.
-// Without this a link could log in whoever opens it, as the person who made the link.
+// Without this cookie, somebody could make a link with his own login in it, and whoever opened it would be logged in as
+// him.
 import { randomBytes } from 'node:crypto'
-import type { CookieOptions, Request, Response } from 'express'
+import type { Request, Response } from 'express'
 import { isSameSecret } from '../../../lib/constant-time.ts'
-import { LOGIN_LASTS_MS } from './login-cookie.ts'
+import { LOGIN_LASTS_MS, loginCookieOptions } from './login-cookie.ts'
 
 const ATTEMPT = /^[\w-]{22}$/
 
 /** What the way back must name, for ten minutes from now; the same for all tabs of the browser. */
 export function beginWidgetLogin(req: Request, res: Response): string {
   const attempt = attemptOf(req) ?? randomBytes(16).toString('base64url')
-  res.cookie(cookieName(req), attempt, { ...options(req), maxAge: LOGIN_LASTS_MS })
+  res.cookie(cookieName(req), attempt, { ...loginCookieOptions(req), maxAge: LOGIN_LASTS_MS })
   return attempt
 }
 
@@ -22,7 +23,7 @@ export function hasBegunWidgetLogin(req: Request, given: string | undefined): bo
 
 /** Programs, which have begun none here, get the session's cookie alone. */
 export function endWidgetLogin(req: Request, res: Response): void {
-  if (attemptOf(req) !== undefined) res.clearCookie(cookieName(req), options(req))
+  if (attemptOf(req) !== undefined) res.clearCookie(cookieName(req), loginCookieOptions(req))
 }
 
 function attemptOf(req: Request): string | undefined {
@@ -32,11 +33,4 @@ function attemptOf(req: Request): string | undefined {
   return given !== undefined && ATTEMPT.test(given) ? given : undefined
 }
 
-// Lax, because the way back from Telegram is a navigation from another site.
-const options = (req: Request): CookieOptions => ({
-  httpOnly: true,
-  sameSite: 'lax',
-  secure: req.secure,
-  path: '/',
-})
 const cookieName = (req: Request) => (req.secure ? '__Host-widget-login' : 'widget-login')
