@@ -8,6 +8,7 @@ import type { Limiter, Policy } from './core/limiter.ts'
 import type { Once } from './core/once.ts'
 import type { JobHandler, Queue, Schedule, WorkOptions } from './core/queue/queue.ts'
 import type { State } from './core/state/state.ts'
+import type { CachedRoute } from './http/cached-response.ts'
 import type { JsonFetcher } from './http/fetch-json.ts'
 import type { SocketOptions, SocketRoute } from './http/sockets/sockets.ts'
 import type { Closable } from './lib/scope.ts'
@@ -156,6 +157,8 @@ export interface Job extends WorkOptions {
 /** What a feature hands back. */
 export interface Setup<Provides = unknown> extends Partial<Closable> {
   readonly routes?: Router
+  /** GETs that are answered from the cache: `cachedRoute`. */
+  readonly cached?: readonly CachedRoute[]
   /** Before bodies are parsed and before requests of other sites are refused: signed deliveries, for example. */
   readonly rawRoutes?: Router
   readonly sockets?: readonly SocketRoute[]

@@ -80,6 +80,7 @@ export function openApp({ features, config, log }: AppOptions): App {
       upgrades: all.flatMap(({ sockets = [] }) =>
         sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),
       ),
+      cached: all.flatMap(({ cached = [] }) => cached),
       rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
       limiters: listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
       routers: [...all.flatMap(({ routes }) => listOf(routes)), frontDoor(handed.links)],

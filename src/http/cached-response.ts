@@ -10,7 +10,33 @@ export interface CachedBody {
   readonly etag: string
   readonly storedAtMs: number
   readonly freshUntilMs: number
+  /** Put together for this request alone: not worth compressing. */
+  readonly isOneOff?: true
 }
+
+/** What a URL says, before it is checked. */
+export interface Asked {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, unknown>>
+}
+
+/**
+ * A GET that is answered with bytes of the cache, the same for everybody. It is declared rather than written, so that a
+ * value in memory is sent before anything of Express is asked, compressed where the client takes that.
+ */
+export interface CachedRoute<Input = unknown> {
+  /** As Express has it: `/api/countries/:code`. */
+  readonly path: string
+  /** What the URL asks for; throws the refusal of what is wrong with it. */
+  parse(asked: Asked): Input
+  /** What may be sent now, without anybody being asked: `cache.peek`. */
+  peek(input: Input): CachedBody | undefined
+  /** The same, loaded if need be; a body without bytes is a 404. */
+  read(input: Input, req: Request): Promise<CachedBody>
+}
+
+/** Infers what is parsed. */
+export const cachedRoute = <Input>(route: CachedRoute<Input>): CachedRoute => route
 
 /**
  * 200 with the body, or 304; 404 where the cache knows that there is none. Browsers ask again each time (ETag), so that
@@ -18,11 +44,8 @@ export interface CachedBody {
  */
 export function sendCached(req: Request, res: Response, cached: CachedBody, nowMs = Date.now()): void {
   if (cached.body.byteLength === 0) throw notFound(req.path)
-  const ageS = Math.max(0, Math.floor((nowMs - cached.storedAtMs) / 1_000))
-  res.setHeader('ETag', cached.etag)
-  res.setHeader('Age', ageS)
-  res.setHeader('Cache-Control', isPrivate(res) ? 'private, no-cache' : 'public, no-cache')
-  res.setHeader('Cache-Status', cacheStatus(cached, nowMs))
+  const headers = cachedHeaders(cached, isPrivate(res) ? 'private' : 'public', nowMs)
+  for (let i = 0; i < headers.length; i += 2) res.setHeader(headers[i] ?? '', headers[i + 1] ?? '')
   if (req.fresh) {
     res.status(304).end()
     return
@@ -30,6 +53,21 @@ export function sendCached(req: Request, res: Response, cached: CachedBody, nowM
   res.setHeader('Content-Type', 'application/json; charset=utf-8')
   res.setHeader('Content-Length', cached.body.byteLength)
   res.end(cached.body)
+}
+
+/** Names and values in turn: what a 304 says as well. */
+export function cachedHeaders(cached: CachedBody, whose: 'public' | 'private', nowMs: number): string[] {
+  const ageS = Math.max(0, Math.floor((nowMs - cached.storedAtMs) / 1_000))
+  return [
+    'ETag',
+    cached.etag,
+    'Age',
+    String(ageS),
+    'Cache-Control',
+    `${whose}, no-cache`,
+    'Cache-Status',
+    cacheStatus(cached, nowMs),
+  ]
 }
 
 /** RFC 9211: what this cache did with the request. A negative ttl is a value used after its time. */

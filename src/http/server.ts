@@ -10,6 +10,8 @@ import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { createAdmission } from './admission/admission.ts'
 import { parsedBody } from './admission/read-body.ts'
+import type { CachedRoute } from './cached-response.ts'
+import { createCachedRoutes } from './cached-routes.ts'
 import { serveFiles } from './page.ts'
 import { endpoint, onlyJsonOrOwnForm } from './parse.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
@@ -38,6 +40,8 @@ export interface HttpServerOptions {
   /** What refuses by who asks and for what: before the body is read. */
   limiters?: readonly RequestHandler[]
   routers: readonly RequestHandler[]
+  /** Answered before everything else where memory has the value. */
+  cached?: readonly CachedRoute[]
   trustProxy: number
   /** Whether HTTPS is promised for every host under this one, too. */
   hstsSubdomains?: boolean
@@ -57,7 +61,8 @@ const askForUpgrade: RequestHandler = () => {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { rawRouters, limiters = [], routers, trustProxy, upgrades: routes = [], changes, log } = options
-  const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false } = options
+  const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false, cached = [] } = options
+  const cachedRoutes = createCachedRoutes({ routes: cached, trustProxy, hstsSubdomains, log })
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -70,6 +75,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(sameSite, onlyJsonOrOwnForm)
   for (const limiter of limiters) app.use(limiter)
   app.use(parsedBody(BODY_BYTES, MOST_FIELDS))
+  app.use(cachedRoutes.router)
   for (const router of routers) app.use(router)
   for (const { path } of routes) endpoint(app, path, { get: askForUpgrade })
   serveFiles(app, '/static', import.meta.url)
@@ -102,6 +108,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       // As Node refuses what is no HTTP.
       if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end()
       req.url = path
+      if (!stopping && cachedRoutes.answer(req, res)) return
       const gone = new AbortController()
       res.once('close', () => {
         if (!res.writableFinished) gone.abort()

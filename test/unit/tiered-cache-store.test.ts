@@ -26,6 +26,7 @@ function openTier(budgetBytes: number) {
     memory,
     failover: {
       attempt: (onRedis) => onRedis(),
+      served: () => {},
       isRedis: () => true,
       status: () => ({
         status: 'redis',

@@ -24,7 +24,7 @@ export interface Found<T> extends Cached<T> {
 
 export interface CacheValues {
   /** The value in these bytes, `hit` or `stale`; undefined when there is none that may be used. */
-  read<T>(key: string, bytes: Buffer | undefined, policy: CachePolicy<T>): Found<T> | undefined
+  read<T>(key: string, bytes: Buffer | undefined, policy: Pick<CachePolicy<T>, 'parse'>): Found<T> | undefined
   /** A value that has just been loaded. */
   make<T>(outcome: CacheOutcome, value: T | undefined, policy: CachePolicy<T>): Cached<T>
 }
@@ -52,7 +52,7 @@ export function createCacheValues({ clears, defaultFreshMs, log, now }: CacheVal
   }
 
   return {
-    read<T>(key: string, bytes: Buffer | undefined, { parse }: CachePolicy<T>) {
+    read<T>(key: string, bytes: Buffer | undefined, { parse }: Pick<CachePolicy<T>, 'parse'>) {
       const decoded = bytes && decode(key, bytes, parse)
       if (!decoded || decoded === 'corrupt') return undefined
       const { entry, value } = decoded

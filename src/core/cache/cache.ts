@@ -22,6 +22,8 @@ export interface CacheCounts {
 export interface Cache {
   /** The cached value, loaded first if need be. Rejects with the AppError of `load`, else with `source_failed`. */
   getOrLoad<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>>
+  /** The cached value if memory may answer and it is fresh: a hit, without a promise. Undefined: ask `getOrLoad`. */
+  peek<T>(key: string, policy: Pick<CachePolicy<T>, 'parse'>): Cached<T> | undefined
   /** Deletes these entries; a load of them that runs now will not be stored. */
   invalidate(keys: readonly string[]): Promise<void>
   /**
@@ -80,6 +82,14 @@ export function createCache(options: CacheOptions): Cache {
     return now() < found.freshUntilMs + unwaitedMs ? found : fresh
   }
 
+  function peek<T>(key: string, policy: Pick<CachePolicy<T>, 'parse'>): Cached<T> | undefined {
+    const found = enabled ? values.read(key, store.peek(key), policy) : undefined
+    if (found?.outcome !== 'hit' || found.value === undefined) return undefined
+    hits += 1
+    log.debug({ key, outcome: found.outcome }, 'answered from the cache (кэш)')
+    return found
+  }
+
   function isDead(key: string, bytes: Buffer): boolean {
     const head = decodeHead(bytes)
     return head !== undefined && clears.isDead(key, head)
@@ -124,6 +134,7 @@ export function createCache(options: CacheOptions): Cache {
 
   return {
     getOrLoad,
+    peek,
     invalidate,
     staleCopies: stale.counts,
     async clear(scope, { isSoft = false } = {}) {

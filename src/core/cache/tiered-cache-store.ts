@@ -30,7 +30,7 @@ export interface TieredStoreOptions {
 }
 
 export interface TieredStore extends Store {
-  /** The value if memory may answer for Redis, without a promise. */
+  /** The value if memory may answer: for Redis, or because that is away. Without a promise. */
   peek(key: string): Buffer | undefined
   /** Sweeps memory alone. */
   sweepNow: MemoryStore['sweepNow']
@@ -88,9 +88,11 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   function peek(key: string): Buffer | undefined {
-    if (!failover.isRedis()) return undefined
     const value = memory.peek(key)
-    return value && (trustedUntilMs.get(value) ?? 0) > now() ? value : undefined
+    if (!value || failover.isRedis())
+      return value && (trustedUntilMs.get(value) ?? 0) > now() ? value : undefined
+    failover.served()
+    return value
   }
 
   async function readThrough(key: string): Promise<Buffer | undefined> {

@@ -46,6 +46,8 @@ export function switchedOff(sinceMs: number): RoleStatus {
 export interface Failover {
   /** Asks Redis while it answers, memory while it does not. Errors other than RedisUnavailable pass through. */
   attempt<T>(onRedis: () => Promise<T>, onMemory: () => T | Promise<T>): Promise<T>
+  /** Counts an answer that memory gave without `attempt`, where Redis is not asked. */
+  served(): void
   /** Whether Redis is asked right now: also false while it is only doubted. */
   isRedis(): boolean
   status(): RoleStatus
@@ -253,8 +255,12 @@ export function createFailover(options: FailoverOptions): Failover {
     return answer
   }
 
-  async function fromMemory<T>(onMemory: () => T | Promise<T>): Promise<T> {
+  function served(): void {
     servedCalls += 1
+  }
+
+  async function fromMemory<T>(onMemory: () => T | Promise<T>): Promise<T> {
+    served()
     return onMemory()
   }
 
@@ -266,6 +272,7 @@ export function createFailover(options: FailoverOptions): Failover {
         return fromMemory(onMemory)
       })
     },
+    served,
     isRedis: () => state.status === 'redis',
     status() {
       const { sinceMs, activations, blips, reconnects } = state

@@ -6,7 +6,7 @@ import { positive } from '../../variables.ts'
 import { COLUMNS, fillCountries } from './countries-table.ts'
 import { type Language, matches } from './country.ts'
 import { createReference } from './reference.ts'
-import { referenceRoutes } from './reference-routes.ts'
+import { cachedReference, referenceRoutes } from './reference-routes.ts'
 import { createReferenceTable } from './reference-table.ts'
 import { refreshRegularly } from './refresh-regularly.ts'
 
@@ -36,6 +36,7 @@ export const reference = defineFeature({
     const table = createReferenceTable({ ...openDatabase({ fill: fillCountries, columns: COLUMNS }), log })
     const countries = createReference({ cache, table, freshMs })
     return {
+      cached: cachedReference(countries),
       routes: referenceRoutes({ reference: countries, guard: admin.only }),
       close: refreshRegularly({ reference: countries, freshMs }).close,
       provides: {

@@ -2,7 +2,7 @@
 import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { notFound } from '../../errors.ts'
-import { sendCached } from '../../http/cached-response.ts'
+import { type CachedRoute, cachedRoute } from '../../http/cached-response.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { etagOf } from '../../lib/etag.ts'
 import { languages, matches } from './country.ts'
@@ -25,27 +25,35 @@ export interface ReferenceRoutesParts {
   guard: RequestHandler
 }
 
+export function cachedReference(reference: Reference): CachedRoute[] {
+  return [
+    cachedRoute({
+      path: '/api/countries',
+      parse: ({ query }) => parse(listQuery, query),
+      peek: ({ lang, q }) => (q ? undefined : reference.peekList(lang)),
+      async read({ lang, q }) {
+        const list = await reference.list(lang)
+        if (!q) return list
+        const countries = (list.value?.countries ?? []).filter((country) => matches(country, q))
+        const body = Buffer.from(JSON.stringify({ ...list.value, total: countries.length, countries }))
+        return { ...list, body, etag: etagOf(body), isOneOff: true }
+      },
+    }),
+    cachedRoute({
+      path: '/api/countries/:code',
+      parse: ({ params, query }) => ({ ...parse(codeQuery, query), wanted: parse(code, params.code) }),
+      peek: ({ wanted, lang }) => reference.peek(wanted, lang),
+      async read({ wanted, lang }) {
+        const country = await reference.find(wanted, lang)
+        if (!country.value) throw notFound(`A country with the code ${wanted}`)
+        return country
+      },
+    }),
+  ]
+}
+
 export function referenceRoutes({ reference, guard }: ReferenceRoutesParts): Router {
   const router = Router()
-  endpoint(router, '/api/countries', {
-    async get(req, res) {
-      const { lang, q } = parse(listQuery, req.query)
-      const list = await reference.list(lang)
-      if (!q) return sendCached(req, res, list)
-      const countries = (list.value?.countries ?? []).filter((country) => matches(country, q))
-      const body = Buffer.from(JSON.stringify({ ...list.value, total: countries.length, countries }))
-      sendCached(req, res, { ...list, body, etag: etagOf(body) })
-    },
-  })
-  endpoint(router, '/api/countries/:code', {
-    async get(req, res) {
-      const { lang } = parse(codeQuery, req.query)
-      const wanted = parse(code, req.params.code)
-      const country = await reference.find(wanted, lang)
-      if (!country.value) throw notFound(`A country with the code ${wanted}`)
-      sendCached(req, res, country)
-    },
-  })
   endpoint(router, '/api/reference/refresh', {
     post: [
       guard,

@@ -32,9 +32,13 @@ export type CountryList = z.infer<typeof listSchema>
 const HURRY_MS = 200
 const PREFIX = 'countries:'
 const listKey = (language: Language) => `${PREFIX}list:${language}`
+const codeKey = (code: string, language: Language) => `${PREFIX}code:${code}:${language}`
 
 export interface Reference {
   list(language: Language): Promise<Cached<CountryList>>
+  /** What memory has and may be sent now. */
+  peekList(language: Language): Cached<CountryList> | undefined
+  peek(code: string, language: Language): Cached<CountryAnswer> | undefined
   /** `value` is undefined when no country has that code. */
   find(code: string, language: Language): Promise<Cached<CountryAnswer>>
   /** Reads the database now, for all processes. Rejects with `source_failed`, and then nothing has changed. */
@@ -42,7 +46,7 @@ export interface Reference {
 }
 
 export interface ReferenceParts {
-  cache: Pick<Cache, 'getOrLoad' | 'clear'>
+  cache: Pick<Cache, 'getOrLoad' | 'peek' | 'clear'>
   table: ReferenceTable
   freshMs: number
   now?: Now
@@ -53,6 +57,7 @@ type Answer = CountryList | CountryAnswer
 export function createReference({ cache, table, freshMs, now = Date.now }: ReferenceParts): Reference {
   const lasting = { freshMs, staleMs: 7 * DAY, tags: ['countries'] }
   const listPolicy = { ...lasting, parse: listSchema.parse }
+  const codePolicy = { ...lasting, parse: answerSchema.parse }
   let hurryUntilMs = 0
   const marked = new WeakMap<Answer, Cached<Answer>>()
   const ofCopy = new WeakMap<CountryTable, Map<string, Cached<Answer>>>()
@@ -120,10 +125,11 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
   }
 
   return {
+    peekList: (language) => cache.peek(listKey(language), listPolicy),
+    peek: (code, language) => cache.peek(codeKey(code, language), codePolicy),
     list: (language) => answer(listKey(language), listPolicy, (from) => listOf(from, language)),
     find(code, language) {
-      const policy = { ...lasting, parse: answerSchema.parse }
-      return answer(`${PREFIX}code:${code}:${language}`, policy, (from) => {
+      return answer(codeKey(code, language), codePolicy, (from) => {
         const country = findCountry(from.rows, code, language)
         return country && { ...country, ...originOf(from) }
       })

@@ -86,7 +86,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
 export type Admission = ReturnType<typeof createAdmission>
 
 /** Node keeps the first one and drops the others, where a proxy may have believed another: RFC 9112, 3.2. */
-function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+export function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]
