@@ -12,6 +12,7 @@ const KEPT_BYTES = 2 * 1_024 * 1_024
 const KEPT_MS = 60 * 60 * 1_000
 const MOST_UNDER_WAY = 4
 const MOST_CHOICES = 200 // of spellings of Accept-Encoding: there are a dozen in use
+const LONGEST_CHOICE = 100
 
 export type Encoding = 'br' | 'gzip'
 
@@ -69,6 +70,7 @@ export function createEncodings(): Encodings {
     const negotiator: Preferring = new Negotiator({ headers: { 'accept-encoding': header } })
     const [best] = negotiator.encodings(offered, { preferred: offered })
     const choice = best === 'br' || best === 'gzip' ? best : undefined
+    if (header.length > LONGEST_CHOICE) return choice
     if (choices.size >= MOST_CHOICES) choices.clear()
     choices.set(header, choice)
     return choice
