@@ -128,7 +128,7 @@ export const bugs: Record<string, Bug> = {
     parts: {
       clears: (clears, isRedis) => ({
         ...clears,
-        raise: async (scope, how) => (isRedis() ? clears.raise(scope, how) : undefined),
+        raise: async (scope, how) => (isRedis() ? clears.raise(scope, how) : clears.top()),
       }),
     },
   },

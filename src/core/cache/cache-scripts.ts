@@ -24,3 +24,24 @@ export const RELEASE_LOAD_LEASE = script(`
 if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == 'failed' then redis.call('SET', KEYS[1], 'failed', 'PX', ARGV[3]) else redis.call('DEL', KEYS[1]) end
 return 1`)
+
+// One page of a sweep.
+//   ARGV[1] cursor, [2] pattern, [3] how many keys, about, [4] how much of each value tells what it is, [5] the clear
+//   below which an entry is dead, '' to tell of all    returns { cursor, names, the beginnings of their values }, of dead
+//   entries the names alone
+export const SWEEP_PAGE = script(`
+local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', 'string')
+local below = tonumber(ARGV[5])
+local names, heads = {}, {}
+for _, name in ipairs(page[2]) do
+  local head = redis.pcall('GETRANGE', name, 0, ARGV[4])
+  if type(head) ~= 'string' then head = '' end
+  local generation = below and string.match(head, '^{"samovar":1,"generation":(%d+),')
+  if not below then
+    names[#names + 1] = name
+    heads[#heads + 1] = head
+  elseif generation and tonumber(generation) < below then
+    names[#names + 1] = name
+  end
+end
+return { page[1], names, heads }`)

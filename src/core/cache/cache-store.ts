@@ -31,8 +31,11 @@ export interface Store {
   lease(lease: LoadLease, ttlMs: number): Promise<LoadLeaseState>
   /** Gives the lease back if it is still ours; `failed` is remembered for `rememberMs`. */
   release(lease: LoadLease, end: LoadEnd, rememberMs: number): Promise<void>
-  /** Deletes the keys under `prefix` whose value `isDead` condemns. Returns how many it deleted. */
-  sweep(prefix: string, isDead: IsDead): Promise<number>
+  /**
+   * Deletes the keys under `prefix` whose value `isDead` condemns; with `below`, those at least that were loaded before
+   * that clear, which Redis can tell by itself. Returns how many it deleted.
+   */
+  sweep(prefix: string, isDead: IsDead, below?: number): Promise<number>
 }
 
 /** Whether the value, of which `head` is the beginning, is of no use any more. */

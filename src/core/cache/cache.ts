@@ -51,6 +51,12 @@ export interface CacheOptions {
   now?: Now
 }
 
+/** What is to be deleted: of these keys, with `below` what was loaded before that clear. */
+interface Sweep {
+  readonly prefix: string
+  readonly below?: number
+}
+
 const UNCACHED = { generation: 0, clearedAt: 0, isCleared: false }
 
 export function createCache(options: CacheOptions): Cache {
@@ -61,7 +67,7 @@ export function createCache(options: CacheOptions): Cache {
   let hits = 0
   let misses = 0
   let sweeping: Promise<void> | undefined
-  let sweepAgain: string | undefined
+  let sweepAgain: Sweep | undefined
 
   async function getOrLoad<T>(key: string, policy: CachePolicy<T>, load: Load<T>): Promise<Cached<T>> {
     if (!enabled) return values.make('bypass', await load(UNCACHED), policy)
@@ -96,22 +102,23 @@ export function createCache(options: CacheOptions): Cache {
   }
 
   // One sweep at a time: one more does what is requested while it runs, over everything if need be.
-  function sweep(prefix: string): void {
+  function sweep(wanted: Sweep): void {
     if (sweeping) {
-      sweepAgain = sweepAgain === undefined || sweepAgain === prefix ? prefix : ''
+      const isSame = sweepAgain === undefined || sweepAgain.prefix === wanted.prefix
+      sweepAgain = isSame ? wanted : { prefix: '' }
       return
     }
-    sweeping = sweepOnce(prefix).finally(() => {
+    sweeping = sweepOnce(wanted).finally(() => {
       sweeping = undefined
       const next = sweepAgain
       sweepAgain = undefined
-      if (next !== undefined) sweep(next)
+      if (next) sweep(next)
     })
   }
 
-  async function sweepOnce(prefix: string): Promise<void> {
+  async function sweepOnce({ prefix, below }: Sweep): Promise<void> {
     try {
-      const deleted = await store.sweep(prefix, isDead)
+      const deleted = await store.sweep(prefix, isDead, below)
       log.debug({ deleted }, 'the space of cleared cache (кэш) entries is free again')
     } catch (error) {
       log.error({ err: error }, 'sweeping the cache (кэш) failed')
@@ -139,13 +146,14 @@ export function createCache(options: CacheOptions): Cache {
     staleCopies: stale.counts,
     async clear(scope, { isSoft = false } = {}) {
       if (isSoft) return clearSoftly(scope)
-      await clears.raise(scope)
+      const below = await clears.raise(scope)
+      const isTag = typeof scope === 'object' && 'tag' in scope
       const prefix = typeof scope === 'object' && 'prefix' in scope ? scope.prefix : ''
       const known = store.sweepNow(prefix, isDead)
       // Loads under way are dead now: without their leases the next reader need not wait for them.
       const dead = loads.cleared()
       if (dead.length > 0) await invalidate(dead)
-      withoutDeadline(() => sweep(prefix))
+      withoutDeadline(() => sweep({ prefix, ...(!isTag && { below }) }))
       return known
     },
     counts: () => ({ hits, misses }),

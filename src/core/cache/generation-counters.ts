@@ -30,8 +30,11 @@ export interface GenerationCounters {
   clearedAt(key: string, tags: readonly string[]): number
   /** Whether there has been a soft clear at all. */
   hasSoft(): boolean
-  /** Makes every entry of the scope dead that was loaded, or whose load began, before now; stale by a soft clear. */
-  raise(scope: ClearScope, how?: ClearHow): Promise<void>
+  /**
+   * Makes every entry of the scope dead that was loaded, or whose load began, before now; stale by a soft clear. The
+   * clear's number: what it concerns carries a lower one.
+   */
+  raise(scope: ClearScope, how?: ClearHow): Promise<number>
   /** Whether Redis' counters have been read since the start: before that, its entries cannot be judged. */
   isLoaded(): boolean
   /** On each return of Redis: reads its counters; ours are merged into it with the other keys of the state. */
@@ -112,8 +115,8 @@ export function createGenerationCounters(options: GenerationCountersOptions): Ge
     isStale: (key, { generation, tags }) => softFields > 0 && latest(SOFT, key, tags) > generation,
     clearedAt: (key, tags) => Math.max(latest('', key, tags), softFields > 0 ? latest(SOFT, key, tags) : 0),
     hasSoft: () => softFields > 0,
-    async raise(scope, { isSoft = false } = {}) {
-      await counters.bump(
+    raise(scope, { isSoft = false } = {}) {
+      return counters.bump(
         [isSoft ? softField(scope) : generationField(scope)],
         Math.max(numberOf('top'), now()),
       )

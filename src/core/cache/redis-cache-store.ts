@@ -5,12 +5,14 @@ import { keys } from '../keys.ts'
 import { createReads } from '../redis/batched-reads.ts'
 import type { RedisClient, RedisConnection } from '../redis/connection.ts'
 import { runScript } from '../redis/script-runner.ts'
-import { RELEASE_LOAD_LEASE, SET_FENCED, TAKE_LOAD_LEASE } from './cache-scripts.ts'
+import { RELEASE_LOAD_LEASE, SET_FENCED, SWEEP_PAGE, TAKE_LOAD_LEASE } from './cache-scripts.ts'
 import { HEAD_BYTES, type LoadLeaseState, type Store } from './cache-store.ts'
 
-const SWEEP_BATCH = 200
+const SWEEP_BATCH = 500
+/** Of an entry, what tells the clear it was loaded after. */
+const GENERATION_BYTES = 64
 const NOTHING = Buffer.alloc(0)
-/** Replies to GETRANGE and INCR that concern the key alone. */
+/** Replies to INCR that concern the key alone. */
 const OF_THIS_KEY = /WRONGTYPE|not an integer|would overflow/
 
 /** A value for a key that may have lost it, how long it may still be used, and whether it is surely the newest. */
@@ -50,16 +52,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       if (!isOfThisKey(error)) throw error
       await client.set(own(keys.deletions), String(deletions + 1))
       return deletions + 1
-    }
-  }
-
-  /** Empty when another client has put another type under the key since the scan. */
-  async function readHead(client: RedisClient, name: string): Promise<Buffer> {
-    try {
-      return (await client.getRange(name, 0, HEAD_BYTES - 1)) ?? NOTHING
-    } catch (error) {
-      if (!isOfThisKey(error)) throw error
-      return NOTHING
     }
   }
 
@@ -112,22 +104,20 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
         await runScript(client, RELEASE_LOAD_LEASE, parts)
       }),
 
-    async sweep(namePrefix, isDead) {
+    async sweep(namePrefix, isDead, below) {
+      const pattern = `${globEscaped(own(namePrefix))}*`
+      const headBytes = below === undefined ? HEAD_BYTES : GENERATION_BYTES
       let cursor = '0'
       let deleted = 0
       do {
-        const page = await call((client) =>
-          client.scan(cursor, {
-            MATCH: `${globEscaped(own(namePrefix))}*`,
-            COUNT: SWEEP_BATCH,
-            TYPE: 'string',
-          }),
-        )
-        cursor = page.cursor.toString()
-        const names = page.keys.map((name) => name.toString())
-        if (names.length === 0) continue
-        const heads = await call((client) => Promise.all(names.map((name) => readHead(client, name))))
-        const dead = names.filter((name, i) => isDead(name.slice(prefix.length), heads[i] ?? NOTHING))
+        const asked = [cursor, pattern, SWEEP_BATCH, headBytes - 1, below ?? ''].map(String)
+        const page = await call((client) => runScript(client, SWEEP_PAGE, { keys: [], arguments: asked }))
+        const [next, names, heads] = page as [Buffer, Buffer[], Buffer[]]
+        cursor = next.toString()
+        const isGone = (name: Buffer, i: number) =>
+          below !== undefined || isDead(name.toString().slice(prefix.length), heads[i] ?? NOTHING)
+        const dead = names.filter(isGone)
+        // Not in the script: Redis would tell us of each key as of another client's deletion.
         if (dead.length > 0) deleted += await call((client) => client.unlink(dead))
       } while (cursor !== '0')
       return deleted

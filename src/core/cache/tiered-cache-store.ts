@@ -206,10 +206,10 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         () => redis.sweep('', isDead),
         () => 0,
       ),
-    async sweep(prefix, isDead) {
+    async sweep(prefix, isDead, below) {
       const deleted = memory.sweepNow(prefix, isDead)
       return failover.attempt(
-        () => redis.sweep(prefix, isDead),
+        () => redis.sweep(prefix, isDead, below),
         () => {
           merge.sweepLater(isDead)
           return deleted

@@ -51,6 +51,7 @@ export function createRedisStateKeys({ prefix, kindOf, foreign }: RedisStateKeys
 
   return {
     own,
+    foreign,
     writing,
     /** What is under the key; undefined when it is of another type. */
     async reading<T>(key: string, found: Promise<T>): Promise<T | undefined> {

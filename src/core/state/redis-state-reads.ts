@@ -5,12 +5,14 @@ import type { Now } from '../../lib/time.ts'
 import type { FindKind } from '../keys.ts'
 import { createReads } from '../redis/batched-reads.ts'
 import type { RedisClient, RedisConnection } from '../redis/connection.ts'
+import { runScript } from '../redis/script-runner.ts'
 import { type KindName, kinds, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
 import type { RedisRepair } from './merge/redis-repair.ts'
 import type { createRedisStateKeys } from './redis-state-keys.ts'
+import { READ } from './state-scripts.ts'
 
 export interface RedisStateReadsOptions
-  extends Pick<ReturnType<typeof createRedisStateKeys>, 'own' | 'reading'> {
+  extends Pick<ReturnType<typeof createRedisStateKeys>, 'own' | 'foreign'> {
   connection: RedisConnection
   kindOf: FindKind
   /** The version of this key that is known here: when Redis has the same one, its end need not be asked for. */
@@ -21,61 +23,82 @@ export interface RedisStateReadsOptions
   now: Now
 }
 
+/** Of a string its bytes, of the others names and numbers in turn. */
+type Found = Buffer | readonly Buffer[] | null
+
+const FOREIGN = -3
+
 type InRedisPairs = Exclude<(typeof kinds)[KindName]['inRedis'], { type: 'string' }>
 
 export function createRedisStateReads(options: RedisStateReadsOptions) {
-  const { connection, own, reading, kindOf, known, repair, now } = options
+  const { connection, own, foreign, kindOf, known, repair, now } = options
   const readBytes = createReads(connection)
 
-  async function fetch(client: RedisClient, key: string): Promise<VersionedEntry | undefined> {
-    const kind = kindOf(key)
-    if (kind === undefined) return undefined
-    const [found, ttlMs] = await Promise.all([
-      reading(key, fetchValue(client, key, kind)),
-      client.pTTL(own(key)),
-    ])
-    if (!found) return undefined
-    const { value, isCurrent } = found
-    if (value.kind === 'max-register-map') return { value, expiresAtMs: Number.POSITIVE_INFINITY }
-    if (ttlMs <= 0) return undefined
-    const entry = { value, expiresAtMs: now() + ttlMs }
-    if (!isCurrent && kinds[kind].inRedis.type === 'zset') await repair.rewriteSet(client, key, entry)
+  /** Undefined for what is absent, corrupt, or of another type. One round trip. */
+  async function fetch(
+    client: RedisClient,
+    names: readonly string[],
+  ): Promise<(VersionedEntry | undefined)[]> {
+    const wanted = names.filter((key) => kindOf(key) !== undefined)
+    if (wanted.length === 0) return names.map(() => undefined)
+    const types = wanted.map((key) => kinds[kindOf(key) as KindName].inRedis.type)
+    const reply = await runScript(client, READ, { keys: wanted.map(own), arguments: types })
+    const found = reply as (number | Found)[]
+    const entries = new Map<string, VersionedEntry>()
+    for (const [i, key] of wanted.entries()) {
+      const [ttlMs, value] = [found[2 * i] as number, found[2 * i + 1] as Found]
+      if (ttlMs === FOREIGN) foreign(key, 'read')
+      const entry = value && (await judge(client, key, value, ttlMs))
+      if (entry) entries.set(key, entry)
+    }
+    return names.map((key) => entries.get(key))
+  }
+
+  async function judge(
+    client: RedisClient,
+    key: string,
+    found: NonNullable<Found>,
+    ttlMs: number,
+  ): Promise<VersionedEntry | undefined> {
+    const kind = kindOf(key) as KindName
+    const { inRedis } = kinds[kind]
+    if (inRedis.type === 'string') {
+      const value = decode(key, kind, found as Buffer)
+      if (value && !inRedis.isCurrent(found as Buffer))
+        await repair.rewrite(client, key, found as Buffer, value)
+      return value && ttlMs > 0 ? { value, expiresAtMs: now() + ttlMs } : undefined
+    }
+    const pairs = await soundPairs(client, key, inRedis, found as readonly Buffer[])
+    if (pairs?.value.kind === 'max-register-map')
+      return { value: pairs.value, expiresAtMs: Number.POSITIVE_INFINITY }
+    if (!pairs || ttlMs <= 0) return undefined
+    const entry = { value: pairs.value, expiresAtMs: now() + ttlMs }
+    if (!pairs.isCurrent) await repair.rewriteSet(client, key, entry)
     return entry
   }
 
-  async function fetchValue(client: RedisClient, key: string, kind: KindName) {
-    const { inRedis } = kinds[kind]
-    if (inRedis.type !== 'string') return fetchPairs(client, key, inRedis)
-    const bytes = await client.get(own(key))
-    const value = decode(key, kind, bytes)
-    if (!value || !bytes) return undefined
-    if (!inRedis.isCurrent(bytes)) await repair.rewrite(client, key, bytes, value)
-    return { value, isCurrent: true }
-  }
-
-  async function fetchPairs(client: RedisClient, key: string, { type, decode }: InRedisPairs) {
-    const raw = await (type === 'zset' ? fetchScores : fetchFields)(client, key)
-    if (raw.length === 0) return undefined
-    const pairs = raw.map(([name, number]) => [name.toString(), number] as const)
+  async function soundPairs(
+    client: RedisClient,
+    key: string,
+    { decode }: InRedisPairs,
+    found: readonly Buffer[],
+  ) {
+    const pairs: [string, number][] = []
+    for (let i = 0; i < found.length; i += 2) pairs.push([String(found[i]), Number(found[i + 1])])
+    if (pairs.length === 0) return undefined
     const { value, damaged, isCurrent } = decode(pairs, key)
     if (damaged.length > 0) {
-      const isDamaged = new Set(damaged)
+      const isDamaged = new Set<unknown>(damaged)
+      // By its bytes: they need not be UTF-8.
+      const raw = pairs.map(([, number], i) => [found[2 * i] as Buffer, number] as const)
       await repair.dropEntries(
         client,
         key,
-        raw.filter((_, i) => isDamaged.has(pairs[i] as (typeof damaged)[number])),
+        raw.filter((_, i) => isDamaged.has(pairs[i])),
       )
     }
     return damaged.length < pairs.length ? { value, isCurrent } : undefined
   }
-
-  const fetchScores = async (client: RedisClient, key: string) =>
-    (await client.zRangeWithScores(own(key), 0, -1)).map(({ value, score }) => [value, score] as const)
-
-  const fetchFields = async (client: RedisClient, key: string) =>
-    Object.entries(await client.hGetAll(own(key))).map(
-      ([field, number]) => [Buffer.from(field), Number(number)] as const,
-    )
 
   function decode(key: string, kind: KindName, bytes: Buffer | null | undefined): StateValue | undefined {
     const { inRedis } = kinds[kind]
@@ -87,19 +110,19 @@ export function createRedisStateReads(options: RedisStateReadsOptions) {
   }
 
   return {
-    /** Undefined for what is absent, corrupt, or of another type. */
     fetch,
     /** The same in a call of its own; reads of one tick travel together. */
     async find(key: string): Promise<VersionedEntry | undefined> {
       const kind = kindOf(key)
       const inRedis = kind && kinds[kind].inRedis
-      if (!kind || inRedis?.type !== 'string') return await connection.call((client) => fetch(client, key))
+      if (!kind || inRedis?.type !== 'string')
+        return await connection.call(async (client) => (await fetch(client, [key]))[0])
       const bytes = await readBytes(own(key))
       const value = decode(key, kind, bytes)
       if (!value || !bytes) return undefined
       const here = known(key)
       if (here && inRedis.isCurrent(bytes) && isSame(here.value, value)) return { ...here, value }
-      return await connection.call((client) => fetch(client, key))
+      return await connection.call(async (client) => (await fetch(client, [key]))[0])
     },
   }
 }

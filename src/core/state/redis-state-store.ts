@@ -71,7 +71,7 @@ export interface RedisStateStoreOptions {
 export function createRedisStateStore(options: RedisStateStoreOptions): RedisStateStore {
   const { connection, prefix, kindOf, isShared, known = () => undefined, damaged = () => {} } = options
   const { now = Date.now } = options
-  const { own, reading, writing, run } = createRedisStateKeys({
+  const { own, foreign, reading, writing, run } = createRedisStateKeys({
     prefix,
     kindOf,
     foreign: (key, met) => damaged(key, 'foreign', met),
@@ -86,7 +86,7 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
   const { fetch, find } = createRedisStateReads({
     connection,
     own,
-    reading,
+    foreign,
     kindOf,
     known,
     corrupt: (key) => tell(key, 'read'),
@@ -134,7 +134,7 @@ export function createRedisStateStore(options: RedisStateStoreOptions): RedisSta
     bump: (key, fields, floor) =>
       call(async (client) => Number((await run(client, BUMP, key, floor, ...fields)).reply)),
 
-    read: (names) => call((client) => Promise.all(names.map((key) => fetch(client, key)))),
+    read: (names) => call((client) => fetch(client, names)),
     merge: (entries) =>
       call((client) =>
         Promise.all(entries.map(async ([key, version]) => (await mergeInto(client, key, version)).before)),

@@ -8,7 +8,14 @@ import { type BoundedMemory, createBoundedMemory } from '../bounded-memory.ts'
 import { Refusal, stateFull } from '../errors.ts'
 import type { Absence } from './absence/absence.ts'
 import type { HybridClock } from './kinds/hybrid-clock.ts'
-import { isTwin, kinds, mergeEntries, type StateValue, type VersionedEntry } from './kinds/kinds.ts'
+import {
+  addsNothing,
+  isTwin,
+  kinds,
+  mergeEntries,
+  type StateValue,
+  type VersionedEntry,
+} from './kinds/kinds.ts'
 import { headOf } from './kinds/lww-register.ts'
 import { bumped, type MaxRegisterMap, NO_FIELDS } from './kinds/max-register-map.ts'
 import { type Hit, type HitResult, type SlidingWindowLog, slide } from './kinds/sliding-window-log.ts'
@@ -133,6 +140,8 @@ export function createStandby({
     apply(key, version) {
       if (version.expiresAtMs <= now()) return
       if ('timestamp' in version.value) hybridClock.see(version.value.timestamp)
+      const mine = kept(key)
+      if (mine && addsNothing(mine, version)) return
       try {
         put(key, version)
       } catch (error) {

@@ -19,6 +19,24 @@ if epoch == ARGV[2] and (tonumber(sequence) or 0) < tonumber(ARGV[4]) then
 end
 return { epoch, sequence }`)
 
+// What is under keys, each with the time that is left.
+//   KEYS[…] keys    ARGV[…] the type of each    returns for each { ms, as PTTL says, -3 of another type; the value }
+export const READ = script(`
+local read = {
+  string = function(key) return redis.pcall('GET', key) end,
+  zset = function(key) return redis.pcall('ZRANGE', key, 0, -1, 'WITHSCORES') end,
+  hash = function(key) return redis.pcall('HGETALL', key) end,
+}
+local found = {}
+for i, key in ipairs(KEYS) do
+  local value = read[ARGV[i]](key)
+  local isForeign = type(value) == 'table' and value.err
+  if isForeign and not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
+  found[2 * i - 1] = isForeign and -3 or redis.call('PTTL', key)
+  found[2 * i] = not isForeign and value
+end
+return found`)
+
 // Deletes what is of another type than what we keep under the key.
 //   KEYS[…] keys    ARGV[…] the type of each
 export const DROP_FOREIGN = script(`

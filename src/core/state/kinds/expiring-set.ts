@@ -65,6 +65,12 @@ export const expiringSet: Kind<ExpiringSet> = {
   sizeOf: ({ members }) => members.length * 160,
 }
 
+/** Whether the first has all members of the second, as long at least. */
+export function hasMembers({ members: all }: ExpiringSet, { members }: ExpiringSet): boolean {
+  const ends = new Map(all.map(({ id, untilMs }) => [id, untilMs]))
+  return members.every(({ id, untilMs }) => (ends.get(id) ?? 0) >= untilMs)
+}
+
 function unionOf(a: ExpiringSet, b: ExpiringSet): ExpiringSet {
   const ends = new Map<string, number>()
   for (const { id, untilMs } of [...a.members, ...b.members])

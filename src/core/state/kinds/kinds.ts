@@ -1,6 +1,7 @@
 // The table of kinds. Another one is a file beside this one, and a line here.
 import { type Corrupt, corrupt } from '../../../lib/codec.ts'
-import { type ExpiringSet, expiringSet } from './expiring-set.ts'
+import { SECOND } from '../../../lib/time.ts'
+import { type ExpiringSet, expiringSet, hasMembers } from './expiring-set.ts'
 import { type FirstWriteWinsRegister, firstWriteWinsRegister } from './first-write-wins-register.ts'
 import type { Entry, Kind } from './kind.ts'
 import { type LwwRegister, lwwRegister } from './lww-register.ts'
@@ -38,6 +39,14 @@ export function mergeEntries(a: VersionedEntry, b: VersionedEntry): VersionedEnt
   if (a.value.kind !== b.value.kind)
     throw new TypeError(`a ${a.value.kind} cannot be merged with a ${b.value.kind}`)
   return kinds[a.value.kind].merge(a, b)
+}
+
+/** Whether `b` tells nothing that `a` does not: a version that is read again, whose end is a few ms off each time. */
+export function addsNothing(a: VersionedEntry, b: VersionedEntry): boolean {
+  if (b.expiresAtMs - a.expiresAtMs >= SECOND) return false
+  if ('timestamp' in a.value) return 'timestamp' in b.value && a.value.timestamp === b.value.timestamp
+  if (a.value.kind !== 'expiring-set') return false
+  return b.value.kind === 'expiring-set' && hasMembers(a.value, b.value)
 }
 
 /** A version as it is on disk. */

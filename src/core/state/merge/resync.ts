@@ -8,7 +8,7 @@ const BATCH = 200
 
 export async function* everythingIn(
   redis: RedisStateStore,
-): AsyncGenerator<readonly [string, VersionedEntry]> {
+): AsyncGenerator<readonly (readonly [string, VersionedEntry])[]> {
   let cursor = '0'
   do {
     const page = await redis.scan(cursor)
@@ -16,10 +16,10 @@ export async function* everythingIn(
     for (let i = 0; i < page.keys.length; i += BATCH) {
       const names = page.keys.slice(i, i + BATCH)
       const versions = await redis.read(names)
-      for (const [j, key] of names.entries()) {
+      yield names.flatMap((key, j) => {
         const version = versions[j]
-        if (version) yield [key, version]
-      }
+        return version ? [[key, version] as const] : []
+      })
     }
   } while (cursor !== '0')
 }
@@ -62,10 +62,12 @@ export function createResync({ redis, standby, ended }: ResyncOptions): Resync {
       standby.beginResync()
       const seen = new Set<string>()
       try {
-        for await (const [key, version] of everythingIn(redis)) {
+        for await (const page of everythingIn(redis)) {
           if (number !== last) return undefined
-          standby.apply(key, version)
-          seen.add(key)
+          for (const [key, version] of page) {
+            standby.apply(key, version)
+            seen.add(key)
+          }
         }
       } catch (error) {
         isCutOff = true

@@ -72,11 +72,12 @@ export function createStateMerge(options: StateMergeOptions): StateMerge {
   /** What nobody but us wrote and we do not know has been deleted since. */
   async function removeUnknown(madeBeforeMs: number): Promise<void> {
     report.removed ??= 0
-    for await (const [key, { value }] of everythingIn(redis)) {
-      if (value.kind !== 'lww-register' || standby.kept(key)) continue
-      if (physicalMsOf(value.timestamp) >= madeBeforeMs) continue
-      await redis.delete([key])
-      report.removed += 1
+    for await (const page of everythingIn(redis)) {
+      const isGone = ([key, { value }]: readonly [string, VersionedEntry]) =>
+        value.kind === 'lww-register' && !standby.kept(key) && physicalMsOf(value.timestamp) < madeBeforeMs
+      const gone = page.filter(isGone).map(([key]) => key)
+      await redis.delete(gone)
+      report.removed += gone.length
     }
   }
 
