@@ -8,6 +8,7 @@ import type { StateStore } from '../state-store.ts'
 import type { StateDisk } from './state-disk.ts'
 
 const BEHIND_MS = SECOND
+const MOST_A_TURN = 1_000 // keys: a resync brings a hundred thousand
 const PARTIAL = 'copy-partial' // metadata: Redis has keys that did not fit into memory, and so not here
 
 export interface DiskCopy {
@@ -31,7 +32,17 @@ export function createDiskCopy(standby: () => Standby, saved = () => {}): DiskCo
   let commit: Promise<void> | undefined
   let isPartial = false
   let disk: StateDisk | undefined
-  const timer = setInterval(flush, BEHIND_MS).unref()
+  let isFlushing = false
+  const timer = setInterval(() => !isFlushing && flushSome(), BEHIND_MS).unref()
+
+  /** In the background: so many keys in a turn of the event loop, until none is left. */
+  function flushSome(): void {
+    isFlushing = disk !== undefined && dirty.size > MOST_A_TURN
+    if (isFlushing) {
+      save(new Set(take(dirty, MOST_A_TURN)))
+      setImmediate(flushSome)
+    } else flush()
+  }
 
   function flush(): void {
     save(dirty)
@@ -117,5 +128,14 @@ export function committing(store: StateStore, committed: DiskCopy['committed']):
     claim: after(store.claim),
     hit: after(store.hit),
     bump: after(store.bump),
+  }
+}
+
+function* take<T>(items: Iterable<T>, most: number): Generator<T> {
+  let taken = 0
+  for (const item of items) {
+    if (taken === most) return
+    taken += 1
+    yield item
   }
 }
