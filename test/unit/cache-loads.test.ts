@@ -108,3 +108,41 @@ test('a lease is not renewed once its load has ended: it would be taken again af
   const { value } = await loads.run('key', { staleMs: 0, parse: String }, async () => 'loaded')
   expect([value, leases]).toEqual(['loaded', 1])
 })
+
+/** Loads whose clears are `cleared`, by key, as another process' are: nobody here is told of them. */
+function createClearedLoads() {
+  const { log } = recordLog()
+  const cleared = new Map<string, number>()
+  const clears = {
+    top: () => Math.max(0, ...cleared.values()),
+    isDead: (key: string, { generation }: { generation: number }) => (cleared.get(key) ?? 0) > generation,
+    isStale: () => false,
+    clearedAt: (key: string) => cleared.get(key) ?? 0,
+  } as unknown as GenerationCounters
+  const store = createMemoryStore({ budgetBytes: 10_000_000 })
+  const values = createCacheValues({ clears, defaultFreshMs: 60_000, log, now: Date.now })
+  return { loads: createCacheLoads({ store, clears, values, log, now: Date.now }), cleared }
+}
+const hanging = () => new Promise<string>(() => {})
+
+test('of clears one after another, each finds the loads that began before it, not the last one alone', async () => {
+  const { loads, cleared } = createClearedLoads()
+  for (const key of ['a', 'b', 'c']) void loads.run(key, policy, hanging)
+  await turn()
+  cleared.set('a', 1).set('b', 2)
+  expect(loads.cleared()).toEqual(['a', 'b'])
+  await Promise.all(loads.cleared().map(loads.supersede))
+  expect(loads.cleared()).toEqual([])
+})
+
+test('who asks after a clear joins no load from before it, whoever cleared, and causes one', async () => {
+  const { loads, cleared } = createClearedLoads()
+  void loads.run('a', policy, hanging)
+  await turn()
+  expect(loads.isRunning('a')).toBe(true)
+  cleared.set('a', 1)
+  expect(loads.isRunning('a')).toBe(false)
+  const both = [loads.run('a', policy, async () => 'new'), loads.run('a', policy, async () => 'newer')]
+  expect(loads.isRunning('a')).toBe(true)
+  expect((await Promise.all(both)).map(({ value }) => value)).toEqual(['new', 'new'])
+})

@@ -31,7 +31,7 @@ export interface CacheLoads {
   revoke(key: string): void
   /** The same, and gives its lease back, for where the value itself stays. */
   supersede(key: string): Promise<void>
-  /** The keys of the loads that run now and that the last clear has made dead, or stale. */
+  /** The keys of the loads that run now and began before a clear that concerns them. */
   cleared(): string[]
 }
 
@@ -47,6 +47,8 @@ export interface CacheLoadsOptions {
 
 interface Running {
   readonly tags: readonly string[]
+  /** The last clear that was known when it began. */
+  readonly generation: number
   readonly lease: LoadLease
   readonly renewal: NodeJS.Timeout
   revoked: boolean
@@ -71,7 +73,7 @@ export function createCacheLoads(options: CacheLoadsOptions): CacheLoads {
     const generation = clears.top()
     const renew = () => withoutDeadline(() => void inBackground(prolong(lease), log))
     const renewal = setInterval(renew, LOAD_LEASE_MS / 3).unref()
-    const running: Running = { tags, lease, renewal, revoked: false }
+    const running: Running = { tags, generation, lease, renewal, revoked: false }
     loads.set(key, running)
     try {
       const asked = {
@@ -138,22 +140,39 @@ export function createCacheLoads(options: CacheLoadsOptions): CacheLoads {
     flights.forget(key)
   }
 
+  async function supersede(key: string): Promise<void> {
+    const running = loads.get(key)
+    revoke(key)
+    if (running) await giveBack(running)
+  }
+
+  async function giveBack({ renewal, lease }: Running): Promise<void> {
+    clearInterval(renewal)
+    await store.release(lease, 'done', 0)
+  }
+
+  const isCleared = (key: string, { tags, generation, revoked }: Running) =>
+    !revoked && clears.clearedAt(key, tags) > generation
+
+  /** The load that is not to be joined: it began before a clear, which may be another process', or not done yet. */
+  function clearedLoad(key: string): Running | undefined {
+    const running = loads.get(key)
+    return running && isCleared(key, running) ? running : undefined
+  }
+
   return {
-    run: <T>(key: string, policy: CachePolicy<T>, load: Load<T>) =>
-      flights.run(key, (signal) => runOnce(key, policy, load, signal)) as Promise<Cached<T>>,
-    isRunning: flights.has,
+    run<T>(key: string, policy: CachePolicy<T>, load: Load<T>) {
+      const cleared = clearedLoad(key)
+      if (cleared) revoke(key)
+      return flights.run(key, async (signal) => {
+        if (cleared) await giveBack(cleared)
+        return runOnce(key, policy, load, signal)
+      }) as Promise<Cached<T>>
+    },
+    isRunning: (key) => flights.has(key) && !clearedLoad(key),
     revoke,
-    async supersede(key) {
-      const running = loads.get(key)
-      revoke(key)
-      if (!running) return
-      clearInterval(running.renewal)
-      await store.release(running.lease, 'done', 0)
-    },
-    cleared() {
-      const generation = clears.top() - 1
-      return [...loads].flatMap(([key, { tags }]) => (clears.clearedAt(key, tags) > generation ? [key] : []))
-    },
+    supersede,
+    cleared: () => [...loads].flatMap(([key, running]) => (isCleared(key, running) ? [key] : [])),
   }
 }
 
