@@ -86,6 +86,8 @@ export function createLimiter({ state, now = Date.now }: { state: Pick<State, 'h
 export interface OwnLimit {
   /** Counts a hit, which may weigh as much as it likes, unless the window is full. True when it was allowed. */
   hit(weight?: number): boolean
+  /** Whether such a hit would be allowed; nothing is counted. */
+  hasRoom(weight?: number): boolean
   /** Whether the window is empty. */
   isUnused(): boolean
 }
@@ -101,10 +103,15 @@ export function createOwnLimit({ limit, windowMs }: Policy, now: Now = Date.now)
     }
   }
 
+  function hasRoom(weight = 1): boolean {
+    slide()
+    return sum + weight <= limit
+  }
+
   return {
+    hasRoom,
     hit(weight = 1) {
-      slide()
-      if (sum + weight > limit) return false
+      if (!hasRoom(weight)) return false
       if (weight > 0) log.push({ atMs: now(), weight })
       sum += weight
       return true
@@ -123,6 +130,8 @@ const SHARED_FACTOR = 16
 
 export interface OwnLimits {
   hit(who: string, weight?: number): boolean
+  /** Whether such a hit would be allowed; nothing is counted. */
+  hasRoom(who: string, weight?: number): boolean
   /** How many clients have a limit of their own now. */
   size(): number
 }
@@ -162,10 +171,16 @@ export function createOwnLimits(
     }
   }
 
+  /** Its own, a new one if need be; undefined when it shares one. */
+  function limitOf(who: string): OwnLimit | undefined {
+    forgetUnused()
+    return limits.get(who) ?? (limits.size < mostClients ? createOwnLimit(policy, now) : undefined)
+  }
+
   return {
+    hasRoom: (who, weight) => (limitOf(who) ?? shared).hasRoom(weight),
     hit(who: string, weight?: number): boolean {
-      forgetUnused()
-      const limit = limits.get(who) ?? (limits.size < mostClients ? createOwnLimit(policy, now) : undefined)
+      const limit = limitOf(who)
       if (!limit) {
         tell()
         return shared.hit(weight)

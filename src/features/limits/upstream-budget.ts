@@ -2,7 +2,7 @@
 // all have one together; both are counted by this process alone, whose memory and time they are to save. Cached reads
 // cost nothing.
 import type { Request } from 'express'
-import { createOwnLimit, createOwnLimits } from '../../core/limiter.ts'
+import { createOwnLimit, createOwnLimits, type OwnLimits } from '../../core/limiter.ts'
 import { sourcesBusy, tooMany } from '../../errors.ts'
 import type { Admit } from '../../feature.ts'
 import { MINUTE, type Now, SECOND } from '../../lib/time.ts'
@@ -18,6 +18,11 @@ export const upstreamPolicies = {
 }
 const RETRY_MS = 10 * SECOND // where the window has room again in parts
 
+interface Share {
+  hasRoom(cost: number): boolean
+  hit(cost: number): boolean
+}
+
 export interface UpstreamBudgetParts {
   /** Undefined where clients cannot be told apart. */
   clientOf: (req: Request) => Promise<string | undefined>
@@ -31,17 +36,20 @@ export function createUpstreamBudget({ clientOf, isAdmin, now = Date.now }: Upst
   const shared = createOwnLimit(upstreamPolicies.shared, now)
   const all = createOwnLimit(upstreamPolicies.all, now)
 
-  function isAllowed(client: string | undefined, cost: number): boolean {
-    if (client === undefined) return shared.hit(cost)
-    if (!clients.hit(client, cost)) return false
+  /** What a client's reads count in. */
+  function sharesOf(client: string | undefined): Share[] {
+    if (client === undefined) return [shared]
     const network = networkOf(client)
-    return network === undefined || networks.hit(network, cost)
+    return [shareOf(clients, client), ...(network === undefined ? [] : [shareOf(networks, network)])]
   }
 
+  /** All or none: who is refused has not used up what is his own, or what is his network's. */
   async function take(req: Request, cost: number): Promise<void> {
     if (isAdmin(req)) return
-    if (!isAllowed(await clientOf(req), cost)) throw tooMany(RETRY_MS)
+    const shares = sharesOf(await clientOf(req))
+    if (!shares.every((share) => share.hasRoom(cost))) throw tooMany(RETRY_MS)
     if (!all.hit(cost)) throw sourcesBusy()
+    for (const share of shares) share.hit(cost)
   }
 
   /** For one request: what misses together is counted together, as one list asks for many. */
@@ -61,6 +69,11 @@ export function createUpstreamBudget({ clientOf, isAdmin, now = Date.now }: Upst
     }
   }
 }
+
+const shareOf = (limits: OwnLimits, who: string): Share => ({
+  hasRoom: (cost) => limits.hasRoom(who, cost),
+  hit: (cost) => limits.hit(who, cost),
+})
 
 /** The /48 of a client that is an IPv6 /64. */
 const networkOf = (client: string) => /^address:((?:[0-9a-f]+:){3})[0-9a-f]+::\/64$/.exec(client)?.[1]
