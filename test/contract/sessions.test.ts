@@ -325,6 +325,28 @@ describe.each(places)('Redis %s', (where) => {
     expect(meanwhile).toBeUndefined()
   })
 
+  test.each(['/api/sessions', '/api/sessions?others=true', '/api/sessions/another'])(
+    'a session that is ended while its request is being read ends no other: DELETE %s',
+    async (path) => {
+      const id = newUser()
+      const [thief, owner] = [createVisitor(app.url), createVisitor(app.url)]
+      for (const visitor of [thief, owner]) await visitor.logIn(id)
+      const { sessions } = (await (await owner.get('/api/sessions')).json()) as {
+        sessions: { id: string; current: boolean }[]
+      }
+      const idOf = (isOwners: boolean) => sessions.find(({ current }) => current === isOwners)?.id ?? ''
+      const name = `${where} ${path}`
+      const gate = app.gate(name, 1)
+      const slow = createVisitor(app.url, { 'x-gate': name }, new Map(thief.cookies))
+      const late = slow.delete(path.replace('another', idOf(true)))
+      await gate.arrived
+      expect((await owner.delete(`/api/sessions/${idOf(false)}`)).status).toBe(204)
+      gate.open()
+      expect(await (await late).json()).toMatchObject({ code: 'not_logged_in', status: 401 })
+      expect([await meOf(owner), await meOf(thief)]).toEqual([200, 401])
+    },
+  )
+
   test('ending ends: the current one takes its cookie along, and what is no id is told so', async () => {
     const visitor = createVisitor(app.url)
     expect((await visitor.delete('/api/sessions')).status).toBe(401)
@@ -496,3 +518,23 @@ test('two processes: what one ends, the other refuses', async () => {
   expect((await two.delete('/api/sessions?others=true')).status).toBe(204)
   expect([await meOf(one), await meOf(two)]).toEqual([401, 200])
 })
+
+test.each(['/api/sessions', '/api/sessions?others=true'])(
+  'two processes: a session that one ends while the other reads its request ends no other: DELETE %s',
+  async (path) => {
+    const [here, there] = [
+      await openSessions({ state: opened.processes.shared.state }),
+      await openSessions({ state: second.state }),
+    ]
+    const id = newUser()
+    const [thief, owner] = [createVisitor(here.url), createVisitor(there.url)]
+    for (const visitor of [thief, owner]) await visitor.logIn(id)
+    const gate = here.gate(path, 1)
+    const late = createVisitor(here.url, { 'x-gate': path }, new Map(thief.cookies)).delete(path)
+    await gate.arrived
+    expect((await owner.delete('/api/sessions?others=true')).status).toBe(204)
+    gate.open()
+    expect((await late).status).toBe(401)
+    expect([await meOf(owner), await meOf(thief)]).toEqual([200, 401])
+  },
+)

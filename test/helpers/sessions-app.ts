@@ -5,7 +5,7 @@ import type { SessionData } from 'express-session'
 import type { State } from '../../src/core/state/state.ts'
 import type { User } from '../../src/feature.ts'
 import { createLogIn } from '../../src/features/sessions/log-in.ts'
-import { createIdentify, createSessionMiddleware } from '../../src/features/sessions/session-middleware.ts'
+import { createIdentify, createSessionLoader } from '../../src/features/sessions/session-middleware.ts'
 import { createSessionRecords } from '../../src/features/sessions/session-records.ts'
 import { sessionRoutes } from '../../src/features/sessions/session-routes.ts'
 import { createSessionStore } from '../../src/features/sessions/session-store.ts'
@@ -31,6 +31,14 @@ export async function startSessions({ state, secrets = ['a secret of the tests']
   const router = Router()
   const gates = new Map<string, { arrive: () => void; opened: Promise<void>; open: () => void }>()
 
+  router.use(['/api', '/test'], createSessionLoader({ store, secrets }))
+  // As where the body is slow: the session is loaded, and the route's work has not begun.
+  router.use(async (req, _res, next) => {
+    const gate = gates.get(req.get('x-gate') ?? '')
+    gate?.arrive()
+    await gate?.opened
+    next()
+  })
   router.post('/test/login', async (req, res) => {
     const { id, inFrame = false } = req.body as { id: string; inFrame?: boolean }
     const user: User = { id, name: `User ${id}` }
@@ -63,11 +71,7 @@ export async function startSessions({ state, secrets = ['a secret of the tests']
 
   const server = createHttpServer({
     rawRouters: [],
-    routers: [
-      createSessionMiddleware({ store, secrets, paths: ['/api', '/test'] }),
-      router,
-      sessionRoutes({ records }),
-    ],
+    routers: [router, sessionRoutes({ records })],
     trustProxy: 1,
     log: recordLog().log,
   })

@@ -16,7 +16,10 @@ export interface OwnSession {
   readonly current: boolean
 }
 
-/** Every method throws not_logged_in for a visitor, state_unknown for who may be more than that. */
+/**
+ * Every method throws not_logged_in for a visitor, and for a session that has ended meanwhile; state_unknown for who may
+ * be more than that.
+ */
 export interface OwnSessions {
   /** The one used last comes first. */
   list(req: Request): Promise<OwnSession[]>
@@ -27,6 +30,14 @@ export interface OwnSessions {
 }
 
 export function createOwnSessions({ records }: { records: SessionRecords }): OwnSessions {
+  /**
+   * Asked again, as the last thing before others are ended: limits load the session before the body has come, which may
+   * take its time, and the session may have been ended since.
+   */
+  async function expectNotEnded(req: Request): Promise<void> {
+    if (!(await records.find(hashOf(req.session.id)))) throw notLoggedIn()
+  }
+
   return {
     async list(req) {
       const sessions = await records.ofUser(userOf(req).id)
@@ -40,7 +51,10 @@ export function createOwnSessions({ records }: { records: SessionRecords }): Own
       const meant = sessions.find(({ hash }) => publicIdOf(hash) === id)
       if (!meant) return false
       if (meant.hash === hashOf(req.session.id)) await endSession(req, res)
-      else await records.end(meant.hash)
+      else {
+        await expectNotEnded(req)
+        await records.end(meant.hash)
+      }
       return true
     },
 
@@ -48,17 +62,16 @@ export function createOwnSessions({ records }: { records: SessionRecords }): Own
     // who is kept decides, in whatever order the rest arrives; the others expire where they are.
     async endOthers(req) {
       const { id: userId } = userOf(req)
-      const own = hashOf(req.session.id)
-      // Asked again: limits load the session before the body has come, and it may have been logged out since.
-      if (!(await records.find(own))) throw notLoggedIn()
       const sessions = await records.ofUser(userId)
-      await records.revoke(userId, lastLoginMs(sessions, req), own)
+      await expectNotEnded(req)
+      await records.revoke(userId, lastLoginMs(sessions, req), hashOf(req.session.id))
     },
 
     // Revoked first: that also ends those that another process made in an outage and this one does not know.
     async endAll(req, res) {
       const { id: userId } = userOf(req)
       const sessions = await records.ofUser(userId)
+      await expectNotEnded(req)
       await records.revoke(userId, lastLoginMs(sessions, req))
       await Promise.all(sessions.map(({ hash }) => records.end(hash)))
       await endSession(req, res)

@@ -1,6 +1,6 @@
 // The session of a request, by a signed cookie: `__Host-sid` over HTTPS, `sid` over plain HTTP in development.
 import { randomBytes } from 'node:crypto'
-import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import session, { type CookieOptions } from 'express-session'
 import { stateUnknown } from '../../core/errors.ts'
 import type { Identity } from '../../feature.ts'
@@ -43,18 +43,6 @@ export function createSessionLoader({ store, secrets }: SessionLoaderOptions): R
     // What follows may ask for other sessions: it is not the loading of this one.
     store.during(req, () => load(req, res, (error) => store.during(undefined, () => next(error))))
   }
-}
-
-export interface SessionMiddlewareOptions extends SessionLoaderOptions {
-  /** Where every request has a session, with everything below. */
-  paths: readonly string[]
-}
-
-/** For routes that are about sessions themselves; every other route asks for its user (users.ts). */
-export function createSessionMiddleware({ paths, ...options }: SessionMiddlewareOptions): Router {
-  const router = Router()
-  router.use([...paths], createSessionLoader(options))
-  return router
 }
 
 /** Whether the browser has sent a session's cookie, ours or not. */

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { User } from '../../../feature.ts'
 import { languageOf, sendOwnPage, serveFiles } from '../../../http/page.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
+import { asAppError } from '../../../http/problem.ts'
 import { isPlainText } from '../../../lib/plain-text.ts'
 import type { OwnSessions } from '../own-sessions.ts'
 import { endSession, expectKnown } from '../session-middleware.ts'
@@ -62,7 +63,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
     endpoint(router, path, {
       async post(req, res) {
         expectKnown(req)
-        if (currentUser(req)) await action(req, res)
+        if (currentUser(req)) await action(req, res).catch(nothingIfEnded)
         res.set('Cache-Control', 'no-store').redirect(303, `/account?lang=${languageOf(req)}`)
       },
     })
@@ -72,4 +73,9 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
   form('/account/revoke-others', (req) => own.endOthers(req))
   form('/account/logout', endSession)
   return router
+}
+
+/** The session has been ended since it was loaded: the page says so, by sending the browser to the login. */
+function nothingIfEnded(error: unknown): void {
+  if (asAppError(error).code !== 'not_logged_in') throw error
 }
