@@ -126,6 +126,27 @@ describe.each(places)('Redis %s', (where) => {
     })
   })
 
+  test('names from before they were cleaned are clean when they are read, and stored so with the next change', async () => {
+    const visitor = createVisitor(app.url)
+    const { sessionId } = (await (await visitor.logIn(newUser())).json()) as { sessionId: string }
+    const change = (user: object) =>
+      app.records.rewrite(hashOf(sessionId), undefined, ({ fields, ...rest }) => ({
+        ...rest,
+        fields: { ...fields, user: { id: 'telegram:7', name: 'Anna', ...user } },
+      }))
+    const me = async () => ((await (await visitor.get('/api/me')).json()) as { user: object }).user
+    await change({ name: 'An\u202Ena', username: 'an\u0000na', language: 'en\u202E' })
+    expect(await me()).toEqual({ id: 'telegram:7', name: 'Anna', username: 'an na' })
+    await visitor.post('/test/fields', { fields: { more: true } })
+    const stored = (await state().read(`session:${hashOf(sessionId)}`))?.bytes.toString()
+    expect(JSON.parse(stored ?? '{}').fields).toMatchObject({ user: { name: 'Anna' }, more: true })
+    expect(stored).not.toMatch(/\\u202e|\u202E/i)
+    await change({ name: '\u202E\u2066' })
+    expect(await me()).toEqual({ id: 'telegram:7', name: '7' })
+    await change({ name: 'علی\u200Cرضا', username: 'ali', language: 'fa' })
+    expect(await me()).toEqual({ id: 'telegram:7', name: 'علی\u200Cرضا', username: 'ali', language: 'fa' })
+  })
+
   test('the key is a hash: no session’s id is in the store', async () => {
     const visitor = createVisitor(app.url)
     const { sessionId } = (await (await visitor.logIn(newUser())).json()) as { sessionId: string }

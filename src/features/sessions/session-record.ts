@@ -4,6 +4,7 @@ import type { SessionData } from 'express-session'
 import { z } from 'zod'
 import type { User } from '../../feature.ts'
 import { parseJson } from '../../lib/codec.ts'
+import { cleanText, isPlainText } from '../../lib/plain-text.ts'
 import { DAY } from '../../lib/time.ts'
 
 /** A session ends so long after it was last used, */
@@ -43,7 +44,24 @@ export const encodeRecord = (record: SessionRecord) => Buffer.from(JSON.stringif
 
 /** Undefined for what is no session. */
 export function decodeRecord(bytes: Buffer): SessionRecord | undefined {
-  return recordSchema.safeParse(parseJson(bytes)).data as SessionRecord | undefined
+  const record = recordSchema.safeParse(parseJson(bytes)).data as SessionRecord | undefined
+  return record?.fields.user && !isPlainUser(record.fields.user) ? withCleanUser(record) : record
+}
+
+const isPlainUser = ({ name, username = '', language = '' }: User) =>
+  [name, username, language].every(isPlainText)
+
+/** Of a login before names were cleaned (telegram-user.ts): what it is called is not trusted because it is stored. */
+function withCleanUser({ fields, ...record }: SessionRecord): SessionRecord {
+  const { name, username = '', language = '', ...user } = fields.user as User
+  const handle = cleanText(username)
+  const clean = {
+    ...user,
+    name: cleanText(name) || handle || user.id.replace(/^telegram:/, ''),
+    ...(handle && { username: handle }),
+    ...(language && isPlainText(language) && { language }),
+  }
+  return { ...record, fields: { ...fields, user: clean } }
 }
 
 /** After `IDLE_MS` without use, or sooner by the cookie's own maxAge; after `ABSOLUTE_MS` at the latest. */
