@@ -24,12 +24,15 @@ export interface FailoverStateStoreOptions {
   epoch: () => string | undefined
   /** Rejects when Redis is not in that epoch any more: emptied, or an older state of itself. */
   expectSameEpoch: (epoch: string | undefined) => Promise<void>
+  /** Whether limiter logs may take room of Redis. */
+  takesHit: () => boolean
   /** Called with each key that was written to Redis. */
   written: (key: string) => void
 }
 
 export function createFailoverStateStore(options: FailoverStateStoreOptions): StateStore {
-  const { redis, standby, journal, failover, absence, kindOf, isKnown, expectSameEpoch, written } = options
+  const { redis, standby, journal, failover, absence, kindOf, isKnown, expectSameEpoch, takesHit, written } =
+    options
 
   /**
    * In memory, and in the journal when it changed anything: both before this returns, so that no merge falls
@@ -131,10 +134,11 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
   }
 
   /**
-   * Undefined where Redis is full. For a hit that is no outage: sessions are read all the same, and a write of theirs
-   * that does not fit says so itself. The hit is counted here alone.
+   * Undefined where Redis is full, or has no room for logs. For a hit that is no outage: sessions are read all the
+   * same, and a write of theirs that does not fit says so itself. The hit is counted here alone.
    */
   async function countIn(key: string, hit: Hit): Promise<HitResult | undefined> {
+    if (!takesHit()) return undefined
     try {
       return await redis.hit(key, hit)
     } catch (error) {

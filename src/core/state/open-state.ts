@@ -13,6 +13,7 @@ import { noticeNobody } from './absence/notice-nobody.ts'
 import { createChangeFeed } from './change-feed.ts'
 import { createJournal } from './disk/journal.ts'
 import { createFailoverStateStore } from './failover-state-store.ts'
+import { createRedisRoom } from './limits/redis-room.ts'
 import { noteOf } from './merge/merge-report.ts'
 import { createRecentWrites } from './merge/recent-writes.ts'
 import { createRedisEpoch } from './merge/redis-epoch.ts'
@@ -95,6 +96,7 @@ function overRedis(
       if (here && met === 'read') journal.putAll([[key, here]]) // so that Redis has it again
     },
   })
+  const { takesHit } = createRedisRoom({ connection, log })
   const epoch = createRedisEpoch({ redis, metadata, foundEmpty: whole.resynced })
   const { current, expectSame: expectSameEpoch } = epoch
   // By a steady clock: a step of the wall clock must not make these writes old.
@@ -106,6 +108,7 @@ function overRedis(
     epoch,
     recentKeys: recent.keys,
     isShared,
+    takesHit,
     log,
   })
   let damagedBefore = 0
@@ -176,6 +179,7 @@ function overRedis(
       isKnown: (key) => !isShared && connection.isTracked() && standby.isSynced() && !changes.has(key),
       epoch: current,
       expectSameEpoch,
+      takesHit,
       written(key) {
         recent.add(key)
         epoch.wrote()

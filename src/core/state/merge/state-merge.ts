@@ -45,11 +45,13 @@ export interface StateMergeOptions {
   recentKeys: () => string[]
   /** Whether others write there: what this process does not know may be theirs. */
   isShared: boolean
+  /** Whether limiter logs may take room of Redis (limits/redis-room.ts). */
+  takesHit: () => boolean
   log: Log
 }
 
 export function createStateMerge(options: StateMergeOptions): StateMerge {
-  const { redis, standby, journal, epoch, recentKeys, isShared, log } = options
+  const { redis, standby, journal, epoch, recentKeys, isShared, takesHit, log } = options
   let report = createMergeReport()
   let batchSize = BATCH
 
@@ -83,12 +85,14 @@ export function createStateMerge(options: StateMergeOptions): StateMerge {
 
   async function mergeBatch(): Promise<void> {
     const batch = journal.entries(batchSize)
-    const before = await redis.merge(batch).catch((error) => {
+    // A log without room there is counted here alone, as its hits are from now on.
+    const sent = batch.filter(([, { value }]) => value.kind !== 'sliding-window-log' || takesHit())
+    const before = await redis.merge(sent).catch((error) => {
       batchSize = Math.max(1, Math.floor(batch.length / 2))
       throw error
     })
     batchSize = Math.min(BATCH, batchSize * 2)
-    for (const [i, entry] of batch.entries()) note(entry, before[i])
+    for (const [i, entry] of sent.entries()) note(entry, before[i])
     journal.acknowledge(batch)
   }
 
