@@ -17,8 +17,8 @@ export interface OwnSession {
 }
 
 /**
- * Every method throws not_logged_in for a visitor, and for a session that has ended meanwhile; state_unknown for who may
- * be more than that.
+ * Every method throws not_logged_in for a visitor, and for a session that has ended since it was loaded; state_unknown
+ * for who may be more than that.
  */
 export interface OwnSessions {
   /** The one used last comes first. */

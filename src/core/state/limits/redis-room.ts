@@ -1,6 +1,6 @@
-// How much of Redis limiter logs may take. A server that does not evict refuses sessions once it is full, and a stranger
-// with many addresses can begin a log with each request: so where half of it is used, by whatever, hits are counted in
-// this process alone. That costs precision between processes, and nobody a session. Where it evicts, or has no
+// How much of Redis limiter logs may take. A server that does not evict refuses sessions once it is full, and a
+// stranger with many addresses can begin a log with each request: so where half of it is used, by whatever, hits are
+// counted in this process alone. That costs precision between processes, and nobody a session. Where it evicts, has no
 // limit, or does not say, logs are bounded by this process' own memory for them alone (limiter-logs.ts).
 import { withoutDeadline } from '../../../lib/async/request-deadline.ts'
 import { MINUTE, SECOND } from '../../../lib/time.ts'
@@ -55,8 +55,8 @@ export function createRedisRoom(options: RedisRoomOptions): RedisRoom {
     if (now() - toldAtMs < TOLD_AGAIN_MS) return
     toldAtMs = now()
     log.warn(
-      'limits: half of the memory of Redis is used, so each process counts by itself for now, and sessions keep the rest; ' +
-        'a larger Redis counts for all of them together',
+      'limits: half of the memory of Redis is used, so each process counts by itself for now, ' +
+        'and sessions keep the rest; a larger Redis counts for all of them together',
     )
   }
 
