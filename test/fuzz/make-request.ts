@@ -3,25 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { Webhook } from 'standardwebhooks'
 import type { AppRoute } from '../helpers/app-routes.ts'
-import { changeOne } from '../helpers/odd-values.ts'
+import { changeOne, METHODS } from '../helpers/odd-values.ts'
 import { createRandom, type Random } from '../helpers/random.ts'
 import type { Insiders, MadeRequest, Proof } from './made.ts'
 import { HEADERS, json, object, oddJson, text } from './values.ts'
 import { frames, handshakeHeaders } from './web-socket.ts'
 
-const METHODS = [
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'PROPFIND',
-  'QUERY',
-  'BREW',
-]
 const TYPES = [
   'text/plain',
   'application/xml',

@@ -3,7 +3,7 @@
 // a real cookie or token, and is wrong in one thing: it gets past the first check. None may log anybody in: where the
 // wrong thing is not in the login itself, the login in it has been used before.
 import { type Draft, type Insider, type Route, routes } from './bad-routes.ts'
-import { changeOne, ODD_JSON, ODD_TEXTS } from './odd-values.ts'
+import { changeOne, METHODS, ODD_JSON, ODD_TEXTS } from './odd-values.ts'
 import { createRandom, type Random } from './random.ts'
 import type { RawRequest } from './raw-request.ts'
 
@@ -50,20 +50,7 @@ const ODD_TARGETS = [
     `/${'x'.repeat(3_000)}`,
   ],
 ]
-const METHODS = [
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'PROPFIND',
-  'BREW',
-  'get',
-  '',
-]
+const ODD_METHODS = [...METHODS, 'get', '']
 
 // Added to what is there: two of some headers, then.
 const ODD_HEADERS: readonly string[] = [
@@ -188,7 +175,7 @@ function wild(route: Route, random: Random): Draft {
 }
 
 function spoilMethod(draft: Draft, random: Random): void {
-  draft.method = random.pick(METHODS)
+  draft.method = random.pick(ODD_METHODS)
   draft.wrong = `method ${draft.method}`
 }
 

@@ -1,5 +1,19 @@
-// Texts and bodies that have surprised somebody before.
+// Methods, texts and bodies that have surprised somebody before.
 import type { Random } from './random.ts'
+
+export const METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'PROPFIND',
+  'QUERY',
+  'BREW',
+]
 
 export const ODD_TEXTS = [
   ...['', ' ', '0', '-1', '1e309', 'NaN', 'null', 'undefined', 'true', '[object Object]', '__proto__'],

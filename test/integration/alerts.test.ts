@@ -60,8 +60,20 @@ afterEach(async () => {
     await app.send('DELETE', `/api/alerts/${id}`, undefined, me)
 })
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies of answers
-const json = async (response: Response) => (await response.json()) as any
+/** What the answers of these tests have in them. */
+interface Answer {
+  readonly id: string
+  readonly status: string
+  readonly value: number
+  readonly rings: number
+  readonly code: string
+  readonly detail: string
+  readonly url: string | null
+  readonly secret: string
+  readonly alerts: readonly Answer[]
+  readonly crossings: readonly { readonly deliveries: Readonly<Record<string, unknown>> }[]
+}
+const json = async (response: Response) => (await response.json()) as Answer
 const get = (path: string) => app.send('GET', path, undefined, me)
 const make = (body: object = {}) =>
   app.send('POST', '/api/alerts', { coin: 'bitcoin', when: 'above', value: 100, ...body }, me)
@@ -188,7 +200,7 @@ describe('what users may do', () => {
     expect((await json(refused[0] as Response)).code).toBe('too_many_alerts')
     const { alerts } = await json(await get('/api/alerts'))
     expect(alerts).toHaveLength(100)
-    await app.send('DELETE', `/api/alerts/${alerts[0].id}`, undefined, me)
+    await app.send('DELETE', `/api/alerts/${alerts[0]?.id}`, undefined, me)
     expect((await make()).status).toBe(201)
   })
 
