@@ -84,6 +84,7 @@ export function webhookRoutes({
   log,
 }: WebhookRoutesParts): Router {
   const router = Router()
+  const mostSecrets = Math.max(1, ...[...sources.values()].map(({ secrets }) => secrets.length))
 
   function sourceNamed(name: unknown): WebhookSource & { name: string } {
     const source = sources.get(String(name))
@@ -117,7 +118,8 @@ export function webhookRoutes({
     const source = String(req.params.source)
     const body: Buffer = req.body
     const nowMs = now()
-    const verdict = judge(sources.get(source), { headers: req.headers, body, nowMs, toleranceMs })
+    const delivered = { headers: req.headers, body, nowMs, toleranceMs }
+    const verdict = judge(sources.get(source), delivered, mostSecrets)
     const isRefused = 'refused' in verdict
     if (isRefused && verdict.refused === 'bad_signature') return refuseUnsigned(req, res)
     // Not earlier: that a source is closed tells that it exists.
@@ -157,16 +159,23 @@ const schemesIn = ({ headers }: Pick<Request, 'headers'>) =>
 const DECOY = randomBytes(32).toString('base64')
 
 /**
- * The source's verdict. A refusal costs about the same whatever the source's scheme is, and where there is none: each
- * signature that was sent is computed once.
+ * The source's verdict. A refusal costs the same whatever the source's scheme is, however many secrets it has, and
+ * where there is none: what was sent of each scheme is tried with `mostSecrets`, with decoys where there are fewer.
  */
-function judge(source: WebhookSource | undefined, delivery: Omit<Signed, 'secrets'>): Verdict {
+export function judge(
+  source: WebhookSource | undefined,
+  delivery: Omit<Signed, 'secrets'>,
+  mostSecrets: number,
+  schemes: Readonly<typeof verify> = verify,
+): Verdict {
   const verdict: Verdict = source
-    ? verify[source.scheme]({ ...delivery, secrets: source.secrets })
+    ? schemes[source.scheme]({ ...delivery, secrets: source.secrets })
     : { refused: 'bad_signature' }
   if (!('refused' in verdict) || verdict.refused !== 'bad_signature') return verdict
-  for (const scheme of schemesIn(delivery as Pick<Request, 'headers'>))
-    if (scheme !== source?.scheme) verify[scheme]({ ...delivery, secrets: [DECOY] })
+  for (const scheme of schemesIn(delivery as Pick<Request, 'headers'>)) {
+    const missing = mostSecrets - (scheme === source?.scheme ? source.secrets.length : 0)
+    if (missing > 0) schemes[scheme]({ ...delivery, secrets: Array<string>(missing).fill(DECOY) })
+  }
   return verdict
 }
 
