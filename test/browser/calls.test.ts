@@ -77,6 +77,14 @@ test('guests are marked, whatever name they choose, also one that is too long fo
     }
     if (process.env.SCREENSHOTS)
       await anna.screenshot({ path: joinPath(process.env.SCREENSHOTS, 'call-guests-ru.png'), fullPage: true })
+    await guest.locator('#leave').click()
+    await anna.locator('#people[data-count="2"]').waitFor()
+    const [mark, corner] = await Promise.all([
+      anna.locator('#people .name', { hasText: 'WWW' }).locator('em').boundingBox(),
+      anna.locator('#people li').first().boundingBox(),
+    ])
+    expect((mark?.x ?? 1e9) + (mark?.width ?? 0)).toBeLessThanOrEqual(corner?.x ?? 0)
+    expect(await anna.locator('#memory').count()).toBe(0) // Redis is switched off: that is no outage
     await long.close()
   } finally {
     await site.close()

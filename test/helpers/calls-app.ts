@@ -62,6 +62,7 @@ export async function startCalls({
       callRoutes({
         secrets: CALL_SECRETS,
         hasLogin: false,
+        hasRedis: true,
         userName,
         expectKnown: async () => {},
         limitMade: (_req, _res, next) => next(),

@@ -99,7 +99,7 @@ describe('where people log in', () => {
   })
 
   test('whoever has none is led to the login', async () => {
-    expect(await (await visit(app).get('/call?lang=en')).text()).toContain('Log in to make a link.')
+    expect(await (await visit(app).get('/call?lang=en')).text()).toContain('Log in to make a link')
     expect(await (await (await logIn(app)).get('/call?lang=en')).text()).toContain('A call for two')
   })
 

@@ -1,4 +1,4 @@
-import { deviceOf } from '../../src/features/sessions/device.ts'
+import { deviceIn, deviceOf } from '../../src/features/sessions/device.ts'
 
 const windows = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)'
 const iphone =
@@ -25,4 +25,15 @@ test.each([
   [undefined, 'unknown device'],
 ])('%s is %s', (userAgent, device) => {
   expect(deviceOf(userAgent)).toBe(device)
+})
+
+test('in another language', () => {
+  const ru = { on: 'на', unknownDevice: 'неизвестное устройство' }
+  const devices = ['Chrome on Android', 'curl', 'unknown device', undefined]
+  expect(devices.map((device) => deviceIn(ru, device))).toEqual([
+    'Chrome на Android',
+    'curl',
+    'неизвестное устройство',
+    'неизвестное устройство',
+  ])
 })

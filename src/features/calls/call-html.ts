@@ -47,9 +47,11 @@ export interface RoomModel {
   userName: string | undefined
   /** Where nobody can log in, everybody is a guest, and none is marked as one. */
   hasLogin: boolean
+  /** Whether there is a Redis that may be away, which is said then. */
+  hasRedis: boolean
 }
 
-export function roomHtml({ language, room, key, userName, hasLogin }: RoomModel): string {
+export function roomHtml({ language, room, key, userName, hasLogin, hasRedis }: RoomModel): string {
   const text = { ...texts[language].room, ...(!hasLogin && { isGuest: '' }) }
   const named = userName
     ? html`<input type="hidden" id="name" value="${userName}">`
@@ -58,7 +60,7 @@ export function roomHtml({ language, room, key, userName, hasLogin }: RoomModel)
   const socketKey = userName === undefined ? key : undefined
   const words = JSON.stringify(text)
   const main = html`<div id="call" data-room="${room}" data-key="${socketKey ?? ''}" data-words="${words}">
-<p id="memory" class="notice" role="status" hidden>${text.memory}</p>
+${hasRedis ? html`<p id="memory" class="notice" role="status" hidden>${text.memory}</p>` : ''}
 <p id="state" role="status">${text.states.idle}</p>
 <p id="notice" class="notice" role="alert" hidden></p>
 <form id="before">

@@ -22,6 +22,8 @@ export interface CallRoutesParts {
   secrets: readonly string[]
   /** Whether there is a way to log in; without one everybody may make a link. */
   hasLogin: boolean
+  /** Whether there is a Redis at all. */
+  hasRedis: boolean
   /** The name of the user who is logged in with this request. */
   userName: (req: Request) => string | undefined | Promise<string | undefined>
   /** Throws where it is not known yet whether somebody is. */
@@ -33,6 +35,7 @@ export interface CallRoutesParts {
 export function callRoutes({
   secrets,
   hasLogin,
+  hasRedis,
   userName,
   expectKnown,
   limitMade,
@@ -82,7 +85,11 @@ export function callRoutes({
         if (isRoomName(room)) await expectKnown(req)
         return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
       }
-      sendPage(req, res, roomHtml({ language: languageOf(req), room, key, userName: name, hasLogin }))
+      sendPage(
+        req,
+        res,
+        roomHtml({ language: languageOf(req), room, key, userName: name, hasLogin, hasRedis }),
+      )
     },
   })
 

@@ -43,12 +43,19 @@ export const calls = defineFeature({
   },
   navigation: [{ path: '/call', en: 'Calls', ru: 'Звонки' }],
   setup(
-    { config, bus, secrets, user, expectKnown, addressOf, limitBy, socket, log },
+    { config, bus, secrets, user, expectKnown, addressOf, limitBy, mode, socket, log },
     { hasLogin }: CallsParts,
   ) {
     const userName = async (req: Parameters<typeof user>[0]) => (await user(req))?.name
     return {
-      routes: callRoutes({ secrets, hasLogin, userName, expectKnown, limitMade: limitBy(callRules) }),
+      routes: callRoutes({
+        secrets,
+        hasLogin,
+        hasRedis: mode !== 'memory',
+        userName,
+        expectKnown,
+        limitMade: limitBy(callRules),
+      }),
       ownLimits: ['/api/calls'],
       sockets: [
         createSocketServer({

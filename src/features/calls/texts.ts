@@ -14,7 +14,7 @@ const en = {
     copy: 'Copy the link',
     copied: 'Copied.',
     open: 'Open the call',
-    logIn: 'Log in to make a link.',
+    logIn: 'Log in to make a link',
     failed: 'No link could be made. Please try again in a minute.',
   },
   refused: {
@@ -79,7 +79,7 @@ const ru: typeof en = {
     copy: 'Скопировать ссылку',
     copied: 'Скопировано.',
     open: 'Открыть звонок',
-    logIn: 'Войдите, чтобы создать ссылку.',
+    logIn: 'Войдите, чтобы создать ссылку',
     failed: 'Не удалось создать ссылку. Попробуйте через минуту.',
   },
   refused: {

@@ -22,10 +22,20 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/\bLinux\b/, 'Linux'],
 ]
 
+const UNKNOWN = 'unknown device'
+
+/** What `deviceOf` says, in another language. */
+export function deviceIn(
+  { on, unknownDevice }: { on: string; unknownDevice: string },
+  device = UNKNOWN,
+): string {
+  return device === UNKNOWN ? unknownDevice : device.replace(' on ', ` ${on} `)
+}
+
 /** Such as `Chrome on Android`; `unknown device` when it tells nothing. */
 export function deviceOf(userAgent = ''): string {
   const find = (words: typeof BROWSERS) => words.find(([pattern]) => pattern.test(userAgent))?.[1]
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)]
   if (browser && system) return `${browser} on ${system}`
-  return browser ?? system ?? 'unknown device'
+  return browser ?? system ?? UNKNOWN
 }

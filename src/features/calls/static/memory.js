@@ -13,5 +13,8 @@ async function look() {
   }
 }
 
-look()
-setInterval(() => document.hidden || look(), EVERY_MS)
+// There is none where Redis is switched off: then it is no news.
+if (banner) {
+  look()
+  setInterval(() => document.hidden || look(), EVERY_MS)
+}

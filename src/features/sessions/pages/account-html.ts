@@ -3,6 +3,7 @@
 import type { User } from '../../../feature.ts'
 import type { PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
+import { deviceIn } from '../device.ts'
 import type { OwnSession } from '../own-sessions.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
@@ -35,7 +36,8 @@ function revokeOthers(language: PageLanguage): Html {
 
 function deviceHtml(language: PageLanguage, session: OwnSession): Html {
   const text = texts[language].account
-  const { id, device = text.unknown, address = text.unknown, createdAt, lastSeenAt, current } = session
+  const { id, address = text.unknown, createdAt, lastSeenAt, current } = session
+  const device = deviceIn(text, session.device)
   const action = `/account/revoke?lang=${language}&id=${encodeURIComponent(id)}`
   const button = html`<form method="post" action="${action}">
   <button class="quiet" aria-label="${text.revoke}: ${device}">${text.revoke}</button></form>`
