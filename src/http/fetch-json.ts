@@ -2,6 +2,7 @@
 // against a schema before anybody sees it. Every way to fail is a FetchFailed; the caller decides what that means.
 import type { Dispatcher } from 'undici'
 import type { z } from 'zod'
+import { withTimeout } from '../lib/async/deadlines.ts'
 import { corrupt, parseJson } from '../lib/codec.ts'
 import type { Closable } from '../lib/scope.ts'
 import { type Now, SECOND } from '../lib/time.ts'
@@ -104,20 +105,21 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
   }
 
   return {
-    async fetchJson(asked) {
-      const signal = AbortSignal.timeout(totalMs)
-      try {
-        return await ask(asked, signal)
-      } catch (error) {
-        // A kept connection that the server has just closed. Only what changes nothing is safe to ask again.
-        if (!isReset(error) || asked.once || (asked.method ?? 'GET') !== 'GET') throw asFailure(error, signal)
-      }
-      try {
-        return await ask(asked, signal)
-      } catch (error) {
-        throw asFailure(error, signal)
-      }
-    },
+    fetchJson: (asked) =>
+      withTimeout(totalMs, async (signal) => {
+        try {
+          return await ask(asked, signal)
+        } catch (error) {
+          // A kept connection that the server has just closed. Only what changes nothing is safe to ask again.
+          if (!isReset(error) || asked.once || (asked.method ?? 'GET') !== 'GET')
+            throw asFailure(error, signal)
+        }
+        try {
+          return await ask(asked, signal)
+        } catch (error) {
+          throw asFailure(error, signal)
+        }
+      }),
     // What is under way is dropped: its values would never be read.
     close: async () => (await loaded)?.agent.destroy(),
   }

@@ -1,4 +1,6 @@
-import { createDeadlines } from '../../src/lib/async/deadlines.ts'
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { createDeadlines, withTimeout } from '../../src/lib/async/deadlines.ts'
 import { eventually, HUNG_MS } from '../helpers/eventually.ts'
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -53,4 +55,37 @@ test('clear drops what is pending', async () => {
   deadlines.clear()
   await sleep(100)
   expect(expired).toBe(false)
+})
+
+describe('a call with a signal', () => {
+  /** Answers after 150 ms, whatever this thread does in the meantime. */
+  const SERVER = `
+    const { createServer } = require('node:http')
+    const server = createServer((_req, res) => setTimeout(() => res.end('late'), 150)).listen(0, '127.0.0.1', () =>
+      require('node:worker_threads').parentPort.postMessage(server.address().port))`
+  let server: Worker
+  let url: string
+  beforeAll(async () => {
+    server = new Worker(SERVER, { eval: true })
+    url = `http://127.0.0.1:${(await once(server, 'message'))[0]}/`
+    await (await fetch(url)).text() // what is loaded at the first call
+  })
+  afterAll(() => server.terminate())
+
+  const read = (signal: AbortSignal) => fetch(url, { signal }).then((response) => response.text())
+  /** As a process that is stopped (SIGSTOP) does: nothing, for that long. */
+  const standStill = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+  test('has the answer that came while this process stood still for longer than its time', async () => {
+    const answer = withTimeout(400, read)
+    await sleep(30) // it has been sent
+    standStill(1_000)
+    expect(await answer).toBe('late')
+  })
+
+  test('is ended with a TimeoutError after its time, and not before', async () => {
+    const startedAt = performance.now()
+    await expect(withTimeout(60, read)).rejects.toMatchObject({ name: 'TimeoutError' })
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(58)
+  })
 })

@@ -3,6 +3,7 @@
 // A load lives while a caller waits for it. When all have gone it gives its lease back and ends.
 
 import { randomUUID } from 'node:crypto'
+import { startDeadline } from '../../lib/async/deadlines.ts'
 import { withoutDeadline } from '../../lib/async/request-deadline.ts'
 import { createSharedCalls } from '../../lib/async/shared-calls.ts'
 import { type Now, pause, SECOND } from '../../lib/time.ts'
@@ -182,11 +183,11 @@ function limited<T>(load: Promise<T>, key: string, signal: AbortSignal): Promise
     const late = () =>
       reject(new SourceTooSlow(`loading ${key} took longer than ${LOAD_LIMIT_MS / SECOND} s`))
     const leave = () => reject(abandoned())
-    const timer = setTimeout(late, LOAD_LIMIT_MS).unref()
+    const stopWaiting = startDeadline(LOAD_LIMIT_MS, late)
     signal.addEventListener('abort', leave)
     if (signal.aborted) leave()
     const end = () => {
-      clearTimeout(timer)
+      stopWaiting()
       signal.removeEventListener('abort', leave)
     }
     signal.addEventListener('abort', end)

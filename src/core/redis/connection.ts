@@ -3,7 +3,7 @@
 
 import { isIP } from 'node:net'
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
-import { createDeadlines } from '../../lib/async/deadlines.ts'
+import { createDeadlines, withTimeout } from '../../lib/async/deadlines.ts'
 import { waitFor } from '../../lib/async/request-deadline.ts'
 import type { RedisTarget } from '../../lib/redis-url.ts'
 import { SECOND } from '../../lib/time.ts'
@@ -252,17 +252,13 @@ function describeCode(cause: unknown): string {
 }
 
 /** Rejects with RedisUnavailable when connecting takes longer. */
-export async function withinConnectTime(work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new RedisUnavailable('silent', `no answer within ${CONNECT_MS} ms of connecting`)),
-      CONNECT_MS,
-    )
-  })
-  try {
+export function withinConnectTime(work: Promise<void>): Promise<void> {
+  return withTimeout(CONNECT_MS, async (signal) => {
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = () =>
+        reject(new RedisUnavailable('silent', `no answer within ${CONNECT_MS} ms of connecting`))
+      signal.addEventListener('abort', giveUp)
+    })
     await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
+  })
 }

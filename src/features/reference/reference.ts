@@ -6,6 +6,7 @@ import type { Cache } from '../../core/cache/cache.ts'
 import type { Cached, CachePolicy } from '../../core/cache/cached.ts'
 import { Refusal, sourceFailed } from '../../core/errors.ts'
 import { refreshFailed } from '../../errors.ts'
+import { startDeadline } from '../../lib/async/deadlines.ts'
 import { etagOf } from '../../lib/etag.ts'
 import { DAY, type Now } from '../../lib/time.ts'
 import { findCountry, listCountries } from './countries-table.ts'
@@ -81,18 +82,18 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
   // cached value may take: another process may be loading.
   async function patiently<T>(loading: Promise<T>): Promise<T> {
     loading.catch(() => {}) // where it fails after our answer
-    let timer: NodeJS.Timeout | undefined
+    let stopWaiting = () => {}
     const late = new Promise<never>((_, reject) => {
       const giveUp = () => {
         hurryUntilMs = now() + RETRY_MS
         reject(sourceFailed())
       }
-      timer = setTimeout(giveUp, now() < hurryUntilMs ? HURRY_MS : PATIENCE_MS)
+      stopWaiting = startDeadline(now() < hurryUntilMs ? HURRY_MS : PATIENCE_MS, giveUp)
     })
     try {
       return await Promise.race([loading, late])
     } finally {
-      clearTimeout(timer)
+      stopWaiting()
     }
   }
 

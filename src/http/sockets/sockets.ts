@@ -98,12 +98,17 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
     if (await options.hasLoggedOut(one.req, one.caller)) one.socket.end('logged_out')
   }
 
-  function beat(): void {
+  function checkAll(): void {
     for (const one of open) {
       check(one).catch((error) =>
         log.error({ err: error, path }, 'a WebSocket could not be checked; it stays open'),
       )
     }
+  }
+
+  function beat(): void {
+    // After the poll phase: where the process stood still, answers that have arrived are read first.
+    setImmediate(checkAll)
     stopHeartbeat = startTimer(HEARTBEAT_MS, beat)
   }
 

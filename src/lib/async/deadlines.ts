@@ -23,6 +23,27 @@ export interface Deadlines {
   clear(): void
 }
 
+/** What a call that is too late rejects with, unless its caller says it otherwise. */
+const timedOut = () => new DOMException('The operation was aborted due to timeout', 'TimeoutError')
+
+/**
+ * What the work brings. Its signal aborts with a TimeoutError when the budget is used up, by time in which an answer
+ * could have been read: an answer that came while the process stood still (SIGSTOP, a suspended or crowded host) is
+ * read before it is judged, which `AbortSignal.timeout` does not.
+ */
+export async function withTimeout<T>(
+  budgetMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const abort = new AbortController()
+  const cancel = shared.start(budgetMs, () => abort.abort(timedOut()))
+  try {
+    return await work(abort.signal)
+  } finally {
+    cancel()
+  }
+}
+
 export function createDeadlines(): Deadlines {
   let pending: Deadline[] = [] // with those cancelled since the last sweep: to remove each by itself costs more
   let countedMs = 0 // until the last sweep
@@ -54,7 +75,7 @@ export function createDeadlines(): Deadlines {
     start(budgetMs, expire) {
       if (!timer) {
         sweptAtMs = performance.now()
-        timer = setInterval(sweep, SWEEP_MS)
+        timer = setInterval(sweep, SWEEP_MS).unref() // what is waited for keeps the process alive
       }
       const deadline = { atMs: readableMs() + budgetMs, expire, isCancelled: false }
       pending.push(deadline)
@@ -71,3 +92,9 @@ export function createDeadlines(): Deadlines {
     clear,
   }
 }
+
+/** Of all calls without an owner to drop them together: one sweep for all. */
+const shared = createDeadlines()
+
+/** The same as `start` of deadlines of one's own. */
+export const startDeadline = shared.start

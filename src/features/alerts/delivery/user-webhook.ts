@@ -3,6 +3,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { type RequestOptions, request } from 'node:https'
 import { isIP } from 'node:net'
+import { withTimeout } from '../../../lib/async/deadlines.ts'
 import { type Now, SECOND } from '../../../lib/time.ts'
 import { standardKey } from '../../../lib/webhook-sources.ts'
 import type { Sender, Sent } from './deliver-alerts.ts'
@@ -35,8 +36,15 @@ export function createUserWebhookSender({
   const pace = createPaceUsers()
 
   /** The status of the answer, whose body nobody reads. Rejects after the time limit, connecting and all. */
-  function post(url: URL, headers: Record<string, string>, body: Buffer): Promise<number> {
-    const signal = AbortSignal.timeout(LIMIT_MS)
+  const post = (url: URL, headers: Record<string, string>, body: Buffer) =>
+    withTimeout(LIMIT_MS, (signal) => postWithin(url, headers, body, signal))
+
+  function postWithin(
+    url: URL,
+    headers: Record<string, string>,
+    body: Buffer,
+    signal: AbortSignal,
+  ): Promise<number> {
     const options: RequestOptions = {
       method: 'POST',
       headers: { ...headers, 'Content-Length': body.length },
