@@ -4,6 +4,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { pause } from '../../src/lib/time.ts'
 
+/** An error as Telegram words it. */
+export interface BotError {
+  readonly status: number
+  readonly description: string
+  readonly parameters?: object
+}
+
 /** 429 says to come back after `retryAfterS`; `hangs` never answers. */
 export type BotFault = 400 | 401 | 403 | 429 | 500 | 'hangs' | 'garbage'
 
@@ -15,6 +22,10 @@ export interface FakeBotApi {
   /** When it last answered with a status that is an error. */
   refusedAtMs: number
   fault: BotFault | undefined
+  /** What is wrong with one chat. */
+  readonly chats: Map<number, BotError>
+  /** Chats that were told that somebody is typing. */
+  readonly actions: number[]
   retryAfterS: number
   /** How long it has a message before it says so. */
   delayMs: number
@@ -40,6 +51,8 @@ export async function startFakeBotApi(): Promise<FakeBotApi> {
     asked: 0,
     refusedAtMs: 0,
     fault: undefined,
+    chats: new Map(),
+    actions: [],
     retryAfterS: 2,
     delayMs: 0,
     async close() {
@@ -65,8 +78,22 @@ export async function startFakeBotApi(): Promise<FakeBotApi> {
         JSON.stringify({ ok: false, error_code: fault, description: WORDS[fault], ...parameters }),
       )
     }
-    if (req.url !== `/bot${BOT_TOKEN}/sendMessage`) return void res.writeHead(404).end('{"ok":false}')
+    const method = req.url?.startsWith(`/bot${BOT_TOKEN}/`) ? req.url.split('/').at(-1) : undefined
+    if (method === 'getMe') return void res.end('{"ok":true,"result":{"id":123456,"username":"samovar_bot"}}')
+    if (method !== 'sendMessage' && method !== 'sendChatAction')
+      return void res.writeHead(404).end('{"ok":false}')
     const { chat_id: chatId, text } = JSON.parse(body) as { chat_id: number; text: string }
+    const wrong = bot.chats.get(chatId)
+    if (wrong) {
+      const { status, ...words } = wrong
+      res.statusCode = status
+      bot.refusedAtMs = Date.now()
+      return void res.end(JSON.stringify({ ok: false, error_code: status, ...words }))
+    }
+    if (method === 'sendChatAction') {
+      bot.actions.push(chatId)
+      return void res.end('{"ok":true,"result":true}')
+    }
     bot.messages.push({ chatId, text, atMs: Date.now() })
     if (bot.delayMs > 0) await pause(bot.delayMs)
     res.end(JSON.stringify({ ok: true, result: { message_id: bot.messages.length } }))

@@ -50,6 +50,7 @@ beforeEach(() => {
   prices.clear()
   prices.set('bitcoin', 90)
   Object.assign(bot, { fault: undefined, asked: 0 })
+  bot.chats.clear()
   bot.messages.length = 0
   hooks.received.length = 0
   hooks.status = 204
@@ -324,16 +325,87 @@ describe('Telegram', () => {
     expect((await json(await get(`/api/alerts/${id}`))).status).toBe('blocked')
     await cross(90)
     await cross(101)
-    bot.fault = undefined
-    await cross(90)
     expect((await json(await patch(id, { paused: false }))).status).toBe('open')
-    await app.check()
+    await cross(90)
     await eventually(async () =>
       expect((await app.alerts.find(`telegram:${me}`, id))?.watch.armed).toBe(true),
     )
+    expect(await crossings()).toHaveLength(1)
+    expect(bot.messages).toHaveLength(0)
+  })
+
+  const chat = () => Number(me)
+  const notStarted = { status: 403, description: "Forbidden: bot can't initiate conversation with a user" }
+  const tooMany = (retryAfterS: number) => ({
+    status: 429,
+    description: `Too Many Requests: retry after ${retryAfterS}`,
+    parameters: { retry_after: retryAfterS },
+  })
+
+  test('a bot that was not started: the page says where to, and once it is, everything goes on', async () => {
+    bot.chats.set(chat(), notStarted)
+    const [once, always] = [await made(), await made({ repeat: 'always', cooldownMinutes: 0 })]
     await cross(101)
+    const statusOf = async (id: string) => (await json(await get(`/api/alerts/${id}`))).status
+    await eventually(async () => expect(await statusOf(always.id)).toBe('blocked'))
+    const ask = async () => json(await app.send('POST', '/api/alerts/bot', undefined, me))
+    const startUrl = 'https://t.me/samovar_bot?start=alerts'
+    expect(await ask()).toEqual({ startUrl, mayWrite: false })
+    expect(await statusOf(always.id)).toBe('blocked')
+    bot.chats.delete(chat())
+    expect(await ask()).toEqual({ startUrl, mayWrite: true })
+    expect([await statusOf(once.id), await statusOf(always.id)]).toEqual(['done', 'open'])
+    await eventually(() => expect(bot.messages.map(({ chatId }) => chatId)).toEqual([chat(), chat()])) // missed
+    await outcome('telegram', 'sent')
+  })
+
+  test('a user who lets the bot write again without coming here is noticed by a check', async () => {
+    bot.chats.set(chat(), { status: 403, description: 'Forbidden: bot was blocked by the user' })
+    const { id } = await made({ repeat: 'always' })
+    await cross(101)
+    await outcome('telegram', 'telegram_blocked')
+    await cross(90)
+    bot.chats.delete(chat())
+    const opened = async () => expect((await json(await get(`/api/alerts/${id}`))).status).toBe('open')
+    await eventually(async () => {
+      await app.check()
+      await opened()
+    })
     await eventually(() => expect(bot.messages).toHaveLength(1))
-    expect(await crossings()).toHaveLength(2)
+  })
+
+  test('429 of a chat: the others get theirs', async () => {
+    const mine = chat()
+    bot.chats.set(mine, tooMany(3_600))
+    await made()
+    await cross(101)
+    await eventually(() =>
+      expect(app.lines.some(({ fields }) => fields.reason === 'telegram_429')).toBe(true),
+    )
+    people += 1
+    me = String(1_000 + people)
+    prices.set('bitcoin', 90)
+    await made()
+    await cross(101)
+    await eventually(() => expect(bot.messages.map(({ chatId }) => chatId)).toEqual([chat()]))
+    const { asked: askedBefore } = bot
+    me = String(mine)
+    await made({ value: 100.5 }).then(() => cross(90))
+    await cross(101)
+    await eventually(async () => expect((await crossings())[0]?.deliveries.page).toBe('sent'))
+    expect(bot.asked).toBe(askedBefore) // not before it says so
+  })
+
+  test('a group that has become a supergroup gets it under its new id', async () => {
+    bot.chats.set(chat(), {
+      status: 400,
+      description: 'Bad Request: group chat was upgraded to a supergroup chat',
+      parameters: { migrate_to_chat_id: -1_001_234_567_890 },
+    })
+    await made()
+    await cross(101)
+    await outcome('telegram', 'sent')
+    expect(bot.messages.map(({ chatId }) => chatId)).toEqual([-1_001_234_567_890])
   })
 
   test.each([500, 'garbage'] as const)('%s: it is tried again', async (fault) => {

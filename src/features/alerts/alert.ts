@@ -118,3 +118,6 @@ export function alertSchemas(currencies: readonly string[]) {
 }
 
 export const languageOf = (tag: string | undefined): Language => (tag?.startsWith('ru') ? 'ru' : 'en')
+
+/** Whether the bot may be able to write to them. */
+export const isTelegramUser = (userId: string) => userId.startsWith('telegram:')

@@ -44,6 +44,8 @@ function ownAlerts(language: Language, vs: string): Html {
     <button>${text.add}</button>
   </form>
   <p id="alert-problem" role="alert" hidden></p>
+  <p id="alert-bot" role="status" hidden>${text.bot}
+    <a target="_blank" rel="noopener noreferrer">${text.startBot}</a></p>
   <h3 id="alerts-own-title">${text.own}</h3>
   <ul id="alert-list" aria-labelledby="alerts-own-title"></ul>
   <h3 id="alerts-arrivals-title">${text.arrivals}</h3>

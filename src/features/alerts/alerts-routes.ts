@@ -19,11 +19,19 @@ export interface AlertUser {
   readonly language?: string
 }
 
+/** What a user's page says of the bot: where to start it, and whether it may write; null: not known now. */
+export interface BotOfUser {
+  readonly startUrl: string | null
+  readonly mayWrite: boolean | null
+}
+
 export interface AlertsRoutesParts {
   alerts: AlertRecords
   changes: AlertChanges
   deliveries: Pick<DeliveryRecords, 'lastOf'>
   webhooks: WebhookAddressRecords
+  /** Asks for it, and resumes the user's alerts if the bot may write again. Undefined without a bot. */
+  bot: ((userId: string) => Promise<BotOfUser>) | undefined
   currencies: readonly string[]
   /** Throws for who is not logged in. */
   requireUser: (req: Request) => Promise<AlertUser> | AlertUser
@@ -31,7 +39,7 @@ export interface AlertsRoutesParts {
 }
 
 export function alertsRoutes(parts: AlertsRoutesParts): Router {
-  const { alerts, changes, deliveries, webhooks, currencies, requireUser, now } = parts
+  const { alerts, changes, deliveries, webhooks, bot, currencies, requireUser, now } = parts
   const { newAlert, patch } = alertSchemas(currencies)
   const webhook = z.strictObject({ url: plainText })
   const idOf = (req: Request) => parse(plainText, req.params.id)
@@ -74,6 +82,13 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
     async delete(req, res) {
       await webhooks.set((await requireUser(req)).id, undefined)
       res.status(204).end()
+    },
+  })
+
+  endpoint(router, '/api/alerts/bot', {
+    async post(req, res) {
+      const { id } = await requireUser(req)
+      res.json((await bot?.(id)) ?? { startUrl: null, mayWrite: null })
     },
   })
 

@@ -9,6 +9,8 @@ import { createAlertChanges } from './alert-changes.ts'
 import { createAlertPages } from './alert-pages.ts'
 import { createAlertRecords } from './alert-records.ts'
 import { type AlertsRoutesParts, alertsRoutes } from './alerts-routes.ts'
+import { createBotCheck } from './bot-check.ts'
+import { createBlockedUsers } from './delivery/blocked-users.ts'
 import { createDeliver, finishFormerJobs } from './delivery/deliver-alerts.ts'
 import { createDeliveryRecords } from './delivery/delivery-records.ts'
 import { createResolve } from './delivery/safe-url.ts'
@@ -41,17 +43,19 @@ export function createAlerts(parts: AlertsParts) {
   const deliveries = createDeliveryRecords({ records, now })
   const pages = createAlertPages({ bus })
   const hasTelegram = telegram.botToken !== undefined
+  const sender = createTelegramSender({ ...telegram, limiter, now, log })
   const evaluateAlerts = createEvaluateAlerts({ records, alerts, pricesOf, hasTelegram, now, log })
   const deliver = createDeliver({
     deliveries,
     senders: {
       page: pages,
-      telegram: createTelegramSender({ ...telegram, limiter, now, log }),
+      telegram: sender,
       webhook: createUserWebhookSender({ ...userWebhooks, now }),
     },
     now,
     log,
   })
+  const blockedUsers = createBlockedUsers({ records, telegram: sender, resumed: deliver.wake, now, log })
 
   return {
     pages,
@@ -60,6 +64,7 @@ export function createAlerts(parts: AlertsParts) {
       changes: createAlertChanges({ alerts, pricesOf, now }),
       deliveries,
       webhooks: createWebhookAddressRecords({ records, now }),
+      bot: hasTelegram ? createBotCheck({ limiter, blockedUsers, sender }) : undefined,
       currencies,
       requireUser,
       now,
@@ -70,6 +75,7 @@ export function createAlerts(parts: AlertsParts) {
         await evaluateAlerts()
         await deliveries.prune()
         deliver.wake()
+        if (hasTelegram) await blockedUsers.check()
       })
       queue.schedule('check-alerts', { everyMs: CHECK_EVERY_MS, data: null, catchUp: 'once' })
       finishFormerJobs(queue, deliver)

@@ -2,7 +2,7 @@
 // transaction. So a crossing is never forgotten, and never decided twice.
 import { randomUUID } from 'node:crypto'
 import type { Records, Transaction } from '../../sql/sql.ts'
-import type { Alert, Crossing } from './alert.ts'
+import { type Alert, type Crossing, isTelegramUser } from './alert.ts'
 import { watchValuesOf } from './alert-records.ts'
 import type { Watch } from './crossing.ts'
 
@@ -77,8 +77,6 @@ function queueChanges(tx: Transaction, { alert, watch, trigger }: Evaluated, res
     )
   }
 }
-
-const isTelegramUser = (userId: string) => userId.startsWith('telegram:')
 
 function crossingOf(
   alert: Alert,

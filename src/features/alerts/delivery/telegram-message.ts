@@ -1,20 +1,23 @@
-// A crossing as a message of the bot to its user. core.telegram.org/bots/api#sendmessage
+// A crossing as a message of the bot to its user, and whether the bot may write to them.
+// core.telegram.org/bots/api#sendmessage
 import { z } from 'zod'
 import type { Limiter } from '../../../core/limiter.ts'
-import { type Now, pause, SECOND } from '../../../lib/time.ts'
+import { MINUTE, type Now, pause, SECOND } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
+import { isTelegramUser } from '../alert.ts'
 import { messageText } from '../alert-words.ts'
 import type { Sender, Sent } from './deliver-alerts.ts'
+import { createTelegramApi, type TelegramAnswer } from './telegram-api.ts'
+import { createTelegramSilences } from './telegram-silences.ts'
 
-const LIMIT_MS = 5 * SECOND
 // Telegram allows about 30 a second; the rest is for other uses of the bot. core.telegram.org/bots/faq
 const PACE = { name: 'telegram-messages', limit: 25, windowMs: SECOND }
+const UNKNOWN_BOT_MS = MINUTE
 
-const answerSchema = z.object({
-  ok: z.boolean(),
-  description: z.string().optional(),
-  parameters: z.object({ retry_after: z.number().optional() }).optional(),
-})
+/** Until the user starts the bot, or lets it write again. */
+const MAY_NOT_WRITE = /chat not found|user not found|peer_id_invalid/i
+/** Telegram is reported to say so for some minutes, and to take it back. */
+const MAY_NOT_WRITE_NOW = /can't send messages to the user/i
 
 export interface TelegramParts {
   botToken: string | undefined
@@ -24,37 +27,55 @@ export interface TelegramParts {
   log: Log
 }
 
-export function createTelegramSender({ botToken, apiUrl, limiter, now, log }: TelegramParts): Sender {
-  let silentUntilMs = 0 // as the last 429 said, for everything that this bot sends
+export interface TelegramSender extends Sender {
+  /** Whether the bot may write to the user; undefined when that cannot be known now. Sends no message. */
+  mayWrite(userId: string): Promise<boolean | undefined>
+  /** Where the user starts the bot; undefined while Telegram does not say its name. */
+  startUrl(): Promise<string | undefined>
+}
 
-  async function ask(chatId: string, text: string): Promise<Response | undefined> {
-    try {
-      return await fetch(new URL(`/bot${botToken}/sendMessage`, apiUrl), {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ chat_id: Number(chatId), text }),
-        redirect: 'error',
-        signal: AbortSignal.timeout(LIMIT_MS),
-      })
-    } catch {
-      return undefined // nothing of the error goes anywhere: it may hold the address, which holds the token
+const chatOf = (userId: string) => userId.slice('telegram:'.length)
+const nameSchema = z.object({ username: z.string().regex(/^\w{1,64}$/) })
+
+export function createTelegramSender({ botToken, apiUrl, limiter, now, log }: TelegramParts): TelegramSender {
+  const api = botToken === undefined ? undefined : createTelegramApi({ botToken, apiUrl })
+  const silences = createTelegramSilences(now)
+  let isUnknown = false // the bot, so that it is logged once
+  let name: string | undefined
+
+  /** The answer, once what it says of the bot and of the chat's pace is noted; undefined when there is none. */
+  async function ask(method: string, chatId: string, body: object): Promise<TelegramAnswer | undefined> {
+    const answer = await api?.call(method, { chat_id: Number(chatId), ...body })
+    if (answer?.status === 429) silences.refused(chatId, answer.retryAfterMs)
+    // 404: a token that is none. Of another method it may be a server that knows only some of them.
+    const isUnknownNow = answer?.status === 401 || (answer?.status === 404 && method === 'sendMessage')
+    if (isUnknownNow) noteUnknown()
+    if (answer?.isOk) {
+      isUnknown = false
+      silences.accepted()
     }
+    return answer
   }
 
-  async function verdict(response: Response): Promise<Sent> {
-    const { status } = response
-    const answer = answerSchema.safeParse(await response.json().catch(() => undefined)).data
-    if (status === 200 && answer?.ok) return { kind: 'sent' }
-    if (status === 429) {
-      const retryAfterMs = (answer?.parameters?.retry_after ?? 5) * SECOND
-      silentUntilMs = now() + retryAfterMs
-      return { kind: 'later', reason: 'telegram_429', retryAfterMs }
-    }
-    const isBlocked = status === 403 || (status === 400 && /chat not found/.test(answer?.description ?? ''))
-    if (isBlocked) return { kind: 'never', reason: 'telegram_blocked', blocks: true }
-    if (status === 400) return { kind: 'never', reason: 'telegram_400' }
-    if (status === 401 || status === 404) log.error('Telegram does not know the bot: see TELEGRAM_BOT_TOKEN')
-    return { kind: 'later', reason: `telegram_${status}` }
+  function noteUnknown(): void {
+    silences.silenceAll(UNKNOWN_BOT_MS)
+    if (!isUnknown)
+      log.error(
+        'Telegram does not know the bot: its messages wait and are tried again each minute. See TELEGRAM_BOT_TOKEN',
+      )
+    isUnknown = true
+  }
+
+  function verdict(answer: TelegramAnswer | undefined): Sent {
+    if (!answer) return { kind: 'later', reason: 'telegram_unreachable' }
+    const { status, isOk, description, retryAfterMs } = answer
+    if (isOk) return { kind: 'sent' }
+    const reason = `telegram_${status}`
+    if (status === 429) return { kind: 'later', reason, retryAfterMs }
+    if (status === 401 || status === 404) return { kind: 'later', reason, retryAfterMs: UNKNOWN_BOT_MS }
+    if (refusesUser(answer)) return { kind: 'never', reason: 'telegram_blocked', blocks: true }
+    if (status === 400 && !MAY_NOT_WRITE_NOW.test(description)) return { kind: 'never', reason }
+    return { kind: 'later', reason }
   }
 
   return {
@@ -66,11 +87,35 @@ export function createTelegramSender({ botToken, apiUrl, limiter, now, log }: Te
       }
     },
     async send({ userId, language, crossing }) {
-      if (botToken === undefined) return { kind: 'never', reason: 'not_configured' }
-      const silentMs = silentUntilMs - now()
-      if (silentMs > 0) return { kind: 'later', reason: 'telegram_429', retryAfterMs: silentMs }
-      const response = await ask(userId.slice('telegram:'.length), messageText(crossing, language))
-      return response ? verdict(response) : { kind: 'later', reason: 'telegram_unreachable' }
+      if (!api) return { kind: 'never', reason: 'not_configured' }
+      const chatId = chatOf(userId)
+      const silentMs = silences.leftMs(chatId)
+      if (silentMs > 0)
+        return { kind: 'later', reason: isUnknown ? 'telegram_401' : 'telegram_429', retryAfterMs: silentMs }
+      const body = { text: messageText(crossing, language) }
+      const answer = await ask('sendMessage', chatId, body)
+      const movedTo = answer?.movedTo
+      return verdict(movedTo === undefined ? answer : await ask('sendMessage', String(movedTo), body))
+    },
+    async mayWrite(userId) {
+      if (!isTelegramUser(userId) || silences.leftMs(chatOf(userId)) > 0) return undefined
+      if (!(await limiter.hit(PACE, 'bot')).allowed) return undefined
+      // Shows that somebody is typing, where it may, and nothing where it may not.
+      const answer = await ask('sendChatAction', chatOf(userId), { action: 'typing' })
+      if (!answer) return undefined
+      return answer.isOk || (refusesUser(answer) ? false : undefined)
+    },
+    async startUrl() {
+      const answer =
+        name === undefined && silences.leftMs('') === 0 ? await api?.call('getMe', {}) : undefined
+      name ??= nameSchema.safeParse(answer?.result).data?.username
+      return name === undefined ? undefined : `https://t.me/${name}?start=alerts`
     },
   }
+}
+
+function refusesUser({ status, description }: TelegramAnswer): boolean {
+  return status === 403
+    ? !MAY_NOT_WRITE_NOW.test(description)
+    : status === 400 && MAY_NOT_WRITE.test(description)
 }

@@ -1,7 +1,7 @@
 // The user's alerts on the page of prices: set, paused, deleted, and told as they arrive over a WebSocket.
 
-const ids = ['alert-form', 'alert-list', 'alert-arrivals', 'alert-problem']
-const [form, list, arrivals, problem] = ids.map((id) => document.getElementById(id))
+const ids = ['alert-form', 'alert-list', 'alert-arrivals', 'alert-problem', 'alert-bot']
+const [form, list, arrivals, problem, bot] = ids.map((id) => document.getElementById(id))
 const words = JSON.parse(form.dataset.words)
 const LONGEST_PAUSE_MS = 30_000
 const seen = new Set()
@@ -89,6 +89,20 @@ function listen() {
   })
 }
 
+/** Whether the bot may write to this user. Its answer resumes what waited for that. */
+async function checkBot() {
+  const { startUrl, mayWrite } = await ask('POST', '/api/alerts/bot')
+  const wasHidden = bot.hidden
+  bot.hidden = mayWrite === null ? wasHidden : mayWrite || startUrl === null
+  if (startUrl !== null) bot.querySelector('a').href = startUrl
+  if (bot.hidden && !wasHidden) await showAlerts()
+}
+
+// Its user comes back from Telegram.
+addEventListener('focus', () => {
+  if (!bot.hidden) checkBot().catch(() => {})
+})
+
 form.addEventListener('submit', (event) => {
   event.preventDefault()
   const { value, cooldownMinutes, ...rest } = Object.fromEntries(new FormData(form))
@@ -105,4 +119,5 @@ function suggestCoins() {
 
 suggestCoins()
 showAlerts().catch(() => {})
+checkBot().catch(() => {})
 listen()
