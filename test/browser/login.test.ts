@@ -22,7 +22,7 @@ const problems: string[] = []
 
 beforeAll(async () => {
   telegram = await startFakeTelegram()
-  app = await startApp({ REDIS_URL: 'off', ...telegram.env })
+  app = await startApp({ REDIS_URL: 'off', ...telegram.env, TELEGRAM_WIDGET: 'true' })
   browser = await startBrowser()
 })
 afterAll(async () => {
@@ -198,4 +198,19 @@ test('somebody who says no at Telegram’s widget is told so, and may try again'
   telegram.denies = false
   await page.getByRole('link', { name: 'Log in with Telegram' }).click()
   await page.waitForURL('**/account')
+})
+
+test('somebody who says no at Telegram is told so, can reload that, and may try again', async () => {
+  telegram.denies = true
+  const page = await open('/login?lang=en&return=%2Faccount%3Flang%3Den')
+  await page.getByRole('link', { name: 'Log in with Telegram' }).click()
+  await page.getByText('You said no at Telegram').waitFor()
+  expect(pathOf(page)).toMatch(/^\/login\?notice=declined/)
+  await page.reload()
+  await page.getByText('You said no at Telegram').waitFor()
+  telegram.denies = false
+  await page.getByRole('link', { name: 'Log in with Telegram' }).click()
+  await page.waitForURL('**/account*')
+  await page.goBack()
+  await page.getByText('You are logged in as').waitFor()
 })

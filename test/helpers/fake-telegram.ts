@@ -16,6 +16,7 @@ export type BadToken =
   | 'forged'
   | 'without id'
   | 'absent'
+  | 'unknown key'
 
 export interface FakeTelegram {
   readonly url: string
@@ -29,6 +30,8 @@ export interface FakeTelegram {
   token: BadToken | undefined
   /** Whether the person says no. */
   denies: boolean
+  /** Signs with a new key from now on, and publishes that alone. */
+  rotateKey(): void
   close(): Promise<void>
 }
 
@@ -51,19 +54,20 @@ const CLIENT_SECRET = 'a_Client-Secret~of.tests'
 const base64url = (value: string | object) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
-function signJwt(claims: object, key: KeyObject): string {
-  const signed = `${base64url({ alg: 'RS256', kid: 'oidc-1' })}.${base64url(claims)}`
+function signJwt(claims: object, key: KeyObject, kid: string): string {
+  const signed = `${base64url({ alg: 'RS256', kid })}.${base64url(claims)}`
   return `${signed}.${createSign('sha256').update(signed).sign(key).toString('base64url')}`
 }
 
 /** Of all that a file of tests starts: a pair takes tenths of a second to make. */
-let keyPairs: { own: ReturnType<typeof makeKeyPair>; stranger: ReturnType<typeof makeKeyPair> } | undefined
+let keyPairs: ReturnType<typeof makeKeyPair>[] | undefined
 const makeKeyPair = () => generateKeyPairSync('rsa', { modulusLength: 2_048 })
+type KeyPair = ReturnType<typeof makeKeyPair>
 
 export async function startFakeTelegram(): Promise<FakeTelegram> {
-  keyPairs ??= { own: makeKeyPair(), stranger: makeKeyPair() }
-  const { privateKey, publicKey } = keyPairs.own
-  const stranger = keyPairs.stranger.privateKey
+  keyPairs ??= [makeKeyPair(), makeKeyPair(), makeKeyPair()]
+  const [first, second, stranger] = keyPairs as [KeyPair, KeyPair, KeyPair]
+  let own = { ...first, kid: 'oidc-1' }
   const grants = new Map<string, Grant>()
   const server = createServer((req, res) => void answer(req, res)).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -82,6 +86,9 @@ export async function startFakeTelegram(): Promise<FakeTelegram> {
     broken: undefined,
     token: undefined,
     denies: false,
+    rotateKey() {
+      own = { ...second, kid: 'oidc-2' }
+    },
     async close() {
       server.closeAllConnections()
       server.close()
@@ -107,7 +114,7 @@ export async function startFakeTelegram(): Promise<FakeTelegram> {
   async function reply(req: IncomingMessage, path: string, asked: URLSearchParams): Promise<Reply> {
     if (path === '/.well-known/openid-configuration') return { status: 200, body: metadata() }
     if (path === '/.well-known/jwks.json') {
-      const key = { ...publicKey.export({ format: 'jwk' }), kid: 'oidc-1', alg: 'RS256', use: 'sig' }
+      const key = { ...own.publicKey.export({ format: 'jwk' }), kid: own.kid, alg: 'RS256', use: 'sig' }
       return { status: 200, body: { keys: [key] } }
     }
     if (path === '/auth') {
@@ -196,7 +203,8 @@ export async function startFakeTelegram(): Promise<FakeTelegram> {
       ...(bad !== 'without id' && { id }),
       ...(bad !== 'no nonce' && { nonce: bad === 'wrong nonce' ? 'another' : nonce }),
     }
-    return signJwt(claims, bad === 'forged' ? stranger : privateKey)
+    const key = bad === 'forged' ? stranger.privateKey : own.privateKey
+    return signJwt(claims, key, bad === 'unknown key' ? 'oidc-9' : own.kid)
   }
 
   return telegram

@@ -415,6 +415,80 @@ describe('when Telegram fails', () => {
   })
 })
 
+describe('a login that Telegram sends back, and that is refused', () => {
+  const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', 'accept-language': 'en' }
+  /** Where the browser is led, and what it reads there. */
+  async function ledTo(visitor: Visitor, callback: string): Promise<[string, string]> {
+    const answer = await visitor.get(callback, html)
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([303, 'no-store'])
+    const location = answer.headers.get('location') ?? ''
+    return [location, await (await visitor.get(location, html)).text()]
+  }
+  const reasons = (from: number) => app.lines.slice(from).flatMap(({ fields }) => fields.reason ?? [])
+
+  test('leads to /login with the reason, and on to where it was to lead', async () => {
+    const visitor = visit(app)
+    telegram.denies = true
+    const denied = await callbackOf(visitor, '?return=/x%3Fy%3D1')
+    const [location, page] = await ledTo(visitor, denied)
+    expect(location).toBe('/login?notice=declined&return=%2Fx%3Fy%3D1')
+    expect(page).toContain('You said no at Telegram')
+    expect(page).toContain('start?return=%2Fx%3Fy%3D1')
+    const [again] = await ledTo(visitor, denied) // reloaded: the attempt is forgotten
+    expect(again).toBe('/login?notice=expired')
+    telegram.denies = false
+    telegram.token = 'forged'
+    expect((await ledTo(visitor, await callbackOf(visitor)))[1]).toContain('did not confirm this login')
+    telegram.token = undefined
+    telegram.broken = { path: '/token', how: 500 }
+    expect((await ledTo(visitor, await callbackOf(visitor)))[1]).toContain('does not answer')
+  })
+
+  test('comes back a second time for somebody who is logged in by then: they go on', async () => {
+    const visitor = visit(app)
+    const callback = await callbackOf(visitor)
+    expect((await visitor.get(callback, html)).headers.get('location')).toBe('/account')
+    expect((await visitor.get(callback, html)).headers.get('location')).toBe('/account')
+    expect(await visitor.userId()).toBe(ANNA)
+  })
+
+  test('an address that names no notice of ours shows none', async () => {
+    const page = await (await app.get('/login?lang=en&notice=%3Cb%3E')).text()
+    expect(page).toContain('data-words')
+    expect(page).not.toContain('<b>')
+  })
+
+  test('each leaves a line with its reason, and nothing of whose it was', async () => {
+    const visitor = visit(app)
+    const from = app.lines.length
+    telegram.token = 'expired'
+    await visitor.get(await callbackOf(visitor))
+    telegram.token = 'unknown key'
+    await visitor.get(await callbackOf(visitor))
+    telegram.token = 'wrong audience'
+    await visitor.get(await callbackOf(visitor))
+    telegram.token = undefined
+    await visitor.get('/api/auth/telegram/callback?code=x&state=y')
+    const good = await widget()
+    const tooOld = await signWidget(widgetFields({ ...once(), auth_date: String(Number(seconds()) - 412) }), BOT_TOKEN)
+    const ahead = await signWidget(widgetFields({ ...once(), auth_date: String(Number(seconds()) + 90) }), BOT_TOKEN)
+    for (const fields of [{ ...good, first_name: 'Eve' }, tooOld, ahead, good, good, { id: '1' }])
+      await visitor.post('/api/auth/telegram', fields)
+    await visitor.post('/api/auth/telegram/webapp', { initData: `${await initData()}0` })
+    expect(reasons(from)).toEqual([
+      ...['token_expired', 'key_unknown', 'token_not_ours', 'no_attempt'],
+      ...['signature_differs', 'too_old', 'ahead', 'used', 'not_signed', 'signature_differs'],
+    ])
+    const fields = app.lines.slice(from).flatMap((line) => (line.fields.reason ? [line.fields] : []))
+    expect(fields.find(({ reason }) => reason === 'too_old')?.offS).toBeGreaterThanOrEqual(412)
+    expect(fields.find(({ reason }) => reason === 'ahead')?.offS).toBeLessThanOrEqual(-80)
+    expect(fields.at(-1)?.way).toBe('mini_app')
+    const said = JSON.stringify(app.lines.slice(from))
+    for (const secret of [BOT_TOKEN, good.hash ?? '', 'Smirnova', 'telegram:42', '127.0.0.1'])
+      expect(said).not.toContain(secret)
+  })
+})
+
 describe('what is not set up', () => {
   const problem = async (response: Response) => [response.status, await response.json()]
 
@@ -507,7 +581,7 @@ describe('the pages', () => {
     expect(await anna.userId()).toBe(ANNA)
   })
 
-  test('/login speaks the language of the browser, or the one that is asked for, and shows both ways', async () => {
+  test('/login speaks the language of the browser, or the one that is asked for', async () => {
     const visitor = visit(app)
     const russian = await visitor.get('/login', { 'accept-language': 'ru,en;q=0.5' })
     expect([russian.headers.get('content-language'), russian.headers.get('cache-control')]).toEqual([
@@ -517,7 +591,8 @@ describe('the pages', () => {
     expect(await russian.text()).toContain('Войти через Telegram')
     const english = await (await visitor.get('/login?lang=en', { 'accept-language': 'ru' })).text()
     expect(english).toContain('Log in with Telegram')
-    expect(english).toContain('older Telegram widget')
+    expect(english).not.toContain('older Telegram widget') // offered only when asked for
+    expect(english).toContain('open the Mini App')
     expect(await (await visitor.get('/login?return=/x%26y')).text()).toContain('start?return=%2Fx%26y')
     expect([...visitor.cookies]).toEqual([]) // a visitor leaves no session behind
   })

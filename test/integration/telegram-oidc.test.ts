@@ -82,6 +82,7 @@ test.each<BadToken>([
   'forged',
   'without id',
   'absent',
+  'unknown key',
 ])('an ID token that is bad (%s) is refused', async (bad) => {
   telegram.token = bad
   const secrets = newSecrets()
@@ -143,4 +144,31 @@ test('nobody there at all is Telegram failing; a wrong client secret too, for a 
   const code = await codeFor(secrets)
   const stranger = createOidc({ issuer: new URL(telegram.url), ...options })
   expect(await refusalOf(stranger.userOf(code, secrets, BACK))).toEqual(['telegram_unavailable', 503])
+})
+
+describe('Telegram’s keys', () => {
+  const logIn = async () => {
+    const secrets = newSecrets()
+    return oidc.userOf(await codeFor(secrets), secrets, BACK)
+  }
+  const keysRead = () => telegram.asked.get('/.well-known/jwks.json')
+
+  test('a new one is followed by the very next login, with one more look at them', async () => {
+    expect(await logIn()).toEqual(USER)
+    telegram.rotateKey()
+    expect(await logIn()).toEqual(USER)
+    expect(await logIn()).toEqual(USER)
+    expect([keysRead(), telegram.asked.get('/token')]).toEqual([2, 3]) // a code is used once
+  })
+
+  test('many tokens with one that nobody has make one look at them', async () => {
+    expect(await logIn()).toEqual(USER)
+    telegram.token = 'unknown key'
+    const many = await Promise.all(Array.from({ length: 10 }, () => refusalOf(logIn())))
+    expect(new Set(many.flat())).toEqual(new Set(['login_refused', 401]))
+    expect(await refusalOf(logIn())).toEqual(['login_refused', 401])
+    expect(keysRead()).toBe(2)
+    telegram.token = undefined
+    expect(await logIn()).toEqual(USER)
+  })
 })

@@ -4,7 +4,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { defineFeature, type Rule } from '../../feature.ts'
 import { MINUTE } from '../../lib/time.ts'
-import { serverUrl } from '../../variables.ts'
+import { flag, serverUrl } from '../../variables.ts'
 import { createLogIn } from './log-in.ts'
 import { createOwnSessions } from './own-sessions.ts'
 import { createLoginPage, widgetUrlAt } from './pages/login-page.ts'
@@ -73,6 +73,15 @@ export const sessions = defineFeature({
       ru: 'секрет к нему',
       isSecret: true,
     },
+    TELEGRAM_WIDGET: {
+      schema: flag.optional(),
+      default: {
+        en: '`true` without Log In With Telegram',
+        ru: '`true` без Log In With Telegram',
+      },
+      en: 'whether `/login` offers the older widget as well, where there is a bot',
+      ru: 'предлагать ли на `/login` и прежний виджет, если бот есть',
+    },
     TELEGRAM_ISSUER: {
       schema: serverUrl.default(new URL('https://oauth.telegram.org')),
       default: '`https://oauth.telegram.org`',
@@ -92,7 +101,8 @@ export const sessions = defineFeature({
     const oidc = clientId && clientSecret ? createOidc({ issuer, clientId, clientSecret }) : undefined
     const loginPage = createLoginPage({
       hasOidc: oidc !== undefined,
-      hasWidget: botToken !== undefined,
+      hasWidget: botToken !== undefined && (config.TELEGRAM_WIDGET ?? oidc === undefined),
+      hasBot: botToken !== undefined,
       currentUser,
       log,
     })

@@ -1,5 +1,8 @@
 // Where to go after a login: a path of this site and nothing else, or a link to us could end at another site's page.
 
+/** Where to go when nothing else is said. */
+export const AFTER_LOGIN = '/account'
+
 const HERE = 'http://here.invalid'
 
 /** The path (with its query) as browsers would read it, or undefined when it leads anywhere else. */

@@ -7,7 +7,7 @@ import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 
 /** Why the page is shown instead of what was asked for. */
-export type LoginNotice = 'refused' | 'unavailable' | 'again' | 'notConfigured'
+export type LoginNotice = 'refused' | 'unavailable' | 'again' | 'notConfigured' | 'declined' | 'expired'
 
 export interface LoginModel {
   language: PageLanguage
@@ -15,8 +15,10 @@ export interface LoginModel {
   notice: LoginNotice | undefined
   /** Where OpenID Connect starts; undefined when it is not set up. */
   oidcUrl: string | undefined
-  /** Where a login by the widget begins; undefined when there is no bot, and so no Mini App either. */
+  /** Where a login by the widget begins; undefined when it is not offered. */
   widgetUrl: string | undefined
+  /** Whether there is a bot, and so a Mini App. */
+  hasBot: boolean
 }
 
 const nothing = new Html('')
@@ -34,20 +36,20 @@ export function loginHtml(model: LoginModel): string {
   const main = html`<p id="notice" class="notice" role="status"
   data-words="${words}"${hidden}>${notice ? text[notice] : ''}</p>
 ${already ?? nothing}
-${model.oidcUrl || model.widgetUrl ? ways(model) : whatToSet(language)}`
+${model.oidcUrl || model.hasBot ? ways(model) : whatToSet(language)}`
   return documentHtml({ language, title: text.title, path: '/login', script: 'login.js', main })
 }
 
-function ways({ language, oidcUrl, widgetUrl }: LoginModel): Html {
+function ways({ language, oidcUrl, widgetUrl, hasBot }: LoginModel): Html {
   const text = texts[language].login
   const widget =
     widgetUrl &&
     html`<p><a id="widget" href="${widgetUrl}">${text.widget}</a>
-<noscript><small>${text.widgetScript}</small></noscript></p>
-<p><small>${text.miniApp}</small></p>`
+<noscript><small>${text.widgetScript}</small></noscript></p>`
   return html`<p>${text.intro}</p>
 ${oidcUrl ? html`<p><a id="oidc" class="button" href="${oidcUrl}">${text.oidc}</a></p>` : nothing}
-${widget || nothing}`
+${widget || nothing}
+${hasBot ? html`<p><small>${text.miniApp}</small></p>` : nothing}`
 }
 
 function whatToSet(language: PageLanguage): Html {

@@ -5,7 +5,8 @@ import type { User } from '../../../feature.ts'
 import { languageOf, sendOwnPage } from '../../../http/page.ts'
 import { asAppError } from '../../../http/problem.ts'
 import type { Log } from '../../../log.ts'
-import { localPath } from '../return-path.ts'
+import { AFTER_LOGIN, localPath } from '../return-path.ts'
+import { lineOf, type RefusalReason, reasonOf } from '../telegram/refusal.ts'
 import { type LoginNotice, loginHtml } from './login-html.ts'
 
 const NOTICES: Readonly<Record<string, LoginNotice>> = {
@@ -15,16 +16,39 @@ const NOTICES: Readonly<Record<string, LoginNotice>> = {
   not_configured: 'notConfigured',
 }
 
+/** Of a login that Telegram has sent back, more exactly. */
+const NOTICES_OF_REASONS: Partial<Record<RefusalReason, LoginNotice>> = {
+  declined: 'declined',
+  no_attempt: 'expired',
+  attempt_expired: 'expired',
+  attempt_differs: 'expired',
+  used: 'expired',
+}
+const NOT_LOGGED: readonly RefusalReason[] = ['declined'] // by its user, who knows
+
+const IN_ADDRESS: readonly LoginNotice[] = ['refused', 'unavailable', 'declined', 'expired', 'notConfigured']
+const CALLBACK = '/api/auth/telegram/callback'
+const WAYS: Readonly<Record<string, string>> = {
+  [CALLBACK]: 'oidc',
+  '/api/auth/telegram/webapp': 'mini_app',
+}
+
 export interface LoginPageParts {
   hasOidc: boolean
+  /** Whether the widget is offered, and whether there is a bot. */
   hasWidget: boolean
+  hasBot: boolean
   currentUser: (req: Request) => User | undefined
   log: Log
 }
 
 export interface LoginPage {
+  /** With the notice that is given, or that its address names. */
   show(req: Request, res: Response, notice?: LoginNotice): void
-  /** For a router of logins: a browser that was sent here gets the page, with the status of the refusal. */
+  /**
+   * For a router of logins: a browser that was sent here gets the page, with the status of the refusal. One that
+   * Telegram has sent back is led to it: to load the address again would be refused again. The log has the reason.
+   */
   answerRefusal: ErrorRequestHandler
 }
 
@@ -40,32 +64,58 @@ export function widgetUrlAt(issuer: URL) {
   }
 }
 
-export function createLoginPage({ hasOidc, hasWidget, currentUser, log }: LoginPageParts): LoginPage {
+export function createLoginPage(parts: LoginPageParts): LoginPage {
+  const { hasOidc, hasWidget, hasBot, currentUser, log } = parts
+
   function oidcUrl(req: Request): string {
     const { return: given } = req.query
     const returnTo = typeof given === 'string' ? localPath(given) : undefined
     return `/api/auth/telegram/start${returnTo ? `?return=${encodeURIComponent(returnTo)}` : ''}`
   }
 
-  function show(req: Request, res: Response, notice?: LoginNotice): void {
+  function show(req: Request, res: Response, given?: LoginNotice): void {
     const language = languageOf(req)
+    const notice = given ?? IN_ADDRESS.find((known) => known === req.query.notice)
     const page = loginHtml({
       language,
       notice,
       user: currentUser(req),
       oidcUrl: hasOidc ? oidcUrl(req) : undefined,
       widgetUrl: hasWidget ? `/api/auth/telegram/widget?lang=${language}` : undefined,
+      hasBot,
     })
     sendOwnPage(res, language, page)
   }
 
+  /** Where the browser is sent that Telegram has sent back with a login that is refused. */
+  function wayBack(req: Request, res: Response, notice: LoginNotice): string {
+    const { returnTo } = res.locals as { returnTo?: string }
+    // It came a second time, by the button to go back: the first time was enough.
+    if (notice === 'expired' && currentUser(req)) return returnTo ?? AFTER_LOGIN
+    const query = new URLSearchParams({ notice, ...(returnTo !== undefined && { return: returnTo }) })
+    return `/login?${query}`
+  }
+
+  function note(error: unknown, req: Request): void {
+    const reason = reasonOf(error)
+    const [fields, sentence] = lineOf(error) ?? []
+    if (reason === undefined || fields === undefined) return
+    const level = NOT_LOGGED.includes(reason) ? 'debug' : 'warn'
+    log[level]({ way: WAYS[req.path] ?? 'widget', requestId: req.id, ...fields }, sentence)
+  }
+
   return {
-    show,
+    show: (req, res) => show(req, res),
     answerRefusal(error, req, res, next) {
+      note(error, req)
       const problem = asAppError(error)
-      const notice = NOTICES[problem.code]
+      const reason = reasonOf(error)
+      const isCallback = req.path === CALLBACK && problem.code !== 'state_unknown'
+      const exact = isCallback && reason ? NOTICES_OF_REASONS[reason] : undefined
+      const notice = exact ?? NOTICES[problem.code]
       if (!notice || req.method !== 'GET' || req.accepts(['json', 'html']) !== 'html') return next(error)
       if (problem.status >= 500) log.warn({ requestId: req.id, path: req.path, err: error }, 'login failed')
+      if (isCallback) return res.set('Cache-Control', 'no-store').redirect(303, wayBack(req, res, notice))
       res.status(problem.status).set(problem.headers)
       show(req, res, notice)
     },

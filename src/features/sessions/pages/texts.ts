@@ -17,6 +17,10 @@ const en = {
     refused:
       'Telegram did not confirm this login, or it is too old, or it was used before, or it did not begin in this ' +
       'browser. Please begin again here.',
+    declined: 'You said no at Telegram, and nothing was passed on. You can begin again here.',
+    expired:
+      'This login took longer than ten minutes, was ended already, or did not begin in this browser. ' +
+      'Please begin again here.',
     unavailable: 'Telegram does not answer at the moment. Please try again in a minute.',
     again: 'This site has just started and is still reading its data. Please try again in a moment.',
     notConfigured: 'This way to log in is not set up here.',
@@ -60,6 +64,9 @@ const ru: typeof en = {
     refused:
       'Telegram не подтвердил этот вход, или он устарел, уже был использован или начат не в этом браузере. ' +
       'Начните вход заново здесь.',
+    declined: 'Вы отказались в Telegram, и ничего не передано. Вход можно начать заново здесь.',
+    expired:
+      'Вход длился дольше десяти минут, уже завершён или начат не в этом браузере. Начните вход заново здесь.',
     unavailable: 'Telegram сейчас не отвечает. Попробуйте через минуту.',
     again: 'Сайт только что запустился и ещё читает свои данные. Попробуйте через несколько секунд.',
     notConfigured: 'Этот способ входа здесь не настроен.',

@@ -34,17 +34,20 @@ export function keepAttempt(
   res.cookie(cookieName(req), sealed, { ...loginCookieOptions(req), maxAge: LOGIN_LASTS_MS })
 }
 
-/** The attempt of this browser; undefined when there is none, or it is forged or too old. */
-export function readAttempt(req: Request, secrets: readonly string[]): KnownAttempt | undefined {
+/** The attempt of this browser, or why there is none that counts. */
+export function readAttempt(
+  req: Request,
+  secrets: readonly string[],
+): KnownAttempt | 'no_attempt' | 'attempt_expired' {
   const name = cookieName(req)
   const pairs = (req.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='))
   const given = pairs.find(([key]) => key === name)?.[1]
-  if (given === undefined) return undefined
+  if (given === undefined) return 'no_attempt'
   const [payload = '', mac = ''] = given.split('.')
   const isOurs = secrets.some((secret) => isEqual(Buffer.from(mac, 'base64url'), signature(payload, secret)))
-  if (!isOurs) return undefined
+  if (!isOurs) return 'no_attempt'
   const { endsAtMs, ...attempt } = attemptSchema.parse(parseJson(Buffer.from(payload, 'base64url')))
-  return Date.now() < endsAtMs ? { ...attempt, madeAtMs: endsAtMs - LOGIN_LASTS_MS } : undefined
+  return Date.now() < endsAtMs ? { ...attempt, madeAtMs: endsAtMs - LOGIN_LASTS_MS } : 'attempt_expired'
 }
 
 export function forgetAttempt(req: Request, res: Response): void {

@@ -44,6 +44,12 @@ export function verifyFields(given: Fields, secret: Buffer): SignedFields | unde
   return { fields, signedAtS: Number(signedAt), digest }
 }
 
+/** Why fields that prove no login do not. */
+export function whyUnsigned(given: Fields): 'not_signed' | 'signature_differs' {
+  const has = (name: string) => given.some(([key, value]) => key === name && value !== '')
+  return has('hash') && has('auth_date') ? 'signature_differs' : 'not_signed'
+}
+
 /** Whether it is young enough to log in with: 5 minutes at most, and at most 30 s ahead of our clock. */
 export function isFresh({ signedAtS }: Pick<SignedLogin, 'signedAtS'>, nowMs: number): boolean {
   const ageS = nowMs / 1_000 - signedAtS

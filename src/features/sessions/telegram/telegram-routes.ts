@@ -4,24 +4,24 @@ import { createHash, randomUUID } from 'node:crypto'
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { State } from '../../../core/state/state.ts'
-import { loginRefused, notConfigured } from '../../../errors.ts'
+import { notConfigured } from '../../../errors.ts'
 import type { User } from '../../../feature.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
 import { MINUTE, SECOND } from '../../../lib/time.ts'
-import { localPath } from '../return-path.ts'
+import { AFTER_LOGIN, localPath } from '../return-path.ts'
 import type { LogIn } from '../session.ts'
 import { sessionKeys } from '../session-keys.ts'
 import { expectKnown } from '../session-middleware.ts'
 import { forgetAttempt, keepAttempt, LOGIN_LASTS_MS, readAttempt } from './login-cookie.ts'
 import { newSecrets, type Oidc } from './oidc.ts'
-import { type Fields, isFresh, type SignedLogin } from './signed-fields.ts'
+import { type RefusalReason, refuseLogin } from './refusal.ts'
+import { type Fields, isFresh, type SignedLogin, whyUnsigned } from './signed-fields.ts'
 import { verifyInitData } from './verify-init-data.ts'
 import { verifyWidget } from './verify-widget.ts'
 import { beginWidgetLogin, endWidgetLogin, hasBegunWidgetLogin } from './widget-cookie.ts'
 
 /** Longer than anything signed can be fresh, so that what is forgotten here is refused for its age. */
 const USED_FOR_MS = LOGIN_LASTS_MS + 5 * MINUTE
-const AFTER_LOGIN = '/account'
 
 const startQuery = z.object({ return: z.string().transform(localPath).catch(undefined) })
 const callbackQuery = z.object({ code: z.string().min(1), state: z.string().min(1) })
@@ -65,11 +65,12 @@ export function telegramRoutes(parts: TelegramParts): Router {
   async function useOnce(digest: string, madeAtMs: number): Promise<void> {
     const key = sessionKeys.login(digest)
     const { taken } = await state.claim(key, Buffer.from(randomUUID()), USED_FOR_MS, { madeAtMs })
-    if (!taken) throw loginRefused()
+    if (!taken) throw refuseLogin('used')
   }
 
   async function logInWith(req: Request, login: SignedLogin, inFrame: boolean): Promise<void> {
-    if (!isFresh(login, now())) throw loginRefused()
+    const ageS = Math.round(now() / SECOND - login.signedAtS)
+    if (!isFresh(login, now())) throw refuseLogin(ageS < 0 ? 'ahead' : 'too_old', { offS: ageS })
     await useOnce(login.digest, login.signedAtS * SECOND)
     await logIn(req, login.user, { inFrame })
   }
@@ -89,8 +90,11 @@ export function telegramRoutes(parts: TelegramParts): Router {
     async get(req, res) {
       const server = oidc()
       const attempt = readAttempt(req, secrets)
+      if (typeof attempt === 'string') throw refused(req, res, attempt)
+      res.locals.returnTo = attempt.returnTo // for the page that a refused login leads to
       const { success, data } = callbackQuery.safeParse(req.query)
-      if (!attempt || !success || data.state !== attempt.state) throw refused(req, res)
+      if (req.query.state !== attempt.state) throw refused(req, res, 'attempt_differs')
+      if (!success) throw refused(req, res, req.query.error === 'access_denied' ? 'declined' : 'no_code')
       // Only then it is forgotten: the browser may come again where that is not known yet.
       await useOnce(createHash('sha256').update(attempt.state).digest('hex'), attempt.madeAtMs)
       forgetAttempt(req, res)
@@ -102,8 +106,9 @@ export function telegramRoutes(parts: TelegramParts): Router {
   endpoint(router, '/api/auth/telegram/webapp', {
     async post(req, res) {
       const token = botToken()
-      const login = verifyInitData(parse(initDataBody, req.body ?? {}).initData, token)
-      if (!login) throw loginRefused()
+      const { initData } = parse(initDataBody, req.body ?? {})
+      const login = verifyInitData(initData, token)
+      if (!login) throw refuseLogin(whyUnsigned([...new URLSearchParams(initData)]))
       // A Mini App that is reloaded has the initData it was opened with, however old: that gives its user nothing new.
       if (currentUser(req)?.id !== login.user.id) {
         if (!isFresh(login, now())) expectKnown(req)
@@ -115,7 +120,7 @@ export function telegramRoutes(parts: TelegramParts): Router {
 
   async function logInByWidget(req: Request, res: Response, fields: Fields, token: string): Promise<User> {
     const login = verifyWidget(fields, token)
-    if (!login) throw loginRefused()
+    if (!login) throw refuseLogin(whyUnsigned(fields))
     await logInWith(req, login, false)
     endWidgetLogin(req, res)
     return login.user
@@ -142,7 +147,8 @@ export function telegramRoutes(parts: TelegramParts): Router {
       const { searchParams } = new URL(req.originalUrl, 'http://here.invalid') // also what is given twice
       const given = [...searchParams]
       const attempts = given.filter(([name]) => name === 'attempt')
-      if (attempts.length !== 1 || !hasBegunWidgetLogin(req, attempts[0]?.[1])) throw loginRefused()
+      if (attempts.length !== 1 || !hasBegunWidgetLogin(req, attempts[0]?.[1]))
+        throw refuseLogin('no_attempt')
       const signed = given.filter(([name]) => name !== 'attempt') // Telegram knows nothing of it
       await logInByWidget(req, res, signed, token)
       redirect(res, AFTER_LOGIN)
@@ -153,11 +159,11 @@ export function telegramRoutes(parts: TelegramParts): Router {
       // attempt. Other pages of the site, and programs, have it from where they asked for it.
       const { success, data } = attemptQuery.safeParse(req.query)
       if (!success || (data.attempt !== undefined && !hasBegunWidgetLogin(req, data.attempt)))
-        throw loginRefused()
+        throw refuseLogin('no_attempt')
       const body = req.body ?? {}
       const fields = Object.entries(parse(widgetBody, body))
       // The schema leaves `__proto__` out, which Telegram has not signed: it is a field more than there may be.
-      if (fields.length !== Object.keys(body).length) throw loginRefused()
+      if (fields.length !== Object.keys(body).length) throw refuseLogin('not_signed')
       const user = await logInByWidget(
         req,
         res,
@@ -171,9 +177,9 @@ export function telegramRoutes(parts: TelegramParts): Router {
   return router
 }
 
-function refused(req: Request, res: Response) {
+function refused(req: Request, res: Response, reason: RefusalReason) {
   forgetAttempt(req, res)
-  return loginRefused()
+  return refuseLogin(reason)
 }
 
 const callbackOf = (req: Request) => `${req.protocol}://${req.host}/api/auth/telegram/callback`
