@@ -29,7 +29,7 @@ export const features: readonly Installed[] = [
     return { pricesOf, currencies, addSection, botToken: needed(sessions).botToken }
   }),
   install(cacheAdmin, ({ core }) => ({ figures: core.figures, countEntries: core.countKeys })),
-  install(jobs, ({ core }) => ({ boardAt: core.jobBoard })),
+  install(jobs, ({ core }) => ({ boardAt: core.jobBoard, deadLetters: core.deadLetters })),
   install(calls, ({ of }) => ({ hasLogin: of(sessions)?.hasLogin ?? false })),
   install(outages, ({ core }) => ({ outages: core.outages })),
   install(page, ({ core, of }) => ({

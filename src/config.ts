@@ -31,7 +31,11 @@ type Values = ValuesOf<typeof variables>
 
 /** What the command line needs to know, also where other variables are wrong: the rest is not read. */
 export function readAdminVariables(env: Environment = process.env) {
-  return { adminToken: env.ADMIN_TOKEN || undefined, dataDir: resolve(env.DATA_DIR || 'data') }
+  return {
+    adminToken: env.ADMIN_TOKEN || undefined,
+    dataDir: resolve(env.DATA_DIR || 'data'),
+    port: Number(env.PORT) || 8080,
+  }
 }
 
 /**

@@ -102,6 +102,16 @@ export const jobsUnavailable = () =>
     'Redis is away, or switched off: jobs are run from memory, and this page shows only those in Redis.',
     { 'Retry-After': '5' },
   )
+export const deadLetterAway = () =>
+  new AppError(
+    'jobs_unavailable',
+    503,
+    'Redis, which has that dead letter, is away. Nothing was changed: try again when Redis is back.',
+    { 'Retry-After': '5' },
+  )
+export const deadLetterUnknown = () => new AppError('not_found', 404, 'There is no such dead letter.')
+export const notDead = () =>
+  new AppError('not_dead', 409, 'That job is no dead letter: it waits, runs, or was done.')
 export const notFound = (what: string) => new AppError('not_found', 404, `${what} does not exist.`)
 export const methodNotAllowed = (allowed: string) =>
   new AppError('method_not_allowed', 405, `Use one of: ${allowed}.`, { Allow: allowed })

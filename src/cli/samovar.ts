@@ -1,21 +1,28 @@
 // The command `samovar`, for the operator: `docker exec … samovar token`, or `node src/cli/samovar.ts token`.
 import { readAdminVariables } from '../config.ts'
 import { adminTokenPath, readAdminToken } from '../core/files/admin-token.ts'
+import { Failure, Misuse } from './failure.ts'
+import { jobsCommand } from './jobs.ts'
 
 const EXIT_USAGE = 2
 
 interface Command {
   readonly about: string
-  /** What it prints; throws a Failure with the one line that is said instead. */
-  run(): string
+  /** What it prints; throws a Failure with the one line that is said instead, or a Misuse. */
+  run(words: readonly string[]): string | Promise<string>
 }
-
-class Failure extends Error {}
 
 const commands: Readonly<Record<string, Command>> = {
   token: {
     about: 'prints the admin token: ADMIN_TOKEN, or the one made at the first start',
-    run: printToken,
+    run(words) {
+      if (words.length > 0) throw new Misuse('token takes no arguments')
+      return adminToken()
+    },
+  },
+  jobs: {
+    about: 'jobs dead lists the dead letters, jobs retry ID runs one of them again',
+    run: (words) => jobsCommand(words, { port: readAdminVariables().port, token: adminToken() }),
   },
 }
 
@@ -26,7 +33,7 @@ ${Object.entries(commands)
   .join('\n')}
   --help    prints this`
 
-function printToken(): string {
+function adminToken(): string {
   const { adminToken, dataDir } = readAdminVariables()
   if (adminToken) return adminToken
   let token: string | undefined
@@ -43,26 +50,25 @@ function printToken(): string {
   return token
 }
 
-function main([name, ...rest]: readonly string[]): number {
+async function main([name, ...words]: readonly string[]): Promise<number> {
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(`${usage()}\n`)
     return 0
   }
   const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined || rest.length > 0) {
-    const problem =
-      name === undefined ? 'no command' : command ? `${name} takes no arguments` : `no command "${name}"`
-    process.stderr.write(`samovar: ${problem}; samovar --help lists the commands\n`)
-    return EXIT_USAGE
-  }
   try {
-    process.stdout.write(`${command.run()}\n`)
+    if (!command) throw new Misuse(name === undefined ? 'no command' : `no command "${name}"`)
+    process.stdout.write(`${await command.run(words)}\n`)
     return 0
   } catch (error) {
+    if (error instanceof Misuse) {
+      process.stderr.write(`samovar: ${error.message}; samovar --help lists the commands\n`)
+      return EXIT_USAGE
+    }
     if (!(error instanceof Failure)) throw error
     process.stderr.write(`samovar: ${error.message}\n`)
     return 1
   }
 }
 
-process.exitCode = main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2))

@@ -29,6 +29,10 @@ const core = defineKeys({
   running: 'lww-register',
   /** A job that has been done. */
   done: 'first-write-wins-register',
+  /** How often a dead letter was run again, by hand. */
+  retries: 'max-register',
+  /** A job that has been done, or failed, when it was run again so often. */
+  redone: 'first-write-wins-register',
   /** The last run of a schedule, by its number. */
   scheduled: 'max-register',
   /** The numbers of the cache's clears, one field each for all, a prefix and a tag. */
@@ -38,7 +42,9 @@ const core = defineKeys({
 export const keys = {
   limit: (policy: string, who: string) => core.limit(policy, who),
   running: (done: string) => core.running(done),
-  job: (name: string, id: string) => core.done(name, id),
+  job: (name: string, id: string, retries = 0) =>
+    retries === 0 ? core.done(name, id) : core.redone(String(retries), name, id),
+  jobRetries: (name: string, id: string) => core.retries(name, id),
   scheduled: (name: string) => core.scheduled(name),
   generations: core.generations(),
   /** State role: its epoch, and how far each process has come in it. */

@@ -189,13 +189,14 @@ const isLease = isShape<RunLease>({ by: isText, untilMs: isNumber })
 
 const encodeLease = (lease: RunLease) => Buffer.from(JSON.stringify(lease))
 
-function encodeDone({ by, fingerprint, answer }: Done): Buffer {
+/** As `run` stores what was done. */
+export function encodeDone({ by, fingerprint, answer }: Done): Buffer {
   if (answer.length > MOST_ANSWER_BYTES)
     throw new RangeError(`an answer of ${answer.length} bytes is not kept`)
   return Buffer.concat([Buffer.from(`${by} ${fingerprint}\n`), answer])
 }
 
-function decodeDone(bytes: Buffer): Done | Corrupt {
+export function decodeDone(bytes: Buffer): Done | Corrupt {
   const end = bytes.indexOf('\n')
   const [, by, fingerprint] = /^(\S+) (\S*)$/.exec(bytes.toString('utf8', 0, Math.max(0, end))) ?? []
   if (by === undefined || fingerprint === undefined) return corrupt

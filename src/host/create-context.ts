@@ -1,13 +1,15 @@
 // What a feature is given, made of the core, the configuration, and the features that tell users and limit requests.
-import type { Request } from 'express'
+import type { Request, Router } from 'express'
 import type { Config } from '../config.ts'
 import { stateUnknown } from '../core/errors.ts'
 import { notLoggedIn } from '../errors.ts'
 import type { Admin, Context, FeatureSocket, Link, RequestLimits, Rule, Users } from '../feature.ts'
+import { createAdminCookie } from '../http/admin/admin-cookie.ts'
+import { createAdminLogin } from '../http/admin/admin-login.ts'
 import { createAdminGuesses } from '../http/admin-guesses.ts'
 import type { JsonFetcher } from '../http/fetch-json.ts'
 import { markPrivate } from '../http/private.ts'
-import { isAdmin, requireToken, requireTokenOfPage } from '../http/security.ts'
+import { isAdmin, requireToken } from '../http/security.ts'
 import { createSockets } from '../http/sockets/sockets.ts'
 import { MINUTE } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -29,8 +31,7 @@ export interface ContextParts {
   config: Config
   core: Core
   secrets: readonly string[]
-  /** ADMIN_TOKEN, or the one that was made where it is not set. */
-  adminToken: string
+  admin: Admin
   fetchJson: JsonFetcher['fetchJson']
   handed: Handed
   log: Log
@@ -38,7 +39,7 @@ export interface ContextParts {
 
 /** Everything but `config`, which each feature has its own of. */
 export function createContext(parts: ContextParts): Omit<Context, 'config'> {
-  const { config, core, secrets, adminToken, fetchJson, handed, log } = parts
+  const { config, core, secrets, admin, fetchJson, handed, log } = parts
   const { cache, state, bus, queue, limiter, once, records, status } = core
 
   const identify: Context['identify'] = async (req) => (await handed.users?.identify(req)) ?? {}
@@ -71,7 +72,7 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
     now: Date.now,
     secrets,
     fetchJson,
-    admin: createAdmin(adminToken, config.adminToken !== undefined, log),
+    admin,
     user,
     requireUser,
     expectKnown,
@@ -99,14 +100,27 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
   }
 }
 
-/** `isSet`: by the operator. A token that was made opens what needs one, and closes nothing that was open. */
-export function createAdmin(token: string, isSet: boolean, log: Log): Admin {
-  const { note } = createAdminGuesses({ log })
-  return {
+export interface AdminParts {
+  /** ADMIN_TOKEN, or the one that was made where it is not set. */
+  token: string
+  /** By the operator. A token that was made opens what needs one, and closes nothing that was open. */
+  isSet: boolean
+  secrets: readonly string[]
+  log: Log
+}
+
+/** Who is the admin, and the form where a person says so. */
+export function createAdmin({ token, isSet, secrets, log }: AdminParts): { admin: Admin; routes: Router } {
+  const guesses = createAdminGuesses({ log })
+  const cookie = createAdminCookie(token, secrets)
+  const { onlyOnPage, routes } = createAdminLogin({ token, cookie, guesses })
+  const only = requireToken(token, guesses.note)
+  const admin: Admin = {
     isSet,
-    is: (req) => isAdmin(req, token, note),
-    only: requireToken(token, note),
-    onlyOnPage: requireTokenOfPage(token, note),
-    onlyIfSet: isSet ? requireToken(token, note) : (_req, _res, next) => next(),
+    is: (req) => isAdmin(req, token, guesses.note),
+    only,
+    onlyOnPage,
+    onlyIfSet: isSet ? only : (_req, _res, next) => next(),
   }
+  return { admin, routes }
 }

@@ -12,7 +12,7 @@ import { createQueueBoard } from '../http/queue-board.ts'
 import { createHttpServer } from '../http/server.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
-import { createContext, type Handed, socketRules } from './create-context.ts'
+import { createAdmin, createContext, type Handed, socketRules } from './create-context.ts'
 import { keepSecret, secretFact } from './kept-secret.ts'
 import { type Core, openCore } from './open-core.ts'
 import { setUpFeatures } from './set-up-features.ts'
@@ -54,7 +54,9 @@ export function openApp({ features, config, log }: AppOptions): App {
   const links = running.flatMap(({ navigation = [] }) => navigation)
   const handed: Handed = { links: [...links].sort((a, b) => Number(a.isLast ?? 0) - Number(b.isLast ?? 0)) }
   const { fetchJson } = scope.add(createJsonFetcher())
-  const context = createContext({ config, core, secrets, adminToken, fetchJson, handed, log })
+  const isSet = config.adminToken !== undefined
+  const { admin, routes: adminRoutes } = createAdmin({ token: adminToken, isSet, secrets, log })
+  const context = createContext({ config, core, secrets, admin, fetchJson, handed, log })
   const wiring = { ...core, phase: () => phase, jobBoard: boardAt(core) }
   const all = orClose(() =>
     setUpFeatures({ running, config, core: wiring, queue: core.queue, context, handed, scope }),
@@ -83,7 +85,7 @@ export function openApp({ features, config, log }: AppOptions): App {
       cached: all.flatMap(({ cached = [] }) => cached),
       rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
       limiters: listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
-      routers: [...all.flatMap(({ routes }) => listOf(routes)), frontDoor(handed.links)],
+      routers: [adminRoutes, ...all.flatMap(({ routes }) => listOf(routes)), frontDoor(handed.links)],
     }),
   )
 
@@ -111,7 +113,7 @@ export function openApp({ features, config, log }: AppOptions): App {
 const boardAt =
   ({ queue }: Core) =>
   (path: string) =>
-    createQueueBoard(path, queue.bull)
+    createQueueBoard({ path, bull: queue.bull, links: [{ text: 'Dead letters', path: `${path}/dead` }] })
 
 /** Where the headers of pages lead when no feature has a page at /: to the first page there is. */
 function frontDoor([first]: readonly Link[]): RequestHandler {

@@ -56,6 +56,7 @@ export function openCore({ config, installation, facts, migrations, keys, scope,
     status,
     outages: outages.all,
     fileAlerts: installation.alerts.current,
+    deadLetters: queue.deadLetters,
     /** The entries of the cache, asked now, without stale copies; null where that is not known. */
     async countKeys() {
       const found = await roles.cache.countKeys()

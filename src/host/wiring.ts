@@ -8,7 +8,10 @@ export type Phase = 'starting' | 'serving' | 'stopping'
 
 /** What of the core is no feature's by itself. */
 export interface CoreParts
-  extends Pick<Core, 'outages' | 'fileAlerts' | 'figures' | 'countKeys' | 'openReference' | 'changes'> {
+  extends Pick<
+    Core,
+    'outages' | 'fileAlerts' | 'figures' | 'countKeys' | 'openReference' | 'changes' | 'deadLetters'
+  > {
   phase(): Phase
   /** The jobs in Redis as a page, below this path. */
   jobBoard(path: string): RequestHandler

@@ -15,6 +15,8 @@ export interface AdminGuesses {
    * clients together, have guessed too often. Without any token it is no guess.
    */
   note(req: Request): boolean
+  /** The same for one that brought a wrong token in a form. */
+  noteToken(req: Request): boolean
 }
 
 export function createAdminGuesses({ log, now = Date.now }: { log: Log; now?: Now }): AdminGuesses {
@@ -47,12 +49,14 @@ export function createAdminGuesses({ log, now = Date.now }: { log: Log; now?: No
     return clients.hit(address) && all.hit()
   }
 
+  function noteToken(req: Request): boolean {
+    const isAllowed = noted.get(req) ?? count(req)
+    noted.set(req, isAllowed)
+    return isAllowed
+  }
+
   return {
-    note(req) {
-      if (!/^(Bearer|Basic) +\S/i.test(req.headers.authorization ?? '')) return true
-      const isAllowed = noted.get(req) ?? count(req)
-      noted.set(req, isAllowed)
-      return isAllowed
-    },
+    note: (req) => !/^(Bearer|Basic) +\S/i.test(req.headers.authorization ?? '') || noteToken(req),
+    noteToken,
   }
 }

@@ -1,7 +1,7 @@
 // Who may do what: security headers, the admin token, and no changes asked for by other sites' pages.
 import type { Request, RequestHandler } from 'express'
 import helmet from 'helmet'
-import { crossSite, tokenRequired, tokenRequiredByPage, tooMany } from '../errors.ts'
+import { crossSite, tokenRequired, tooMany } from '../errors.ts'
 import { isSameSecret } from '../lib/constant-time.ts'
 import { MINUTE } from '../lib/time.ts'
 
@@ -99,14 +99,10 @@ export function requireToken(token: string, guess: Guess): RequestHandler {
   }
 }
 
-/** The same for a page: a browser sends the token as the password of HTTP Basic, with any name. */
-export function requireTokenOfPage(token: string, guess: Guess): RequestHandler {
-  return function checkTokenOfPage(req, _res, next) {
-    const { authorization } = req.headers
-    if (!hasToken(authorization, token) && !isSameSecret(basicPassword(authorization), token))
-      throw guess(req) ? tokenRequiredByPage() : tooMany(MINUTE)
-    next()
-  }
+/** Whether it carries the token as a page may: a browser can send it as the password of HTTP Basic, with any name. */
+export function hasTokenOfPage({ headers }: Pick<Request, 'headers'>, token: string): boolean {
+  const { authorization } = headers
+  return hasToken(authorization, token) || isSameSecret(basicPassword(authorization), token)
 }
 
 function basicPassword(authorization: string | undefined): string {

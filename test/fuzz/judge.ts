@@ -51,6 +51,7 @@ const SUCCESS: Readonly<Record<string, Who>> = {
   'GET /api/alerts': 'user',
   'POST /api/alerts': 'user',
   'GET /api/alerts/crossings': 'user',
+  'POST /api/alerts/bot': 'user',
   'GET /api/alerts/webhook': 'user',
   'POST /api/alerts/webhook': 'user',
   'DELETE /api/alerts/webhook': 'user',
@@ -65,6 +66,13 @@ const SUCCESS: Readonly<Record<string, Who>> = {
   'POST /api/cache/clear': 'admin',
   'GET /api/outages': 'admin',
   'ALL /admin/jobs': 'admin',
+  'GET /admin/jobs/dead': 'admin',
+  'POST /admin/jobs/dead/retry': 'nobody',
+  'GET /api/jobs/dead': 'admin',
+  'POST /api/jobs/dead/retry': 'admin',
+  'GET /admin/login': 'anybody',
+  'POST /admin/login': 'nobody',
+  'POST /admin/logout': 'nobody',
 }
 
 /** 5xx that are answers: what is not set up, and what is not there at the moment and comes back. */

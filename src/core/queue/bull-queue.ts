@@ -13,12 +13,14 @@ import { type Server, unavailable } from '../redis/connection.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { JobRef, OutboxJob } from './outbox.ts'
-import { DONE_KEPT_MS, type JobCounts, type QueuesInRedis, type Schedule } from './queue.ts'
+import { type DeadLetter, DONE_KEPT_MS, type JobCounts, type QueuesInRedis, type Schedule } from './queue.ts'
 import { openTextClients } from './redis-text-clients.ts'
 
 /** How many finished jobs of each name are shown; that a job is done is known for longer, from its mark. */
 const KEPT = { age: DONE_KEPT_MS / SECOND, count: 1_000 }
 const KEEP = { removeOnComplete: KEPT, removeOnFail: KEPT }
+/** So many dead letters of each name are listed. */
+const SHOWN_DEAD = 100
 const EVENTS = { events: { maxLen: 100 } } // its event stream, which nobody reads
 
 /** Replies about keys, not about what this client may do. */
@@ -32,7 +34,7 @@ export interface BullOptions {
   /** Before every key. */
   prefix: string
   budgetMs: number
-  runs: Pick<JobRuns, 'run' | 'isStopping'>
+  runs: Pick<JobRuns, 'run' | 'deadLetter' | 'isStopping'>
   /** A worker that takes nothing for that long, while the same job is due, is replaced. */
   stuckMs: number
   /** Called once, when the connections are lost after opening. */
@@ -44,6 +46,14 @@ export interface BullOptions {
   log: Log
 }
 
+/** A dead letter in Redis. */
+export interface DeadJob {
+  /** As it would be added anew. */
+  readonly job: OutboxJob
+  /** Lets it run again, with all of its attempts. Rejects as the calls of BullQueue do. */
+  retry(): Promise<void>
+}
+
 /** Each call rejects with RedisUnavailable; one about a single job or name may reject with JobRefused, too. */
 export interface BullQueue extends QueuesInRedis {
   /** Adds the job unless its id is known. */
@@ -53,6 +63,10 @@ export interface BullQueue extends QueuesInRedis {
   /** Whether nobody will run it any more; true as well when Redis does not know it. */
   isFinished(job: JobRef): Promise<boolean>
   counts(): Promise<JobCounts>
+  /** The last dead letters of each name. */
+  deadLetters(): Promise<DeadLetter[]>
+  /** The job, if it is a dead letter. */
+  findDead(job: JobRef): Promise<DeadJob | 'not-dead' | 'unknown'>
   /** Waits for active jobs to be put back, up to `graceMs`: they have been told to end. */
   close(graceMs: number): Promise<void>
   /** Closes the connections immediately, and tells Redis nothing. Active jobs continue. */
@@ -133,6 +147,32 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     return { name, id: atMs ? slotId(name, Number(atMs)) : decodeId(id) }
   }
 
+  const failedOf = async (queue: Queue, most: number) =>
+    (await queue.getJobs(['failed'], 0, most - 1)).filter((job) => job !== undefined)
+
+  function deadLetterOf(job: Job): DeadLetter {
+    return { ...refOf(job), reason: job.failedReason ?? '', failedAtMs: job.finishedOn }
+  }
+
+  async function findDead({ name, id }: JobRef): Promise<DeadJob | 'not-dead' | 'unknown'> {
+    const queue = queues.get(name)
+    if (!queue) return 'unknown'
+    // Runs of a schedule have ids of BullMQ's own.
+    const found =
+      (await queue.getJob(encodeId(id))) ??
+      (await failedOf(queue, KEPT.count)).find((job) => refOf(job).id === id)
+    if (!found?.id) return 'unknown'
+    if ((await queue.getJobState(found.id)) !== 'failed') return 'not-dead'
+    const { attempts = 1, backoff } = found.opts
+    const backoffMs = typeof backoff === 'object' ? (backoff.delay ?? SECOND) : SECOND
+    const nowMs = Date.now()
+    const whole = { name, id, data: found.data, attempts, backoffMs, addedAtMs: nowMs, dueAtMs: nowMs }
+    return {
+      job: { ...whole, failed: 0, place: 'redis' },
+      retry: () => call(() => found.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })),
+    }
+  }
+
   function drop(): void {
     clearInterval(watch)
     clients.destroy()
@@ -173,6 +213,12 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
           dead: sum('failed'),
         }
       }),
+    deadLetters: () =>
+      call(async () => {
+        const all = await Promise.all([...queues.values()].map((queue) => failedOf(queue, SHOWN_DEAD)))
+        return all.flat().map(deadLetterOf)
+      }),
+    findDead: (job) => call(() => findDead(job)),
     ping: () =>
       call(async () => {
         await clients.client.ping()

@@ -20,7 +20,7 @@ export interface BullWorkerOptions {
   prefix: string
   concurrency: number
   keep: Pick<WorkerOptions, 'removeOnComplete' | 'removeOnFail'>
-  runs: Pick<JobRuns, 'run' | 'isStopping'>
+  runs: Pick<JobRuns, 'run' | 'deadLetter' | 'isStopping'>
   refOf: (job: Job) => JobRef
   /** Nobody will run the job any more. */
   onFinished: (job: JobRef) => void
@@ -68,7 +68,10 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
     const attempt = job.attemptsMade + 1
     const end = await runs.run({ ...ref, data: job.data, attempt, attempts }).catch(async (error) => {
       if (runs.isStopping()) return putBack(job, token, 0)
-      if (attempt >= attempts) onFinished(ref)
+      if (attempt >= attempts) {
+        await runs.deadLetter(ref, error instanceof Error ? error.message : String(error))
+        onFinished(ref)
+      }
       throw error
     })
     if (end.kind === 'busy') return putBack(job, token, end.retryAfterMs)

@@ -14,10 +14,19 @@ import { RedisUnavailable } from '../errors.ts'
 import { createParticipant, type Participant } from '../participant.ts'
 import { createBullLink, type OpenBull } from './bull-link.ts'
 import { type BullQueue, JobRefused } from './bull-queue.ts'
+import { createDeadLetters } from './dead-letters.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { MemoryQueue } from './memory-queue.ts'
 import type { Outbox, OutboxJob } from './outbox.ts'
-import { DONE_KEPT_MS, type JobCounts, type Queue, type QueuesInRedis, type Schedule } from './queue.ts'
+import {
+  type Added,
+  type DeadLetters,
+  DONE_KEPT_MS,
+  type JobCounts,
+  type Queue,
+  type QueuesInRedis,
+  type Schedule,
+} from './queue.ts'
 import type { Relay } from './relay.ts'
 import type { Schedules } from './schedules.ts'
 
@@ -31,7 +40,7 @@ export interface FailoverQueueOptions {
   outbox: Outbox
   memory: MemoryQueue
   relay: Relay
-  runs: Pick<JobRuns, 'handle' | 'close'>
+  runs: Pick<JobRuns, 'handle' | 'endOf' | 'runAgain' | 'close'>
   schedules: Schedules
   /** Whether the state role is in Redis. */
   isRedis: () => boolean
@@ -46,6 +55,7 @@ export interface FailoverQueueOptions {
 export interface FailoverQueue extends Queue, Participant {
   /** Undefined while BullMQ does not work. */
   bull(): QueuesInRedis | undefined
+  readonly deadLetters: DeadLetters
   /** Whether this process starts the runs of that schedule. */
   startsRuns(name: string): boolean
   close(): Promise<void>
@@ -143,11 +153,20 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     }
   }
 
-  async function add(job: OutboxJob): Promise<void> {
-    if (outbox.get(job)) return
+  async function store(job: OutboxJob): Promise<void> {
     const bull = link.current()
     if (bull && hasTimeLeft()) await addToRedis(bull, job)
     else outbox.put(job)
+  }
+
+  async function add(job: OutboxJob): Promise<Added> {
+    const known = outbox.get(job)
+    if (known) return known.place === 'dead' ? 'dead' : 'known'
+    // Together, so that nobody waits for both. What has ended and is stored all the same is not run: its mark says so.
+    const [end] = await Promise.all([runs.endOf(job), store(job)])
+    if (end === undefined) return 'added'
+    if (outbox.get(job)?.failed === 0) outbox.delete(job)
+    return end === 'dead' ? 'dead' : 'known'
   }
 
   return {
@@ -155,7 +174,7 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
       const addedAtMs = now()
       const dueAtMs = addedAtMs + delayMs
       const options = { attempts, backoffMs, addedAtMs, dueAtMs }
-      await changes.pass(() => add({ name, id, data, ...options, failed: 0, place: 'here' }))
+      return changes.pass(() => add({ name, id, data, ...options, failed: 0, place: 'here' }))
     },
     work(name, handler, { concurrency = 1, keptMs = DONE_KEPT_MS } = {}) {
       runs.handle(name, handler, keptMs)
@@ -197,6 +216,14 @@ export function createFailoverQueue(options: FailoverQueueOptions): FailoverQueu
     pending: outbox.hereCount,
 
     bull: working,
+    deadLetters: createDeadLetters({
+      outbox,
+      runs,
+      bull: working,
+      hasRedis: open !== undefined,
+      changes,
+      now,
+    }),
     startsRuns: (name) => changes.isOpen() && (!working() || refusedSchedules.has(name)),
     async close() {
       clearInterval(timer)

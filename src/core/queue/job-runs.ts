@@ -5,14 +5,13 @@ import { originOf } from '../../lib/error-origin.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Json } from '../bus/bus.ts'
-import { isHandingOver, isStateUnknown } from '../errors.ts'
+import { isHandingOver, isStateUnknown, RedisUnavailable, Refusal } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Once } from '../once.ts'
+import type { Once, Outcome } from '../once.ts'
+import { deadReason, FINGERPRINT, type JobMarks } from './job-marks.ts'
 import type { JobRef } from './outbox.ts'
-import type { JobHandler } from './queue.ts'
+import { DONE_KEPT_MS, type JobHandler } from './queue.ts'
 
-const FINGERPRINT = 'job' // one id is one job, also with other data
-const DEAD = 'dead '
 const UNKNOWN_MS = SECOND
 
 /**
@@ -47,6 +46,10 @@ export interface JobRuns {
   handle(name: string, handler: JobHandler, keptMs: number): void
   /** Rejects when this attempt has failed; or, while stopping, was interrupted and does not count. */
   run(job: JobToRun): Promise<RunEnd>
+  /** How it has ended, as far as that is known now: undefined also where nobody can be asked. */
+  endOf(job: JobRef): Promise<'done' | 'dead' | undefined>
+  /** Lets a dead letter run once more. Rejects with what State rejects with. */
+  runAgain(job: JobRef): Promise<void>
   /** Marks the job so that nobody runs it again. Never rejects. */
   deadLetter(job: JobRef, reason: string): Promise<void>
   isStopping(): boolean
@@ -54,8 +57,14 @@ export interface JobRuns {
   close(graceMs: number): Promise<void>
 }
 
-export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log }): JobRuns {
-  const { once, slots, log } = options
+export interface JobRunsOptions {
+  once: Once
+  marks: JobMarks
+  slots: SlotRules
+  log: Log
+}
+
+export function createJobRuns({ once, marks, slots, log }: JobRunsOptions): JobRuns {
   const handlers = new Map<string, { readonly handler: JobHandler; readonly keptMs: number }>()
   const active = new Set<Promise<RunEnd>>()
   const stop = new AbortController()
@@ -65,24 +74,31 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     const known = handlers.get(name)
     if (!known) throw new Error(`nobody works on ${name} here`)
     if (await slots.isOver(job)) return { kind: 'done' }
-    const keptMs = slots.keptMs(job) ?? known.keptMs
-    const outcome = await once.run({
-      key: keys.job(name, id),
-      fingerprint: FINGERPRINT,
-      keptMs,
-      madeAtMs: slots.madeAtMs(job),
-      async work({ signal }) {
-        stop.signal.throwIfAborted() // its done mark could not be kept any more
-        await known.handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
-        return Buffer.alloc(0)
-      },
-    })
+    const runUnder = (retry: number) =>
+      once.run({
+        key: keys.job(name, id, retry),
+        fingerprint: FINGERPRINT,
+        keptMs: keptMsOf(job),
+        madeAtMs: slots.madeAtMs(job),
+        async work({ signal }) {
+          stop.signal.throwIfAborted() // its done mark could not be kept any more
+          await known.handler({ id, name, data, attempt, signal: AbortSignal.any([signal, stop.signal]) })
+          return Buffer.alloc(0)
+        },
+      })
+    let outcome = await runUnder(0)
+    if (reasonOf(outcome) !== undefined) {
+      const retries = await marks.retries(job)
+      if (retries > 0) outcome = await runUnder(retries)
+    }
     if (outcome.kind === 'running') return { kind: 'busy', retryAfterMs: outcome.retryAfterMs }
-    const answer = outcome.kind === 'done' ? outcome.answer.toString() : ''
-    if (answer.startsWith(DEAD)) return { kind: 'dead', reason: answer.slice(DEAD.length) }
+    const reason = reasonOf(outcome)
+    if (reason !== undefined) return { kind: 'dead', reason }
     await slots.done(job)
     return { kind: 'done' }
   }
+
+  const keptMsOf = (job: JobRef) => slots.keptMs(job) ?? handlers.get(job.name)?.keptMs ?? DONE_KEPT_MS
 
   /** That says nothing of the job, so this attempt does not count. */
   function busyIfUnknown(error: unknown): RunEnd {
@@ -122,16 +138,22 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
         throw error
       }
     },
-    async deadLetter({ name, id }, reason) {
-      const work = async () => Buffer.from(DEAD + reason.slice(0, 500))
+    async endOf(job) {
       try {
-        const keptMs = handlers.get(name)?.keptMs
-        const task = { key: keys.job(name, id), fingerprint: FINGERPRINT, work }
-        await once.run({ ...task, ...(keptMs !== undefined && { keptMs }) })
+        return await marks.endOf(job)
+      } catch (error) {
+        if (error instanceof Refusal || error instanceof RedisUnavailable) return undefined
+        throw error
+      }
+    },
+    runAgain: (job) => marks.runAgain(job, keptMsOf(job)),
+    async deadLetter(job, reason) {
+      try {
+        await marks.markDead(job, reason, keptMsOf(job))
       } catch (error) {
         // The state's memory is full, for instance.
         log.warn(
-          { job: name, id, err: error },
+          { job: job.name, id: job.id, err: error },
           'a dead letter could not be marked: added again, the job runs again',
         )
       }
@@ -143,3 +165,6 @@ export function createJobRuns(options: { once: Once; slots: SlotRules; log: Log 
     },
   }
 }
+
+/** Why its last attempt failed, where that is how it ended. */
+const reasonOf = (outcome: Outcome) => (outcome.kind === 'done' ? deadReason(outcome.answer) : undefined)

@@ -10,6 +10,8 @@ import type { JobRuns } from './job-runs.ts'
 import type { JobRef, Outbox, OutboxJob } from './outbox.ts'
 import type { JobCounts } from './queue.ts'
 
+const MOST_REASON = 500 // of why the last attempt failed
+
 export interface MemoryQueue {
   /** Runs jobs of that name from now on, so many at a time. */
   work(name: string, concurrency: number): void
@@ -87,15 +89,16 @@ export function createMemoryQueue({ outbox, runs, log, now, timer }: MemoryQueue
     try {
       const end = await runs.run({ ...job, attempt })
       if (end.kind === 'busy') return { ...job, dueAtMs: now() + end.retryAfterMs }
-      done += 1
+      if (end.kind === 'done') done += 1
       outbox.delete(job)
       return undefined
     } catch (error) {
       if (runs.isStopping()) return undefined
       const failed = { ...job, failed: attempt }
       if (attempt < job.attempts) return { ...failed, dueAtMs: now() + job.backoffMs * 2 ** (attempt - 1) }
-      await runs.deadLetter(job, error instanceof Error ? error.message : String(error))
-      return { ...failed, place: 'dead' }
+      const reason = error instanceof Error ? error.message : String(error)
+      await runs.deadLetter(job, reason)
+      return { ...failed, place: 'dead', dueAtMs: now(), reason: reason.slice(0, MOST_REASON) }
     }
   }
 

@@ -8,6 +8,7 @@ import type { Server } from '../redis/connection.ts'
 import type { StateRole } from '../state/state-role.ts'
 import { openBullQueue } from './bull-queue.ts'
 import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
+import { createJobMarks } from './job-marks.ts'
 import { createJobRuns } from './job-runs.ts'
 import { createMemoryQueue } from './memory-queue.ts'
 import { createOutbox } from './outbox.ts'
@@ -38,7 +39,8 @@ export function openQueue(options: QueueOptions): FailoverQueue {
     now,
     timer,
   })
-  const runs = createJobRuns({ once: createOnce({ state: state.state, now }), slots: schedules, log })
+  const marks = createJobMarks(state.state)
+  const runs = createJobRuns({ once: createOnce({ state: state.state, now }), marks, slots: schedules, log })
   const memory = createMemoryQueue({ outbox, runs, log, now, timer })
   const queue = createFailoverQueue({
     open:

@@ -25,6 +25,8 @@ export interface OutboxJob {
   /** How many attempts have failed here. */
   readonly failed: number
   readonly place: (typeof PLACES)[number]
+  /** Of a dead letter: what its last attempt failed with. */
+  readonly reason?: string
 }
 
 export type JobRef = Pick<OutboxJob, 'name' | 'id'>

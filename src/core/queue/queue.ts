@@ -49,6 +49,12 @@ export interface Schedule {
   readonly catchUp: 'skip' | 'once'
 }
 
+/**
+ * What `add` found. `known`: this process knows that the id waits, runs, or was done. `dead`: it is a dead letter, which
+ * does not run again by itself (DeadLetters.retry).
+ */
+export type Added = 'added' | 'known' | 'dead'
+
 export interface JobCounts {
   readonly waiting: number
   readonly delayed: number
@@ -62,12 +68,33 @@ export interface Queue {
    * Resolves once the job is stored: in Redis, or in memory and on disk. Rejects with `state_full` when neither can
    * take it. Never waits longer than one command may.
    */
-  add(name: string, data: Json, options: JobOptions): Promise<void>
+  add(name: string, data: Json, options: JobOptions): Promise<Added>
   /** Runs jobs of that name. One handler for each name. */
   work(name: string, handler: JobHandler, options?: WorkOptions): void
   /** Runs jobs of that name on a schedule, which is upserted from here each time Redis is found. */
   schedule(name: string, schedule: Schedule): void
   counts(): Promise<JobCounts>
+}
+
+export interface DeadLetter {
+  readonly name: string
+  readonly id: string
+  /** What its last attempt failed with. */
+  readonly reason: string
+  /** When, ms; undefined where that is not known. */
+  readonly failedAtMs: number | undefined
+}
+
+/** Jobs whose last attempt has failed, for an admin. */
+export interface DeadLetters {
+  /** The last ones of each name, newest first. While Redis is away only those that it does not have. */
+  list(): Promise<{ readonly letters: readonly DeadLetter[]; readonly isComplete: boolean }>
+  /**
+   * Lets one run again, with all of its attempts. `not-dead`: it waits, runs, or was done; `unknown`: there is none.
+   * Rejects with RedisUnavailable while Redis, which has it, is away, and with what State rejects with: then it may be
+   * asked for again.
+   */
+  retry(job: { readonly name: string; readonly id: string }): Promise<'retried' | 'not-dead' | 'unknown'>
 }
 
 /** BullMQ while it works: for the board of an admin. */

@@ -28,7 +28,7 @@ export interface Schedules extends SlotRules {
 export interface SchedulesOptions {
   state: Pick<State, 'mark' | 'marked'>
   /** Adds a run of that schedule. */
-  add: (name: string, slotId: string, data: Json) => Promise<void>
+  add: (name: string, slotId: string, data: Json) => Promise<unknown>
   /** Whether this process starts the runs of that schedule, because BullMQ's scheduler does not. */
   startsRuns: (name: string) => boolean
   /** Whether every last slot can be read: false while Redis may know more than this process. */

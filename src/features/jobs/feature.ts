@@ -1,9 +1,15 @@
-// The jobs in Redis, for the admin to look at.
+// The jobs in Redis, for the admin to look at, and dead letters, to run them again.
 import type { RequestHandler } from 'express'
+import type { DeadLetters } from '../../core/queue/queue.ts'
 import { defineFeature } from '../../feature.ts'
 import { jobsRoutes } from './jobs-routes.ts'
 
 const PATH = '/admin/jobs'
+
+export interface JobsFeatureParts {
+  boardAt: (path: string) => RequestHandler
+  deadLetters: DeadLetters
+}
 
 export const jobs = defineFeature({
   name: 'jobs',
@@ -11,7 +17,14 @@ export const jobs = defineFeature({
     en: 'the jobs in Redis as a page, `/admin/jobs`',
     ru: 'задания в Redis на странице `/admin/jobs`',
   },
-  setup: ({ admin }, { boardAt }: { boardAt: (path: string) => RequestHandler }) => ({
-    routes: jobsRoutes({ path: PATH, board: boardAt(PATH), guard: admin.onlyOnPage }),
+  setup: ({ admin, log }, { boardAt, deadLetters }: JobsFeatureParts) => ({
+    routes: jobsRoutes({
+      path: PATH,
+      board: boardAt(PATH),
+      deadLetters,
+      guard: admin.only,
+      pageGuard: admin.onlyOnPage,
+      log,
+    }),
   }),
 })
