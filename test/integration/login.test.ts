@@ -470,8 +470,14 @@ describe('a login that Telegram sends back, and that is refused', () => {
     telegram.token = undefined
     await visitor.get('/api/auth/telegram/callback?code=x&state=y')
     const good = await widget()
-    const tooOld = await signWidget(widgetFields({ ...once(), auth_date: String(Number(seconds()) - 412) }), BOT_TOKEN)
-    const ahead = await signWidget(widgetFields({ ...once(), auth_date: String(Number(seconds()) + 90) }), BOT_TOKEN)
+    const tooOld = await signWidget(
+      widgetFields({ ...once(), auth_date: String(Number(seconds()) - 412) }),
+      BOT_TOKEN,
+    )
+    const ahead = await signWidget(
+      widgetFields({ ...once(), auth_date: String(Number(seconds()) + 90) }),
+      BOT_TOKEN,
+    )
     for (const fields of [{ ...good, first_name: 'Eve' }, tooOld, ahead, good, good, { id: '1' }])
       await visitor.post('/api/auth/telegram', fields)
     await visitor.post('/api/auth/telegram/webapp', { initData: `${await initData()}0` })

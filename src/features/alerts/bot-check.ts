@@ -18,6 +18,7 @@ export function createBotCheck({ limiter, blockedUsers, sender }: BotCheckParts)
   return async function checkBot(userId: string): Promise<BotOfUser> {
     const { allowed } = await limiter.hit(CHECKS, userId)
     const mayWrite = allowed ? await blockedUsers.checkOne(userId) : undefined
-    return { startUrl: (await sender.startUrl()) ?? null, mayWrite: mayWrite ?? null }
+    if (mayWrite === undefined) return { startUrl: null, mayWrite: null } // Telegram is away, or not to be asked now
+    return { startUrl: (await sender.startUrl()) ?? null, mayWrite }
   }
 }

@@ -1,6 +1,6 @@
 // Telegram's keys, as the last login that needed them has read them. A token that is signed with another key makes one
-// login read them again, and all logins of that moment use what it has found: so a new key is believed at once, and many
-// tokens with keys that nobody has are no flood for Telegram.
+// login read them again, and all logins of that moment use what it has found: so a new key is believed immediately, and
+// many tokens with keys that nobody has are no flood for Telegram.
 import { SECOND } from '../../../lib/time.ts'
 
 const READ_AGAIN_MS = 5 * SECOND
