@@ -93,6 +93,21 @@ test('what goes wrong is said in the language of the page, and what has expired 
   expect(pages.problems).toEqual([])
 })
 
+test('a user whom the bot may not write to is told how to start it; when they come back it goes on', async () => {
+  const description = "Forbidden: bot can't initiate conversation with a user"
+  bot.chats.set(42, { status: 403, description })
+  const page = await open('/login?lang=en&return=%2Fmarkets%3Flang%3Den', { locale: 'en-GB' })
+  await page.getByRole('link', { name: 'Log in with Telegram' }).click()
+  await page.waitForURL('**/markets*')
+  const link = page.getByRole('link', { name: 'Start the bot' })
+  await link.waitFor()
+  expect(await link.getAttribute('href')).toBe('https://t.me/samovar_bot?start=alerts')
+  bot.chats.delete(42)
+  await page.evaluate("dispatchEvent(new Event('focus'))")
+  await link.waitFor({ state: 'hidden' })
+  expect(pages.problems).toEqual([])
+})
+
 test('an alert is made, waits, arrives and is deleted', async () => {
   const page = await open('/login?lang=en&return=%2Fmarkets', { locale: 'en-GB' })
   await page.getByRole('link', { name: 'Log in with Telegram' }).click()
