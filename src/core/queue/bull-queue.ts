@@ -115,12 +115,13 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
 
   async function addJob(queue: Queue, job: OutboxJob): Promise<void> {
     const jobId = encodeId(job.id)
+    const failed = job.place === 'dead' ? 0 : job.failed // its done mark keeps it from running; a retry has all attempts
     try {
       await queue.add(job.name, job.data, {
         jobId,
         delay: Math.max(0, job.dueAtMs - Date.now()),
-        attempts: Math.max(1, job.attempts - job.failed),
-        backoff: { type: 'exponential', delay: job.backoffMs * 2 ** job.failed },
+        attempts: Math.max(1, job.attempts - failed),
+        backoff: { type: 'exponential', delay: job.backoffMs * 2 ** failed },
       })
     } catch (cause) {
       // BullMQ stores a job before it queues it: what it could not queue would stay a known id, which is never run.

@@ -50,8 +50,8 @@ export interface Schedule {
 }
 
 /**
- * What `add` found. `known`: this process knows that the id waits, runs, or was done. `dead`: it is a dead letter, which
- * does not run again by itself (DeadLetters.retry).
+ * What `add` found. `known`: this process knows that the id waits, runs, or was done. `dead`: it is a dead letter,
+ * which does not run again by itself (DeadLetters.retry).
  */
 export type Added = 'added' | 'known' | 'dead'
 
