@@ -115,7 +115,8 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
 
   async function addJob(queue: Queue, job: OutboxJob): Promise<void> {
     const jobId = encodeId(job.id)
-    const failed = job.place === 'dead' ? 0 : job.failed // its done mark keeps it from running; a retry has all attempts
+    // A dead letter does not run, because of its done mark; its retry has all attempts.
+    const failed = job.place === 'dead' ? 0 : job.failed
     try {
       await queue.add(job.name, job.data, {
         jobId,
