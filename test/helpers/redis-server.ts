@@ -25,14 +25,27 @@ export interface TestRedis {
   stop(): Promise<void>
 }
 
-export async function startRedis(...settings: string[]): Promise<TestRedis> {
-  const port = await freePort()
+export const startRedis = (...settings: string[]): Promise<TestRedis> => startServer({ settings })
+
+export interface ServerOptions {
+  /** Its program and words before its own; the redis-server of this machine unless said. */
+  command?: readonly string[]
+  /** This machine has many: 127.0.0.1 unless said. */
+  address?: string
+  port?: number
+  settings?: readonly string[]
+}
+
+export async function startServer(options: ServerOptions): Promise<TestRedis> {
+  const { command: program = ['redis-server'], address = '127.0.0.1', settings = [] } = options
+  const port = options.port ?? (await freePort())
   const dir = mkdtempSync(join(tmpdir(), 'samovar-redis-'))
   let child: ChildProcess | undefined
 
   async function start(...extra: string[]): Promise<void> {
-    const fixed = ['--port', String(port), '--dir', dir, '--bind', '127.0.0.1', '--save', '']
-    child = spawn('redis-server', [...fixed, ...settings, ...extra], { stdio: 'ignore' })
+    const fixed = ['--port', String(port), '--dir', dir, '--bind', address, '--save', '']
+    const [file = '', ...words] = [...program, ...fixed, ...settings, ...extra]
+    child = spawn(file, words, { stdio: 'ignore' })
     await eventually(async () => {
       if (!/^(\+PONG|-NOAUTH|-LOADING)/.test(await command('PING')))
         throw new Error('redis-server does not answer yet')
@@ -47,7 +60,7 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
   }
 
   async function ask(words: (string | Buffer)[]): Promise<Buffer> {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, address)
     try {
       await once(socket, 'connect')
       const line = (text: string) => Buffer.from(`${text}\r\n`)
@@ -68,7 +81,7 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
   await start()
   return {
     port,
-    url: `redis://127.0.0.1:${port}/0`,
+    url: `redis://${address}:${port}/0`,
     start,
     kill,
     freeze: () => void child?.kill('SIGSTOP'),

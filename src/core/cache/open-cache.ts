@@ -9,6 +9,7 @@ import { RedisUnavailable } from '../errors.ts'
 import type { Outages } from '../outages.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, type Failover, type RoleStatus, switchedOff } from '../redis/failover.ts'
+import { CACHE_COMMANDS } from '../redis/needed-commands.ts'
 import { createSampler, type ServerSample } from '../redis/server-sample.ts'
 import type { CacheStore } from './cache.ts'
 import { decodeHead } from './cache-entry.ts'
@@ -90,6 +91,7 @@ export function openCacheRole(options: CacheRoleOptions): CacheRole {
     role: 'cache',
     connection,
     probeKey: `${prefix}probe:${randomUUID()}`,
+    commands: CACHE_COMMANDS,
     hasHeartbeat: !isExternal,
     events: {
       cut: () => {},

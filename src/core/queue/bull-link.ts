@@ -1,7 +1,10 @@
 // Opens BullMQ, and opens it again after its connections are lost: they may be, or be refused, while the state role
 // is well.
+import { createBackoff } from '../../lib/backoff.ts'
+import { SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { RedisUnavailable } from '../errors.ts'
+import { hintFor } from '../redis/refusals.ts'
 import type { BullQueue } from './bull-queue.ts'
 
 /** A connection that is lost later than that was cut, and opening it again is no news. */
@@ -25,6 +28,9 @@ export interface BullLink {
   close(graceMs: number): Promise<void>
 }
 
+/** While it cannot be opened, or does not last: a server that has no room for us is not asked each second. */
+const RETRY = { firstMs: SECOND, capMs: 30 * SECOND }
+
 /** `open` is undefined when Redis is switched off. */
 export function createBullLink({ open, log }: { open: OpenBull | undefined; log: Log }): BullLink {
   let bull: BullQueue | undefined
@@ -32,6 +38,8 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
   let openedAtMs = 0
   let lastReason = ''
   let isClosed = false
+  const backoff = createBackoff(RETRY)
+  let resting: { readonly untilMs: number; readonly cause: RedisUnavailable } | undefined
 
   function drop(): void {
     bull?.drop()
@@ -39,17 +47,32 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
     connectionLost = undefined
   }
 
+  function rest(cause: RedisUnavailable): void {
+    resting = { untilMs: performance.now() + backoff.nextMs(), cause }
+  }
+
+  function settle(): void {
+    backoff.reset()
+    resting = undefined
+  }
+
   async function openBull(): Promise<BullQueue> {
     if (bull) return bull
     if (!open) throw new RedisUnavailable('lost', 'Redis is switched off')
     if (connectionLost) explain(connectionLost)
     connectionLost = undefined
+    if (resting && performance.now() < resting.untilMs) throw resting.cause
     let opened: BullQueue | undefined
     opened = await open((cause) => {
       if (bull !== opened) return
       drop()
       const wasCut = cause.reason === 'lost' && performance.now() - openedAtMs >= SETTLED_MS
-      if (!wasCut) connectionLost = cause
+      if (wasCut) return
+      connectionLost = cause
+      rest(cause)
+    }).catch((error) => {
+      if (error instanceof RedisUnavailable) rest(error)
+      throw error
     })
     openedAtMs = performance.now()
     // Another call may have opened one in the meantime.
@@ -60,8 +83,12 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
 
   function explain(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error)
+    const hint = hintFor(reason)
     if (reason !== lastReason)
-      log.warn({ err: error }, 'jobs cannot be put into Redis: they are kept here and run in this process')
+      log.warn(
+        { err: error },
+        `jobs cannot be put into Redis: they are kept here and run in this process${hint ? `. To do: ${hint}` : ''}`,
+      )
     lastReason = reason
   }
 
@@ -73,14 +100,19 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
       const before = bull
       try {
         await work()
-        if (before && before === bull) lastReason = ''
+        if (!before || before !== bull) return
+        lastReason = ''
+        settle()
       } catch (error) {
         if (isClosed) return
         explain(error)
         if (!(error instanceof RedisUnavailable && error.reason === 'slow')) drop()
       }
     },
-    drop,
+    drop() {
+      drop()
+      settle()
+    },
     async close(graceMs) {
       isClosed = true
       await bull?.close(graceMs)

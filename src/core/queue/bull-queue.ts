@@ -9,7 +9,8 @@ import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
-import { type Server, unavailable } from '../redis/connection.ts'
+import type { Server } from '../redis/connection.ts'
+import { unavailable } from '../redis/refusals.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { JobRef, OutboxJob } from './outbox.ts'
@@ -23,8 +24,8 @@ const KEEP = { removeOnComplete: KEPT, removeOnFail: KEPT }
 const SHOWN_DEAD = 100
 const EVENTS = { events: { maxLen: 100 } } // its event stream, which nobody reads
 
-/** Replies about keys, not about what this client may do. */
-const ABOUT_KEYS = /^(WRONGTYPE|ERR (?!.*(can't run|ACL failure)))/
+/** Replies about keys, not about what this client may do, or what this server is. */
+const ABOUT_KEYS = /^(WRONGTYPE|ERR (?!.*(can't run|ACL failure|unknown|READONLY|number of clients)))/i
 
 /** Redis refuses one job, or the jobs of one name: what is under their keys is not BullMQ's. Redis itself is well. */
 export class JobRefused extends Error {}
@@ -39,6 +40,8 @@ export interface BullOptions {
   stuckMs: number
   /** Called once, when the connections are lost after opening. */
   onLost: (cause: RedisUnavailable) => void
+  /** Redis may evict jobs and state. */
+  onEvicting: (policy: string) => void
   /** Nobody will run the job any more. */
   onFinished: (job: JobRef) => void
   /** The id of a schedule's run. */
@@ -76,7 +79,9 @@ export interface BullQueue extends QueuesInRedis {
 /** Rejects with RedisUnavailable. */
 export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
   const { server, prefix, budgetMs, runs, stuckMs, onFinished, slotId, log } = options
-  const clients = await openTextClients(server, options.onLost)
+  const clients = await openTextClients({ server, prefix, onLost: options.onLost })
+  const { evictionPolicy } = clients
+  if (evictionPolicy?.startsWith('allkeys')) options.onEvicting(evictionPolicy)
   const connection = createNodeRedisClient(clients.client)
   connection.on('error', () => {}) // the clients report it
   const deadlines = createDeadlines()
@@ -185,7 +190,7 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     add: (job) => call(() => addJob(queueOf(job.name), job)),
     work(name, concurrency) {
       const parts = { queue: queueOf(name), connection, prefix, concurrency, keep: KEEP }
-      const worker = createBullWorker({ ...parts, runs, refOf, onFinished, log })
+      const worker = createBullWorker({ ...parts, runs, refOf, onFinished, onRefused: clients.refuse, log })
       workers.set(name, worker)
     },
     schedule: (name, { everyMs, data }) =>

@@ -3,6 +3,8 @@ import { DelayedError, type Job, type Queue, UnrecoverableError, Worker, type Wo
 import { SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
+import type { RedisUnavailable } from '../errors.ts'
+import { unavailable } from '../redis/refusals.ts'
 import type { JobRuns } from './job-runs.ts'
 import type { JobRef } from './outbox.ts'
 
@@ -14,6 +16,9 @@ const SETTINGS = {
   drainDelay: 10, // s; how often an idle worker asks: managed services bill each command
 } as const
 
+/** It waits at a server that has become a replica, or whose user may not do that any more: it would wait for ever. */
+const TAKES_NO_WRITES = /^(READONLY|UNBLOCKED|NOPERM)\b|-READONLY/
+
 export interface BullWorkerOptions {
   queue: Queue
   connection: WorkerOptions['connection']
@@ -24,6 +29,8 @@ export interface BullWorkerOptions {
   refOf: (job: Job) => JobRef
   /** Nobody will run the job any more. */
   onFinished: (job: JobRef) => void
+  /** Redis refuses what a worker does. */
+  onRefused: (cause: RedisUnavailable) => void
   log: Log
 }
 
@@ -37,7 +44,7 @@ export interface BullWorker {
 }
 
 export function createBullWorker(options: BullWorkerOptions): BullWorker {
-  const { queue, connection, prefix, concurrency, keep, runs, refOf, onFinished, log } = options
+  const { queue, connection, prefix, concurrency, keep, runs, refOf, onFinished, onRefused, log } = options
   let active = 0
   let taken = 0
   let takenBefore = 0
@@ -48,7 +55,10 @@ export function createBullWorker(options: BullWorkerOptions): BullWorker {
     const settings = { ...SETTINGS, ...keep, connection, prefix, concurrency }
     const started = new Worker(queue.name, (job, token) => counted(job, token ?? ''), settings)
     // Failures of connections are reported by the clients, those of jobs where they run.
-    started.on('error', (error) => log.debug({ queue: queue.name, err: error }, 'BullMQ'))
+    started.on('error', (error) => {
+      log.debug({ queue: queue.name, err: error }, 'BullMQ')
+      if (TAKES_NO_WRITES.test(error.message)) onRefused(unavailable(error))
+    })
     return started
   }
 

@@ -42,6 +42,16 @@ export function openQueue(options: QueueOptions): FailoverQueue {
   const marks = createJobMarks(state.state)
   const runs = createJobRuns({ once: createOnce({ state: state.state, now }), marks, slots: schedules, log })
   const memory = createMemoryQueue({ outbox, runs, log, now, timer })
+  let isEvicting = false // and the log has said so
+  function onEvicting(policy: string): void {
+    if (!isEvicting)
+      log.warn(
+        { policy },
+        `this Redis evicts any key when it is full (maxmemory-policy ${policy}): sessions and jobs may be lost. Set ` +
+          'noeviction, or volatile-lfu where it holds the cache (кэш) as well',
+      )
+    isEvicting = true
+  }
   const queue = createFailoverQueue({
     open:
       target &&
@@ -53,6 +63,7 @@ export function openQueue(options: QueueOptions): FailoverQueue {
           runs,
           stuckMs,
           onLost,
+          onEvicting,
           onFinished: outbox.delete,
           slotId: schedules.slotId,
           log,

@@ -1,8 +1,11 @@
 // Connections for BullMQ, which sends commands of its own and opens as many connections as it likes.
 // None of them reconnects: the first that is lost closes all of them, and failover-queue.ts opens others.
+import { randomUUID } from 'node:crypto'
 import { createClient } from 'redis'
 import type { RedisUnavailable } from '../errors.ts'
-import { type Server, settingsOf, unavailable, withinConnectTime } from '../redis/connection.ts'
+import { resp2SettingsOf, type Server, withinConnectTime } from '../redis/connection.ts'
+import { unavailable } from '../redis/refusals.ts'
+import { type BullServer, examineServer } from './bull-server.ts'
 
 // One class for all of them, as in ../redis/connection.ts.
 const createModel = () =>
@@ -11,7 +14,7 @@ let model: ReturnType<typeof createModel> | undefined
 
 function buildTextClient(server: Server) {
   model ??= createModel()
-  return model.duplicate({ ...settingsOf(server), name: 'samovar-jobs' })
+  return model.duplicate(resp2SettingsOf(server))
 }
 
 export type TextClient = ReturnType<typeof buildTextClient>
@@ -19,32 +22,42 @@ export type TextClient = ReturnType<typeof buildTextClient>
 export interface TextClients {
   /** Connected; what the library duplicates of it belongs to these as well. */
   readonly client: TextClient
+  readonly evictionPolicy: string | undefined
+  /** Redis refuses something that jobs need: closes all of them, as when a connection is lost. */
+  refuse(cause: RedisUnavailable): void
   /** Closes all of them and calls nobody; commands under way reject. */
   destroy(): void
 }
 
-/**
- * Rejects with the reason, as RedisUnavailable, when the first one cannot connect. Once it has resolved, `onLost` is
- * called when any of the clients loses its connection, or cannot connect: once.
- */
-export async function openTextClients(
-  server: Server,
-  onLost: (cause: RedisUnavailable) => void,
-): Promise<TextClients> {
+export interface TextClientsOptions {
+  server: Server
+  prefix: string
+  /** Called once, when any of the clients loses its connection, or cannot connect. */
+  onLost: (cause: RedisUnavailable) => void
+}
+
+/** Rejects with the reason, as RedisUnavailable, when the first one cannot connect, or BullMQ cannot work there. */
+export async function openTextClients({ server, prefix, onLost }: TextClientsOptions): Promise<TextClients> {
   const clients = new Set<TextClient>()
   let isOpen = false
   let firstFailure: RedisUnavailable | undefined
+  let examined: BullServer | undefined
 
   function build(): TextClient {
     const client = buildTextClient(server)
     clients.add(client)
-    client.on('error', (cause) => {
-      if (firstFailure) return
-      firstFailure = unavailable(cause)
-      destroy()
-      if (isOpen) onLost(firstFailure)
-    })
-    return Object.assign(client, { duplicate: build })
+    // Only for who lists them; a server that knows no CLIENT does without.
+    client.on('ready', () => void client.clientSetName('samovar-jobs').catch(() => {}))
+    client.on('error', (cause) => refuse(unavailable(cause)))
+    const ask = client.info.bind(client)
+    return Object.assign(client, { duplicate: build, info: async () => examined?.info ?? (await ask()) })
+  }
+
+  function refuse(cause: RedisUnavailable): void {
+    if (firstFailure) return
+    firstFailure = cause
+    destroy()
+    if (isOpen) onLost(firstFailure)
   }
 
   function destroy(): void {
@@ -55,6 +68,7 @@ export async function openTextClients(
   const client = build()
   try {
     await withinConnectTime(client.connect().then(() => {}))
+    examined = await examineServer(client, `${prefix}:probe:${randomUUID()}`)
   } catch (cause) {
     // `connect` rejects with what closing has made of the failure.
     const reason = firstFailure ?? unavailable(cause)
@@ -63,5 +77,5 @@ export async function openTextClients(
   }
   if (firstFailure) throw firstFailure
   isOpen = true
-  return { client, destroy }
+  return { client, evictionPolicy: examined.evictionPolicy, refuse, destroy }
 }

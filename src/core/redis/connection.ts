@@ -8,14 +8,12 @@ import { waitFor } from '../../lib/async/request-deadline.ts'
 import type { RedisTarget } from '../../lib/redis-url.ts'
 import { SECOND } from '../../lib/time.ts'
 import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
+import { unavailable } from './refusals.ts'
+import { createWays, type Lesser, type Way } from './ways.ts'
 
 const CONNECT_MS = 2_000
 /** Shorter than what NATs and balancers let a quiet connection live: they forget it later, and a dead peer is found. */
 const KEEP_ALIVE_MS = 30 * SECOND
-/** Only tracking is refused in these words. Anything else (BUSY, LOADING …) says nothing of tracking. */
-const REFUSES_TRACKING = /^(ERR|NOPERM)\b/
-/** It stays refused while this process lives. */
-const KNOWS_NO_TRACKING = /^(NOPERM\b|ERR (unknown|syntax error))/i
 
 /** Strings arrive as bytes: values are passed on, not decoded. */
 const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const
@@ -51,20 +49,32 @@ export function settingsOf({ target, ca }: Server) {
   }
 }
 
+/** The same in RESP 2, where no command but AUTH logs in: a Redis without users takes a password alone. */
+export function resp2SettingsOf(server: Server) {
+  const { username, ...settings } = settingsOf(server)
+  return username === undefined || username === 'default' ? settings : { ...settings, username }
+}
+
 // createClient builds a class of hundreds of commands whenever its options differ from those of the call before: 50 to
 // 200 ms of a processor, at each attempt to reach a Redis that is away. A duplicate has the class of its model, which
 // never connects.
-const createModel = () =>
-  createClient({
-    maintNotifications: 'disabled',
-    // Its own timeout ends when a command is sent, and costs two thirds of the throughput: off. `call` has ours.
-    commandOptions: { timeout: 0, typeMapping: BYTES },
-  })
+const MODEL = {
+  maintNotifications: 'disabled',
+  // Its own timeout ends when a command is sent, and costs two thirds of the throughput: off. `call` has ours.
+  commandOptions: { timeout: 0, typeMapping: BYTES },
+} as const
+const createModel = () => createClient({ ...MODEL })
 let model: ReturnType<typeof createModel> | undefined
+let resp2Model: typeof model
 
-function buildClient({ tracked, ...server }: Server & { tracked: boolean }) {
+function buildClient({ way, ...server }: Server & { way: Way }) {
+  if (way === 'resp2') {
+    // What we call has the same types in both protocols.
+    resp2Model ??= createClient({ ...MODEL, RESP: 2 }) as unknown as ReturnType<typeof createModel>
+    return resp2Model.duplicate({ ...resp2SettingsOf(server), disableClientInfo: true })
+  }
   model ??= createModel()
-  return model.duplicate({ ...settingsOf(server), name: 'samovar', emitInvalidate: tracked })
+  return model.duplicate({ ...settingsOf(server), name: 'samovar', emitInvalidate: way === 'tracked' })
 }
 
 // node-redis sends no SNI by itself, and hosts that route by it then refuse. An address has none (RFC 6066).
@@ -110,35 +120,28 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
   const deadlines = createDeadlines()
   let client: RedisClient | undefined
   let answers = 0 // of any kind: signs of life
-  let canTrack = trackPrefix !== undefined
+  const ways = createWays({ mayTrack: trackPrefix !== undefined, hasPassword: target.password !== undefined })
   let isTracked = false // the present connection is
   let lost: (cause: RedisUnavailable) => void = () => {}
   let invalidated: (key: string | undefined) => void = () => {}
 
   async function open(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     drop()
-    try {
-      await connect(canTrack, withinMs)
-    } catch (cause) {
-      if (!canTrack || !(cause instanceof ErrorReply) || !REFUSES_TRACKING.test(cause.message))
-        throw unavailable(cause)
-      await openUntracked(cause, withinMs)
+    for (let next: Lesser | undefined = { way: ways.best(), lasts: false }; next; ) {
+      try {
+        await connect(next.way, withinMs)
+        ways.worked(next)
+        return
+      } catch (cause) {
+        next = ways.after(next.way, cause)
+        if (!next) throw unavailable(cause)
+      }
     }
   }
 
-  // A server without CLIENT TRACKING, or a user who may not use it, refuses the handshake. So does one that refuses
-  // everything: the second try shows which it is.
-  async function openUntracked(refusal: ErrorReply, withinMs: number): Promise<void> {
-    try {
-      await connect(false, withinMs)
-    } catch (cause) {
-      throw unavailable(cause)
-    }
-    canTrack = !KNOWS_NO_TRACKING.test(refusal.message)
-  }
-
-  async function connect(tracked: boolean, withinMs: number): Promise<void> {
-    const fresh = buildClient({ target, ca, tracked })
+  async function connect(way: Way, withinMs: number): Promise<void> {
+    const tracked = way === 'tracked'
+    const fresh = buildClient({ target, ca, way })
     fresh.on('error', (cause) => {
       if (client !== fresh) return
       drop()
@@ -234,22 +237,6 @@ export function connectRedis({ target, ca, budgetMs, trackPrefix }: RedisConnect
 // What the engine throws at a mistake in our source, also for an argument that node-redis cannot encode.
 const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError]
 const isBug = (error: unknown) => BUGS.some((kind) => error instanceof kind)
-
-/**
- * The failure as RedisUnavailable. Every error reply is a refusal: managed servers have words of their own, and a
- * caller whose command is wrong is better served from memory than with an error.
- */
-export function unavailable(cause: unknown): RedisUnavailable {
-  if (cause instanceof RedisUnavailable) return cause
-  const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)
-  const [firstSentence = message] = message.split(/\.\s|\.$/, 1) // Redis explains at length
-  return new RedisUnavailable(cause instanceof ErrorReply ? 'refused' : 'lost', firstSentence, { cause })
-}
-
-// Node reports a refused connection to a name with two addresses as an AggregateError without a message.
-function describeCode(cause: unknown): string {
-  return String((cause as { code?: string } | undefined)?.code ?? cause)
-}
 
 /** Rejects with RedisUnavailable when connecting takes longer. */
 export function withinConnectTime(work: Promise<void>): Promise<void> {

@@ -2,6 +2,7 @@
 import { MINUTE, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Failure } from './failover-state.ts'
+import { hintFor } from './refusals.ts'
 
 export interface EndedOutage {
   readonly merged: Readonly<Record<string, number>>
@@ -29,9 +30,10 @@ export function createFailoverLog(role: 'cache' | 'state', log: Log): FailoverLo
       const what = reason === 'bug' ? 'Redis is not used' : 'Redis unavailable'
       // Most refusals wait for an operator: a password, a quota, a full server.
       const level = reason === 'refused' || reason === 'bug' ? 'error' : 'warn'
+      const hint = reason === 'refused' ? hintFor(message) : undefined
       log[level](
         { role, reason },
-        `${what}: ${message}. The ${name} is served from memory until Redis is back`,
+        `${what}: ${message}. The ${name} is served from memory until Redis is back${hint ? `. To do: ${hint}` : ''}`,
       )
     },
     connected: () => log.info({ role }, `Redis connected: it holds the ${name}`),

@@ -20,7 +20,7 @@ import {
   type Return,
   type Status,
 } from './failover-state.ts'
-import { probeRedis } from './probe.ts'
+import { createProbe } from './probe.ts'
 import { createSlowCallRate } from './slow-call-rate.ts'
 
 export interface RoleStatus {
@@ -88,6 +88,8 @@ export interface FailoverOptions {
   role: 'cache' | 'state'
   connection: RedisConnection
   probeKey: string
+  /** What the role sends, as in needed-commands.ts: a Redis that lacks one of them is not used. */
+  commands?: readonly string[]
   /** Whether Redis is asked a few times a second although nobody else does, so that its loss is noticed early. */
   hasHeartbeat: boolean
   events: FailoverEvents
@@ -104,7 +106,8 @@ const HEARTBEAT_MS = 250
 
 export function createFailover(options: FailoverOptions): Failover {
   const { role, connection, probeKey, hasHeartbeat, events, log, now = Date.now } = options
-  const { steadyNow = () => performance.now() } = options
+  const { steadyNow = () => performance.now(), commands = [] } = options
+  const { run: runProbe, doubt } = createProbe({ connection, key: probeKey, commands })
   const lines = createFailoverLog(role, log)
   const calls = createSlowCallRate(steadyNow)
   const listeners: (() => void)[] = []
@@ -202,7 +205,7 @@ export function createFailover(options: FailoverOptions): Failover {
     if (afterMs > 0) await pause(jittered(afterMs))
     if (state.isStopped) return
     if (opens) await connection.open(withinBudgets && withinBudgets * connection.budgetMs)
-    await probeRedis(connection, probeKey)
+    await runProbe()
     handle({ type: 'probe succeeded', ...moment() })
   }
 
@@ -213,7 +216,10 @@ export function createFailover(options: FailoverOptions): Failover {
   }
 
   function failureOf(error: unknown, { type }: Step): Failure {
-    if (error instanceof RedisUnavailable) return error
+    if (error instanceof RedisUnavailable) {
+      if (error.reason === 'refused') doubt()
+      return error
+    }
     lines.bug(error, type)
     return { reason: 'bug', message: `unexpected error in Samovar: ${error}` }
   }
@@ -246,6 +252,7 @@ export function createFailover(options: FailoverOptions): Failover {
   /** Reports a failure of Redis; throws what is none. */
   function failed(error: unknown): void {
     if (!(error instanceof RedisUnavailable)) throw error
+    if (error.reason === 'refused') doubt()
     const slowCallRate = error.reason === 'slow' ? calls.slow() : 0
     handle({ type: 'call failed', failure: error, slowCallRate, forMs: error.waitedMs, ...moment() })
   }

@@ -31,21 +31,36 @@ export interface SamplerOptions {
 
 export function createSampler({ connection, everyMs, log }: SamplerOptions): Sampler {
   let last: ServerSample | undefined
+  let isRefused = false // and the log has said so
   const timer = setInterval(() => void inBackground(refresh(), log), everyMs).unref()
 
   async function refresh(): Promise<void> {
     try {
-      const [info, keys] = await connection.call((client) => Promise.all([client.info(), client.dbSize()]))
-      last = { ...parseInfo(info.toString()), keys }
+      const [info, keys] = await Promise.all([
+        orRefused(connection.call((client) => client.info())),
+        orRefused(connection.call((client) => client.dbSize())),
+      ])
+      last = { ...parseInfo(info?.toString() ?? ''), keys: keys ?? null }
     } catch (error) {
       // The failover notices an outage by itself; a sample is never a reason to leave Redis.
       if (!(error instanceof RedisUnavailable))
         log.error({ err: error }, 'unexpected error while sampling Redis (please report it)')
-      else if (error.reason === 'refused')
+    }
+  }
+
+  /** Undefined where the server, or its user, has no such command: stats do without it. */
+  async function orRefused<T>(figure: Promise<T>): Promise<T | undefined> {
+    try {
+      return await figure
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable) || error.reason !== 'refused') throw error
+      if (!isRefused)
         log.warn(
           { err: error },
           'Redis refused INFO or DBSIZE: stats show null for what only the server knows',
         )
+      isRefused = true
+      return undefined
     }
   }
 

@@ -9,6 +9,7 @@ import type { OutageReport } from '../outages.ts'
 import { createParticipant, type Participant, type Return } from '../participant.ts'
 import { connectRedis } from '../redis/connection.ts'
 import { createFailover, switchedOff } from '../redis/failover.ts'
+import { STATE_COMMANDS } from '../redis/needed-commands.ts'
 import { noticeNobody } from './absence/notice-nobody.ts'
 import { createChangeFeed } from './change-feed.ts'
 import { createJournal } from './disk/journal.ts'
@@ -139,6 +140,7 @@ function overRedis(
     role: 'state',
     connection,
     probeKey: `${prefix}probe:${randomUUID()}`,
+    commands: STATE_COMMANDS,
     hasHeartbeat,
     events: {
       cut: () => participants.cut(),

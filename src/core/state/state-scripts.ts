@@ -51,7 +51,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 elseif ARGV[3] == '0' then
-  redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+  local left = redis.call('PTTL', KEYS[1])
+  redis.call('SET', KEYS[1], ARGV[2])
+  if left > 0 then redis.call('PEXPIRE', KEYS[1], left) end
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end

@@ -22,7 +22,10 @@ const MOST_MEMBERS = 200
 
 //   ARGV[2] how many stay, then end and name of each
 const MERGE = script(`
-for i = 3, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'GT', ARGV[i], ARGV[i + 1]) end
+for i = 3, #ARGV, 2 do
+  local known = redis.call('ZSCORE', KEYS[1], ARGV[i + 1]) -- ZADD's GT is of Redis 6.2
+  if not known or tonumber(known) < tonumber(ARGV[i]) then redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[2]))
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 1`)

@@ -1,0 +1,55 @@
+// Whether BullMQ can work on a server, and what it is told of it. BullMQ itself would find out command by command, and
+// write its complaints to the console.
+import { ErrorReply } from 'redis'
+import { pause, SECOND } from '../../lib/time.ts'
+import { RedisUnavailable } from '../errors.ts'
+import { describeMissing, FIND_MISSING, JOB_COMMANDS } from '../redis/needed-commands.ts'
+import { unavailable } from '../redis/refusals.ts'
+import type { TextClient } from './redis-text-clients.ts'
+
+const CHECK_MS = 2 * SECOND
+const NO_SCRIPT = '0'.repeat(40)
+
+export interface BullServer {
+  /** For BullMQ, which reads the version from it; without the policy, of which it would warn for each queue. */
+  readonly info: string
+  /** Undefined where INFO is refused. */
+  readonly evictionPolicy: string | undefined
+}
+
+/** Rejects with RedisUnavailable, whose message names what is missing. `key` is nobody's. */
+export async function examineServer(client: TextClient, key: string): Promise<BullServer> {
+  const late = pause(CHECK_MS).then(() => {
+    throw new RedisUnavailable('silent', `no answer within ${CHECK_MS} ms`)
+  })
+  try {
+    const [missing, , doubles, info] = await Promise.race([
+      late,
+      Promise.all([
+        client.eval(FIND_MISSING, { keys: [key], arguments: JOB_COMMANDS }),
+        client.evalSha(NO_SCRIPT, { keys: [key] }).catch(unlessAbout(/^NOSCRIPT\b/)),
+        client.bzPopMin(key, 0.01).then(() => true, unlessAbout(/timeout is not an integer/)), // not for scripts
+        client.info().catch(unlessAbout(/^(ERR|NOPERM)\b/)),
+      ]),
+    ])
+    const described = describeMissing(missing as string[])
+    if (described) throw new RedisUnavailable('refused', described)
+    return describe(info, doubles === true)
+  } catch (error) {
+    throw unavailable(error)
+  }
+}
+
+const unlessAbout = (reply: RegExp) => (error: unknown) => {
+  if (!(error instanceof ErrorReply) || !reply.test(error.message)) throw error
+  return undefined
+}
+
+const POLICY = /^maxmemory_policy:(\S+).*$/m
+
+function describe(info: string | undefined, takesFractions: boolean): BullServer {
+  return {
+    info: info?.replace(POLICY, '') ?? `redis_version:${takesFractions ? '6.0.0' : '5.0.0'}\r\n`,
+    evictionPolicy: info && POLICY.exec(info)?.[1],
+  }
+}

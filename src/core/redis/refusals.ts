@@ -1,0 +1,61 @@
+// What Redis' refusals mean: as RedisUnavailable, and as a sentence about what an operator can do.
+import { ErrorReply } from 'redis'
+import { RedisUnavailable } from '../errors.ts'
+
+/** Redis repeats the arguments of a command that it does not know: those of HELLO and AUTH are passwords. */
+const ARGUMENTS = /,? *with args beginning with:.*$/s
+
+/**
+ * The failure as RedisUnavailable. Every error reply is a refusal: managed servers have words of their own, and a
+ * caller whose command is wrong is better served from memory than with an error.
+ */
+export function unavailable(cause: unknown): RedisUnavailable {
+  if (cause instanceof RedisUnavailable) return cause
+  if (cause instanceof ErrorReply) withoutArguments(cause)
+  const message = cause instanceof Error && cause.message ? cause.message : describeCode(cause)
+  const [firstSentence = message] = message.split(/\.\s|\.$/, 1) // Redis explains at length
+  return new RedisUnavailable(cause instanceof ErrorReply ? 'refused' : 'lost', firstSentence, { cause })
+}
+
+function withoutArguments(reply: ErrorReply): void {
+  const { message } = reply
+  if (!ARGUMENTS.test(message)) return
+  reply.message = message.replace(ARGUMENTS, '')
+  reply.stack = `${reply.name}: ${reply.message}`
+}
+
+// Node reports a refused connection to a name with two addresses as an AggregateError without a message.
+function describeCode(cause: unknown): string {
+  return String((cause as { code?: string } | undefined)?.code ?? cause)
+}
+
+/** A connection was refused because there are too many. */
+export const IS_FULL = /max(imum)? number of (clients|connections)|too many (clients|connections)/i
+
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    IS_FULL,
+    'each process opens two connections, one more for channels, and one for jobs and one for each kind of them: ' +
+      'raise maxclients or the plan (docs/deploying.md, External Redis)',
+  ],
+  [/^READONLY\b/, 'this is a replica: REDIS_URL must name the primary'],
+  [/^(NOAUTH|WRONGPASS)\b|invalid password/i, 'check user and password of REDIS_URL'],
+  [
+    /^(MOVED|ASK|CROSSSLOT|CLUSTERDOWN)\b/,
+    'Redis Cluster is not supported: name one server without cluster mode',
+  ],
+  [/^MISCONF\b/, 'this Redis cannot save to its disk: see its own log'],
+  [/^OOM\b/, 'this Redis is full: raise its maxmemory'],
+  [
+    /^NOPERM\b|ACL failure|can't run this command/i,
+    'give the user the rights of docs/deploying.md, External Redis',
+  ],
+  [
+    /unknown command|does not know/i,
+    'Samovar needs this command: use a server that has it (docs/deploying.md, External Redis)',
+  ],
+]
+
+/** What an operator can do about it; undefined where nothing is known. */
+export const hintFor = (message: string): string | undefined =>
+  HINTS.find(([words]) => words.test(message))?.[1]
