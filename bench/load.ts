@@ -79,7 +79,7 @@ function slowSource(database: TableSource): Source {
       cache.getOrLoad('bench:slow', policy, async () => {
         await pause(SLOW_SOURCE_MS)
         const { rows } = await database.read(TABLE, COLUMNS)
-        return listCountries(parseCountries(rows), 'en')
+        return listCountries(parseCountries(rows).rows, 'en')
       }),
   }
 }

@@ -12,6 +12,9 @@ import type { Sql } from './sql.ts'
 const MOST_CONNECTIONS = 5
 const CONNECT_MS = 3 * SECOND
 const STATEMENT_MS = 5 * SECOND // kept by the server
+// For one transaction only. A pooler in transaction mode, such as PgBouncer, gives the same session to others, who would
+// keep what we set in it; as a parameter of the connection it would refuse it.
+const LIMIT = `SET LOCAL statement_timeout = ${STATEMENT_MS}`
 const KEEP_ALIVE_MS = 30 * SECOND // by default the system's two hours, which no NAT remembers
 const ANSWER_MS = STATEMENT_MS + SECOND // kept by us, for a server that keeps nothing: it hangs, or is gone unnoticed
 
@@ -46,8 +49,6 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     allowExitOnIdle: true,
-    // Not as a parameter of the connection, which poolers such as PgBouncer refuse.
-    onConnect: (client) => client.query(`SET statement_timeout = ${STATEMENT_MS}`),
     types: { getTypeParser },
     stream() {
       const socket = new Socket()
@@ -61,26 +62,32 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
   // Without parameters it goes as a simple query, which may hold several statements.
   const ask = (to: pg.Pool | pg.PoolClient, text: string, parameters: readonly SqlValue[]) =>
     reach(async (): Promise<readonly Row[]> => {
-      if (parameters.length === 0) return (await to.query(text)).rows
+      if (parameters.length === 0) return [await to.query(text)].flat().at(-1)?.rows ?? []
       return (await to.query(numberParameters(text), parameters.map(asParameter))).rows
     })
 
+  async function transaction<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
+    const client = await reach(() => pool.connect())
+    try {
+      await ask(client, `BEGIN; ${LIMIT}`, [])
+      const answer = await work((text, ...parameters) => ask(client, text, parameters))
+      await ask(client, 'COMMIT', [])
+      client.release()
+      return answer
+    } catch (error) {
+      client.release(true) // closed, which rolls back, in any state
+      throw error
+    }
+  }
+
   return {
     place: `${target.host}:${target.port}/${target.database}`,
-    all: (query, ...parameters) => ask(pool, query, parameters),
-    async transaction(work) {
-      const client = await reach(() => pool.connect())
-      try {
-        await ask(client, 'BEGIN', [])
-        const answer = await work((text, ...parameters) => ask(client, text, parameters))
-        await ask(client, 'COMMIT', [])
-        client.release()
-        return answer
-      } catch (error) {
-        client.release(true) // closed, which rolls back, in any state
-        throw error
-      }
-    },
+    // Without parameters it is one message, and that is one transaction.
+    all: (query, ...parameters) =>
+      parameters.length === 0
+        ? ask(pool, `${LIMIT}; ${query}`, [])
+        : transaction((run) => run(query, ...parameters)),
+    transaction,
     async close() {
       const ended = pool.end()
       // A hung server would not answer our good-bye.

@@ -32,6 +32,23 @@ const clear = (app: TestApp) => app.get('/api/cache/clear', { method: 'POST', he
 const logged = (app: TestApp) =>
   JSON.stringify(app.lines, (_, value) => (value instanceof Error ? value.stack : value))
 
+/** Germany's row is bad, however often the table is read. */
+async function expectOneRowLess(app: TestApp, source: string): Promise<void> {
+  for (const _ of [1, 2])
+    expect(await (await refresh(app)).json()).toEqual({ refreshed: 251, skipped: 1, source })
+  expect((await germany(app)).status).toBe(404)
+  const list = (await (await app.get('/api/countries')).json()) as object
+  expect(list).toMatchObject({ total: 251, stale: false, source })
+  const lines = app.lines.filter(({ message }) => message.startsWith('rows of reference data are left out'))
+  expect(lines).toEqual([
+    {
+      level: 'warn',
+      message: expect.stringContaining('row DE, column phones'),
+      fields: { source, skipped: 1 },
+    },
+  ])
+}
+
 const opened: { close(): unknown }[] = []
 afterEach(async () => {
   for (const thing of opened.splice(0).reverse()) await thing.close()
@@ -112,7 +129,7 @@ describe('PostgreSQL', () => {
   test.each<[string, string]>([
     ['DROP TABLE countries', 'countries'],
     ['DELETE FROM countries', 'no rows'],
-    ["UPDATE countries SET phones = 'none' WHERE code = 'DE'", 'row DE, column phones'],
+    ["UPDATE countries SET phones = 'none'", 'column phones: must be a list of texts'],
     ['ALTER TABLE countries DROP COLUMN capital', 'capital'],
   ])('after %s the copy is kept, and the log says what is wrong', async (statement, reason) => {
     const app = await open(settings())
@@ -135,6 +152,15 @@ describe('PostgreSQL', () => {
     expect(warnings).toEqual([
       expect.objectContaining({ fields: { source: 'postgres', reason: expect.stringContaining(reason) } }),
     ])
+  })
+
+  test('a bad row costs that row, with one line and a count', async () => {
+    const app = await open(settings())
+    await postgres.query(database, "UPDATE countries SET phones = 'none' WHERE code = 'DE'")
+    await expectOneRowLess(app, 'postgres')
+    await postgres.query(database, "UPDATE countries SET phones = '[\"49\"]' WHERE code = 'DE'")
+    expect(await (await refresh(app)).json()).toEqual({ refreshed: 252, source: 'postgres' })
+    expect((await germany(app)).status).toBe(200)
   })
 
   test('the last good copy outlives a restart, and is of that database only', async () => {
@@ -263,6 +289,12 @@ describe('Supabase', () => {
     supabase.rows = countryRows('Another name')
     expect(await (await refresh(app)).json()).toEqual({ refreshed: 252, source: 'supabase' })
     expect(await germany(app)).toMatchObject({ name: 'Another name' })
+  })
+
+  test('a bad row costs that row, with one line and a count', async () => {
+    supabase.rows = countryRows().map((row) => (row.code === 'DE' ? { ...row, phones: null } : row))
+    const app = await open(settings())
+    await expectOneRowLess(app, 'supabase')
   })
 
   test('whatever is wrong there: the last good copy, and afterwards the table again', async () => {

@@ -51,17 +51,44 @@ export type CountryRow = Omit<Country, 'name' | 'names'> & {
   readonly name_ru: string
 }
 
-/** The rows as countries. Throws a sentence that says what is wrong with the table. */
-export function parseCountries(rows: readonly Row[]): CountryRow[] {
+export interface ParsedCountries {
+  readonly rows: readonly CountryRow[]
+  /** What is wrong with each row that is left out. */
+  readonly faults: readonly string[]
+}
+
+/**
+ * The rows as countries, without those that are none. Throws a sentence when there are more of those than countries:
+ * then the table is not what it should be, and the last good copy is better.
+ */
+export function parseCountries(rows: readonly Row[]): ParsedCountries {
+  const countries = new Map<string, CountryRow>()
+  const faults: string[] = []
+  for (const row of rows) {
+    try {
+      const country = parseRow(row)
+      if (countries.has(country.code)) throw new BadRow(row, 'code', 'is there twice')
+      countries.set(country.code, country)
+    } catch (error) {
+      if (!(error instanceof BadRow)) throw error
+      faults.push(error.message)
+    }
+  }
+  if (countries.size > 0 && countries.size >= faults.length) return { rows: [...countries.values()], faults }
   // Supabase says nothing else about a table that its policies let no user read.
-  if (rows.length === 0) throw new Error(`the table ${TABLE} has no rows that this user may read`)
-  return rows.map(parseRow)
+  throw new Error(faults[0] ?? `the table ${TABLE} has no rows that this user may read`)
+}
+
+class BadRow extends Error {
+  constructor(row: Row, column: string, fault: string) {
+    super(`the table ${TABLE}, row ${row.code}, column ${column}: ${fault}`)
+  }
 }
 
 // By hand: this is all that a miss of the cache costs, and a schema would make it ten times as much.
 function parseRow(row: Row): CountryRow {
   const refuse = (column: string, message: string): never => {
-    throw new Error(`the table ${TABLE}, row ${row.code}, column ${column}: ${message}`)
+    throw new BadRow(row, column, message)
   }
   function text(column: (typeof COLUMNS)[number]): string {
     const value = row[column]

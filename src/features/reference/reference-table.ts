@@ -20,6 +20,8 @@ export interface CountryTable {
   /** When the database had them; null when that is not known. */
   readonly asOfMs: number | null
   readonly source: TableSource['name'] | 'image'
+  /** Rows that are left out, because they are no countries. */
+  readonly skipped: number
 }
 
 export interface ReferenceTable {
@@ -47,6 +49,7 @@ export function createReferenceTable({
   let good: CountryTable | undefined
   let failedAtMs: number | undefined
   let triedAtMs = 0
+  let toldFault = ''
   const underWay = new Set<{ readonly sinceMs: number }>()
 
   async function read(): Promise<CountryTable> {
@@ -55,8 +58,10 @@ export function createReferenceTable({
     underWay.add(reading)
     try {
       const table = await source.read(TABLE, COLUMNS)
-      good = asTable(table, source.name)
+      const { rows, faults } = parseCountries(table.rows)
+      good = { rows, asOfMs: table.asOfMs, source: source.name, skipped: faults.length }
       copy?.save(table)
+      leavesOut(faults)
       answers()
       return good
     } catch (cause) {
@@ -72,6 +77,17 @@ export function createReferenceTable({
     const awayMs = now() - failedAtMs
     failedAtMs = undefined
     log.info({ source: source.name, awayMs }, 'the database of reference data answers again')
+  }
+
+  /** One line for all of them, and another when they are others. */
+  function leavesOut(faults: readonly string[]): void {
+    const [fault = ''] = faults
+    if (fault && fault !== toldFault)
+      log.warn(
+        { source: source.name, skipped: faults.length },
+        `rows of reference data are left out: ${fault}${faults.length > 1 ? `, and ${faults.length - 1} more` : ''}`,
+      )
+    toldFault = fault
   }
 
   function fails(cause: unknown): void {
@@ -107,14 +123,13 @@ export function createReferenceTable({
       return read()
     },
     lastGood() {
-      good ??= copied() ?? { rows: parseCountries(imageRows()), asOfMs: null, source: 'image' }
+      good ??= copied() ?? asTable({ rows: imageRows(), asOfMs: null }, 'image')
       return good
     },
   }
 }
 
-const asTable = ({ rows, asOfMs }: TableRows, source: TableSource['name']): CountryTable => ({
-  rows: parseCountries(rows),
-  asOfMs,
-  source,
-})
+function asTable({ rows, asOfMs }: TableRows, source: CountryTable['source']): CountryTable {
+  const parsed = parseCountries(rows)
+  return { rows: parsed.rows, asOfMs, source, skipped: parsed.faults.length }
+}

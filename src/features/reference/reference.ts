@@ -35,6 +35,13 @@ const PREFIX = 'countries:'
 const listKey = (language: Language) => `${PREFIX}list:${language}`
 const codeKey = (code: string, language: Language) => `${PREFIX}code:${code}:${language}`
 
+export interface Refreshed {
+  readonly refreshed: number
+  /** Rows that are no countries, where there are any. */
+  readonly skipped?: number
+  readonly source: CountryTable['source']
+}
+
 export interface Reference {
   list(language: Language): Promise<Cached<CountryList>>
   /** What memory has and may be sent now. */
@@ -43,7 +50,7 @@ export interface Reference {
   /** `value` is undefined when no country has that code. */
   find(code: string, language: Language): Promise<Cached<CountryAnswer>>
   /** Reads the database now, for all processes. Rejects with `source_failed`, and then nothing has changed. */
-  refresh(): Promise<{ refreshed: number; source: CountryTable['source'] }>
+  refresh(): Promise<Refreshed>
 }
 
 export interface ReferenceParts {
@@ -145,7 +152,8 @@ export function createReference({ cache, table, freshMs, now = Date.now }: Refer
       await Promise.all(
         languages.map((language) => cache.getOrLoad(listKey(language), listPolicy, load(language))),
       )
-      return { refreshed: read.rows.length, source: read.source }
+      const { rows, skipped, source: from } = read
+      return { refreshed: rows.length, ...(skipped > 0 && { skipped }), source: from }
     },
   }
 }
