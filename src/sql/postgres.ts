@@ -12,8 +12,8 @@ import type { Sql } from './sql.ts'
 const MOST_CONNECTIONS = 5
 const CONNECT_MS = 3 * SECOND
 const STATEMENT_MS = 5 * SECOND // kept by the server
-// For one transaction only. A pooler in transaction mode, such as PgBouncer, gives the same session to others, who would
-// keep what we set in it; as a parameter of the connection it would refuse it.
+// For one transaction only. A pooler in transaction mode, such as PgBouncer, gives the same session to others, who
+// would have what we set in it; as a parameter of the connection it would refuse it.
 const LIMIT = `SET LOCAL statement_timeout = ${STATEMENT_MS}`
 const KEEP_ALIVE_MS = 30 * SECOND // by default the system's two hours, which no NAT remembers
 const ANSWER_MS = STATEMENT_MS + SECOND // kept by us, for a server that keeps nothing: it hangs, or is gone unnoticed

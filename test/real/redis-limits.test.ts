@@ -1,5 +1,5 @@
-// What a Redis may refuse: commands, rights, connections, writes. Each has one line that says what is missing and what to
-// do, and what needs it is done without.
+// What a Redis may refuse: commands, rights, connections, writes. Each has one line that says what is missing and what
+// to do, and what needs it is done without.
 import dns from 'node:dns'
 import { jest } from '@jest/globals'
 import { pause } from '../../src/lib/time.ts'
@@ -115,7 +115,7 @@ test('rights that are taken away later: one outage, not one each second', async 
 const rejected = async (redis: TestRedis) =>
   Number(/rejected_connections:(\d+)/.exec(await redis.command('INFO', 'stats'))?.[1] ?? 'NaN')
 
-test('maxclients 2: both roles are in Redis, jobs are here and say what is needed, and few connections are tried', async () => {
+test('maxclients 2: both roles are in Redis, jobs are here and say what is needed, few connections are tried', async () => {
   const redis = await redisWith('--maxclients', '2')
   const app = await open(redis.url)
   await app.untilStatus('redis')
