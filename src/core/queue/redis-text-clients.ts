@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { createClient } from 'redis'
 import type { RedisUnavailable } from '../errors.ts'
 import { resp2SettingsOf, type Server, withinConnectTime } from '../redis/connection.ts'
-import { unavailable } from '../redis/refusals.ts'
+import { IS_FULL, unavailable } from '../redis/refusals.ts'
 import { type BullServer, examineServer } from './bull-server.ts'
 
 // One class for all of them, as in ../redis/connection.ts.
@@ -14,7 +14,8 @@ let model: ReturnType<typeof createModel> | undefined
 
 function buildTextClient(server: Server) {
   model ??= createModel()
-  return model.duplicate(resp2SettingsOf(server))
+  // A server that has no room for us says so in its first reply, which nobody may swallow.
+  return model.duplicate({ ...resp2SettingsOf(server), disableClientInfo: true })
 }
 
 export type TextClient = ReturnType<typeof buildTextClient>
@@ -46,11 +47,19 @@ export async function openTextClients({ server, prefix, onLost }: TextClientsOpt
   function build(): TextClient {
     const client = buildTextClient(server)
     clients.add(client)
-    // Only for who lists them; a server that knows no CLIENT does without.
-    client.on('ready', () => void client.clientSetName('samovar-jobs').catch(() => {}))
+    client.on('ready', () => void nameIt(client))
     client.on('error', (cause) => refuse(unavailable(cause)))
     const ask = client.info.bind(client)
     return Object.assign(client, { duplicate: build, info: async () => examined?.info ?? (await ask()) })
+  }
+
+  // Only for who lists them; a server that knows no CLIENT does without.
+  async function nameIt(client: TextClient): Promise<void> {
+    try {
+      await client.clientSetName('samovar-jobs')
+    } catch (error) {
+      if (IS_FULL.test((error as Error).message)) refuse(unavailable(error))
+    }
   }
 
   function refuse(cause: RedisUnavailable): void {
