@@ -30,7 +30,8 @@ function describeCode(cause: unknown): string {
 }
 
 /** A connection was refused because there are too many. */
-export const IS_FULL = /max(imum)? number of (clients|connections)|too many (clients|connections)/i
+export const IS_FULL =
+  /max(imum)? (number of|concurrent) (clients|connections)|too many (clients|connections)/i
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
@@ -44,6 +45,13 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     /^(MOVED|ASK|CROSSSLOT|CLUSTERDOWN)\b/,
     'Redis Cluster is not supported: name one server without cluster mode',
   ],
+  [/for 'auth' command/i, 'this Redis knows no users: leave the user out of REDIS_URL'],
+  [
+    /^DENIED\b/,
+    'this Redis takes no connections of other machines: give it a password, or protected-mode no',
+  ],
+  [/DB index is out of range|SELECT is not allowed/i, 'REDIS_URL names a database that is not there: use /0'],
+  [/(requests?|commands?) limit exceeded|quota/i, 'the plan of this Redis is used up'],
   [/^MISCONF\b/, 'this Redis cannot save to its disk: see its own log'],
   [/^OOM\b/, 'this Redis is full: raise its maxmemory'],
   [
