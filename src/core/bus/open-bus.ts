@@ -87,7 +87,7 @@ export function openBus({
   }
 }
 
-const FORBIDDEN = /^NOPERM|can't run this command|ACL failure/
+const FORBIDDEN = /^NOPERM|can't run this command|ACL failure|unknown (redis )?command/i
 const NOT_ALLOWED = Symbol('not allowed')
 
 /**

@@ -51,7 +51,7 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
     resting = { untilMs: performance.now() + backoff.nextMs(), cause }
   }
 
-  function settle(): void {
+  function clearRest(): void {
     backoff.reset()
     resting = undefined
   }
@@ -102,7 +102,7 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
         await work()
         if (!before || before !== bull) return
         lastReason = ''
-        settle()
+        clearRest()
       } catch (error) {
         if (isClosed) return
         explain(error)
@@ -111,7 +111,7 @@ export function createBullLink({ open, log }: { open: OpenBull | undefined; log:
     },
     drop() {
       drop()
-      settle()
+      clearRest()
     },
     async close(graceMs) {
       isClosed = true

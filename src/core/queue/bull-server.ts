@@ -1,11 +1,9 @@
 // Whether BullMQ can work on a server, and what it is told of it. BullMQ itself would find out command by command, and
 // write its complaints to the console.
-import { ErrorReply } from 'redis'
 import { pause, SECOND } from '../../lib/time.ts'
 import { RedisUnavailable } from '../errors.ts'
 import { describeMissing, FIND_MISSING, JOB_COMMANDS } from '../redis/needed-commands.ts'
 import { unavailable } from '../redis/refusals.ts'
-import type { TextClient } from './redis-text-clients.ts'
 
 const CHECK_MS = 2 * SECOND
 const NO_SCRIPT = '0'.repeat(40)
@@ -17,8 +15,16 @@ export interface BullServer {
   readonly evictionPolicy: string | undefined
 }
 
+/** What is asked of a client of node-redis. */
+interface Asked {
+  eval(source: string, parts: { keys: string[]; arguments: string[] }): Promise<unknown>
+  evalSha(sha: string, parts: { keys: string[] }): Promise<unknown>
+  bzPopMin(key: string, timeoutS: number): Promise<unknown>
+  info(): Promise<string>
+}
+
 /** Rejects with RedisUnavailable, whose message names what is missing. `key` is nobody's. */
-export async function examineServer(client: TextClient, key: string): Promise<BullServer> {
+export async function examineServer(client: Asked, key: string): Promise<BullServer> {
   const late = pause(CHECK_MS).then(() => {
     throw new RedisUnavailable('silent', `no answer within ${CHECK_MS} ms`)
   })
@@ -41,7 +47,8 @@ export async function examineServer(client: TextClient, key: string): Promise<Bu
 }
 
 const unlessAbout = (reply: RegExp) => (error: unknown) => {
-  if (!(error instanceof ErrorReply) || !reply.test(error.message)) throw error
+  const { reason, message } = unavailable(error)
+  if (reason !== 'refused' || !reply.test(message)) throw error
   return undefined
 }
 

@@ -47,19 +47,17 @@ export async function openTextClients({ server, prefix, onLost }: TextClientsOpt
   function build(): TextClient {
     const client = buildTextClient(server)
     clients.add(client)
-    client.on('ready', () => void nameIt(client))
+    client.on('ready', () => nameIt(client))
     client.on('error', (cause) => refuse(unavailable(cause)))
     const ask = client.info.bind(client)
     return Object.assign(client, { duplicate: build, info: async () => examined?.info ?? (await ask()) })
   }
 
   // Only for who lists them; a server that knows no CLIENT does without.
-  async function nameIt(client: TextClient): Promise<void> {
-    try {
-      await client.clientSetName('samovar-jobs')
-    } catch (error) {
-      if (IS_FULL.test((error as Error).message)) refuse(unavailable(error))
-    }
+  function nameIt(client: TextClient): void {
+    client.clientSetName('samovar-jobs').catch((error: Error) => {
+      if (IS_FULL.test(error.message)) refuse(unavailable(error))
+    })
   }
 
   function refuse(cause: RedisUnavailable): void {
