@@ -371,6 +371,13 @@ const rows: Row[] = [
     back,
     [returned('start')],
   ],
+  [
+    'merging: it waits for the other role, on its connection',
+    merging(starting),
+    failed('merge failed', failure('waiting')),
+    { ...memory({ ...starting, tries: starting.tries + 1, failure: failure('waiting') }), sinceMs: NOW_MS },
+    [{ type: 'probe', opens: false, afterMs: expect.any(Number) as unknown as number }],
+  ],
   ['merging: a loss is found, in an outage', merging(), at('loss found'), merging(), []],
   ...([true, false] as const).map(
     (isKept): Row => [

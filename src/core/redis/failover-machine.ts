@@ -21,7 +21,8 @@
 //   loss found                           after a doubt: it was an outage, and is announced.
 //   merge finished, more is pending      merges again.
 //   merge finished, nothing is pending → redis. Participants are notified; operators too, unless it was only a doubt.
-//   merge failed                       → memory, probes again. After a bug of ours the back-off is longer.
+//   merge failed                       → memory, probes again, on a new connection, unless it waits for the other role.
+//                                        After a bug of ours the back-off is longer.
 //   connection lost, call failed (as in redis) → memory, probes again. The merge fails by that, too, which is ignored.
 //   The last two: after a doubt it was an outage, and is announced; a merge that was only slow runs again first.
 // In every state `stopped` closes the connection. Any event after it drops a connection that was being opened.
@@ -269,9 +270,11 @@ function retry(state: In<'memory' | 'merging'>, event: Moment & { readonly failu
   }
   const afterMs = isBug ? stepMs(AFTER_BUG, away.bugs) : stepMs(PROBE, away.tries)
   const sinceMs = state.status === 'memory' ? state.sinceMs : atMs
+  // Who waits for the other role keeps a connection that works: where they are few, another would take its place.
+  const opens = failure.reason !== 'waiting'
   return [
     toMemory({ ...withOutages(state, due), sinceMs }, next),
-    [DROP, ...due, { type: 'probe', opens: true, afterMs }],
+    [...(opens ? [DROP] : []), ...due, { type: 'probe', opens, afterMs }],
   ]
 }
 
