@@ -5,27 +5,25 @@ import { createWays } from '../../src/core/redis/ways.ts'
 
 const refused = (message: string) => new ErrorReply(message)
 
+const CLOSED = 'the connection is closed'
+
 test.each([
-  ['tracked', refused("ERR unknown command 'HELLO', with args beginning with: '3'"), 'resp2', true],
-  ['tracked', refused('ERR unknown command `HELLO`'), 'resp2', true],
-  ['tracked', refused('NOPROTO unsupported protocol version'), 'resp2', true],
-  ['tracked', refused("ERR unknown command 'CLIENT'"), 'untracked', true],
-  [
-    'tracked',
-    refused("NOPERM User app has no permissions to run the 'client|tracking' command"),
-    'untracked',
-    true,
-  ],
-  ['tracked', refused('ERR something else'), 'untracked', false],
-  ['untracked', refused('ERR unknown command'), 'resp2', false],
-  ['tracked', refused('NOAUTH Authentication required.'), 'resp2', false],
-  ['untracked', new SocketClosedUnexpectedlyError(), 'resp2', false],
-  ['tracked', refused('ERR max number of clients reached'), undefined, false],
-  ['tracked', refused('LOADING Redis is loading the dataset in memory'), undefined, false],
-  ['untracked', refused('WRONGPASS invalid username-password pair'), undefined, false],
-  ['resp2', refused('ERR unknown command'), undefined, false],
-] as const)('%s, %s: then %s, for ever: %s', (way, failure, next, lasts) => {
+  ['tracked', "ERR unknown command 'HELLO', with args beginning with: '3'", 'resp2', true],
+  ['tracked', 'ERR unknown command `HELLO`', 'resp2', true],
+  ['tracked', 'NOPROTO unsupported protocol version', 'resp2', true],
+  ['tracked', "ERR unknown command 'CLIENT'", 'untracked', true],
+  ['tracked', "NOPERM User app has no permissions to run the 'client|tracking' command", 'untracked', true],
+  ['tracked', 'ERR something else', 'untracked', false],
+  ['untracked', 'ERR unknown command', 'resp2', false],
+  ['tracked', 'NOAUTH Authentication required.', 'resp2', false],
+  ['untracked', CLOSED, 'resp2', false],
+  ['tracked', 'ERR max number of clients reached', undefined, false],
+  ['tracked', 'LOADING Redis is loading the dataset in memory', undefined, false],
+  ['untracked', 'WRONGPASS invalid username-password pair', undefined, false],
+  ['resp2', 'ERR unknown command', undefined, false],
+] as const)('%s, %s: then %s, for ever: %s', (way, message, next, lasts) => {
   const ways = createWays({ mayTrack: true, hasPassword: true })
+  const failure = message === CLOSED ? new SocketClosedUnexpectedlyError() : refused(message)
   const lesser = ways.after(way, failure)
   expect(lesser?.way).toBe(next)
   if (lesser) ways.worked(lesser)
