@@ -21,7 +21,7 @@ export const features: readonly Installed[] = [
   })),
   limits,
   sessions,
-  webhooks,
+  install(webhooks, ({ schemes, variable }) => ({ schemes, variable })),
   install(reference, ({ core }) => ({ openDatabase: core.openReference })),
   markets,
   install(alerts, ({ needed }) => {

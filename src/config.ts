@@ -111,9 +111,15 @@ function readFeatures(features: readonly Configured[], env: Environment) {
     problems,
     /** To be asked where each value by itself is well-formed. */
     problemsTogether: () =>
-      features.flatMap(({ name, check }) => [...(check?.(values.get(name) as never) ?? [])]),
+      features.flatMap(({ name, check }) => [
+        ...(check?.(values.get(name) as never, { features, variable: valueIn(values) }) ?? []),
+      ]),
   }
 }
+
+/** Finds the value of a variable, whichever feature's it is. */
+export const valueIn = (values: ReadonlyMap<string, ValuesOf<Variables>>) => (variable: string) =>
+  [...values.values()].find((own) => Object.hasOwn(own, variable))?.[variable]
 
 function takenVariables(features: readonly Configured[]): string[] {
   const owners = new Map(Object.keys(variables).map((name) => [name, 'the app']))

@@ -85,6 +85,14 @@ export const requestRunning = (retryAfterMs: number) =>
 export const otherBody = () => new AppError('other_body', 422, 'This id has been used, with another body.')
 export const sourceClosed = () =>
   new AppError('source_closed', 503, 'This source is closed while Redis is away.', { 'Retry-After': '30' })
+export const senderUnavailable = (options?: ErrorOptions) =>
+  new AppError(
+    'sender_unavailable',
+    503,
+    'The sender of this delivery cannot be asked whether it is true. Send it again.',
+    { 'Retry-After': '30' },
+    options,
+  )
 export const recordsUnavailable = (options?: ErrorOptions) =>
   new AppError(
     'records_unavailable',

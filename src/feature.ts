@@ -15,7 +15,7 @@ import type { Closable } from './lib/scope.ts'
 import type { Now } from './lib/time.ts'
 import type { Log } from './log.ts'
 import type { Records } from './sql/sql.ts'
-import type { Configured, ValuesOf, Variables } from './variables.ts'
+import type { Configured, Others, ValuesOf, Variables } from './variables.ts'
 
 export interface User {
   /** Unique among all users, as in `telegram:12345`. */
@@ -189,7 +189,7 @@ export interface Manifest extends Configured {
 export interface Feature<V extends Variables = Variables, Parts = unknown, Provides = unknown>
   extends Manifest {
   readonly variables?: V
-  check?(values: ValuesOf<V>): readonly string[]
+  check?(values: ValuesOf<V>, others: Others): readonly string[]
   /** Called once, before the app listens. `parts` are what app.ts passes. */
   setup(context: Context<V>, parts: Parts): Setup<Provides>
 }

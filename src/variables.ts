@@ -1,6 +1,7 @@
 // How a variable of the environment is described: its schema, and what people are told about it in both languages.
 // config.ts reads the values; scripts/generate-docs.ts makes the tables from the descriptions.
 import { z } from 'zod'
+import type { WebhookScheme } from './lib/webhooks/webhook-scheme.ts'
 
 export interface Variable<T = unknown> {
   /** Of the text in the environment; it says what is wrong without repeating the value. */
@@ -31,8 +32,17 @@ export interface Configured {
   /** Features without which it does not work; they come before it in the list. */
   readonly needs?: readonly string[]
   readonly variables?: Variables
+  /** How senders of webhooks prove who they are, beside the schemes that the others bring. */
+  readonly schemes?: readonly WebhookScheme[]
   /** What is wrong with the values together, one sentence each. */
-  check?(values: never): readonly string[]
+  check?(values: never, others: Others): readonly string[]
+}
+
+/** All that run, for checks that look beyond their own feature. */
+export interface Others {
+  readonly features: readonly Configured[]
+  /** The value of a variable of any of them; undefined where it is not set. */
+  variable(name: string): unknown
 }
 
 /** The values, or a sentence for each that is malformed. A variable set to nothing counts as unset. */

@@ -1,5 +1,5 @@
 // Sets up the features that run, in the order of the list, and refuses what two of them take.
-import { type Config, InvalidEnvironment } from '../config.ts'
+import { type Config, InvalidEnvironment, valueIn } from '../config.ts'
 import type { Queue } from '../core/queue/queue.ts'
 import type { Context, Setup } from '../feature.ts'
 import type { Scope } from '../lib/scope.ts'
@@ -30,7 +30,13 @@ export function setUpFeatures({
 }: SetUpOptions): Setup[] {
   const setups = new Map<string, Setup>()
   const of = <Provides>({ name }: Provider<Provides>) => setups.get(name)?.provides as Provides | undefined
-  const wiring: Wiring = { core, of, needed: (feature) => of(feature) as never }
+  const wiring: Wiring = {
+    core,
+    of,
+    needed: (feature) => of(feature) as never,
+    schemes: running.flatMap(({ schemes = [] }) => schemes),
+    variable: valueIn(config.features),
+  }
 
   function hand({ name }: Installed, { users, limits }: Setup): void {
     if ((users && handed.users) || (limits && handed.limits)) {

@@ -1,6 +1,7 @@
 // The words of app.ts: which features there are, and what each is passed of the others and of the core.
 import type { RequestHandler } from 'express'
 import type { Context, Feature, Manifest, Setup } from '../feature.ts'
+import type { WebhookScheme } from '../lib/webhooks/webhook-scheme.ts'
 import type { Variables } from '../variables.ts'
 import type { Core } from './open-core.ts'
 
@@ -19,6 +20,10 @@ export interface CoreParts
 
 export interface Wiring {
   readonly core: CoreParts
+  /** Those of all features that run. */
+  readonly schemes: readonly WebhookScheme[]
+  /** The value of a variable of any feature that runs. */
+  variable(name: string): unknown
   /** What that feature provides; undefined while it is left out. It comes before this one in the list. */
   of<Provides>(feature: Provider<Provides>): Provides | undefined
   /** The same for one that is among the `needs`. */

@@ -20,6 +20,18 @@ export function parseJson(text: string | Buffer, isValid: (json: unknown) => boo
   return isValid(json) ? json : corrupt
 }
 
+/** The same with each number as the text that stands there: all its digits, and 1.10 with its zero. */
+export function parseJsonTexts<T>(text: string | Buffer, isValid: Guard<T>): T | Corrupt {
+  let json: unknown
+  try {
+    json = JSON.parse(text.toString(), ((_name: string, value: unknown, { source }: { source?: string }) =>
+      typeof value === 'number' ? source : value) as (name: string, value: unknown) => unknown)
+  } catch {
+    return corrupt
+  }
+  return isValid(json) ? json : corrupt
+}
+
 export const isText = (json: unknown): json is string => typeof json === 'string'
 
 /** A finite number: JSON can say 1e999. */

@@ -8,6 +8,8 @@ import { createDataLock } from '../../src/core/data-lock.ts'
 import { createInstallation } from '../../src/core/files/installation.ts'
 import { createOnce } from '../../src/core/once.ts'
 import type { State } from '../../src/core/state/state.ts'
+import { builtInSchemes } from '../../src/features/webhooks/schemes/built-in.ts'
+import { standard } from '../../src/features/webhooks/schemes/standard.ts'
 import { webhookMigrations } from '../../src/features/webhooks/webhook-records.ts'
 import { webhookRoutes } from '../../src/features/webhooks/webhook-routes.ts'
 import { createWebhooks, type Handler } from '../../src/features/webhooks/webhooks.ts'
@@ -61,7 +63,9 @@ export async function openWebhookApp({
   webhooks.on('payments', handler)
   const routes = webhookRoutes({
     webhooks,
-    sources: new Map([['payments', { scheme: 'standard', secrets: [SECRET] }]]),
+    schemes: builtInSchemes,
+    sources: new Map([['payments', { scheme: standard, secrets: [SECRET] }]]),
+    confirm: async () => ({ confirmed: undefined }),
     toleranceMs: 300_000,
     trustsTime: false,
     isClosed: () => false,

@@ -271,7 +271,7 @@ describe('webhook sources', () => {
       WEBHOOK_TOLERANCE_SECONDS: '60',
     })
     expect([...(webhooks.WEBHOOK_SECRETS as Map<string, object>)]).toEqual([
-      ['payments', { scheme: 'standard', secrets: [`whsec_${key32}`, key] }],
+      ['payments', { secrets: [`whsec_${key32}`, key] }],
       ['repo', { scheme: 'github', secrets: ["It's=a secret"] }],
       ['bot', { scheme: 'telegram', secrets: ['token_-1234'] }],
     ])
@@ -281,6 +281,8 @@ describe('webhook sources', () => {
   test('none is the default', () => {
     expect(valuesOf('webhooks', {})).toEqual({
       WEBHOOK_SECRETS: new Map(),
+      WEBHOOK_ADDRESSES: new Map(),
+      WEBHOOK_API_URLS: new Map(),
       WEBHOOK_CLOSED: [],
       WEBHOOK_TOLERANCE_SECONDS: 300,
     })
@@ -290,17 +292,27 @@ describe('webhook sources', () => {
     ['no secret', 'sentinel', 'must be source=secret'],
     ['no name', '=sentinel-secret', 'must begin with a name'],
     ['a name with a slash', 'a/b=sentinel-secret', 'must begin with a name'],
-    ['an unknown scheme', 'a:stripe=sentinel-secret', 'has a scheme'],
+    [
+      'an unknown scheme',
+      'a:strype=sentinel-secret',
+      'has a scheme that is none of: standard, stripe, github',
+    ],
     ['a scheme that every object has', 'a:toString=sentinel-secret', 'has a scheme'],
     ['two schemes', 'a:github:telegram=sentinel-secret', 'has a scheme'],
-    ['no base64', 'a=whsec_sentinel!sentinel!sentinel!sentinel', '24 to 64 bytes'],
-    ['a short key', `a=whsec_${Buffer.alloc(23).toString('base64')}`, '24 to 64 bytes'],
-    ['a long key', `a=${Buffer.alloc(65).toString('base64')}`, '24 to 64 bytes'],
-    ['an empty second secret', `a=${key}|`, '24 to 64 bytes'],
+    ['no base64', 'a=whsec_sentinel!sentinel!sentinel!sentinel', '24 to 96 bytes'],
+    ['a short key', `a=whsec_${Buffer.alloc(23).toString('base64')}`, '24 to 96 bytes'],
+    ['a long key', `a=${Buffer.alloc(97).toString('base64')}`, '24 to 96 bytes'],
+    ['an empty second secret', `a=${key}|`, '24 to 96 bytes'],
     ['a short secret', 'a:github=sent', 'at least 8'],
     ['a token with other characters', 'a:telegram=sentinel.secret', '8 to 256'],
     ['too many secrets', `a=${Array.from({ length: 6 }, () => key).join('|')}`, 'more than 5'],
     ['the same name twice', `a=${key},a=${key}`, 'name of another'],
+    ['an empty secret of GitHub', 'a:github=', 'at least 8'],
+    ['no secret of a scheme that needs one', 'a:github', 'must be source=secret'],
+    ['a bot’s token that is not set anywhere', 'a:telegram', 'TELEGRAM_BOT_TOKEN is not set'],
+    ['a public key of Standard Webhooks', 'a=v1a,whpk_sentinel', 'asymmetric'],
+    ['a key of Stripe that is not the endpoint’s', 'stripe=sk_test_sentinel1234567', 'signing secret'],
+    ['half a key of YooKassa', 'a:yookassa=live_sentinel', 'id and the secret key'],
     ['a comma at the end', `a=${key},`, 'must be source=secret'],
   ])('refuses %s, without repeating it', (_name, secrets, sentence) => {
     const [problem, ...rest] = problemsOf({ WEBHOOK_SECRETS: secrets })
@@ -308,6 +320,35 @@ describe('webhook sources', () => {
     expect(problem).toMatch(/^WEBHOOK_SECRETS entry [12] /)
     expect(problem).toContain(sentence)
     expect(problem).not.toContain('sent')
+  })
+
+  test('the comma of a secret as Supabase writes it divides nothing', () => {
+    const text = `hook=v1,whsec_${key32}|v1,whsec_${key},whsec_1=${key}`
+    expect([
+      ...(valuesOf('webhooks', { WEBHOOK_SECRETS: text }).WEBHOOK_SECRETS as Map<string, object>),
+    ]).toEqual([
+      ['hook', { secrets: [`v1,whsec_${key32}`, `v1,whsec_${key}`] }],
+      ['whsec_1', { secrets: [key] }],
+    ])
+  })
+
+  test('a bot’s token may be that of TELEGRAM_BOT_TOKEN', () => {
+    const env = { WEBHOOK_SECRETS: 'bot:telegram', TELEGRAM_BOT_TOKEN: `12345678:${'A'.repeat(35)}` }
+    expect(problemsOf(env)).toEqual([])
+  })
+
+  test.each([
+    [{ WEBHOOK_ADDRESSES: 'a=10.0.0.1' }, 'WEBHOOK_ADDRESSES must name sources'],
+    [{ WEBHOOK_ADDRESSES: 'p=10.0.0.0/33' }, 'WEBHOOK_ADDRESSES of p: number 1 is no address'],
+    [{ WEBHOOK_ADDRESSES: 'p=10.0.0.1|x' }, 'WEBHOOK_ADDRESSES of p: number 2 is no address'],
+    [{ WEBHOOK_ADDRESSES: 'p' }, 'WEBHOOK_ADDRESSES entry 1 must be source=value'],
+    [{ WEBHOOK_API_URLS: 'p=ftp://x' }, 'WEBHOOK_API_URLS of p must be https://'],
+    [{ WEBHOOK_API_URLS: 'p=https://a|https://b' }, 'WEBHOOK_API_URLS of p names more than one'],
+    [{ WEBHOOK_API_URLS: 'a=https://a' }, 'WEBHOOK_API_URLS must name sources'],
+  ])('%j is refused', (env, sentence) => {
+    const [problem, ...rest] = problemsOf({ WEBHOOK_SECRETS: `p=${key}`, ...env })
+    expect(rest).toEqual([])
+    expect(problem).toContain(sentence)
   })
 
   test('what is closed must be there; without Redis it stays closed, and the log says so', async () => {

@@ -39,6 +39,7 @@ const delivery = (id: string, source = 'payments'): Delivery => ({
   source,
   id,
   contentType: undefined,
+  headers: {},
   body: Buffer.from('{}'),
   receivedAtMs: 0,
 })

@@ -1,10 +1,11 @@
 // The three ways a sender proves who it is: published vectors, and everything that must not pass.
 import { createHmac } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
-import { verifyGithub } from '../../src/features/webhooks/github-signature.ts'
-import { verifyStandard } from '../../src/features/webhooks/standard-signature.ts'
-import { verifyTelegram } from '../../src/features/webhooks/telegram-signature.ts'
-import type { Signed } from '../../src/features/webhooks/verdict.ts'
+import { github } from '../../src/features/webhooks/schemes/github.ts'
+import { standard } from '../../src/features/webhooks/schemes/standard.ts'
+import { secretTokenOf, telegram } from '../../src/features/webhooks/schemes/telegram.ts'
+import type { Signed } from '../../src/lib/webhooks/webhook-scheme.ts'
+import { judged } from '../helpers/judged.ts'
 
 const refused = (reason: string) => ({ refused: reason })
 
@@ -20,7 +21,8 @@ describe('Standard Webhooks', () => {
   const other = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
 
   const verify = (changed: Partial<Signed> = {}, changedHeaders: Record<string, string | undefined> = {}) =>
-    verifyStandard({
+    judged(standard, {
+      url: '',
       body: Buffer.from(body),
       secrets: [secret],
       nowMs: sentS * 1_000,
@@ -38,6 +40,21 @@ describe('Standard Webhooks', () => {
   test('the published vector', () => {
     expect(verify()).toEqual({ id, sentAtMs })
     expect(verify({ secrets: [secret.slice(6)] })).toEqual({ id, sentAtMs })
+  })
+
+  test('the same headers under the names of Svix; the set that is signed counts', () => {
+    const none = { 'webhook-id': undefined, 'webhook-timestamp': undefined, 'webhook-signature': undefined }
+    const svix = { 'svix-id': id, 'svix-timestamp': String(sentS), 'svix-signature': signature }
+    expect(verify({}, { ...none, ...svix })).toEqual({ id, sentAtMs })
+    const forged = { 'webhook-id': 'msg_forged', 'webhook-signature': `v1,${'A'.repeat(43)}=` }
+    expect(verify({}, { ...svix, ...forged })).toEqual({ id, sentAtMs })
+    expect(verify({}, { ...none, 'svix-id': id, 'svix-signature': signature })).toEqual(
+      refused('bad_signature'),
+    )
+  })
+
+  test('a secret as Supabase writes it', () => {
+    expect(verify({ secrets: [`v1,${secret}`] })).toEqual({ id, sentAtMs })
   })
 
   test('whatever the package signs', () => {
@@ -144,7 +161,8 @@ describe('GitHub', () => {
   const id = '72d3162e-cc78-11e3-81ab-4c9367dc0958'
   const headers = { 'x-hub-signature-256': signature, 'x-github-delivery': id }
   const verify = (changedHeaders: Record<string, string | undefined> = {}, secrets = [secret]) =>
-    verifyGithub({
+    judged(github, {
+      url: '',
       body: Buffer.from('Hello, World!'),
       secrets,
       nowMs: 0,
@@ -177,7 +195,8 @@ describe('GitHub', () => {
 
 describe('Telegram', () => {
   const verify = (token: string | undefined, body = '{"update_id":10000,"message":{}}') =>
-    verifyTelegram({
+    judged(telegram, {
+      url: '',
       body: Buffer.from(body),
       secrets: ['old-token', 'new-token'],
       nowMs: 0,
@@ -188,6 +207,17 @@ describe('Telegram', () => {
   test('the id is that of the update', () => {
     expect(verify('old-token')).toEqual({ id: '10000' })
     expect(verify('new-token')).toEqual({ id: '10000' })
+  })
+
+  test('of a bot’s token the secret follows, and the token itself is none', () => {
+    const botToken = '110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw'
+    const secretToken = secretTokenOf(botToken)
+    expect(secretToken).toMatch(/^[0-9a-f]{64}$/)
+    const headers = (token: string) => ({ headers: { 'x-telegram-bot-api-secret-token': token } })
+    const given = { body: Buffer.from('{"update_id":1}'), url: '', nowMs: 0, toleranceMs: 0 }
+    const secrets = ['another-token', botToken]
+    expect(judged(telegram, { ...given, ...headers(secretToken), secrets })).toEqual({ id: '1' })
+    expect(judged(telegram, { ...given, ...headers(botToken), secrets })).toEqual(refused('bad_signature'))
   })
 
   test.each([undefined, '', 'old', 'old-token ', 'old-token, old-token', 'OLD-TOKEN'])(

@@ -2,8 +2,16 @@
 
 import { defineFeature, type Rule } from '../../feature.ts'
 import { MINUTE, SECOND } from '../../lib/time.ts'
-import { parseWebhookSources, type WebhookSource } from '../../lib/webhook-sources.ts'
+import type { WebhookScheme } from '../../lib/webhooks/webhook-scheme.ts'
+import {
+  parseOfSources,
+  parseWebhookSources,
+  type WebhookSource,
+} from '../../lib/webhooks/webhook-sources.ts'
 import { integer, names, parsedBy } from '../../variables.ts'
+import { createConfirm } from './confirm.ts'
+import { builtInSchemes } from './schemes/built-in.ts'
+import { openSources, sourceProblems } from './sources.ts'
 import { webhookKeys } from './webhook-keys.ts'
 import { webhookMigrations } from './webhook-records.ts'
 import { webhookRoutes } from './webhook-routes.ts'
@@ -16,6 +24,13 @@ export const signedRules = [
 export const unsignedRules = [
   { name: 'unsigned', per: 'address', limit: 60, windowMs: MINUTE, sharedLimit: 600 },
 ] as const satisfies readonly Rule[]
+
+export interface WebhooksFeatureParts {
+  /** Of all features. */
+  schemes: readonly WebhookScheme[]
+  /** The value of a variable of any of them. */
+  variable: (name: string) => unknown
+}
 
 export const webhooks = defineFeature({
   name: 'webhooks',
@@ -30,13 +45,34 @@ export const webhooks = defineFeature({
       default: { en: 'none', ru: 'нет' },
       en:
         'who may send [webhooks](docs/features/webhooks.md): `source[:scheme]=secret[\\|secret]`, ' +
-        'comma-separated, divided at the first `=`; scheme `standard` (default), `github` or ' +
-        '`telegram`',
+        'comma-separated, divided at the first `=`; the schemes of [senders](docs/webhooks.md) are ' +
+        '`standard` (default), `stripe`, `github`, `telegram`, `slack`, `shopify`, `yookassa`, `tbank`, ' +
+        '`cloudpayments`, `crypto-pay`',
       ru:
         'кто может присылать [вебхуки](docs/ru/features/webhooks.md): ' +
-        '`источник[:схема]=секрет[\\|секрет]` через запятую, делится по первому `=`; схема ' +
-        '`standard` (по умолчанию), `github` или `telegram`',
+        '`источник[:схема]=секрет[\\|секрет]` через запятую, делится по первому `=`; схемы ' +
+        '[отправителей](docs/webhooks.md): `standard` (по умолчанию), `stripe`, `github`, `telegram`, ' +
+        '`slack`, `shopify`, `yookassa`, `tbank`, `cloudpayments`, `crypto-pay`',
       isSecret: true,
+    },
+    WEBHOOK_ADDRESSES: {
+      schema: parsedBy<ReadonlyMap<string, readonly string[]>>(parseOfSources).default(new Map()),
+      default: {
+        en: 'those that YooKassa publishes; else any',
+        ru: 'опубликованные ЮKassa; у остальных любые',
+      },
+      example: '',
+      en: 'where sources send from: `source=address[\\|network]`, comma-separated, as in `kassa=185.71.76.0/27`',
+      ru:
+        'с каких адресов присылают источники: `источник=адрес[\\|сеть]` через запятую, например ' +
+        '`kassa=185.71.76.0/27`',
+    },
+    WEBHOOK_API_URLS: {
+      schema: parsedBy<ReadonlyMap<string, readonly string[]>>(parseOfSources).default(new Map()),
+      default: { en: 'those of the senders', ru: 'адреса отправителей' },
+      example: '',
+      en: 'where a source’s API is asked instead, `source=url`: for the test environment of YooKassa, or a proxy',
+      ru: 'где спрашивать API источника вместо обычного адреса, `источник=url`: тестовый контур ЮKassa или прокси',
     },
     WEBHOOK_CLOSED: {
       schema: names.default([]),
@@ -49,13 +85,14 @@ export const webhooks = defineFeature({
       ru: 'насколько подписанное время может отличаться от нашего',
     },
   },
-  check: ({ WEBHOOK_CLOSED: closed, WEBHOOK_SECRETS: sources }) =>
-    closed.some((name) => !sources.has(name))
-      ? ['WEBHOOK_CLOSED must name sources that WEBHOOK_SECRETS names']
-      : [],
+  schemes: builtInSchemes,
+  check: sourceProblems,
   migrations: webhookMigrations.steps,
-  setup({ config, once, records, mode, status, limit, admin, log }) {
-    const { WEBHOOK_SECRETS: sources, WEBHOOK_CLOSED: closed } = config
+  setup(
+    { config, once, records, mode, status, limit, admin, fetchJson, log },
+    { schemes, variable }: WebhooksFeatureParts,
+  ) {
+    const { WEBHOOK_CLOSED: closed } = config
     if (mode === 'memory' && closed.length > 0) {
       log.warn('without Redis (REDIS_URL=off) the sources in WEBHOOK_CLOSED accept nothing')
     }
@@ -64,7 +101,9 @@ export const webhooks = defineFeature({
     return {
       rawRoutes: webhookRoutes({
         webhooks: accepted,
-        sources,
+        schemes,
+        sources: openSources(config, { schemes, variable }),
+        confirm: createConfirm({ fetchJson, log }),
         // Our own servers are read within seconds: whoever sends it comes again.
         trustsTime: mode === 'external',
         toleranceMs: config.WEBHOOK_TOLERANCE_SECONDS * SECOND,

@@ -18,7 +18,11 @@ export interface Delivery {
   /** The same each time the sender sends it. */
   readonly id: string
   readonly contentType: string | undefined
+  /** Those that its scheme names, in lower case. */
+  readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
+  /** What the sender's API says of it, where its scheme asks there. */
+  readonly confirmed?: unknown
   readonly receivedAtMs: number
 }
 

@@ -1,5 +1,4 @@
 // Where webhooks arrive: whose they are, whether they are signed, and what is answered.
-import { randomBytes } from 'node:crypto'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import type { Outcome } from '../../core/once.ts'
 import {
@@ -14,30 +13,24 @@ import {
 import { rawBody } from '../../http/admission/read-body.ts'
 import { endpoint } from '../../http/parse.ts'
 import type { Now } from '../../lib/time.ts'
-import type { WebhookScheme, WebhookSource } from '../../lib/webhook-sources.ts'
+import {
+  headerOf,
+  type RawAnswer,
+  type Refused,
+  type WebhookScheme,
+} from '../../lib/webhooks/webhook-scheme.ts'
 import type { Log } from '../../log.ts'
 import type { Sql } from '../../sql/sql.ts'
-import { verifyGithub } from './github-signature.ts'
-import { verifyStandard } from './standard-signature.ts'
-import { verifyTelegram } from './telegram-signature.ts'
-import type { Signed, Verdict } from './verdict.ts'
+import { decodeAnswer } from './answers.ts'
+import type { Confirm } from './confirm.ts'
+import { createJudge, type Source } from './judge.ts'
 import { lastDeliveries } from './webhook-records.ts'
 import type { Webhooks } from './webhooks.ts'
 
 const BODY_BYTES = 1024 * 1024
-
-const verify: Record<WebhookScheme, (signed: Signed) => Verdict> = {
-  standard: verifyStandard,
-  github: verifyGithub,
-  telegram: verifyTelegram,
-}
-
-/** A delivery with none of them need not be read. */
-const signatureHeader: Record<WebhookScheme, string> = {
-  standard: 'webhook-signature',
-  github: 'x-hub-signature-256',
-  telegram: 'x-telegram-bot-api-secret-token',
-}
+/** Of a delivery that has no header of a signature: everybody may send one. */
+const UNSIGNED_BODY_BYTES = 64 * 1024
+const ID = /^[\x20-\x7e]{1,512}$/
 
 const refusals = {
   bad_signature: badSignature,
@@ -45,12 +38,17 @@ const refusals = {
   no_id: () => invalidInput('The delivery has no id.'),
 }
 
+/** Why, for the log. */
+type Refusal = Omit<Refused, 'refused'> & { readonly refused: keyof typeof refusals }
+
 /** Counts the request, or throws. */
 type Limit = (req: Request, res: Response) => Promise<void>
 
 export interface WebhookRoutesParts {
   webhooks: Pick<Webhooks, 'accept'>
-  sources: ReadonlyMap<string, WebhookSource>
+  schemes: readonly WebhookScheme[]
+  sources: ReadonlyMap<string, Source>
+  confirm: Confirm
   toleranceMs: number
   /**
    * Whether a delivery that was sent after this process began counts as new where nobody could be asked yet. It may be
@@ -72,7 +70,9 @@ export interface WebhookRoutesParts {
 
 export function webhookRoutes({
   webhooks,
+  schemes,
   sources,
+  confirm,
   toleranceMs,
   trustsTime,
   isClosed,
@@ -84,60 +84,83 @@ export function webhookRoutes({
   log,
 }: WebhookRoutesParts): Router {
   const router = Router()
-  const mostSecrets = Math.max(1, ...[...sources.values()].map(({ secrets }) => secrets.length))
+  const { judge, judgeEarly } = createJudge({ schemes, sources, log })
 
-  function sourceNamed(name: unknown): WebhookSource & { name: string } {
+  function sourceNamed(name: unknown): Source & { name: string } {
     const source = sources.get(String(name))
     if (!source) throw unknownSource()
     return { name: String(name), ...source }
   }
 
   // Before the body is read. Which sources there are is nobody's business: all of them ask for the same here.
-  const refuseEarly: RequestHandler = async (req, res, next) => {
-    if (schemesIn(req).length === 0) await refuseUnsigned(req, res)
-    next()
+  const readBody: RequestHandler = async (req, res, next) => {
+    const early = judgeEarly(req.headers, req.ip)
+    if (typeof early === 'object') return refuseUnsigned(req, res, early)
+    await (early === 'signed' ? readSigned : readUnsigned)(req, res, next)
   }
 
-  async function refuseUnsigned(req: Request, res: Response): Promise<never> {
+  async function refuseUnsigned(req: Request, res: Response, why: Refusal): Promise<never> {
     await limitUnsigned(req, res) // before the log: a flood has no line for each
-    return refuse(req, 'bad_signature')
+    return refuse(req, why)
   }
 
-  function refuse(req: Request, why: keyof typeof refusals): never {
+  function refuse(req: Request, { refused, reason, offS }: Refusal): never {
     const source = String(req.params.source)
-    const isKnown = sources.has(source)
     // `asked`: a made-up name must not be a kind of line of its own (lib/log-flood.ts).
-    const fields = isKnown
-      ? { source, outcome: why }
-      : { asked: source.slice(0, 64), outcome: 'unknown_source' }
+    const fields = sources.has(source)
+      ? { source, outcome: refused, reason, ...(offS !== undefined && { offS }) }
+      : {
+          asked: source.slice(0, 64),
+          outcome: 'unknown_source',
+          reason: 'WEBHOOK_SECRETS has no such source',
+        }
     log.info(fields, 'webhook refused')
-    throw refusals[why]()
+    throw refusals[refused]()
   }
 
   const receive: RequestHandler = async (req, res) => {
     const source = String(req.params.source)
-    const body: Buffer = req.body
     const nowMs = now()
-    const delivered = { headers: req.headers, body, nowMs, toleranceMs }
-    const verdict = judge(sources.get(source), delivered, mostSecrets)
-    const isRefused = 'refused' in verdict
-    if (isRefused && verdict.refused === 'bad_signature') return refuseUnsigned(req, res)
+    const body: Buffer = req.body
+    const given = { headers: req.headers, body, url: urlOf(req), nowMs, toleranceMs }
+    const known = sources.get(source)
+    const verdict = judge(known, given, req.ip)
+    if (known === undefined || verdict.refused === 'bad_signature')
+      return refuseUnsigned(req, res, verdict as Refused)
     // Not earlier: that a source is closed tells that it exists.
     if (isClosed(source)) throw sourceClosed()
     // Only now, so that requests without a secret do not use up the share of those that have one.
     await limitSigned(req, res)
-    if (isRefused) return refuse(req, verdict.refused)
-    const { id, sentAtMs } = verdict
-    const contentType = req.headers['content-type']
-    const delivery = { source, id, contentType, body, receivedAtMs: nowMs }
-    const outcome = await webhooks.accept(delivery, trustsTime ? sentAtMs : undefined)
+    if (verdict.refused !== undefined) return refuse(req, verdict)
+    const { scheme, secrets } = known
+    const alone = scheme.answerAlone?.({ ...given, secrets })
+    if (alone !== undefined) {
+      log.info({ source, outcome: 'answered' }, 'webhook')
+      return send(res, alone)
+    }
+    const id = scheme.idOf({ ...given, secrets }) ?? ''
+    if (!ID.test(id)) return refuse(req, { refused: 'no_id', reason: 'no id' })
+    const confirmation = await confirm({ name: source, ...known }, given)
+    if ('refused' in confirmation) return refuseUnsigned(req, res, confirmation)
+    const { confirmed } = confirmation
+    const outcome = await webhooks.accept(
+      {
+        source,
+        id,
+        contentType: req.headers['content-type'],
+        headers: headersFor(scheme, req),
+        body,
+        receivedAtMs: nowMs,
+        ...(confirmed !== undefined && { confirmed }),
+      },
+      { madeAtMs: trustsTime ? verdict.sentAtMs : undefined, sameBy: scheme.sameBy },
+    )
     log.info({ source, id, outcome: wordFor(outcome) }, 'webhook')
-    answer(res, outcome)
+    answer(res, outcome, scheme.answer)
   }
 
   endpoint(router, '/api/webhooks/:source', {
-    // Inflating would change the bytes that were signed.
-    post: [refuseEarly, rawBody(BODY_BYTES), receive],
+    post: [readBody, receive],
   })
   endpoint(router, '/api/webhooks/:source/deliveries', {
     get: [
@@ -152,40 +175,29 @@ export function webhookRoutes({
   return router
 }
 
-const schemesIn = ({ headers }: Pick<Request, 'headers'>) =>
-  (Object.keys(verify) as WebhookScheme[]).filter((scheme) => headers[signatureHeader[scheme]] !== undefined)
+// Inflating would change the bytes that were signed.
+const readSigned = rawBody(BODY_BYTES)
+const readUnsigned = rawBody(UNSIGNED_BODY_BYTES)
 
-/** What nobody's signature is made with. */
-const DECOY = randomBytes(32).toString('base64')
+/** As its sender called it, where TRUST_PROXY is right. */
+const urlOf = (req: Request) => `${req.protocol}://${req.headers.host ?? ''}${req.originalUrl}`
 
-/**
- * The source's verdict. A refusal costs the same whatever the source's scheme is, however many secrets it has, and
- * where there is none: what was sent of each scheme is tried with `mostSecrets`, with decoys where there are fewer.
- */
-export function judge(
-  source: WebhookSource | undefined,
-  delivery: Omit<Signed, 'secrets'>,
-  mostSecrets: number,
-  schemes: Readonly<typeof verify> = verify,
-): Verdict {
-  const verdict: Verdict = source
-    ? schemes[source.scheme]({ ...delivery, secrets: source.secrets })
-    : { refused: 'bad_signature' }
-  if (!('refused' in verdict) || verdict.refused !== 'bad_signature') return verdict
-  for (const scheme of schemesIn(delivery as Pick<Request, 'headers'>)) {
-    const missing = mostSecrets - (scheme === source?.scheme ? source.secrets.length : 0)
-    if (missing > 0) schemes[scheme]({ ...delivery, secrets: Array<string>(missing).fill(DECOY) })
-  }
-  return verdict
+function headersFor({ handlerHeaders = [] }: WebhookScheme, req: Request): Record<string, string> {
+  const found = handlerHeaders.map((name) => [name, headerOf(req, name)]).filter(([, value]) => value !== '')
+  return Object.fromEntries(found)
 }
 
-function answer(res: Response, outcome: Outcome): void {
+function answer(res: Response, outcome: Outcome, otherwise: RawAnswer | undefined): void {
   if (outcome.kind === 'running') throw deliveryRunning(outcome.retryAfterMs)
   if (outcome.kind === 'other-body') throw otherBody()
-  res.set('Cache-Control', 'no-store')
   if (outcome.replayed) res.set('Idempotent-Replayed', 'true')
-  if (outcome.answer.length === 0) res.status(204).end()
-  else res.type('application/json').end(outcome.answer)
+  send(res, decodeAnswer(outcome.answer, otherwise))
+}
+
+function send(res: Response, { status, contentType, body = '' }: RawAnswer): void {
+  res.set('Cache-Control', 'no-store').status(status)
+  if (contentType !== undefined) res.set('Content-Type', contentType)
+  res.end(body)
 }
 
 const wordFor = (outcome: Outcome) =>

@@ -11,6 +11,7 @@ import { originOf } from '../../lib/error-origin.ts'
 import type { Now } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import type { Records, Transaction } from '../../sql/sql.ts'
+import { encodeAnswer } from './answers.ts'
 import { webhookKeys } from './webhook-keys.ts'
 import { type Delivery, findDone, keepDelivery, markDone } from './webhook-records.ts'
 
@@ -22,16 +23,24 @@ export interface Handling {
 }
 
 /**
- * What it returns is answered as JSON (at most 16 kB), also to later duplicates; nothing: 204. When it rejects the
- * answer is 500, or that of the refusal, and the sender's next attempt runs it again.
+ * What it returns is answered as JSON (at most 16 kB), or as `answerWith` says (12 kB), also to later duplicates;
+ * nothing: the scheme's answer, mostly 204. When it rejects the answer is 500, or that of the refusal, and the sender's
+ * next attempt runs it again.
  */
 export type Handler = (delivery: Delivery, handling: Handling) => Promise<unknown>
 
 export interface Webhooks {
   /** Registers the handler of that source: one for each. A source without one is accepted, and kept. */
   on(source: string, handler: Handler): void
-  /** The answer is JSON, or empty. `madeAtMs`: it was not handled before. */
-  accept(delivery: Delivery, madeAtMs?: number): Promise<Outcome>
+  /** The answer is for `decodeAnswer`. */
+  accept(delivery: Delivery, options?: AcceptOptions): Promise<Outcome>
+}
+
+export interface AcceptOptions {
+  /** It was not handled before. */
+  readonly madeAtMs?: number | undefined
+  /** Whether one with this id is the same, whatever its bytes are. */
+  readonly sameBy?: 'bytes' | 'id' | undefined
 }
 
 export interface WebhooksOptions {
@@ -66,8 +75,9 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
       if (handlers.has(source)) throw new TypeError(`the source ${source} has a handler`)
       handlers.set(source, handler)
     },
-    async accept(delivery, madeAtMs) {
-      const fingerprint = createHash('sha256').update(delivery.body).digest('hex')
+    async accept(delivery, { madeAtMs, sameBy = 'bytes' } = {}) {
+      const told = sameBy === 'id' ? delivery.id : delivery.body
+      const fingerprint = createHash('sha256').update(told).digest('hex')
       return once.run({
         key: webhookKeys.webhook(delivery.source, delivery.id),
         fingerprint,
@@ -90,7 +100,7 @@ export function createWebhooks({ once, records, now = Date.now, log }: WebhooksO
 }
 
 function encodeReply(reply: unknown): Buffer {
-  const answer = Buffer.from(JSON.stringify(reply) ?? '')
+  const answer = encodeAnswer(reply)
   if (answer.length > MOST_ANSWER_BYTES) throw new AnswerTooLarge()
   return answer
 }
