@@ -4,10 +4,10 @@ import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import cryptoBotApi, { type Client } from 'crypto-bot-api'
+import cryptoBotApi from 'crypto-bot-api'
 import { features } from '../../src/app.ts'
 import { defineFeature } from '../../src/feature.ts'
 import { webhooks } from '../../src/features/webhooks/feature.ts'
@@ -213,7 +213,8 @@ describe('with their own libraries', () => {
       'crypto-pay-api-signature': hmac(createHash('sha256').update(CRYPTO).digest(), body, 'hex'),
     })
     const body = JSON.stringify(update)
-    const Library = cryptoBotApi as unknown as typeof Client // its types name what it exports otherwise
+    // Its types name what it exports otherwise.
+    const Library = cryptoBotApi as unknown as new (token: string) => { middleware(): RequestListener }
     const library = createServer(new Library(CRYPTO).middleware())
     library.listen(0, '127.0.0.1')
     await once(library, 'listening')
