@@ -51,7 +51,7 @@ export const webhooks = defineFeature({
       ru:
         'кто может присылать [вебхуки](docs/ru/features/webhooks.md): ' +
         '`источник[:схема]=секрет[\\|секрет]` через запятую, делится по первому `=`; схемы ' +
-        '[отправителей](docs/webhooks.md): `standard` (по умолчанию), `stripe`, `github`, `telegram`, ' +
+        'отправителей: `standard` (по умолчанию), `stripe`, `github`, `telegram`, ' +
         '`slack`, `shopify`, `yookassa`, `tbank`, `cloudpayments`, `crypto-pay`',
       isSecret: true,
     },
