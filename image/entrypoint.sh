@@ -6,7 +6,7 @@
 # Ends with 78 and the reason when the container cannot work as it was configured.
 set -eu
 
-export SAMOVAR_RUN_DIR="${SAMOVAR_RUN_DIR:-/run/samovar}" DATA_DIR="${DATA_DIR:-/data}"
+export SAMOVAR_RUN_DIR="${SAMOVAR_RUN_DIR:-/run/samovar}"
 run=$SAMOVAR_RUN_DIR
 export SAMOVAR_REDIS_DIR="$run/redis" SAMOVAR_AS_APP='' SAMOVAR_AS_REDIS='' SAMOVAR_USERS=''
 
@@ -24,11 +24,45 @@ missing_capabilities() {
   done
 }
 
+# Of the container, in MiB; nothing where it has none, or more than the machine.
+memory_limit() {
+  _limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo max)
+  case $_limit in
+    max | ??????????????????*) ;;
+    *) echo $((_limit / 1048576)) ;;
+  esac
+}
+
+low_ports=''
 if [ "$(id -u)" = 0 ]; then
   missing=$(missing_capabilities)
   [ -z "$missing" ] || refuse "root lacks capabilities in this container: add them ($(
     for name in $missing; do printf -- '--cap-add %s ' "$name"; done
   )) or run it with --user 1000"
+  app=$(id -u samovar) redis=$(id -u samovar-redis)
+  SAMOVAR_AS_APP="setpriv --reuid $app --regid $app --clear-groups --no-new-privs"
+  SAMOVAR_AS_REDIS="setpriv --reuid $redis --regid $redis --clear-groups --no-new-privs"
+  SAMOVAR_USERS="$app $redis" # each has the group of the same number
+  # NET_BIND_SERVICE, which the app gets only for a port below 1024 that it could not open without.
+  _has=0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+  [ $((_has >> 10 & 1)) = 0 ] || low_ports='--inh-caps=+net_bind_service --ambient-caps=+net_bind_service'
+fi
+
+# pm2 takes these names for keys of its cloud, stores them in a file and starts an agent.
+unset SECRET_KEY PUBLIC_KEY PM2_SECRET_KEY PM2_PUBLIC_KEY KEYMETRICS_SECRET KEYMETRICS_PUBLIC
+unset NODE_OPTIONS
+
+# The configuration is read in one place, by the app's own code; it lists all problems itself. What it answers are
+# assignments: nothing below reads a variable as somebody wrote it.
+answer=$($SAMOVAR_AS_APP $low_ports node --max-semi-space-size=1 /app/dist/cli/embedded.js "$(memory_limit)" \
+  "$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024))") || exit $?
+variant=''
+eval "$answer"
+[ -n "$variant" ] || refuse "dist/cli/embedded.js gave no answer"
+export PORT DATA_DIR WEB_CONCURRENCY SAMOVAR_HEAP_MB MEMORY_BUDGET_MB
+if [ -n "$is_low_port" ]; then SAMOVAR_AS_APP="$SAMOVAR_AS_APP $low_ports"; else low_ports=''; fi
+
+if [ -n "$SAMOVAR_USERS" ]; then
   mkdir -p "$run" "$DATA_DIR" 2>/dev/null || true
   # The app owns that directory: a link of its making would lead root elsewhere.
   for name in samovar.lock samovar.lock.next; do
@@ -36,10 +70,6 @@ if [ "$(id -u)" = 0 ]; then
   done
   { touch "$run/.writable" && touch "$DATA_DIR/samovar.lock"; } 2>/dev/null ||
     refuse "a read-only root needs --tmpfs /run, --tmpfs /tmp and a volume at $DATA_DIR"
-  app=$(id -u samovar) redis=$(id -u samovar-redis)
-  SAMOVAR_AS_APP="setpriv --reuid $app --regid $app --clear-groups --no-new-privs"
-  SAMOVAR_AS_REDIS="setpriv --reuid $redis --regid $redis --clear-groups --no-new-privs"
-  SAMOVAR_USERS="$app $redis" # each has the group of the same number
   # An earlier run of this container may have left its files.
   find "$run" -mindepth 1 -delete
   chown 0:0 "$run" && chmod 755 "$run"
@@ -93,43 +123,10 @@ if [ -n "$SAMOVAR_USERS" ]; then
 fi
 export HOME="$run/pm2" USER=samovar
 
-# pm2 takes these names for keys of its cloud, stores them in a file and starts an agent.
-unset SECRET_KEY PUBLIC_KEY PM2_SECRET_KEY PM2_PUBLIC_KEY KEYMETRICS_SECRET KEYMETRICS_PUBLIC
-unset NODE_OPTIONS
+printf '%s' "$PORT" >"$run/port" # for the health check
+say "memory: $memory, in-process budget $MEMORY_BUDGET_MB MiB"
 
-# Memory: 2 × state (an append-only file being rewritten) + cache, and a quarter more, + Node's heap + 125 MiB of
-# fixed costs (supervisor, pm2, the rest of Node) fit into the limit. Without a limit the smallest plan is assumed.
-host_mb=$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024))
-limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo max)
-case $limit in
-  max | ??????????????????*) limit_mb=$host_mb ;;
-  *) limit_mb=$((limit / 1048576)) ;;
-esac
-if [ "$limit_mb" -lt "$host_mb" ]; then
-  source="the container's limit of"
-else
-  source="no limit on the container, assuming"
-  limit_mb=$((host_mb < 512 ? host_mb : 512))
-fi
-free_mb=$((limit_mb - 125))
-[ "$free_mb" -ge 100 ] || free_mb=100
-state_mb=$((free_mb * 12 / 100))
-cache_mb=$((free_mb * 22 / 100))
-heap_mb=$((free_mb * 42 / 100))
-[ "$heap_mb" -le 2048 ] || heap_mb=2048
-workers=${WEB_CONCURRENCY:-1}
-case $workers in *[!0-9]* | '' | 0) workers=1 ;; esac # what it should be instead is said below
-export SAMOVAR_HEAP_MB="$heap_mb" MEMORY_BUDGET_MB="${MEMORY_BUDGET_MB:-$((heap_mb * 40 / 100 / workers + 1))}"
-say "memory: $source $limit_mb MiB gives cache $cache_mb, state $state_mb, Node's heap $heap_mb, in-process budget $MEMORY_BUDGET_MB MiB"
-
-# The configuration is read in one place, by the app's own code; it lists all problems itself.
 umask 077
-code=0
-answer=$($SAMOVAR_AS_APP node --max-semi-space-size=1 /app/dist/cli/embedded.js) || code=$?
-[ "$code" = 0 ] || exit "$code"
-newline='
-'
-variant=${answer%%"$newline"*}
 case $variant in
   embedded)
     # On a volume without a trace of an earlier life nobody knows more than the app does (src/core/state/absence).
@@ -140,12 +137,11 @@ case $variant in
     export SAMOVAR_EMBEDDED=true STATE_REDIS_URL="unix://$SAMOVAR_REDIS_DIR/redis-state.sock"
     {
       cat /app/image/redis-cache.conf
-      printf 'dir %s/cache\nmaxmemory %smb\n' "$DATA_DIR" "$cache_mb"
-      printf '%s\n' "$answer" | sed 1d
+      printf '%s\n' "$redis_cache"
     } >"$SAMOVAR_REDIS_DIR/redis-cache.conf"
     {
       cat /app/image/redis-state.conf
-      printf 'dir %s/state\nmaxmemory %smb\nunixsocket %s/redis-state.sock\n' "$DATA_DIR" "$state_mb" "$SAMOVAR_REDIS_DIR"
+      printf '%s\nunixsocket %s/redis-state.sock\n' "$redis_state" "$SAMOVAR_REDIS_DIR"
     } >"$SAMOVAR_REDIS_DIR/redis-state.conf"
     if [ -n "$SAMOVAR_USERS" ]; then
       # Group root: the guard reads the port there.
@@ -157,11 +153,11 @@ case $variant in
   *) refuse "dist/cli/embedded.js answered '$variant' instead of a variant" ;;
 esac
 say "variant: $variant"
-unset answer
+unset answer redis_cache redis_state
 umask 022
 
 [ -n "$SAMOVAR_USERS" ] || exec python3 -I /app/image/init
 # PID 1 and the guard start and end processes of both users, and read their files by these groups.
-few=--bounding-set=-all,+kill,+setgid,+setuid
+few=--bounding-set=-all,+kill,+setgid,+setuid${low_ports:+,+net_bind_service}
 setpriv "$few" true 2>/dev/null || few='' # without CAP_SETPCAP they keep what the container has
 exec setpriv --groups "$app,$redis" --no-new-privs $few python3 -I /app/image/init

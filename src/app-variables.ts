@@ -1,11 +1,9 @@
 // Everybody's variables; those of a feature are in its manifest. Read by config.ts.
-import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { z } from 'zod'
-import { parsePostgresUrl } from './lib/postgres-url.ts'
-import { parseRedisUrl } from './lib/redis-url.ts'
-import { flag, integer, names, parsedBy, positive, type Variables } from './variables.ts'
+import { parseRedisHost, readRedisUrl } from './lib/redis-url.ts'
+import { flag, integer, names, parsedBy, positiveIn, type Variables, wordOf } from './variables.ts'
 
-const redisUrl = parsedBy(parseRedisUrl)
 const secrets = z
   .string()
   .transform((value) => value.split(',').map((secret) => secret.trim()))
@@ -19,15 +17,51 @@ const webAddress = z
       (protocol === 'https:' || protocol === 'http:') && username === '' && search === '',
     'must look like https://name.supabase.co',
   )
-const fileContents = z.string().transform((path, context) => {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const message = `cannot be read: ${(error as NodeJS.ErrnoException).code}`
-    context.issues.push({ code: 'custom', message, input: path })
-    return z.NEVER
-  }
-})
+/** `true` is one proxy, as Express and most programs take it. */
+const proxies = z
+  .string()
+  .transform(
+    (text) => ({ true: '1', yes: '1', on: '1', false: '0', no: '0', off: '0' })[text.toLowerCase()] ?? text,
+  )
+  .pipe(
+    z
+      .string()
+      .regex(
+        /^\d{1,2}$/,
+        'must be how many proxies stand in front, from 0 to 10 (true is 1), not their addresses',
+      )
+      .transform(Number)
+      .refine((value) => value <= 10, 'must be from 0 to 10'),
+  )
+/** Puma's 0 is one process; what is too many for the memory is fewer (lib/environment/image-sizes.ts). */
+const processes = z
+  .string()
+  .transform((text) => (/^(auto|max)$/i.test(text) ? String(availableParallelism()) : text))
+  .pipe(integer(0, 1_000))
+  .transform((count) => Math.max(1, count))
+const isOff = (text: string) => /^(off|false|no|none|disabled?|0)$/i.test(text)
+const featureNames = names.transform((list) => list.map((name) => name.toLowerCase()))
+
+/** Of Python, syslog, Monolog, winston and others. */
+const OTHER_LEVELS = {
+  all: 'trace',
+  silly: 'trace',
+  verbose: 'debug',
+  http: 'debug',
+  information: 'info',
+  notice: 'info',
+  log: 'info',
+  warning: 'warn',
+  err: 'error',
+  crit: 'fatal',
+  critical: 'fatal',
+  alert: 'fatal',
+  emerg: 'fatal',
+  emergency: 'fatal',
+  panic: 'fatal',
+  none: 'silent',
+  off: 'silent',
+} as const
 
 /** Everybody's variables. With those of the features these are all; other variables are none of our business. */
 export const variables = {
@@ -38,7 +72,7 @@ export const variables = {
     isLocal: true, // scripts/up maps it
   },
   REDIS_URL: {
-    schema: z.union([z.literal('off'), redisUrl]).optional(),
+    schema: parsedBy((text) => (isOff(text) ? { isOff: true as const } : readRedisUrl(text))).optional(),
     default: '`redis://localhost:6379/0`',
     en:
       '`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `off` for none; ' +
@@ -48,10 +82,7 @@ export const variables = {
       'вне образа ещё `unix:///путь`. Важнее частей ниже',
   },
   REDIS_HOST: {
-    schema: z
-      .string()
-      .regex(/^[^\s/@]+$/, 'must be a host name or an address')
-      .optional(),
+    schema: parsedBy(parseRedisHost).optional(),
     default: '`localhost`',
     en: 'the same in parts',
     ru: 'то же по частям',
@@ -59,7 +90,13 @@ export const variables = {
   REDIS_PORT: { schema: integer(1, 65_535).optional(), default: '`6379`', en: '', ru: '' },
   REDIS_DB: { schema: integer(0, 1_000).optional(), default: '`0`', en: '', ru: '' },
   REDIS_USERNAME: { schema: z.string().optional(), en: '', ru: '' },
-  REDIS_PASSWORD: { schema: z.string().optional(), en: '', ru: '', isSecret: true },
+  REDIS_PASSWORD: {
+    schema: z.string().optional(),
+    en: 'also for a `REDIS_URL` without one',
+    ru: 'в том числе для `REDIS_URL` без пароля',
+    isSecret: true,
+    isFree: true,
+  },
   REDIS_TLS: {
     schema: flag.optional(),
     default: '`false`',
@@ -67,13 +104,13 @@ export const variables = {
     ru: 'TLS до `REDIS_HOST`',
   },
   REDIS_CA_FILE: {
-    schema: fileContents.optional(),
+    schema: z.string().optional(),
     en: 'path of a certificate authority in PEM, for a private one',
     ru: 'путь к сертификату своего центра сертификации, PEM',
     isLocal: true,
   },
   STATE_REDIS_URL: {
-    schema: redisUrl.optional(),
+    schema: parsedBy(readRedisUrl).optional(),
     default: { en: 'as `REDIS_URL`', ru: 'как `REDIS_URL`' },
     example: '',
     en:
@@ -92,7 +129,7 @@ export const variables = {
     ru: 'в начале каждого ключа во внешнем Redis; во встроенном у значений кэша простые имена',
   },
   REDIS_BUDGET_MS: {
-    schema: integer(10, 10_000).optional(),
+    schema: integer(10, 10_000, 'ms').optional(),
     default: { en: '`100`; `500` external', ru: '`100`; внешний `500`' },
     example: '100',
     en: 'milliseconds that one command may take before memory answers',
@@ -104,7 +141,7 @@ export const variables = {
     ru: '`false`: каждое чтение идёт в источник',
   },
   REDIS_TTL: {
-    schema: positive.default(300),
+    schema: positiveIn('s').default(300),
     en:
       'seconds; how long a cached value is fresh unless its feature says otherwise, and how long "no ' +
       'such country" is believed',
@@ -113,7 +150,7 @@ export const variables = {
       '«такой страны нет»',
   },
   MEMORY_BUDGET_MB: {
-    schema: integer(1, 65_536).default(32),
+    schema: integer(1, 65_536, 'MB').default(32),
     default: {
       en: 'from the container’s memory; `32` outside the image',
       ru: 'по памяти контейнера; вне образа `32`',
@@ -145,6 +182,7 @@ export const variables = {
   },
   SESSION_SECRET: {
     schema: secrets.optional(),
+    isFree: true,
     default: { en: 'made once, kept in `DATA_DIR`', ru: 'создаётся один раз, лежит в `DATA_DIR`' },
     example: '',
     en:
@@ -157,7 +195,7 @@ export const variables = {
     isSecret: true,
   },
   DATABASE_URL: {
-    schema: parsedBy(parsePostgresUrl).optional(),
+    schema: z.string().optional(), // config.ts parses it
     en:
       '`postgres://user:password@host[:port]/database[?sslmode=require]`: ' +
       '[countries](docs/features/reference.md) from its table `countries`, and the records (of ' +
@@ -185,7 +223,7 @@ export const variables = {
     isSecret: true,
   },
   FEATURES: {
-    schema: names.optional(),
+    schema: featureNames.transform((list) => (list.join() === 'all' ? undefined : list)).optional(),
     default: { en: 'all', ru: 'все' },
     example: '',
     en:
@@ -196,12 +234,12 @@ export const variables = {
       'маршрутов, ни таблиц, ни заданий, ни переменных',
   },
   FEATURES_OFF: {
-    schema: names.default([]),
+    schema: featureNames.transform((list) => (list.join() === 'none' ? [] : list)).default([]),
     en: 'all features but these, comma-separated; not together with `FEATURES`',
     ru: 'все функции, кроме этих, через запятую; не вместе с `FEATURES`',
   },
   TRUST_PROXY: {
-    schema: integer(0, 10).optional(),
+    schema: proxies.optional(),
     default: {
       en: '`1` on Amvera, Railway, Render, Fly and Heroku; else `0`',
       ru: '`1` на Amvera, Railway, Render, Fly и Heroku; иначе `0`',
@@ -227,9 +265,14 @@ export const variables = {
   },
   // Read by ecosystem.config.js; checked here.
   WEB_CONCURRENCY: {
-    schema: integer(1, 64).default(1),
-    en: 'application processes in the image; useful above one core',
-    ru: 'процессов приложения в образе; есть смысл, если ядер больше одного',
+    schema: processes.default(1),
+    isGeneric: true,
+    en:
+      'application processes in the image, or `auto`: one for each core; useful above one core. No more than the ' +
+      'memory is enough for',
+    ru:
+      'процессов приложения в образе или `auto` — по одному на ядро; есть смысл, если ядер больше одного. Не ' +
+      'больше, чем хватает памяти',
   },
   DATA_DIR: {
     schema: z.string().default('data'), // the image sets /data
@@ -242,18 +285,19 @@ export const variables = {
       'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
       '`reference-copy.db`, `session-secret`, `admin-token`, `installation`',
     isLocal: true,
+    isFree: true,
   },
   LOG_LEVEL: {
-    schema: z
-      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-        error: 'must be trace, debug, info, warn, error, fatal or silent',
-      })
-      .default('info'),
+    schema: wordOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], OTHER_LEVELS).default(
+      'info',
+    ),
+    isGeneric: true,
     en: '`trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent`; `debug` shows every read of the cache',
     ru: '`trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent`; `debug` показывает каждое чтение кэша',
   },
   LOG_FORMAT: {
-    schema: z.enum(['json', 'pretty'], { error: 'must be json or pretty' }).optional(),
+    schema: wordOf(['json', 'pretty']).optional(),
+    isGeneric: true,
     default: { en: '`json`; `pretty` on a terminal', ru: '`json`; в терминале `pretty`' },
     example: 'json',
     en: 'leave it alone in the image: `pretty` needs a package that is not in there',

@@ -1,17 +1,23 @@
 // The only reader of the environment: read once, complete, frozen, all problems named together. Features describe their
 // variables in their manifests; everybody's are in app-variables.ts.
 import { resolve } from 'node:path'
-import { distance } from 'fastest-levenshtein'
 import { variables } from './app-variables.ts'
 import { chooseFeatures } from './choose-features.ts'
+import { dataDirProblem } from './lib/environment/data-dir.ts'
+import { listed } from './lib/environment/other-names.ts'
+import { redisOf } from './lib/environment/redis-parts.ts'
 import { isLoopback, type RedisTarget } from './lib/redis-url.ts'
 import { SECOND } from './lib/time.ts'
+import { hints, nearMisses } from './name-hints.ts'
+import { databaseOf, overruledWarnings, readAuthority, unusedIn } from './named-servers.ts'
 import {
   type Configured,
+  cleanOf,
   type Environment,
   readVariables,
   type ValuesOf,
   type Variables,
+  withCleanNames,
 } from './variables.ts'
 
 /** `embedded`: our own servers, or what answers on loopback; `external`: of a service; `memory`: none. */
@@ -30,13 +36,18 @@ export class InvalidEnvironment extends Error {
 type Values = ValuesOf<typeof variables>
 
 /** What the command line needs to know, also where other variables are wrong: the rest is not read. */
-export function readAdminVariables(env: Environment = process.env) {
+export function readAdminVariables(given: Environment = process.env) {
+  const env = withCleanNames(given)
+  const dataDir = cleanOf('DATA_DIR', env, variables.DATA_DIR).text
   return {
-    adminToken: env.ADMIN_TOKEN || undefined,
-    dataDir: resolve(env.DATA_DIR || 'data'),
-    port: Number(env.PORT) || 8080,
+    adminToken: cleanOf('ADMIN_TOKEN', env).text || undefined,
+    dataDir: resolve(dataDir || dataDirWithout(env.SAMOVAR_RUN_DIR)),
+    port: Number(cleanOf('PORT', env).text) || 8080,
   }
 }
+
+/** Where data are kept if nothing is said: the image names a directory of its own for its parts to meet. */
+const dataDirWithout = (runDir: string | undefined) => (runDir ? '/data' : 'data')
 
 /**
  * Reads and checks the environment, and which of the features run.
@@ -44,53 +55,94 @@ export function readAdminVariables(env: Environment = process.env) {
  */
 export function readConfig(
   features: readonly Configured[],
-  env: Environment = process.env,
+  given: Environment = process.env,
   isTerminal = process.stdout.isTTY === true,
 ) {
-  const { values, problems } = readVariables(variables, env)
+  const env = withCleanNames(given)
+  const everybodys = readVariables(variables, env, { unused: unusedIn(env) })
+  const { values } = everybodys
   const choice = chooseFeatures(features, { only: values.FEATURES, off: values.FEATURES_OFF })
   const read = readFeatures(choice.chosen, env)
-  const all = [...problems, ...choice.problems, ...takenVariables(features), ...read.problems]
+  const database = databaseOf(everybodys, env)
+  const dataDir = everybodys.set.includes('DATA_DIR')
+    ? values.DATA_DIR
+    : dataDirWithout(values.SAMOVAR_RUN_DIR)
+  const all = [
+    ...everybodys.problems,
+    ...listOf(dataDirProblem(dataDir, values.SAMOVAR_RUN_DIR)),
+    ...database.problems,
+    ...choice.problems,
+    ...takenVariables(features),
+    ...read.problems,
+  ]
   if (all.length > 0) throw new InvalidEnvironment(all)
-  const together = [...problemsTogether(values), ...read.problemsTogether()]
-  if (together.length > 0) throw new InvalidEnvironment(together)
-
-  const main = values.REDIS_URL ?? targetFromParts(values)
+  const redis = redisOf(values)
+  const { main } = redis
   const mode: Mode = modeOf(main)
   const cacheTarget = main === 'off' ? undefined : main
+  const stateTarget = cacheTarget && (values.STATE_REDIS_URL?.target ?? cacheTarget)
+  const ca = readAuthority(values.REDIS_CA_FILE, [cacheTarget, stateTarget])
+  const together = [
+    ...redis.problems,
+    ...ca.problems,
+    ...problemsTogether(values, main),
+    ...read.problemsTogether(),
+  ]
+  if (together.length > 0) throw new InvalidEnvironment(together)
+
   return Object.freeze({
     port: values.PORT,
     mode,
     redis: Object.freeze({
       cache: cacheTarget,
-      state: cacheTarget && (values.STATE_REDIS_URL ?? cacheTarget),
+      state: stateTarget,
       /** Whether the state role has a server of its own, so that the other one holds nothing but the cache. */
       hasStateServer: mode === 'embedded' && values.STATE_REDIS_URL !== undefined,
-      ca: values.REDIS_CA_FILE,
+      ca: ca.text,
       budgetMs: values.REDIS_BUDGET_MS ?? (mode === 'external' ? 500 : 100),
       prefix: values.REDIS_PREFIX,
     }),
     cache: Object.freeze({ enabled: values.CACHE_ENABLED, ttlMs: values.REDIS_TTL * SECOND }),
     memoryBudgetBytes: values.MEMORY_BUDGET_MB * 1024 * 1024,
+    /** Undefined: not set, and the image chooses. */
+    memoryBudgetMb: everybodys.set.includes('MEMORY_BUDGET_MB') ? values.MEMORY_BUDGET_MB : undefined,
     adminToken: values.ADMIN_TOKEN,
     /** The first one signs, each is believed; undefined: one is made, and kept in the data directory. */
     secrets: values.SESSION_SECRET,
     /** Where reference data and records are; neither: SQLite in the data directory. */
-    database: Object.freeze({ postgres: values.DATABASE_URL, supabase: supabaseOf(values) }),
+    database: Object.freeze({ postgres: database.postgres?.target, supabase: database.supabase }),
     /** The values of each feature that runs, by its name. */
     features: read.values as ReadonlyMap<string, ValuesOf<Variables>>,
     workers: values.WEB_CONCURRENCY,
     hstsSubdomains: values.HSTS_INCLUDE_SUBDOMAINS,
     trustProxy: values.TRUST_PROXY ?? (isOnPlatform(env) ? 1 : 0),
-    dataDir: resolve(values.DATA_DIR),
+    dataDir: resolve(dataDir),
     runDir: values.SAMOVAR_RUN_DIR,
     log: Object.freeze({
       level: values.LOG_LEVEL,
       format: values.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),
     }),
-    warnings: nearMisses(features, env),
+    /** Empty where the image has said them before it started the app. */
+    warnings: env.SAMOVAR_EMBEDDED
+      ? []
+      : [
+          ...surroundings([...everybodys.surrounded, ...read.surrounded]),
+          ...everybodys.warnings,
+          ...read.warnings,
+          ...redis.warnings,
+          ...overruledWarnings(main, values, env),
+          ...database.warnings,
+          ...hints([...everybodys.set, ...read.set], features, env),
+          ...nearMisses(features, env),
+        ],
   })
 }
+
+const listOf = <T>(found: T | undefined) => (found === undefined ? [] : [found])
+
+/** One line for all: a container's environment keeps what Compose and dotenv take away. */
+const surroundings = (found: readonly string[]) =>
+  found.length === 0 ? [] : [`read without what stands around the value: ${listed(found)}`]
 
 /** What platforms that have a proxy of their own in front, and no other way in, set themselves. */
 const PLATFORMS = ['AMVERA', 'RAILWAY_ENVIRONMENT', 'RENDER', 'FLY_APP_NAME', 'DYNO']
@@ -100,15 +152,17 @@ export type Config = ReturnType<typeof readConfig>
 
 function readFeatures(features: readonly Configured[], env: Environment) {
   const values = new Map<string, ValuesOf<Variables>>()
-  const problems: string[] = []
-  for (const { name, variables: own = {} } of features) {
+  const reads = features.map(({ name, variables: own = {} }) => {
     const read = readVariables(own, env)
     values.set(name, read.values)
-    problems.push(...read.problems)
-  }
+    return read
+  })
   return {
     values,
-    problems,
+    problems: reads.flatMap(({ problems }) => problems),
+    warnings: reads.flatMap(({ warnings }) => warnings),
+    surrounded: reads.flatMap(({ surrounded }) => surrounded),
+    set: reads.flatMap(({ set }) => set),
     /** To be asked where each value by itself is well-formed. */
     problemsTogether: () =>
       features.flatMap(({ name, check }) => [
@@ -132,49 +186,10 @@ function takenVariables(features: readonly Configured[]): string[] {
   )
 }
 
-function problemsTogether(values: Values): string[] {
-  const { SUPABASE_URL: url, SUPABASE_ANON_KEY: anonKey } = values
-  const main = values.REDIS_URL ?? targetFromParts(values)
-  const isEmbeddedTls = main !== 'off' && modeOf(main) === 'embedded' && 'tls' in main.at && main.at.tls
-  return [
-    ...(isEmbeddedTls
-      ? ['REDIS_URL must be redis:// for a Redis on this machine: the embedded one speaks no TLS']
-      : []),
-    ...((url === undefined) !== (anonKey === undefined)
-      ? ['SUPABASE_URL and SUPABASE_ANON_KEY belong together: set both or neither']
-      : []),
-    ...(url && anonKey && values.DATABASE_URL
-      ? ['DATABASE_URL and SUPABASE_URL are both set: reference data has one place']
-      : []),
-  ]
+function problemsTogether({ PORT: port }: Values, main: RedisTarget | 'off'): string[] {
+  const isTaken = main !== 'off' && isLoopback(main) && 'port' in main.at && main.at.port === port
+  return isTaken ? [`PORT is ${port}, and the Redis on this machine has that port: choose another one`] : []
 }
 
 const modeOf = (main: RedisTarget | 'off'): Mode =>
   main === 'off' ? 'memory' : isLoopback(main) ? 'embedded' : 'external'
-
-function supabaseOf({ SUPABASE_URL: url, SUPABASE_ANON_KEY: anonKey }: Values) {
-  return url && anonKey ? Object.freeze({ url, anonKey }) : undefined
-}
-
-function targetFromParts(values: Values): RedisTarget {
-  return {
-    at: {
-      host: values.REDIS_HOST ?? 'localhost',
-      port: values.REDIS_PORT ?? 6379,
-      tls: values.REDIS_TLS ?? false,
-    },
-    database: values.REDIS_DB ?? 0,
-    ...(values.REDIS_USERNAME && { username: values.REDIS_USERNAME }),
-    ...(values.REDIS_PASSWORD && { password: values.REDIS_PASSWORD }),
-  }
-}
-
-/** One warning for each variable that is nearly, but not quite, one of ours. */
-function nearMisses(features: readonly Configured[], env: Environment): readonly string[] {
-  const ours = [variables, ...features.map((feature) => feature.variables ?? {})].flatMap(Object.keys)
-  return Object.keys(env).flatMap((name) => {
-    if (ours.includes(name) || name.length < 6) return []
-    const meant = ours.find((own) => own.length >= 6 && distance(own, name.toUpperCase()) <= 2)
-    return meant ? [`${name} is not a variable of Samovar; did you mean ${meant}?`] : []
-  })
-}

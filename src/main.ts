@@ -2,6 +2,7 @@
 import { features } from './app.ts'
 import { InvalidEnvironment, readConfig } from './config.ts'
 import { openApp } from './host/open-app.ts'
+import { portProblem } from './lib/environment/port-problem.ts'
 import { createLog } from './log.ts'
 
 const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do not try again
@@ -23,9 +24,10 @@ try {
   log.info({ port, mode: config.mode }, `listening on port ${port}`)
   process.send?.('ready')
 } catch (error) {
-  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-  log.fatal(`port ${config.port} is taken by another program: stop it, or set PORT`)
-  process.exit(1)
+  const problem = portProblem(config.port, (error as NodeJS.ErrnoException).code)
+  if (problem === undefined) throw error
+  log.fatal(problem)
+  process.exit(EXIT_CONFIGURATION)
 }
 
 let isStopping = false

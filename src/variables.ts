@@ -1,6 +1,15 @@
 // How a variable of the environment is described: its schema, and what people are told about it in both languages.
 // config.ts reads the values; scripts/generate-docs.ts makes the tables from the descriptions.
 import { z } from 'zod'
+import {
+  type CleanValue,
+  cleanName,
+  cleanValue,
+  isInjected,
+  unreplacedIn,
+} from './lib/environment/clean-value.ts'
+import { isThisMachine } from './lib/environment/this-machine.ts'
+import { yesOrNo } from './lib/environment/url-text.ts'
 import type { WebhookScheme } from './lib/webhooks/webhook-scheme.ts'
 
 export interface Variable<T = unknown> {
@@ -13,6 +22,10 @@ export interface Variable<T = unknown> {
   /** What env.example shows behind the `=`, where that is not the default. */
   readonly example?: string
   readonly isSecret?: true
+  /** Its value may have spaces and # in it. */
+  readonly isFree?: true
+  /** Other programs have the name, too: a value that is theirs is a warning, and the default counts. */
+  readonly isGeneric?: true
   /** Not passed on by `npm run up`: it names something of this machine, or the image decides it. */
   readonly isLocal?: true
 }
@@ -45,45 +58,151 @@ export interface Others {
   variable(name: string): unknown
 }
 
+/** The environment by the names that were meant: `export PORT`, and a byte order mark before the first one. */
+export function withCleanNames(env: Environment): Environment {
+  const clean = Object.entries(env).flatMap(([name, value]) => {
+    const meant = cleanName(name)
+    return meant === name || env[meant] ? [] : [[meant, value] as const]
+  })
+  return clean.length === 0 ? env : { ...env, ...Object.fromEntries(clean) }
+}
+
+/** What a variable is set to, without what stands around it. */
+export function cleanOf(name: string, env: Environment, variable: Pick<Variable, 'isFree'> = {}): CleanValue {
+  return cleanValue(env[name] ?? '', name, { isFree: variable.isFree === true })
+}
+
+export interface ReadOptions {
+  /** Names whose values nothing uses: they are not judged. */
+  readonly unused?: readonly string[]
+}
+
+export interface ReadVariables<V extends Variables> {
+  readonly values: ValuesOf<V>
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+  /** What was around the values: "PORT (quotes)". */
+  readonly surrounded: readonly string[]
+  /** Names that have a value of ours. */
+  readonly set: readonly string[]
+}
+
 /** The values, or a sentence for each that is malformed. A variable set to nothing counts as unset. */
 export function readVariables<V extends Variables>(
   variables: V,
   env: Environment,
-): { values: ValuesOf<V>; problems: readonly string[] } {
-  const problems: string[] = []
-  const values = Object.entries(variables).map(([name, { schema }]) => {
-    const parsed = schema.safeParse(env[name] || undefined)
-    if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => `${name} ${wording(issue)}`))
-    return [name, parsed.data]
+  { unused = [] }: ReadOptions = {},
+): ReadVariables<V> {
+  const found = {
+    problems: [] as string[],
+    warnings: [] as string[],
+    surrounded: [] as string[],
+    set: [] as string[],
+  }
+  const values = Object.entries<Variable>(variables).map(([name, variable]) => {
+    const { schema, isGeneric } = variable
+    const clean = cleanOf(name, env, variable)
+    const unset = [name, schema.safeParse(undefined).data] as const
+    if (clean.text === '' || unused.includes(name)) return unset
+    if (clean.without.length > 0) found.surrounded.push(`${name} (${clean.without.join(', ')})`)
+    found.set.push(name)
+    const unreplaced = unreplacedIn(clean)
+    if (unreplaced !== undefined) {
+      found.problems.push(
+        `${name} has ${reference(unreplaced)} in it, which nothing has replaced: write the value itself`,
+      )
+      return unset
+    }
+    const parsed = schema.safeParse(clean.text)
+    if (parsed.success) return [name, parsed.data] as const
+    if (isInjected(clean.text)) {
+      found.warnings.push(
+        `${name} is ignored: such a value is what Kubernetes or a link of Docker sets for a service`,
+      )
+      found.set.pop()
+      return unset
+    }
+    const sentences = parsed.error.issues.map(({ message }) => `${name} ${message}`)
+    if (!isGeneric) found.problems.push(...sentences)
+    else
+      found.warnings.push(
+        `${sentences[0]}: the value is taken for another program’s, and the default is used`,
+      )
+    return unset
   })
-  return { values: Object.freeze(Object.fromEntries(values)), problems }
+  return { values: Object.freeze(Object.fromEntries(values)) as ValuesOf<V>, ...found }
 }
 
-// A union reports each branch; people want the one sentence about the branch they meant.
-function wording(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_union') return issue.message
-  const messages = issue.errors.flat().map((nested) => nested.message)
-  return `must be off, or ${messages.find((message) => message.startsWith('must look')) ?? messages.at(-1)}`
+/** The name in it is no secret; a longer expression might hold one. */
+const reference = (text: string) => (/^[${(\s]+[\w.]{1,60}[)}\s]+$/.test(text) ? text : 'a reference')
+
+/** Of the unit that the name or its description has. */
+export type Unit = 's' | 'ms' | 'h' | 'MB'
+
+const UNITS: Readonly<Record<Unit, { readonly name: string; readonly words: string }>> = {
+  s: { name: 'seconds', words: 's|secs?|seconds?' },
+  ms: { name: 'milliseconds', words: 'ms|msecs?|millis|milliseconds?' },
+  h: { name: 'hours', words: 'h|hrs?|hours?' },
+  MB: { name: 'MB', words: 'mb?|mib|megabytes?' },
 }
 
-export const integer = (min: number, max: number) =>
+/** Without the unit it is in anyway, and without the underscores or spaces between digits that people read by. */
+function bareNumber(text: string, unit: Unit | undefined): string {
+  const bare = unit ? text.replace(new RegExp(`(?<=\\d)\\s*(${UNITS[unit].words})$`, 'i'), '') : text
+  return /^\d{1,3}([_\u00a0\u202f]\d{3})+(\.\d+)?$/.test(bare) || /^\d+(_\d+)+(\.\d+)?$/.test(bare)
+    ? bare.replaceAll(/[_\u00a0\u202f]/g, '')
+    : bare
+}
+
+const inUnit = (unit: Unit | undefined) => (unit ? ` of ${UNITS[unit].name}, without another unit` : '')
+
+export const integer = (min: number, max: number, unit?: Unit) =>
   z
     .string()
-    .regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`)
+    .transform((text) => bareNumber(text, unit))
+    .pipe(
+      z
+        .string()
+        .regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}${inUnit(unit)}`)
+        .transform(Number)
+        .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`),
+    )
 
-export const positive = z
-  .string()
-  .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be a positive number')
-  .transform(Number)
-  .refine((value) => value > 0, 'must be more than 0')
+export const positiveIn = (unit?: Unit) =>
+  z
+    .string()
+    .transform((text) => bareNumber(text, unit))
+    .pipe(
+      z
+        .string()
+        .regex(/^\d{1,9}(\.\d{1,6})?$/, `must be a positive number${inUnit(unit)}`)
+        .transform(Number)
+        .refine((value) => value > 0, 'must be more than 0'),
+    )
+export const positive = positiveIn()
 
+/** In the words of any program, in any case. */
 export const flag = z
-  .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
-  .transform((value) => value === 'true' || value === '1')
+  .string()
+  .refine((text) => yesOrNo(text) !== undefined, 'must be true or false')
+  .transform((text) => yesOrNo(text) === true)
 
-export const names = z.string().transform((value) => value.split(',').map((name) => name.trim()))
+/** One of the words, in any case, or of those that other programs have for them. */
+export const wordOf = <const W extends string>(
+  words: readonly W[],
+  others: Readonly<Record<string, W>> = {},
+) =>
+  z
+    .string()
+    .transform((text) => others[text.toLowerCase()] ?? text.toLowerCase())
+    .pipe(z.enum(words, { error: `must be ${words.slice(0, -1).join(', ')} or ${words.at(-1)}` }))
+
+export const names = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== ''),
+)
 
 /** Over http anybody on the way could change what is said: that is for a server on this machine, as tests have. */
 export const serverUrl = z
@@ -91,9 +210,7 @@ export const serverUrl = z
   .refine((value) => URL.canParse(value), 'must be a URL')
   .transform((value) => new URL(value))
   .refine(
-    ({ protocol, hostname }) =>
-      protocol === 'https:' ||
-      (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname)),
+    ({ protocol, hostname }) => protocol === 'https:' || (protocol === 'http:' && isThisMachine(hostname)),
     'must be https://, or http:// on this machine',
   )
 

@@ -42,7 +42,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   variables: ['lib'],
   'app-variables': ['lib', 'variables'],
   'choose-features': ['lib'],
-  config: ['lib', 'variables', 'app-variables', 'choose-features'],
+  config: ['lib', 'variables', 'app-variables', 'choose-features', 'named-servers', 'name-hints'],
+  'named-servers': ['lib', 'variables', 'app-variables', 'name-hints'],
+  'name-hints': ['lib', 'variables', 'app-variables'],
   manifest: ['lib', 'log', 'contract', 'http for features', 'variables'],
   contract: ['lib', 'log', 'contract', 'core'],
   core: ['lib', 'log', 'contract', 'core'],
@@ -66,7 +68,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   app: ['feature', 'host'],
   cli: ['lib', 'errors', 'log', 'config', 'contract', 'core', 'sql', 'cli', 'app'],
-  main: ['app', 'config', 'host', 'log'],
+  main: ['lib', 'app', 'config', 'host', 'log'],
 }
 
 /** Where a library may be imported; one that is not listed may be anywhere but in lib. */

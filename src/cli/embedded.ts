@@ -1,24 +1,35 @@
-// What the image asks before it starts anything: is the configuration usable, and which Redis servers are wanted.
-// Prints the variant, then the lines of redis.conf that the cache server takes from REDIS_URL. They hold the
-// password, so the entry point keeps them in a file that only it and Redis can read.
+// What the image asks before it starts anything: is the configuration usable, how is the memory divided, and which Redis
+// servers are wanted. Arguments: the container's memory limit (or nothing) and the machine's memory, in MiB.
+// Prints assignments for the shell, in single quotes: every value as the app understands it, so that the image reads
+// none of them itself. Some hold a password; the entry point keeps them in files that only it and Redis can read.
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { features } from '../app.ts'
-import { InvalidEnvironment, readConfig } from '../config.ts'
+import { type Config, InvalidEnvironment, readConfig } from '../config.ts'
+import { sizesOf } from '../lib/environment/image-sizes.ts'
+import { volumeWarning } from '../lib/environment/mounts.ts'
+import { portProblem } from '../lib/environment/port-problem.ts'
 
 /** Everything but what changes or ends the server itself; image/redis-state.conf has the same. */
 const RIGHTS = '~* &* +@all -config -debug -shutdown -module -replicaof -slaveof -acl'
+/** Below it a user needs the capability NET_BIND_SERVICE. */
+const FIRST_FREE_PORT = '/proc/sys/net/ipv4/ip_unprivileged_port_start'
 
 /** The lines of redis.conf that make the cache server answer where, and to whom, the configuration says. */
-function serverLines({ redis: { cache } }: ReturnType<typeof readConfig>): string[] {
+function serverLines({ redis: { cache } }: Config): string[] {
   if (!cache) return []
   if ('path' in cache.at)
     throw new InvalidEnvironment(['REDIS_URL must name a host and a port inside the image'])
-  const lines = [`port ${cache.at.port}`]
+  const { host, port } = cache.at
+  const lines = [`port ${port}`]
+  // Asked at 127.0.0.1 by the image itself.
+  if (host !== 'localhost' && host !== '127.0.0.1') lines.push(`bind 127.0.0.1 ${host}`)
   if (cache.database > 15) lines.push(`databases ${cache.database + 1}`)
+  const password = cache.password ? quoted(`>${cache.password}`) : 'nopass'
   if (cache.username && cache.username !== 'default') {
-    const password = cache.password ? quoted(`>${cache.password}`) : 'nopass'
     lines.push(`user ${quoted(cache.username)} on ${password} ${RIGHTS}`, 'user default off')
   } else {
-    const password = cache.password ? quoted(`>${cache.password}`) : 'nopass'
     lines.push(`user default on ${password} ${RIGHTS}`)
   }
   return lines
@@ -30,10 +41,84 @@ function quoted(value: string): string {
   return `"${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}"`
 }
 
-try {
+/** Opens the port for a moment, as the app will: one sentence now instead of a stack for each attempt later. */
+async function tryPort(port: number, host?: string): Promise<string | undefined> {
+  const server = createServer()
+  try {
+    server.listen({ port, ...(host && { host }) })
+    await once(server, 'listening')
+  } catch (error) {
+    return portProblem(port, (error as NodeJS.ErrnoException).code)
+  } finally {
+    server.close()
+  }
+  return undefined
+}
+
+function firstFreePort(): number {
+  return Number(textOf(FIRST_FREE_PORT) || 1_024)
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return '' // not every machine has it; what would be said by it is not said
+  }
+}
+
+/** As the app's own log writes it, which comes later, and once for each process. */
+function warn({ level, format }: Config['log'], message: string): void {
+  if (['error', 'fatal', 'silent'].includes(level)) return
+  const line = { level: 'warn', time: new Date().toISOString(), msg: message }
+  process.stderr.write(`${format === 'json' ? JSON.stringify(line) : `samovar: ${message}`}\n`)
+}
+
+const inShell = (values: Readonly<Record<string, string | number>>) =>
+  Object.entries(values)
+    .map(([name, value]) => `${name}='${String(value).replaceAll("'", `'\\''`)}'\n`)
+    .join('')
+
+async function answer([limit = '', host = '']: readonly string[]): Promise<string> {
   const config = readConfig(features)
-  const lines = config.mode === 'embedded' ? serverLines(config) : []
-  process.stdout.write(`${[config.mode, ...lines].join('\n')}\n`)
+  const { dataDir, mode, port } = config
+  const memory = { limitMb: limit === '' ? undefined : Number(limit), hostMb: Number(host) || 512 }
+  const sizes = sizesOf(memory, config.workers)
+  const isEmbedded = mode === 'embedded'
+  const lines = isEmbedded ? serverLines(config) : []
+  const problem = (await tryPort(port)) ?? (isEmbedded ? await tryPortOfRedis(config) : undefined)
+  if (problem !== undefined) throw new InvalidEnvironment([problem])
+  const lost = volumeWarning(textOf('/proc/self/mountinfo'), dataDir)
+  for (const message of [...config.warnings, ...sizes.warnings, ...(lost ? [lost] : [])])
+    warn(config.log, message)
+  const conf = (role: 'cache' | 'state', mb: number) => [
+    `dir ${quoted(`${dataDir}/${role}`)}`,
+    `maxmemory ${mb}mb`,
+  ]
+  return inShell({
+    variant: mode,
+    PORT: port,
+    DATA_DIR: dataDir,
+    WEB_CONCURRENCY: sizes.workers,
+    SAMOVAR_HEAP_MB: sizes.heapMb,
+    MEMORY_BUDGET_MB: config.memoryBudgetMb ?? sizes.budgetMb,
+    memory: `${sizes.source} gives cache ${sizes.cacheMb}, state ${sizes.stateMb}, Node's heap ${sizes.heapMb}`,
+    is_low_port: port < firstFreePort() ? 'yes' : '',
+    redis_cache: isEmbedded ? [...lines, ...conf('cache', sizes.cacheMb)].join('\n') : '',
+    redis_state: isEmbedded ? conf('state', sizes.stateMb).join('\n') : '',
+  })
+}
+
+async function tryPortOfRedis({ redis: { cache } }: Config): Promise<string | undefined> {
+  if (!cache || 'path' in cache.at) return undefined
+  const problem = await tryPort(cache.at.port, '127.0.0.1')
+  return (
+    problem && `${problem.split(':')[0]}, and the embedded Redis is to have it: give REDIS_URL another one`
+  )
+}
+
+try {
+  process.stdout.write(await answer(process.argv.slice(2)))
 } catch (error) {
   if (!(error instanceof InvalidEnvironment)) throw error
   process.stderr.write(`${error.message}\n`)

@@ -3,10 +3,11 @@
 import { createRequire } from 'node:module'
 import { Socket } from 'node:net'
 import type pg from 'pg'
-import type { PostgresTarget, PostgresTls } from '../lib/postgres-url.ts'
+import type { PostgresTarget } from '../lib/postgres-url.ts'
 import type { Row, SqlValue } from '../lib/sql-row.ts'
 import { SECOND } from '../lib/time.ts'
 import { numberParameters } from './dialect.ts'
+import { inPreferredWay, settingsOf } from './postgres-tls.ts'
 import type { Sql } from './sql.ts'
 
 const MOST_CONNECTIONS = 5
@@ -37,11 +38,10 @@ export interface Postgres extends Sql {
   close(): Promise<void>
 }
 
-export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
+export function openPostgres(target: PostgresTarget): Postgres {
   const sockets = new Set<Socket>()
   const pool = new (library().Pool)({
-    ...target,
-    ssl: TLS[tls],
+    ...settingsOf(target),
     application_name: 'samovar',
     max: MOST_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
@@ -59,6 +59,8 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
   pool.on('error', () => {}) // an idle connection is lost: the next query opens another
   pool.on('connect', (client) => client.on('error', () => {})) // and a busy one's query rejects
 
+  const connect = inPreferredWay(target, () => pool)
+
   // Without parameters it goes as a simple query, which may hold several statements.
   const ask = (to: pg.Pool | pg.PoolClient, text: string, parameters: readonly SqlValue[]) =>
     reach(async (): Promise<readonly Row[]> => {
@@ -67,7 +69,7 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
     })
 
   async function transaction<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
-    const client = await reach(() => pool.connect())
+    const client = await reach(() => connect(() => pool.connect()))
     try {
       await ask(client, `BEGIN; ${LIMIT}`, [])
       const answer = await work((text, ...parameters) => ask(client, text, parameters))
@@ -85,7 +87,7 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
     // Without parameters it is one message, and that is one transaction.
     all: (query, ...parameters) =>
       parameters.length === 0
-        ? ask(pool, `${LIMIT}; ${query}`, [])
+        ? connect(() => ask(pool, `${LIMIT}; ${query}`, []))
         : transaction((run) => run(query, ...parameters)),
     transaction,
     async close() {
@@ -99,13 +101,6 @@ export function openPostgres({ tls, ...target }: PostgresTarget): Postgres {
       clearTimeout(late)
     },
   }
-}
-
-const TLS: Record<PostgresTls, pg.PoolConfig['ssl']> = {
-  off: false,
-  encrypted: { rejectUnauthorized: false },
-  'verified-authority': { rejectUnauthorized: true, checkServerIdentity: () => undefined },
-  verified: { rejectUnauthorized: true },
 }
 
 const NUMBERS = new Set([20, 21, 23, 700, 701, 1700]) // int8, int2, int4, float4, float8, numeric

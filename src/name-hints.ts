@@ -1,0 +1,45 @@
+// What is set under other names than ours: those of other hosts, and misspellings. For config.ts.
+import { distance } from 'fastest-levenshtein'
+import { variables } from './app-variables.ts'
+import { hintsFor, isOtherName } from './lib/environment/other-names.ts'
+import { type Configured, cleanOf, type Environment } from './variables.ts'
+
+/** The names that have a value, whoever they belong to. */
+export function setIn(env: Environment): string[] {
+  return Object.keys(env).filter((name) => {
+    const { text } = cleanOf(name, env)
+    // Their addresses may be of anything.
+    return text !== '' && (!/^(CACHE_URL|CELERY_BROKER_URL)$/.test(name) || /^(redis|valkey)/i.test(text))
+  })
+}
+
+/** What is set under others' names only. */
+export function hints(set: readonly string[], features: readonly Configured[], env: Environment): string[] {
+  const has = (...names: readonly string[]) => names.some((name) => set.includes(name))
+  const hasSource = has('DATABASE_URL', 'SUPABASE_URL', 'SUPABASE_ANON_KEY')
+  const ours = namesOf(features)
+  const isMissing = (name: string): boolean => {
+    if (name === 'REDIS_URL') return !has('REDIS_URL', 'REDIS_HOST')
+    if (name === 'REDIS_PASSWORD') return has('REDIS_HOST', 'REDIS_URL')
+    if (/^REDIS_(DB|USERNAME|TLS)$/.test(name)) return has('REDIS_HOST') && !has('REDIS_URL')
+    if (name === 'DATABASE_URL' || name === 'SUPABASE_URL') return !hasSource
+    return name !== 'SUPABASE_ANON_KEY'
+  }
+  return hintsFor(
+    ours.filter((name) => !set.includes(name) && isMissing(name)),
+    setIn(env),
+  )
+}
+
+/** One warning for each variable that is nearly, but not quite, one of ours. */
+export function nearMisses(features: readonly Configured[], env: Environment): readonly string[] {
+  const ours = namesOf(features)
+  return Object.keys(env).flatMap((name) => {
+    if (ours.includes(name) || name.length < 6 || isOtherName(name)) return []
+    const meant = ours.find((own) => own.length >= 6 && distance(own, name.toUpperCase()) <= 2)
+    return meant ? [`${name} is not a variable of Samovar; did you mean ${meant}?`] : []
+  })
+}
+
+const namesOf = (features: readonly Configured[]) =>
+  [variables, ...features.map((feature) => feature.variables ?? {})].flatMap(Object.keys)
