@@ -75,17 +75,17 @@ export const variables = {
     schema: parsedBy((text) => (isOff(text) ? { isOff: true as const } : readRedisUrl(text))).optional(),
     default: '`redis://localhost:6379/0`',
     en:
-      '`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `off` for none; ' +
-      'outside the image also `unix:///path`. Wins over the parts below',
+      '`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `off` for none; `?tls=true`, `?db=` ' +
+      'and `?password=` count, too; outside the image also `unix:///path`. Wins over the parts below',
     ru:
-      '`redis://[пользователь:пароль@]хост[:порт][/база]`, `rediss://` для TLS, `off` — без Redis; ' +
-      'вне образа ещё `unix:///путь`. Важнее частей ниже',
+      '`redis://[пользователь:пароль@]хост[:порт][/база]`, `rediss://` для TLS, `off` — без Redis; учитываются и ' +
+      '`?tls=true`, `?db=`, `?password=`; вне образа ещё `unix:///путь`. Важнее частей ниже',
   },
   REDIS_HOST: {
     schema: parsedBy(parseRedisHost).optional(),
     default: '`localhost`',
-    en: 'the same in parts',
-    ru: 'то же по частям',
+    en: 'the same in parts; also with a port, `redis:6379`',
+    ru: 'то же по частям; можно и с портом, `redis:6379`',
   },
   REDIS_PORT: { schema: integer(1, 65_535).optional(), default: '`6379`', en: '', ru: '' },
   REDIS_DB: { schema: integer(0, 1_000).optional(), default: '`0`', en: '', ru: '' },
@@ -199,19 +199,19 @@ export const variables = {
     en:
       '`postgres://user:password@host[:port]/database[?sslmode=require]`: ' +
       '[countries](docs/features/reference.md) from its table `countries`, and the records (of ' +
-      'webhooks, alerts) in tables of ours there. Without it both are SQLite in `DATA_DIR`',
+      'webhooks, alerts) in tables of ours there. ' +
+      'TLS as with libpq: all of its `sslmode`, `sslrootcert`. Without it both are SQLite in `DATA_DIR`',
     ru:
       '`postgres://пользователь:пароль@хост[:порт]/база[?sslmode=require]`: ' +
       '[страны](docs/ru/features/reference.md) из её таблицы `countries`, там же в наших таблицах ' +
-      'записи вебхуков и уведомлений. Без неё и то и другое — SQLite в `DATA_DIR`',
+      'записи вебхуков и уведомлений. TLS как в libpq: все её `sslmode`, `sslrootcert`. Без неё и то и другое — SQLite ' +
+      'в `DATA_DIR`',
     isSecret: true,
   },
   SUPABASE_URL: {
     schema: webAddress.optional(),
-    en:
-      'countries from a Supabase project instead. Together with `SUPABASE_ANON_KEY`, and not with ' +
-      '`DATABASE_URL`',
-    ru: 'страны из проекта Supabase. Вместе с `SUPABASE_ANON_KEY` и не вместе с `DATABASE_URL`',
+    en: 'countries from a Supabase project instead. Together with `SUPABASE_ANON_KEY`; `DATABASE_URL` wins over it',
+    ru: 'страны из проекта Supabase. Вместе с `SUPABASE_ANON_KEY`; `DATABASE_URL` важнее',
   },
   SUPABASE_ANON_KEY: {
     schema: z
@@ -246,11 +246,11 @@ export const variables = {
     },
     example: '1',
     en:
-      'how many proxies stand in front: which address in `X-Forwarded-For` is the client’s, and ' +
+      'how many proxies stand in front (`true` is 1): which address in `X-Forwarded-For` is the client’s, and ' +
       'whether a request came over HTTPS. [Limits](docs/features/limits.md) count by it. At `0` those ' +
       'headers are ignored, and the log says so when one arrives',
     ru:
-      'сколько прокси стоит перед приложением: какой адрес в `X-Forwarded-For` принадлежит клиенту и ' +
+      'сколько прокси стоит перед приложением (`true` — один): какой адрес в `X-Forwarded-For` принадлежит клиенту и ' +
       'пришёл ли запрос по HTTPS. По адресу считают [лимиты](docs/ru/features/limits.md). При `0` эти ' +
       'заголовки не учитываются, а лог сообщает, если они приходят',
   },
@@ -279,10 +279,10 @@ export const variables = {
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
     en:
-      'what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, ' +
+      'an absolute path in the image, on a volume; what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, ' +
       '`admin-token`, `installation`',
     ru:
-      'то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
+      'в образе — абсолютный путь, на томе; то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
       '`reference-copy.db`, `session-secret`, `admin-token`, `installation`',
     isLocal: true,
     isFree: true,

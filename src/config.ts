@@ -132,7 +132,14 @@ export function readConfig(
           ...redis.warnings,
           ...overruledWarnings(main, values, env),
           ...database.warnings,
-          ...hints([...everybodys.set, ...read.set], features, env),
+          ...hints(
+            {
+              set: [...everybodys.set, ...read.set],
+              features,
+              hasPassword: main === 'off' || main.password !== undefined,
+            },
+            env,
+          ),
           ...nearMisses(features, env),
         ],
   })

@@ -13,15 +13,23 @@ export function setIn(env: Environment): string[] {
   })
 }
 
+export interface Named {
+  /** Ours that have a value. */
+  readonly set: readonly string[]
+  readonly features: readonly Configured[]
+  /** Whether the Redis has one, wherever it stands. */
+  readonly hasPassword: boolean
+}
+
 /** What is set under others' names only. */
-export function hints(set: readonly string[], features: readonly Configured[], env: Environment): string[] {
+export function hints({ set, features, hasPassword }: Named, env: Environment): string[] {
   const has = (...names: readonly string[]) => names.some((name) => set.includes(name))
   const hasSource = has('DATABASE_URL', 'SUPABASE_URL', 'SUPABASE_ANON_KEY')
   const ours = namesOf(features)
   const isMissing = (name: string): boolean => {
     if (name === 'REDIS_URL') return !has('REDIS_URL', 'REDIS_HOST')
-    if (name === 'REDIS_PASSWORD') return has('REDIS_HOST', 'REDIS_URL')
-    if (/^REDIS_(DB|USERNAME|TLS)$/.test(name)) return has('REDIS_HOST') && !has('REDIS_URL')
+    if (name === 'REDIS_PASSWORD') return has('REDIS_HOST', 'REDIS_URL') && !hasPassword
+    if (/^REDIS_(PORT|DB|USERNAME|TLS)$/.test(name)) return has('REDIS_HOST') && !has('REDIS_URL')
     if (name === 'DATABASE_URL' || name === 'SUPABASE_URL') return !hasSource
     return name !== 'SUPABASE_ANON_KEY'
   }

@@ -81,7 +81,8 @@ export function databaseOf({ values, set }: ReadVariables<typeof variables>, env
       warnings.push('DATABASE_URL and SUPABASE_URL are both set: DATABASE_URL is used, SUPABASE_URL is not')
   }
   const supabase = url && anonKey && !postgres ? Object.freeze({ url, anonKey }) : undefined
-  if (!postgres && (url === undefined) !== (anonKey === undefined)) {
+  const hasUrl = set.includes('SUPABASE_URL')
+  if (!postgres && hasUrl !== set.includes('SUPABASE_ANON_KEY') && (url ?? anonKey)) {
     const others = hintsFor(
       set.includes('SUPABASE_URL') ? ['SUPABASE_ANON_KEY'] : ['SUPABASE_URL'],
       setIn(env),

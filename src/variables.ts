@@ -102,8 +102,13 @@ export function readVariables<V extends Variables>(
   const values = Object.entries<Variable>(variables).map(([name, variable]) => {
     const { schema, isGeneric } = variable
     const clean = cleanOf(name, env, variable)
-    const unset = [name, schema.safeParse(undefined).data] as const
-    if (clean.text === '' || unused.includes(name)) return unset
+    const none = schema.safeParse(undefined)
+    const unset = [name, none.data] as const
+    if (clean.text === '' || unused.includes(name)) {
+      // A variable may be demanded.
+      if (!none.success) found.problems.push(...none.error.issues.map(({ message }) => `${name} ${message}`))
+      return unset
+    }
     if (clean.without.length > 0) found.surrounded.push(`${name} (${clean.without.join(', ')})`)
     found.set.push(name)
     const unreplaced = unreplacedIn(clean)

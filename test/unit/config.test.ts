@@ -1,5 +1,6 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references of shells and templates, as people leave them
 import { features } from '../../src/app.ts'
-import { InvalidEnvironment, readConfig } from '../../src/config.ts'
+import { InvalidEnvironment, readAdminVariables, readConfig } from '../../src/config.ts'
 import { coinGeckoOf } from '../../src/features/markets/feature.ts'
 import { startApp } from '../helpers/app.ts'
 
@@ -130,20 +131,12 @@ test('every problem is named at once, without the value: it may be a secret', ()
     CACHE_TTL_HOURS: '-1',
     CACHE_ENABLED: 'maybe',
     ADMIN_TOKEN: 'short',
-    LOG_LEVEL: 'loud',
-    REDIS_CA_FILE: '/does/not/exist',
+    LOG_LEVEL: 'loud', // of another program
+    REDIS_CA_FILE: '/does/not/exist', // of no use without TLS
   })
   const named = problems.map((problem) => problem.split(' ')[0])
   expect(named.sort()).toEqual(
-    [
-      'ADMIN_TOKEN',
-      'CACHE_ENABLED',
-      'CACHE_TTL_HOURS',
-      'LOG_LEVEL',
-      'PORT',
-      'REDIS_CA_FILE',
-      'REDIS_URL',
-    ].sort(),
+    ['ADMIN_TOKEN', 'CACHE_ENABLED', 'CACHE_TTL_HOURS', 'PORT', 'REDIS_URL'].sort(),
   )
   expect(problems.join()).not.toContain('sentinel')
 })
@@ -164,7 +157,7 @@ test('an empty variable counts as unset', () => {
 })
 
 test('a near-miss of one of our names is a warning, other names are none of our business', () => {
-  const { warnings } = read({ REDIS_ULR: 'x', admin_token: 'x', PATH: 'x', HOME: 'x', POSTGRES_URL: 'x' })
+  const { warnings } = read({ REDIS_ULR: 'x', admin_token: 'x', PATH: 'x', HOME: 'x', OTHER_URL: 'x' })
   expect(warnings).toEqual([
     'REDIS_ULR is not a variable of Samovar; did you mean REDIS_URL?',
     'admin_token is not a variable of Samovar; did you mean ADMIN_TOKEN?',
@@ -403,15 +396,12 @@ describe('databases', () => {
   })
 
   test.each<[Record<string, string>, string]>([
-    [{ DATABASE_URL: 'mysql://u:sentinel@h/app' }, 'DATABASE_URL must look like postgres://'],
+    [{ DATABASE_URL: 'mysql://u:sentinel@h/app' }, 'DATABASE_URL is for MySQL'],
     [{ DATABASE_URL: 'postgres://u:sentinel@h' }, 'DATABASE_URL must look like postgres://'],
     [{ DATABASE_URL: 'postgres://h/app' }, 'DATABASE_URL must look like postgres://'],
+    [{ DATABASE_URL: 'postgres://u:sentinel%@h/app' }, 'DATABASE_URL has a user or password with a stray %'],
     [
-      { DATABASE_URL: 'postgres://u:sentinel%@h/app' },
-      'DATABASE_URL has a user, password or database with a stray %',
-    ],
-    [
-      { DATABASE_URL: 'postgres://u:sentinel@h/app?sslmode=prefer' },
+      { DATABASE_URL: 'postgres://u:sentinel@h/app?sslmode=perhaps' },
       'DATABASE_URL has an sslmode that is not one of',
     ],
     [{ SUPABASE_URL: 'abc.supabase.co', SUPABASE_ANON_KEY: 'sentinel' }, 'SUPABASE_URL must be a URL'],
@@ -419,17 +409,202 @@ describe('databases', () => {
     [{ SUPABASE_ANON_KEY: 'sentinel with spaces' }, 'SUPABASE_ANON_KEY must be the anon'],
     [{ SUPABASE_URL: 'https://abc.supabase.co' }, 'SUPABASE_URL and SUPABASE_ANON_KEY belong together'],
     [{ SUPABASE_ANON_KEY: 'sentinel' }, 'SUPABASE_URL and SUPABASE_ANON_KEY belong together'],
-    [
-      {
-        SUPABASE_URL: 'https://h',
-        SUPABASE_ANON_KEY: 'sentinel',
-        DATABASE_URL: 'postgres://u:sentinel@h/app',
-      },
-      'DATABASE_URL and SUPABASE_URL are both set',
-    ],
   ])('%j is one problem, which repeats no secret', (env, sentence) => {
     const problems = problemsOf(env)
     expect(problems).toEqual([expect.stringContaining(sentence)])
     expect(problems.join()).not.toContain('sentinel')
+  })
+})
+
+describe('what the variables mean together', () => {
+  const cacheOf = (env: Record<string, string>) => read(env).redis.cache
+  const warningsOf = (env: Record<string, string>) => read(env).warnings
+
+  test('a URL without a password takes it from REDIS_PASSWORD, here and elsewhere', () => {
+    expect(cacheOf({ REDIS_URL: 'redis://h', REDIS_PASSWORD: 'p\n' })).toMatchObject({ password: 'p' })
+    expect(cacheOf({ REDIS_URL: 'redis://localhost', REDIS_PASSWORD: 'p' })).toMatchObject({ password: 'p' })
+    const both = { REDIS_URL: 'redis://h', REDIS_PASSWORD: 'p', REDIS_USERNAME: 'u' }
+    expect(cacheOf(both)).toMatchObject({ username: 'u', password: 'p' })
+    expect(cacheOf({ ...both, REDIS_URL: 'redis://own@h' })).toMatchObject({ username: 'own', password: 'p' })
+    const own = { REDIS_URL: 'redis://:q@h', REDIS_PASSWORD: 'sentinel' }
+    expect(cacheOf(own)).toMatchObject({ password: 'q' })
+    expect(warningsOf(own)).toEqual(['REDIS_URL wins over REDIS_PASSWORD, which is not read'])
+  })
+
+  test('parts beside a URL are not judged; where they say something else, that is said', () => {
+    const env = {
+      REDIS_URL: 'redis://h',
+      REDIS_PORT: 'tcp://10.0.0.2:6379',
+      REDIS_DB: 'none',
+      REDIS_HOST: 'a b',
+    }
+    expect(problemsOf(env)).toEqual([])
+    expect(
+      warningsOf({ REDIS_URL: 'redis://h', REDIS_HOST: 'h', REDIS_PORT: '6379', REDIS_TLS: 'no' }),
+    ).toEqual([])
+    expect(warningsOf({ REDIS_URL: 'redis://h', REDIS_TLS: 'yes', REDIS_PORT: '6380' })).toEqual([
+      'REDIS_URL wins over REDIS_PORT and REDIS_TLS, which are not read: for TLS write rediss://',
+    ])
+  })
+
+  test('what nothing uses is not judged', () => {
+    const off = {
+      REDIS_URL: 'off',
+      STATE_REDIS_URL: 'x',
+      REDIS_CA_FILE: '/none',
+      REDIS_BUDGET_MS: 'x',
+      REDIS_PORT: 'x',
+    }
+    expect(problemsOf(off)).toEqual([])
+    expect(problemsOf({ REDIS_URL: 'redis://h', REDIS_CA_FILE: '/none' })).toEqual([])
+    expect(problemsOf({ REDIS_URL: 'rediss://h', REDIS_CA_FILE: '/none' })).toEqual([
+      'REDIS_CA_FILE cannot be read: ENOENT',
+    ])
+    expect(
+      problemsOf({ DATABASE_URL: 'postgres://u:p@h/d', SUPABASE_URL: 'x', SUPABASE_ANON_KEY: 'a b' }),
+    ).toEqual([])
+    expect(problemsOf({ REDIS_TLS: 'yes' })).toEqual([])
+  })
+
+  test.each(['REDIS_PORT', 'PORT', 'REDIS_DB', 'CALL_SOCKETS', 'COINGECKO_TTL'])(
+    '%s=tcp://… is what Kubernetes and links inject',
+    (name) => {
+      const { port, warnings } = read({ [name]: 'tcp://10.0.0.2:6379' })
+      expect(port).toBe(8080)
+      expect(warnings).toEqual([expect.stringMatching(new RegExp(`^${name} is ignored: .*Kubernetes`))])
+    },
+  )
+
+  test('words for off, and for yes and no, in any case', () => {
+    for (const word of ['off', 'OFF', 'false', 'none', 'disabled'])
+      expect([word, read({ REDIS_URL: word }).mode]).toEqual([word, 'memory'])
+    for (const word of ['True', 'YES', 'on', '1', 'enabled'])
+      expect([word, read({ HSTS_INCLUDE_SUBDOMAINS: word }).hstsSubdomains]).toEqual([word, true])
+    for (const word of ['False', 'no', 'OFF', '0', 'n'])
+      expect([word, read({ CACHE_ENABLED: word }).cache.enabled]).toEqual([word, false])
+  })
+
+  test('levels of other programs, in any case; what is none of them is another program’s', () => {
+    const levelOf = (LOG_LEVEL: string) => read({ LOG_LEVEL }).log.level
+    expect(['INFO', 'Warning', 'critical', 'verbose', 'off'].map(levelOf)).toEqual([
+      ...['info', 'warn', 'fatal', 'debug', 'silent'],
+    ])
+    for (const LOG_LEVEL of ['20', 'app=debug,redis=warn', 'sentinel']) {
+      expect(levelOf(LOG_LEVEL)).toBe('info')
+      expect(warningsOf({ LOG_LEVEL })).toEqual([
+        expect.stringMatching(/^LOG_LEVEL must be trace, .* another program/),
+      ])
+      expect(warningsOf({ LOG_LEVEL }).join()).not.toContain('sentinel')
+    }
+    expect(read({ LOG_FORMAT: 'JSON' }).log.format).toBe('json')
+    expect(warningsOf({ LOG_FORMAT: 'combined' })).toEqual([
+      expect.stringContaining('LOG_FORMAT must be json or pretty'),
+    ])
+  })
+
+  test('proxies and processes as others count them', () => {
+    expect(['true', 'Yes', 'false', '2'].map((TRUST_PROXY) => read({ TRUST_PROXY }).trustProxy)).toEqual([
+      1, 1, 0, 2,
+    ])
+    expect(problemsOf({ TRUST_PROXY: '10.0.0.0/8' })).toEqual([
+      expect.stringContaining('not their addresses'),
+    ])
+    expect(['0', '3', '200'].map((WEB_CONCURRENCY) => read({ WEB_CONCURRENCY }).workers)).toEqual([1, 3, 200])
+    for (const WEB_CONCURRENCY of ['auto', 'MAX'])
+      expect(read({ WEB_CONCURRENCY }).workers).toBeGreaterThan(0)
+    expect(read({ WEB_CONCURRENCY: 'two' })).toMatchObject({ workers: 1, warnings: [expect.any(String)] })
+  })
+
+  test('numbers with the unit they are in, or underscores; another unit is refused with the right one', () => {
+    expect(read({ REDIS_TTL: '300s' }).cache.ttlMs).toBe(300_000)
+    expect(read({ REDIS_TTL: '3_600' }).cache.ttlMs).toBe(3_600_000)
+    expect(read({ REDIS_BUDGET_MS: '500 ms' }).redis.budgetMs).toBe(500)
+    expect(read({ MEMORY_BUDGET_MB: '64MB' }).memoryBudgetBytes).toBe(64 * 1024 * 1024)
+    expect(problemsOf({ REDIS_TTL: '5m' })).toEqual([
+      'REDIS_TTL must be a positive number of seconds, without another unit',
+    ])
+    expect(problemsOf({ MEMORY_BUDGET_MB: '1g' })).toEqual([
+      expect.stringContaining('of MB, without another unit'),
+    ])
+  })
+
+  test('what stands around values is said once, by name', () => {
+    const env = {
+      PORT: '"8081" # app',
+      REDIS_TTL: "'60'",
+      ADMIN_TOKEN: '"sentinel-token"\r\n',
+      TELEGRAM_BOT_TOKEN: "''",
+    }
+    expect(read(env)).toMatchObject({ port: 8081, adminToken: 'sentinel-token' })
+    expect(warningsOf(env)).toEqual([
+      'read without what stands around the value: PORT (quotes, a comment), REDIS_TTL (quotes) and ADMIN_TOKEN (line breaks, quotes)',
+    ])
+    expect(read({ 'export PORT': '8082' }).port).toBe(8082)
+    expect(read({ '\ufeffPORT': '8083' }).port).toBe(8083)
+  })
+
+  test('a reference that nothing has replaced stops the start, and its name is given', () => {
+    expect(problemsOf({ REDIS_URL: 'redis://:${REDIS_PASSWORD}@redis:6379' })).toEqual([
+      'REDIS_URL has ${REDIS_PASSWORD} in it, which nothing has replaced: write the value itself',
+    ])
+    expect(problemsOf({ ADMIN_TOKEN: '${ADMIN:-sentinel-default}' }).join()).not.toContain('sentinel')
+  })
+
+  test('PostgreSQL wins over Supabase, with one warning; another’s SQLite is not ours', () => {
+    const both = {
+      DATABASE_URL: 'postgresql://postgres.abc:p@aws-0-eu.pooler.supabase.com:6543/postgres',
+      SUPABASE_URL: 'https://abc.supabase.co',
+      SUPABASE_ANON_KEY: 'eyJexample',
+    }
+    expect(read(both).database).toMatchObject({ postgres: { port: 6543 }, supabase: undefined })
+    expect(warningsOf(both)).toEqual([
+      'DATABASE_URL and SUPABASE_URL are both set: DATABASE_URL is used, SUPABASE_URL is not',
+    ])
+    for (const DATABASE_URL of ['file:./dev.db', 'sqlite:///db.sqlite3']) {
+      expect(read({ DATABASE_URL }).database).toEqual({ postgres: undefined, supabase: undefined })
+      expect(warningsOf({ DATABASE_URL })).toEqual([
+        expect.stringContaining('DATABASE_URL is a file of SQLite'),
+      ])
+    }
+  })
+
+  test('others’ names are named where ours is missing, and only there', () => {
+    const hintOf = (env: Record<string, string>) => warningsOf(env).join('\n')
+    for (const name of [
+      'REDISCLOUD_URL',
+      'REDIS_TLS_URL',
+      'KV_URL',
+      'UPSTASH_REDIS_REST_URL',
+      'REDISHOST',
+      'HEROKU_REDIS_TEAL_URL',
+    ])
+      expect(hintOf({ [name]: 'sentinel' })).toMatch(
+        new RegExp(`^${name} is set and not read: .* give REDIS_URL `),
+      )
+    expect(hintOf({ KV_URL: 'x', REDIS_URL: 'redis://h' })).toBe('')
+    expect(hintOf({ REDIS_HOST: 'h', REDIS_PASS: 'x', REDIS_SSL: 'x' })).toContain('give REDIS_PASSWORD')
+    expect(hintOf({ POSTGRES_PRISMA_URL: 'x' })).toContain('give DATABASE_URL')
+    expect(hintOf({ BOT_TOKEN: 'x' })).toContain('give TELEGRAM_BOT_TOKEN')
+    const supabase = { SUPABASE_URL: 'https://abc.supabase.co', SUPABASE_KEY: 'eyJexample' }
+    expect(hintOf(supabase)).toContain(
+      'SUPABASE_KEY is set and not read: if that is meant here, give SUPABASE_ANON_KEY',
+    )
+    expect(read(supabase).database.supabase).toBeUndefined()
+  })
+
+  test('in the image data are in an absolute directory; the app’s port is not the embedded Redis’', () => {
+    const image = { SAMOVAR_RUN_DIR: '/run/samovar' }
+    expect(read(image).dataDir).toBe('/data')
+    expect(read({ ...image, DATA_DIR: '"/data/my app"\n' }).dataDir).toBe('/data/my app')
+    expect(problemsOf({ ...image, DATA_DIR: './data' })).toEqual([
+      expect.stringContaining('must be an absolute path'),
+    ])
+    expect(problemsOf({ PORT: '6379' })).toEqual([
+      expect.stringContaining('the Redis on this machine has that port'),
+    ])
+    expect(readAdminVariables({ ...image, ADMIN_TOKEN: '"sentinel-token"', DATA_DIR: "'/data'" })).toEqual({
+      adminToken: 'sentinel-token',
+      dataDir: '/data',
+    })
   })
 })

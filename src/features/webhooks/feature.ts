@@ -42,6 +42,7 @@ export const webhooks = defineFeature({
   variables: {
     WEBHOOK_SECRETS: {
       schema: parsedBy<ReadonlyMap<string, WebhookSource>>(parseWebhookSources).default(new Map()),
+      isFree: true,
       default: { en: 'none', ru: 'нет' },
       en:
         'who may send [webhooks](docs/features/webhooks.md): `source[:scheme]=secret[\\|secret]`, ' +

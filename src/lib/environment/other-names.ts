@@ -31,6 +31,7 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['CACHE_URL', 'CACHE_REDIS_URL', 'CELERY_BROKER_URL'],
   ],
+  REDIS_PORT: ['REDISPORT'],
   REDIS_USERNAME: ['REDIS_USER', 'REDISUSER'],
   REDIS_PASSWORD: [
     'REDIS_PASS',

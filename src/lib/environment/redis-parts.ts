@@ -46,11 +46,7 @@ export function redisOf(values: RedisValues): NamedRedis {
 }
 
 export const unusedOf = (name: string, parameters: readonly string[]) =>
-  parameters.length === 0
-    ? []
-    : [
-        `${name}: ${listed(parameters)} ${parameters.length > 1 ? 'are' : 'is'} for other clients and changes nothing here`,
-      ]
+  parameters.length === 0 ? [] : [`${name}: of no account here, but for other clients: ${listed(parameters)}`]
 
 /** A URL wins; it lacks a password where that is kept apart, as a secret. */
 function completed(
