@@ -52,7 +52,11 @@ test('values as --env-file keeps them mean the same to all parts; more processes
   expect(await samovar.exec('ls "/data/my \\"own\\" app"')).toContain('samovar.db')
   expect(await samovar.exec('REDISCLI_AUTH=sentinel redis-cli -p 6390 PING')).toBe('PONG')
   const log = await samovar.text()
-  for (const sentence of ['read without what stands around', 'LOG_FORMAT must be', 'WEB_CONCURRENCY is 64, and'])
+  for (const sentence of [
+    'read without what stands around',
+    'LOG_FORMAT must be',
+    'WEB_CONCURRENCY is 64, and',
+  ])
     expect(log.split(sentence)).toHaveLength(2)
   expect(log).not.toContain('sentinel')
   expect(log).not.toContain('is no volume')
