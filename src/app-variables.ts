@@ -204,8 +204,8 @@ export const variables = {
     ru:
       '`postgres://пользователь:пароль@хост[:порт]/база[?sslmode=require]`: ' +
       '[страны](docs/ru/features/reference.md) из её таблицы `countries`, там же в наших таблицах ' +
-      'записи вебхуков и уведомлений. TLS как в libpq: все её `sslmode`, `sslrootcert`. Без неё и то и другое — SQLite ' +
-      'в `DATA_DIR`',
+      'записи вебхуков и уведомлений. TLS как в libpq: все её `sslmode`, `sslrootcert`. Без неё и то и ' +
+      'другое — SQLite в `DATA_DIR`',
     isSecret: true,
   },
   SUPABASE_URL: {
@@ -279,11 +279,11 @@ export const variables = {
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
     en:
-      'an absolute path in the image, on a volume; what must last: `samovar.db`, `records.db`, `reference.db`, `reference-copy.db`, `session-secret`, ' +
-      '`admin-token`, `installation`',
-    ru:
-      'в образе — абсолютный путь, на томе; то, что должно пережить перезапуск: `samovar.db`, `records.db`, `reference.db`, ' +
+      'an absolute path in the image, on a volume; what must last: `samovar.db`, `records.db`, `reference.db`, ' +
       '`reference-copy.db`, `session-secret`, `admin-token`, `installation`',
+    ru:
+      'в образе — абсолютный путь, на томе; то, что должно пережить перезапуск: `samovar.db`, ' +
+      '`records.db`, `reference.db`, `reference-copy.db`, `session-secret`, `admin-token`, `installation`',
     isLocal: true,
     isFree: true,
   },

@@ -1,4 +1,4 @@
-// Which Redis and which database the variables name together, for config.ts. What the others make useless is not judged.
+// Which Redis and which database the variables name together, for config.ts. What others make useless is not judged.
 import { readFileSync } from 'node:fs'
 import { variables } from './app-variables.ts'
 import { hintsFor, listed } from './lib/environment/other-names.ts'

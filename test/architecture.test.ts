@@ -81,7 +81,7 @@ const FENCES: Record<string, RegExp> = {
   '@bull-board/express': /^http\/queue-board\.ts$/,
   ws: /^http\/sockets\/(open-socket|sockets)\.ts$/,
   'node:sqlite': /^core\/sqlite\.ts$/,
-  pg: /^sql\/postgres\.ts$/,
+  pg: /^sql\/postgres(-tls)?\.ts$/,
   undici: /^http\/fetch-json\.ts$/,
   express: /^(http|host|features)\/|^feature\.ts$/,
   pino: /^log\.ts$/,

@@ -1,5 +1,5 @@
-// What the image asks before it starts anything: is the configuration usable, how is the memory divided, and which Redis
-// servers are wanted. Arguments: the container's memory limit (or nothing) and the machine's memory, in MiB.
+// What the image asks before it starts anything: is the configuration usable, how is the memory divided, and which
+// Redis servers are wanted. Arguments: the container's memory limit (or nothing) and the machine's memory, in MiB.
 // Prints assignments for the shell, in single quotes: every value as the app understands it, so that the image reads
 // none of them itself. Some hold a password; the entry point keeps them in files that only it and Redis can read.
 import { once } from 'node:events'

@@ -72,9 +72,9 @@ const OURS = new Set([
   ...['target_session_attrs', 'gssencmode'],
 ])
 const OTHERS = new RegExp(
-  '^(pgbouncer|connection_limit|(fallback_)?application_?name|conn_max_age|conn_health_checks|client_encoding|charset|' +
-    'encoding|serverversion|uselibpqcompat|sslcompression|sslsni|supa|workaround|adapter|reconnect|prepare_?threshold|' +
-    'prepared_?statements?|load_balance_hosts|timezone|stringtype|autosave|rewritebatchedinserts|(max|min)_?.*|' +
+  '^(pgbouncer|connection_limit|(fallback_)?application_?name|conn_max_age|conn_health_checks|client_encoding|' +
+    'charset|encoding|serverversion|uselibpqcompat|sslcompression|sslsni|supa|workaround|adapter|reconnect|' +
+    'prepare_?threshold|prepared_?statements?|load_balance_hosts|timezone|stringtype|autosave|rewritebatchedinserts|(max|min)_?.*|' +
     '.*(timeout|keep_?alive|pool|cache|fetch|retr).*)$',
 )
 
@@ -242,7 +242,7 @@ function wordFor(value: string | undefined): string | undefined {
 function refusedOf(said: ReadonlyMap<string, string>): string | undefined {
   for (const name of ['schema', 'currentschema'])
     if ((said.get(name) ?? 'public') !== 'public')
-      return `has the parameter ${name}: our tables are where the user’s search_path says (ALTER ROLE … SET search_path)`
+      return `has the parameter ${name}: our tables are where the user’s search_path says (ALTER ROLE … SET …)`
   if (/standby|read-only|secondary/i.test(said.get('target_session_attrs') ?? ''))
     return 'has target_session_attrs for a server that is only read: records are written'
   if (said.get('gssencmode') === 'require') return 'has gssencmode=require, and GSSAPI is not known here'

@@ -26,7 +26,7 @@ export function volumeWarning(mountinfo: string, path: string): string | undefin
   const isMemory = mount.type === 'tmpfs' || mount.type === 'ramfs'
   if (mount.point !== '/' && !isMemory) return undefined
   const where = isMemory ? 'in memory (tmpfs)' : 'no volume'
-  return `DATA_DIR, ${path}, is ${where}: sessions, alerts and records are lost with the container. Mount a volume there`
+  return `DATA_DIR, ${path}, is ${where}: what is kept there is lost with the container. Mount a volume there`
 }
 
 const isBelow = (path: string, point: string) =>
