@@ -74,8 +74,8 @@ const OURS = new Set([
 const OTHERS = new RegExp(
   '^(pgbouncer|connection_limit|(fallback_)?application_?name|conn_max_age|conn_health_checks|client_encoding|' +
     'charset|encoding|serverversion|uselibpqcompat|sslcompression|sslsni|supa|workaround|adapter|reconnect|' +
-    'prepare_?threshold|prepared_?statements?|load_balance_hosts|timezone|stringtype|autosave|rewritebatchedinserts|(max|min)_?.*|' +
-    '.*(timeout|keep_?alive|pool|cache|fetch|retr).*)$',
+    'prepare_?threshold|prepared_?statements?|load_balance_hosts|timezone|stringtype|autosave|' +
+    'rewritebatchedinserts|(max|min)_?.*|.*(timeout|keep_?alive|pool|cache|fetch|retr).*)$',
 )
 
 /** The target a URL names, or a sentence. www.postgresql.org/docs/current/libpq-connect.html */
