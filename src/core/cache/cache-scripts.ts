@@ -27,8 +27,8 @@ return 1`)
 
 // One page of a sweep.
 //   ARGV[1] cursor, [2] pattern, [3] how many keys, about, [4] how much of each value tells what it is, [5] the clear
-//   below which an entry is dead, '' to tell of all    returns { cursor, names, the beginnings of their values }, of dead
-//   entries the names alone
+//   below which an entry is dead, '' to tell of all    returns { cursor, names, the beginnings of their values }; with
+//   [5] only the names of what is dead
 export const SWEEP_PAGE = script(`
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', 'string')
 local below = tonumber(ARGV[5])
