@@ -73,11 +73,12 @@ if [ -n "$SAMOVAR_USERS" ]; then
   # An earlier run of this container may have left its files.
   find "$run" -mindepth 1 -delete
   chown 0:0 "$run" && chmod 755 "$run"
-  # In a directory of somebody's, which the app may own: both users must get through it.
+  # In a directory of somebody's, which the app may own: both users, and root without its rights, must get through.
   dir=$DATA_DIR
   while dir=${dir%/*} && [ -n "$dir" ]; do
-    $SAMOVAR_AS_REDIS test -x "$dir" || chmod o+x "$dir" 2>/dev/null || $SAMOVAR_AS_APP chmod o+x "$dir" 2>/dev/null ||
-      refuse "$dir does not let users into $DATA_DIR: make it executable for all (chmod o+x), or give DATA_DIR another one"
+    [ -n "$(find "$dir" -maxdepth 0 -perm -111)" ] || chmod a+x "$dir" 2>/dev/null ||
+      $SAMOVAR_AS_APP chmod a+x "$dir" 2>/dev/null ||
+      refuse "$dir does not let users into $DATA_DIR: make it executable for all (chmod a+x), or give DATA_DIR another one"
   done
   # A platform mounts the volume owned by root, and releases before this one gave everything to the app's user.
   # Group samovar may still write among Redis' files: a container of such a release may be about to save there.
