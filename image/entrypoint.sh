@@ -83,6 +83,7 @@ if [ -n "$SAMOVAR_USERS" ]; then
   # A platform mounts the volume owned by root, and releases before this one gave everything to the app's user.
   # Group samovar may still write among Redis' files: a container of such a release may be about to save there.
   cd "$DATA_DIR"
+  [ ! -L quarantine ] || rm -f quarantine # a link of the app's making, which root and the other user would follow
   mkdir -p cache quarantine 2>/dev/null || true # what is there instead is for run-redis to judge
   # state-files puts what an earlier release has left there in the place of a state that is missing.
   [ -e state.converting ] || mkdir -p state 2>/dev/null || true
@@ -99,8 +100,13 @@ if [ -n "$SAMOVAR_USERS" ]; then
   find ./quarantine -xdev -mindepth 1 -maxdepth 4 \( -type d -o -path './quarantine/*/*' \) ! -user "$redis" \
     -execdir chown -h "$redis:$app" '{}' + 2>/dev/null || true
   chgrp -h "$redis" quarantine 2>/dev/null || true
-  # By their owners: root needs no capability for it. Both may write here, and remove only what is theirs.
-  { $SAMOVAR_AS_APP chmod 1770 . quarantine && $SAMOVAR_AS_APP chmod 660 samovar.lock samovar.lock.next; } 2>/dev/null ||
+  # The user of Redis makes nothing here, or it could make the files of the app where one is missing; but where something
+  # else lies in the place of its own directories, it has to put that right under the data lock.
+  mode=1750
+  for name in cache state; do { [ -d "$name" ] && [ ! -L "$name" ]; } || mode=1770; done
+  [ ! -e state.converting ] || mode=1770
+  # By their owners: root needs no capability for it. In the quarantine both write, and remove only what is theirs.
+  { $SAMOVAR_AS_APP chmod "$mode" . && $SAMOVAR_AS_APP chmod 1770 quarantine && $SAMOVAR_AS_APP chmod 660 samovar.lock samovar.lock.next; } 2>/dev/null ||
     refuse "$DATA_DIR does not keep owners and modes: use a volume that does, or run the container with --user"
   $SAMOVAR_AS_REDIS find cache state -xdev -maxdepth 2 -type d -exec chmod 770 '{}' + 2>/dev/null || true
   cd /

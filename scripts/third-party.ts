@@ -11,6 +11,8 @@ interface Locked {
   readonly version: string
   readonly license?: string
   readonly dev?: boolean
+  readonly optional?: boolean
+  readonly devOptional?: boolean
 }
 
 const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
@@ -29,7 +31,7 @@ function licenceOf(path: string, { license }: Locked): string {
 }
 
 const rows = Object.entries(packages)
-  .filter(([path, { dev }]) => path !== '' && !dev)
+  .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
   .map(([path, locked]) => {
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
     return `| ${name} | ${locked.version} | ${licenceOf(path, locked)} |`

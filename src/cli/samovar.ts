@@ -1,6 +1,6 @@
 // The command `samovar`, for the operator: `docker exec … samovar token`, or `node src/cli/samovar.ts token`.
 import { readAdminVariables } from '../config.ts'
-import { adminTokenPath, readAdminToken } from '../core/files/admin-token.ts'
+import { adminTokenPath, readAdminToken, UnusableToken } from '../core/files/admin-token.ts'
 import { Failure, Misuse } from './failure.ts'
 import { jobsCommand } from './jobs.ts'
 
@@ -40,6 +40,7 @@ function adminToken(): string {
   try {
     token = readAdminToken(dataDir)
   } catch (error) {
+    if (error instanceof UnusableToken) throw new Failure(error.message)
     const { code } = error as NodeJS.ErrnoException
     throw new Failure(
       `${adminTokenPath(dataDir)} cannot be read (${code}): run this as root, or as the user of the app`,

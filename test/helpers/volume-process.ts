@@ -99,6 +99,7 @@ export async function startOnVolume(
 
   return {
     url: `http://127.0.0.1:${port}`,
+    runDir,
     startApp,
     word: () => read('data'),
     /** What guard and app have logged. */
@@ -114,6 +115,7 @@ export async function startOnVolume(
     },
     signalApp: (signal: NodeJS.Signals) => void main?.kill(signal),
     killGuard: () => void process.kill(guardPid(), 'SIGKILL'),
+    guardPid,
     signalGuard: (signal: NodeJS.Signals) => void process.kill(guardPid(), signal),
     /** As a container is stopped: the app first, then the rest. */
     async stop(): Promise<void> {

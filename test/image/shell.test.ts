@@ -1,5 +1,13 @@
 // Who runs as whom inside the container, what each may read and do there, and what the image does not have.
-import { boot, bootReady, createVolume, removeAll, type Samovar, startContainer } from '../helpers/image.ts'
+import {
+  boot,
+  bootReady,
+  createVolume,
+  removeAll,
+  type Samovar,
+  startContainer,
+  until,
+} from '../helpers/image.ts'
 
 /** As docs/deploying.md has it. */
 const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID']
@@ -72,12 +80,19 @@ test('the default user of both Redis servers does not administrate them', async 
 
 test('the image has no setuid files, no npm, no compiler and no caches of packages, but lists its parts', async () => {
   expect(await samovar.exec('find / -xdev -type f -perm /6000')).toBe('')
-  expect(await samovar.exec('for n in npm npx corepack yarn cc gcc make; do command -v $n; done')).toBe('')
+  expect(await samovar.exec('for n in npm npx corepack yarn cc gcc make tsc; do command -v $n; done')).toBe(
+    '',
+  )
+  expect(
+    await samovar.exec('ls -d /app/node_modules/*typescript* /app/node_modules/.bin/tsc 2>/dev/null'),
+  ).toBe('')
   expect(await samovar.exec('ls /usr/local/lib/node_modules 2>/dev/null')).toBe('')
   expect(await samovar.exec('find /var/lib/apt/lists /var/cache/apt /root/.npm -type f 2>/dev/null')).toBe('')
   const sbom = JSON.parse(await samovar.exec('cat /app/sbom.json')) as Record<string, unknown>
   expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', components: expect.any(Array) })
-  expect((sbom.components as { name: string }[]).map(({ name }) => name)).toContain('express')
+  const names = (sbom.components as { name: string }[]).map(({ name }) => name)
+  expect(names).toContain('express')
+  expect(names).not.toContain('typescript')
   expect(await samovar.exec('grep -c "| express |" /app/THIRD-PARTY.md')).toBe('1')
 })
 
@@ -148,6 +163,63 @@ test('what was cut off in the middle: files of another user among those of Redis
   await surgeon.remove()
   const samovar = await bootReady({ volume })
   expect(await samovar.exec('stat -c "%U %a" /data /data/state /data/quarantine')).toBe(
-    'samovar 1770\nsamovar-redis 770\nsamovar 1770',
+    'samovar 1750\nsamovar-redis 770\nsamovar 1770',
   )
+})
+
+test('the user of Redis makes no files where those of the app are, and only the guard has the data lock', async () => {
+  for (const name of ['admin-token.new', 'samovar.db-journal'])
+    expect(await samovar.exec(`touch /data/${name} 2>&1`, 'samovar-redis')).toContain('Permission denied')
+  const holders = async (user: string) =>
+    (await samovar.exec('ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c "samovar.lock$"; true', user)).trim()
+  expect([await holders('samovar'), await holders('samovar-redis')]).toEqual(['0', '0'])
+  const guard = await samovar.exec(
+    "grep -lz '^/app/image/guard' /proc/[0-9]*/cmdline | cut -d/ -f3 | head -1",
+  )
+  expect(await samovar.exec(`readlink /proc/${guard}/fd/100`)).toBe('/data/samovar.lock')
+})
+
+test('links in /data lead root nowhere', async () => {
+  const volume = await createVolume()
+  const surgeon = await startContainer({ volume }, ['sleep', '60'])
+  // As the app could leave them. What they point to is on the volume, so that the next container has it, too.
+  const names = ['quarantine', 'samovar.lock', 'samovar.lock.next']
+  await surgeon.exec(
+    `mkdir -p /data/of-root/state && cd /data && chown 1000:1000 . && chmod 700 . of-root && touch of-root/file &&
+     ln -s of-root/state quarantine && ln -s of-root/file samovar.lock && ln -s of-root/new samovar.lock.next`,
+  )
+  await surgeon.remove()
+  const started = await bootReady({ volume })
+  expect(
+    await started.exec(`cd /data && for n in ${names.join(' ')}; do [ -L $n ] && echo $n; done; ls of-root`),
+  ).toBe('file\nstate')
+  expect(await started.exec('stat -c "%a" /data/of-root/state /data/of-root/file')).toBe('755\n644')
+})
+
+test('a release with one user starts on the volume: the servers of this one come back all the same', async () => {
+  const volume = await createVolume()
+  const ours = await bootReady({ volume })
+  const cli = 'redis-cli -s /run/samovar/redis-state.sock'
+  await ours.exec(`${cli} SET kept:one 1`)
+  // What its start does, while this container holds the data.
+  const other = await startContainer({ volume }, ['sleep', '60'])
+  await other.exec('find /data -maxdepth 3 -exec chown -h samovar:samovar {} +')
+  await other.remove()
+  for (const name of ['redis-state', 'redis-cache'] as const) {
+    const pid = await ours.pid(name)
+    await ours.exec(`kill -9 ${pid}`)
+    await until(`another ${name}`, async () => {
+      const now = await ours.pid(name)
+      return now !== '' && now !== pid
+    })
+  }
+  await ours.status('redis')
+  expect(await ours.exec(`${cli} GET kept:one`)).toBe('1')
+  expect(await ours.text()).toMatch(/redis-state: may not write in \/data\/state: another release/)
+  // Its rewrites work as well.
+  await ours.exec(`${cli} BGREWRITEAOF`)
+  await until('the append-only file is rewritten', async () =>
+    (await ours.exec(`${cli} INFO persistence`)).includes('aof_last_bgrewrite_status:ok'),
+  )
+  expect((await ours.stats()).fileAlerts).toEqual([])
 })

@@ -38,10 +38,24 @@ test('the first start makes it for the user of the app alone; each says where it
   expect(samovar(['token'])).toEqual([0, `${first.token}\n`, ''])
 })
 
-test('one that the operator writes there is used, and what is none is replaced', () => {
+test('one that the operator writes there is used; what is none is kept, opens nothing, and is told', () => {
   writeFileSync(path, 'my-own-token\n')
   expect(keep().token).toBe('my-own-token')
   writeFileSync(path, 'short\n')
+  const { token, said } = keep()
+  expect(token).toMatch(/^[\w-]{32}$/)
+  expect(said).toContain(`${path} holds no usable token`)
+  expect(said).not.toContain('short')
+  expect(readFileSync(path, 'utf8')).toBe('short\n')
+  expect(samovar(['token'])).toEqual([
+    1,
+    '',
+    expect.stringMatching(/^samovar: .* holds no usable token.*\n$/),
+  ])
+})
+
+test('an empty file holds nothing of anybody: a token is made there', () => {
+  writeFileSync(path, '\n')
   const { token } = keep()
   expect(token).toMatch(/^[\w-]{32}$/)
   expect(readFileSync(path, 'utf8')).toBe(`${token}\n`)

@@ -14,11 +14,23 @@ const INSTEAD = 'ADMIN_TOKEN in the environment is used instead of it'
 
 export const adminTokenPath = (dataDir: string) => join(dataDir, FILE)
 
-/** What is kept there; undefined where there is none, or nothing usable. */
+/** What somebody has written there is no token. It is theirs, and stays. */
+export class UnusableToken extends Error {
+  constructor(path: string) {
+    super(`${path} holds no usable token: 8 or more printable ASCII characters without spaces`)
+  }
+}
+
+/**
+ * What is kept there; undefined where there is none, or the file is empty.
+ * @throws UnusableToken
+ */
 export function readAdminToken(dataDir: string): string | undefined {
+  const path = adminTokenPath(dataDir)
   try {
-    const found = readFileSync(adminTokenPath(dataDir), 'utf8').trim()
-    return USABLE.test(found) ? found : undefined
+    const found = readFileSync(path, 'utf8').trim()
+    if (found !== '' && !USABLE.test(found)) throw new UnusableToken(path)
+    return found || undefined
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return undefined
@@ -34,6 +46,14 @@ export function keepAdminToken(dataDir: string, log: Log): string {
     log.info({ path }, `admin token: in ${path}; the command "samovar token" prints it, and ${INSTEAD}`)
     return token
   } catch (error) {
+    if (error instanceof UnusableToken) {
+      log.warn(
+        { path },
+        `${error.message}. What needs the admin token is closed to everybody until the file holds one, or is deleted ` +
+          `and the app started again, which makes one; or ${INSTEAD}`,
+      )
+      return made
+    }
     const reason = (error as NodeJS.ErrnoException).code
     if (reason === undefined) throw error
     log.warn(
@@ -55,7 +75,7 @@ function makeToken(dataDir: string, made: string): string {
     try {
       linkSync(beside, path)
     } catch {
-      // Another process was first; or what is there is not usable; or this file system knows no links.
+      // Another process was first; or the file is empty; or this file system knows no links.
       if (readAdminToken(dataDir) === undefined) renameSync(beside, path)
     }
   } finally {
