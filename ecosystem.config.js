@@ -1,4 +1,6 @@
 // How pm2 runs the app inside the image. pm2 is the one layer that retries it, a few times; then the container ends.
+import { appFlags } from './image/node-flags.js'
+
 const { SAMOVAR_RUN_DIR, SAMOVAR_HEAP_MB = '160', WEB_CONCURRENCY = '1' } = process.env
 const instances = Number(WEB_CONCURRENCY)
 
@@ -10,9 +12,7 @@ export const apps = [
     exec_mode: instances > 1 ? 'cluster' : 'fork',
     instances,
     node_args: [
-      `--max-old-space-size=${Math.floor(Number(SAMOVAR_HEAP_MB) / instances)}`,
-      '--max-semi-space-size=1', // MB; the default of 16 is kept once it has been used, and an idle app has no use for it
-      '--optimize-for-size', // together with the line above: 134 MiB idle become fewer than 130
+      ...appFlags(Math.floor(Number(SAMOVAR_HEAP_MB) / instances)),
       '--require=/app/image/report-exit.cjs',
     ],
     pid_file: `${SAMOVAR_RUN_DIR}/pm2/app.pid`,
@@ -25,5 +25,7 @@ export const apps = [
     max_restarts: 3,
     stop_exit_codes: [78],
     vizion: false,
+    // Of pm2's own in the process of the app nothing is used.
+    env: { pmx: 'false', disable_source_map_support: 'true' },
   },
 ]

@@ -7,10 +7,12 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { appFlags } from '../image/node-flags.js'
 import { freePort } from '../test/helpers/free-port.ts'
 
 const START_LIMIT_MS = 10_000
 const POLL_MS = 20
+const HEAP_MB = 162 // of the smallest plan (image/entrypoint.sh)
 const TICK_MS = 10 // of the CPU times in /proc (USER_HZ, 100 on every Linux)
 
 export interface RedisServer {
@@ -70,6 +72,8 @@ export function createProcesses(): Processes {
       const child = fork(join(import.meta.dirname, '..', path), {
         env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: String(port), ...env },
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        // As the image runs it. What it is compared with has the defaults of Node.
+        execArgv: path === 'src/main.ts' ? appFlags(HEAP_MB) : [],
       })
       children.push(child)
       const ended = failed(child, path)

@@ -54,11 +54,11 @@ unset NODE_OPTIONS
 
 # The configuration is read in one place, by the app's own code; it lists all problems itself. What it answers are
 # assignments: nothing below reads a variable as somebody wrote it.
-answer=$($SAMOVAR_AS_APP $low_ports node --max-semi-space-size=1 /app/dist/cli/embedded.js "$(memory_limit)" \
+answer=$($SAMOVAR_AS_APP $low_ports node --max-semi-space-size=1 /app/dist/embedded.js "$(memory_limit)" \
   "$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024))") || exit $?
 variant=''
 eval "$answer"
-[ -n "$variant" ] || refuse "dist/cli/embedded.js gave no answer"
+[ -n "$variant" ] || refuse "dist/embedded.js gave no answer"
 export PORT DATA_DIR WEB_CONCURRENCY SAMOVAR_HEAP_MB MEMORY_BUDGET_MB
 if [ -n "$is_low_port" ]; then SAMOVAR_AS_APP="$SAMOVAR_AS_APP $low_ports"; else low_ports=''; fi
 
@@ -129,7 +129,7 @@ mkdir -m 755 "$run/app"
 mkdir -m 700 "$run/pm2"
 mkdir -m 750 "$SAMOVAR_REDIS_DIR"
 : >"$run/app-starts" >"$run/app-exit-code"
-for name in redis-cache.pid redis-state.pid redis-state.sock; do ln -s "redis/$name" "$run/$name"; done
+ln -s redis/redis-cache.pid redis/redis-state.pid redis/redis-state.sock "$run"
 if [ -n "$SAMOVAR_USERS" ]; then
   chown "$app:$app" "$run/app" "$run/pm2" "$run/app-starts" "$run/app-exit-code"
   chown "$redis:$app" "$SAMOVAR_REDIS_DIR"
@@ -163,7 +163,7 @@ case $variant in
     fi
     ;;
   external | memory) export SAMOVAR_EMBEDDED=false ;;
-  *) refuse "dist/cli/embedded.js answered '$variant' instead of a variant" ;;
+  *) refuse "dist/embedded.js answered '$variant' instead of a variant" ;;
 esac
 say "variant: $variant"
 unset answer redis_cache redis_state

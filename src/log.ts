@@ -1,5 +1,7 @@
 // The log: JSON lines on stdout, or readable ones on a terminal.
+import { createRequire } from 'node:module'
 import { type Logger, pino } from 'pino'
+import type PrettyStream from 'pino-pretty'
 import { isExpected, limitFloods, withoutStack } from './lib/log-flood.ts'
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
@@ -28,8 +30,7 @@ function createPlainLog({ level, format }: LogOptions): Logger {
       pino.destination({ sync: true }),
     )
   }
-  return pino({
-    ...shared,
-    transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss.l', sync: true } },
-  })
+  // Loaded only where somebody reads along; in this process, because pino's worker is a file of its own package.
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PrettyStream
+  return pino(shared, pretty({ translateTime: 'HH:MM:ss.l', sync: true }))
 }

@@ -78,3 +78,6 @@ export const isOutOfMemory = (error: unknown) =>
   error instanceof RedisUnavailable && error.reason === 'refused' && /^-?OOM\b/.test(error.message)
 
 export const deadlineExceeded = () => new RedisUnavailable('deadline', 'the request has used up its deadline')
+
+/** Redis refuses one job, or the jobs of one name: what is under their keys is not BullMQ's. Redis itself is well. */
+export class JobRefused extends Error {}

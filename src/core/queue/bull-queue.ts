@@ -8,7 +8,7 @@ import { waitFor } from '../../lib/async/request-deadline.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { inBackground } from '../background.ts'
-import { deadlineExceeded, RedisUnavailable } from '../errors.ts'
+import { deadlineExceeded, JobRefused, RedisUnavailable } from '../errors.ts'
 import type { Server } from '../redis/connection.ts'
 import { unavailable } from '../redis/refusals.ts'
 import { type BullWorker, createBullWorker } from './bull-worker.ts'
@@ -26,9 +26,6 @@ const EVENTS = { events: { maxLen: 100 } } // its event stream, which nobody rea
 
 /** Replies about keys, not about what this client may do, or what this server is. */
 const ABOUT_KEYS = /^(WRONGTYPE|ERR (?!.*(can't run|ACL failure|unknown|READONLY|number of clients)))/i
-
-/** Redis refuses one job, or the jobs of one name: what is under their keys is not BullMQ's. Redis itself is well. */
-export class JobRefused extends Error {}
 
 export interface BullOptions {
   server: Server

@@ -6,7 +6,6 @@ import { keys, statePrefix } from '../keys.ts'
 import { createOnce } from '../once.ts'
 import type { Server } from '../redis/connection.ts'
 import type { StateRole } from '../state/state-role.ts'
-import { openBullQueue } from './bull-queue.ts'
 import { createFailoverQueue, type FailoverQueue } from './failover-queue.ts'
 import { createJobMarks } from './job-marks.ts'
 import { createJobRuns } from './job-runs.ts'
@@ -55,8 +54,9 @@ export function openQueue(options: QueueOptions): FailoverQueue {
   const queue = createFailoverQueue({
     open:
       target &&
-      ((onLost) =>
-        openBullQueue({
+      // Loaded with its library when there is a Redis to open it on: the first answers are out by then.
+      (async (onLost) =>
+        (await import('./bull-queue.ts')).openBullQueue({
           server: { target, ca },
           prefix: statePrefix(redis.prefix) + keys.queue,
           budgetMs,

@@ -1,7 +1,8 @@
 // Moves jobs from the outbox to Redis, and prunes the outbox of what is finished elsewhere.
 import { type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import { type BullQueue, JobRefused } from './bull-queue.ts'
+import { JobRefused } from '../errors.ts'
+import type { BullQueue } from './bull-queue.ts'
 import type { MemoryQueue } from './memory-queue.ts'
 import type { Outbox } from './outbox.ts'
 import { keyOf, type OutboxJob } from './outbox.ts'

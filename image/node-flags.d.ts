@@ -1,0 +1,1 @@
+export function appFlags(heapMb: number): string[]
