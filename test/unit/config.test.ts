@@ -605,6 +605,7 @@ describe('what the variables mean together', () => {
     expect(readAdminVariables({ ...image, ADMIN_TOKEN: '"sentinel-token"', DATA_DIR: "'/data'" })).toEqual({
       adminToken: 'sentinel-token',
       dataDir: '/data',
+      port: 8080,
     })
   })
 })
