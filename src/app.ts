@@ -25,8 +25,8 @@ export const features: readonly Installed[] = [
   install(reference, ({ core }) => ({ openDatabase: core.openReference })),
   markets,
   install(alerts, ({ needed }) => {
-    const { freshPrices: pricesOf, currencies, addSection } = needed(markets)
-    return { pricesOf, currencies, addSection, botToken: needed(sessions).botToken }
+    const { freshPrices: pricesOf, unpriced: unpricedOf, currencies, addSection } = needed(markets)
+    return { pricesOf, unpricedOf, currencies, addSection, botToken: needed(sessions).botToken }
   }),
   install(cacheAdmin, ({ core }) => ({ figures: core.figures, countEntries: core.countKeys })),
   install(jobs, ({ core }) => ({ boardAt: core.jobBoard, deadLetters: core.deadLetters })),

@@ -3,11 +3,13 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import type { Now } from '../../src/lib/time.ts'
 import { coinIds } from './coin-ids.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
+const STEPS_A_SECOND = 20
 const BIG_BYTES = 10 * 1024 * 1024
 const RATES: Readonly<Record<string, number>> = { usd: 1, eur: 0.85, rub: 81.5 }
 
@@ -49,6 +51,14 @@ export interface FakeCall {
   readonly headers: IncomingMessage['headers']
 }
 
+export type FakeRow = Record<string, unknown> & { id: string }
+
+export interface FakeAnswer {
+  readonly status: number
+  readonly headers?: Record<string, string>
+  readonly body: string
+}
+
 export interface FakeCoinGecko {
   readonly url: string
   readonly env: Record<string, string>
@@ -60,6 +70,20 @@ export interface FakeCoinGecko {
   /** Calls it allows in any minute; more are answered 429. */
   perMinute: number
   delayMs: number
+  /** How much of an answer is sent in a second, of all answers together; undefined: as fast as it goes. */
+  bytesPerSecond: number | undefined
+  /** Whether answers are compressed for those who accept that, and by what. */
+  compression: 'gzip' | 'br' | undefined
+  /** Ids that it has beside its 250, after them; each needs a price in `moved`. */
+  readonly extra: string[]
+  /** Ids that it has no more. */
+  readonly removed: Set<string>
+  /** Rows of lists as they are sent, in place of the right ones. */
+  distort: ((rows: FakeRow[]) => unknown) | undefined
+  /** The text of an answer as it is sent. */
+  rewrite: ((text: string) => string) | undefined
+  /** Answers a call in place of what it asks for, where it gives something. */
+  instead: ((call: FakeCall) => FakeAnswer | undefined) | undefined
   /** Prices that differ from priceOf, in dollars. */
   readonly moved: Map<string, number>
   close(): Promise<void>
@@ -84,6 +108,13 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
     retryAfter: '60',
     perMinute: 1_000_000,
     delayMs: 0,
+    bytesPerSecond: undefined,
+    compression: undefined,
+    extra: [],
+    removed: new Set(),
+    distort: undefined,
+    rewrite: undefined,
+    instead: undefined,
     moved: new Map(),
     async close() {
       server.closeAllConnections()
@@ -95,7 +126,8 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const { pathname, searchParams: query } = new URL(req.url ?? '/', url)
     const path = pathname.replace('/api/v3', '')
-    fake.calls.push({ atMs: now(), path, query, headers: req.headers })
+    const call = { atMs: now(), path, query, headers: req.headers }
+    fake.calls.push(call)
     if (fake.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, fake.delayMs))
     const fault = fake.fault ?? (overLimit() ? 429 : undefined)
     if (fault === 'hangs') return
@@ -105,9 +137,11 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
     }
     if (fault === 'hangs up') return void res.destroy()
     res.setHeader('Content-Type', 'application/json; charset=utf-8')
+    const other = fake.instead?.(call)
+    if (other) return void res.writeHead(other.status, other.headers).end(other.body)
     if (fault === 'empty histories' && path.endsWith('market_chart')) return void res.end('{"prices":[]}')
     if (fault === undefined || fault === 'empty histories' || fault === 'holes in a chart')
-      return reply(res, path, query)
+      return reply(req, res, path, query)
     if (fault === 'too large') return void res.end(`[${'0,'.repeat(BIG_BYTES / 2)}0]`)
     if (fault === 'garbage') return void res.end('<html>Just a moment…</html>')
     if (fault === 'wrong shape') return void res.end('[{"id":7}]')
@@ -126,22 +160,66 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
     return false
   }
 
-  function reply(res: ServerResponse, path: string, query: URLSearchParams): void {
-    const vs = query.get('vs_currency') ?? ''
-    const chart = /^\/coins\/([^/]+)\/market_chart$/.exec(path)?.[1]
-    if (!RATES[vs]) res.statusCode = 422
-    else if (path === '/coins/markets') return void res.end(JSON.stringify(market(vs, query)))
-    else if (chart !== undefined && coinIds.includes(chart)) {
-      return void res.end(JSON.stringify(history(chart, vs, Number(query.get('days')))))
-    } else res.statusCode = 404
-    res.end('{"error":"coin not found"}')
+  function reply(req: IncomingMessage, res: ServerResponse, path: string, query: URLSearchParams): void {
+    const vs = query.get(path === '/simple/price' ? 'vs_currencies' : 'vs_currency') ?? ''
+    const chart = decodeURIComponent(/^\/coins\/([^/]+)\/market_chart$/.exec(path)?.[1] ?? '')
+    const answer = () => {
+      if (!RATES[vs]) return [422, { error: 'Invalid vs_currency' }] as const
+      if (path === '/coins/markets') return [200, market(vs, query)] as const
+      if (path === '/simple/price') return [200, prices(vs, query)] as const
+      if (ids().includes(chart)) return [200, history(chart, vs, Number(query.get('days')))] as const
+      return [404, { error: 'coin not found' }] as const
+    }
+    const [status, json] = answer()
+    res.statusCode = status
+    const text = JSON.stringify(json)
+    void send(req, res, fake.rewrite?.(text) ?? text)
   }
+
+  async function send(req: IncomingMessage, res: ServerResponse, text: string): Promise<void> {
+    const accepts = (coding: string) => String(req.headers['accept-encoding'] ?? '').includes(coding)
+    let bytes: Buffer = Buffer.from(text)
+    if (fake.compression !== undefined && accepts(fake.compression)) {
+      bytes = fake.compression === 'br' ? brotliCompressSync(bytes) : gzipSync(bytes)
+      res.setHeader('Content-Encoding', fake.compression)
+    }
+    for (let at = 0; fake.bytesPerSecond !== undefined && at < bytes.byteLength && !res.destroyed; ) {
+      const step = Math.max(1, Math.floor(fake.bytesPerSecond / STEPS_A_SECOND))
+      res.write(bytes.subarray(at, at + step))
+      at += step
+      if (at >= bytes.byteLength) return void res.end()
+      await new Promise((resolve) => setTimeout(resolve, 1_000 / STEPS_A_SECOND))
+    }
+    if (!res.destroyed) res.end(bytes)
+  }
+
+  const ids = () => [...coinIds, ...fake.extra].filter((id) => !fake.removed.has(id))
 
   function market(vs: string, query: URLSearchParams) {
     const [size, page] = [Number(query.get('per_page') ?? 100), Number(query.get('page') ?? 1)]
     const asked = query.get('ids')?.split(',')
-    const ids = asked ? coinIds.filter((id) => asked.includes(id)) : coinIds
-    return ids.slice((page - 1) * size, page * size).map((id) => row(id, vs))
+    const found = asked ? ids().filter((id) => asked.includes(id)) : ids()
+    const withCharts = query.get('sparkline') === 'true'
+    const rows = found.slice((page - 1) * size, page * size).map((id) => row(id, vs, withCharts))
+    return fake.distort?.(rows) ?? rows
+  }
+
+  function prices(vs: string, query: URLSearchParams) {
+    const asked = query.get('ids')?.split(',') ?? []
+    return Object.fromEntries(
+      ids()
+        .filter((id) => asked.includes(id))
+        .map((id) => [
+          id,
+          {
+            [vs]: current(id, vs),
+            [`${vs}_market_cap`]: current(id, vs) * 1e8,
+            [`${vs}_24h_vol`]: current(id, vs) * 1e6,
+            [`${vs}_24h_change`]: 1.5,
+            last_updated_at: Math.floor(now() / 1_000),
+          },
+        ]),
+    )
   }
 
   function current(id: string, vs: string): number {
@@ -149,8 +227,8 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
     return moved === undefined ? priceOf(id, vs) : moved * (RATES[vs] ?? 1)
   }
 
-  function row(id: string, vs: string) {
-    const place = coinIds.indexOf(id)
+  function row(id: string, vs: string, withCharts: boolean): FakeRow {
+    const place = [...coinIds, ...fake.extra].indexOf(id)
     const price = current(id, vs)
     const wave = (hours: number) =>
       price * (1 + 0.06 * Math.sin((hours + place * 7) / 11) * Math.cos(hours / (5 + (place % 9))))
@@ -177,11 +255,13 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
       ath_date: '2024-03-14T07:10:36.635Z',
       roi: null,
       last_updated: new Date(now()).toISOString(),
-      sparkline_in_7d: {
-        price: Array.from({ length: 168 }, (_, hour) =>
-          fake.fault === 'holes in a chart' && (hour + place) % 3 === 0 ? null : wave(hour),
-        ),
-      },
+      ...(withCharts && {
+        sparkline_in_7d: {
+          price: Array.from({ length: 168 }, (_, hour) =>
+            fake.fault === 'holes in a chart' && (hour + place) % 3 === 0 ? null : wave(hour),
+          ),
+        },
+      }),
     }
   }
 

@@ -22,7 +22,7 @@ function createBatch() {
       asked.push([...ids])
       expected.push(existing)
       if (source.fails) throw source.fails
-      return ids.filter((id) => !id.startsWith('none-')).map(coin)
+      return { coins: ids.filter((id) => !id.startsWith('none-')).map(coin), bad: [], size: 'charts' }
     },
     isShort: () => source.isShort,
     freshMs: 60_000,

@@ -1,5 +1,6 @@
 // Alerts, their crossings, and the ways users are notified: the types, and the schemas of what users send.
 import { z } from 'zod'
+import { coinId } from '../../lib/coin-id.ts'
 import { DAY, MINUTE } from '../../lib/time.ts'
 import { type Rule, type Watch, whens } from './crossing.ts'
 
@@ -69,7 +70,7 @@ const asMs = (moment: string | null) => (moment === null ? undefined : Date.pars
 /** The bodies of POST and PATCH, parsed. `currencies` are those with prices; the first is the default. */
 export function alertSchemas(currencies: readonly string[]) {
   const fields = {
-    coin: z.string().regex(/^[a-z0-9-]{1,100}$/, 'must be an id of CoinGecko, such as bitcoin'),
+    coin: coinId,
     vs: z.enum(currencies, { error: `must be one of ${currencies.join(', ')}` }),
     when: z.enum(whens, { error: `must be one of ${whens.join(', ')}` }),
     value: z.number().positive('must be more than 0').max(MOST_VALUE),

@@ -13,6 +13,7 @@ import type { DeliveryRecords } from './delivery/delivery-records.ts'
 import { parseSafeUrl } from './delivery/safe-url.ts'
 import { createSecret } from './delivery/user-webhook.ts'
 import type { WebhookAddressRecords } from './delivery/webhook-address-records.ts'
+import { byCurrency, type UnpricedOf } from './evaluate-alerts.ts'
 
 export interface AlertUser {
   readonly id: string
@@ -33,16 +34,25 @@ export interface AlertsRoutesParts {
   /** Asks for it, and resumes the user's alerts if the bot may write again. Undefined without a bot. */
   bot: ((userId: string) => Promise<BotOfUser>) | undefined
   currencies: readonly string[]
+  unpricedOf: UnpricedOf
   /** Throws for who is not logged in. */
   requireUser: (req: Request) => Promise<AlertUser> | AlertUser
   now: Now
 }
 
 export function alertsRoutes(parts: AlertsRoutesParts): Router {
-  const { alerts, changes, deliveries, webhooks, bot, currencies, requireUser, now } = parts
+  const { alerts, changes, deliveries, webhooks, bot, currencies, unpricedOf, requireUser, now } = parts
   const { newAlert, patch } = alertSchemas(currencies)
   const webhook = z.strictObject({ url: plainText })
   const idOf = (req: Request) => parse(plainText, req.params.id)
+
+  /** Whether an alert waits for a coin that the source has no price of: it may have been removed there. */
+  async function unpricedAmong(list: readonly Alert[]) {
+    const unpriced = new Map<string, ReadonlySet<string>>()
+    for (const [vs, some] of byCurrency(list))
+      unpriced.set(vs, await unpricedOf([...new Set(some.map(({ coin }) => coin))], vs))
+    return ({ vs, coin }: Alert) => unpriced.get(vs)?.has(coin) ?? false
+  }
 
   const router = Router()
   serveFiles(router, '/static/alerts', import.meta.url)
@@ -54,7 +64,8 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
   endpoint(router, '/api/alerts', {
     async get(req, res) {
       const list = await alerts.list((await requireUser(req)).id)
-      res.json({ alerts: list.map((alert) => shown(alert, now())) })
+      const isUnpriced = await unpricedAmong(list)
+      res.json({ alerts: list.map((alert) => shown(alert, now(), isUnpriced(alert))) })
     },
     async post(req, res) {
       const { id, language } = await requireUser(req)
@@ -96,7 +107,8 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
     async get(req, res) {
       const alert = await alerts.find((await requireUser(req)).id, idOf(req))
       if (!alert) throw notFound('That alert')
-      res.json(shown(alert, now()))
+      const isUnpriced = await unpricedAmong([alert])
+      res.json(shown(alert, now(), isUnpriced(alert)))
     },
     async patch(req, res) {
       const { id } = await requireUser(req)
@@ -111,7 +123,7 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
   return router
 }
 
-function shown(alert: Alert, nowMs: number) {
+function shown(alert: Alert, nowMs: number, isUnpriced = false) {
   const { id, coin, vs, when, value, repeat, cooldownMs, expiresAtMs, notify, status, watch, triggerCount } =
     alert
   const isExpired = status === 'open' && expiresAtMs !== undefined && expiresAtMs <= nowMs
@@ -125,7 +137,7 @@ function shown(alert: Alert, nowMs: number) {
     cooldownMinutes: cooldownMs / MINUTE,
     expiresAt: isoOrNull(expiresAtMs),
     notify,
-    status: isExpired ? 'expired' : status,
+    status: isExpired ? 'expired' : status === 'open' && isUnpriced ? 'no_price' : status,
     referencePrice: watch.referencePrice ?? null,
     rings: triggerCount,
     lastRangAt: isoOrNull(watch.triggeredAtMs),

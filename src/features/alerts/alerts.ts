@@ -17,7 +17,7 @@ import { createResolve } from './delivery/safe-url.ts'
 import { createTelegramSender } from './delivery/telegram-message.ts'
 import { createUserWebhookSender, type UserWebhookParts } from './delivery/user-webhook.ts'
 import { createWebhookAddressRecords } from './delivery/webhook-address-records.ts'
-import { createEvaluateAlerts, type PricesOf } from './evaluate-alerts.ts'
+import { createEvaluateAlerts, type PricesOf, type UnpricedOf } from './evaluate-alerts.ts'
 
 export interface AlertsParts {
   records: Records
@@ -25,6 +25,7 @@ export interface AlertsParts {
   bus: Pick<Bus, 'publish' | 'subscribe'>
   limiter: Pick<Limiter, 'hit'>
   pricesOf: PricesOf
+  unpricedOf?: UnpricedOf
   /** Those that have prices; the first one is the default. */
   currencies: readonly string[]
   telegram: { readonly botToken: string | undefined; readonly apiUrl: URL }
@@ -39,12 +40,21 @@ const CHECK_EVERY_MS = MINUTE
 export function createAlerts(parts: AlertsParts) {
   const { records, queue, bus, limiter, pricesOf, currencies, telegram, requireUser, log } = parts
   const { userWebhooks = { resolve: createResolve() }, now = Date.now } = parts
+  const { unpricedOf = async () => new Set() } = parts
   const alerts = createAlertRecords({ records, now })
   const deliveries = createDeliveryRecords({ records, now })
   const pages = createAlertPages({ bus })
   const hasTelegram = telegram.botToken !== undefined
   const sender = createTelegramSender({ ...telegram, limiter, now, log })
-  const evaluateAlerts = createEvaluateAlerts({ records, alerts, pricesOf, hasTelegram, now, log })
+  const evaluateAlerts = createEvaluateAlerts({
+    records,
+    alerts,
+    pricesOf,
+    unpricedOf,
+    hasTelegram,
+    now,
+    log,
+  })
   const deliver = createDeliver({
     deliveries,
     senders: {
@@ -66,6 +76,7 @@ export function createAlerts(parts: AlertsParts) {
       webhooks: createWebhookAddressRecords({ records, now }),
       bot: hasTelegram ? createBotCheck({ limiter, blockedUsers, sender }) : undefined,
       currencies,
+      unpricedOf,
       requireUser,
       now,
     }),

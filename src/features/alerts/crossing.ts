@@ -72,7 +72,8 @@ function evaluateChange(
 ): Evaluation {
   const { referencePrice } = watch
   if (referencePrice === undefined) return { watch: { ...watch, referencePrice: price }, triggers: false }
-  const isFar = Math.abs(price - referencePrice) * 100 >= percent * referencePrice
+  // From 0 any other price is more than any percentage away.
+  const isFar = price !== referencePrice && Math.abs(price - referencePrice) * 100 >= percent * referencePrice
   if (!isFar || isCooling) return { watch, triggers: false }
   return { watch: { ...watch, referencePrice: price, triggeredAtMs: nowMs }, triggers: true }
 }

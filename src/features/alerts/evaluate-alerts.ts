@@ -23,16 +23,25 @@ export interface Price {
  */
 export type PricesOf = (coins: readonly string[], vs: string) => Promise<ReadonlyMap<string, Price>>
 
+/** Those of these coins that the source does not have, or has no price of; none where it cannot be asked. */
+export type UnpricedOf = (coins: readonly string[], vs: string) => Promise<ReadonlySet<string>>
+
+const MOST_TOLD = 1_000 // coins that the log has named
+
 export interface EvaluateParts {
   records: Records
   alerts: Pick<AlertRecords, 'open'>
   pricesOf: PricesOf
+  unpricedOf: UnpricedOf
   hasTelegram: boolean
   now: Now
   log: Log
 }
 
-export function createEvaluateAlerts({ records, alerts, pricesOf, hasTelegram, now, log }: EvaluateParts) {
+export function createEvaluateAlerts(parts: EvaluateParts) {
+  const { records, alerts, pricesOf, unpricedOf, hasTelegram, now, log } = parts
+  const told = new Set<string>()
+
   /** Nothing when they cannot be had: the next check is a minute away, and the other currencies do not wait for it. */
   async function pricesFor(some: readonly Alert[], vs: string): Promise<ReadonlyMap<string, Price>> {
     try {
@@ -49,10 +58,25 @@ export function createEvaluateAlerts({ records, alerts, pricesOf, hasTelegram, n
     if (alerts > 0) log.warn({ vs, alerts, reason: 'stale' }, 'alerts are not checked: no prices')
   }
 
+  /** Once for each coin: its alerts wait, those of other coins do not. */
+  async function warnUnpriced(some: readonly Alert[], prices: ReadonlyMap<string, Price>, vs: string) {
+    const missing = new Set(some.map(({ coin }) => coin).filter((coin) => !prices.has(coin)))
+    if (missing.size === 0) return
+    const coins = [...(await unpricedOf([...missing], vs))].filter((coin) => !told.has(`${vs}:${coin}`))
+    if (coins.length === 0) return
+    if (told.size > MOST_TOLD) told.clear()
+    for (const coin of coins) told.add(`${vs}:${coin}`)
+    log.warn(
+      { vs, coins: coins.slice(0, 5), count: coins.length },
+      'alerts wait: the source has no price of their coin',
+    )
+  }
+
   return async function evaluateAlerts(): Promise<void> {
     for (const [vs, some] of byCurrency(await alerts.open())) {
       const prices = await pricesFor(some, vs)
       warnStale(some, prices, vs)
+      await warnUnpriced(some, prices, vs)
       const nowMs = now()
       const evaluated = some.flatMap((alert) => evaluateOne(alert, prices.get(alert.coin), nowMs))
       await commitEvaluations({ records, evaluated, hasTelegram, nowMs })
@@ -67,7 +91,7 @@ function evaluateOne(alert: Alert, found: Price | undefined, nowMs: number): Eva
   return watch === alert.watch ? [] : [{ alert, watch, trigger: triggers ? found : undefined }]
 }
 
-function byCurrency(alerts: readonly Alert[]): ReadonlyMap<string, readonly Alert[]> {
+export function byCurrency(alerts: readonly Alert[]): ReadonlyMap<string, readonly Alert[]> {
   const found = new Map<string, Alert[]>()
   for (const alert of alerts) {
     const some = found.get(alert.vs) ?? []

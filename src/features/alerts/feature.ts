@@ -8,10 +8,11 @@ import { alertMigrations } from './alert-records.ts'
 import { createAlertSocket } from './alert-socket.ts'
 import { createAlerts } from './alerts.ts'
 import { alertsHtml } from './alerts-html.ts'
-import type { PricesOf } from './evaluate-alerts.ts'
+import type { PricesOf, UnpricedOf } from './evaluate-alerts.ts'
 
 export interface AlertsFeatureParts {
   pricesOf: PricesOf
+  unpricedOf: UnpricedOf
   /** Those that have prices; the first one is meant where none is named. */
   currencies: readonly string[]
   botToken: string | undefined
@@ -39,7 +40,7 @@ export const alerts = defineFeature({
     },
   },
   migrations: alertMigrations.steps,
-  setup(context, { pricesOf, currencies, botToken, addSection }: AlertsFeatureParts) {
+  setup(context, { pricesOf, unpricedOf, currencies, botToken, addSection }: AlertsFeatureParts) {
     const { config, records, queue, bus, limiter, log, user, requireUser, socket } = context
     const { pages, routes, start, close } = createAlerts({
       records,
@@ -47,6 +48,7 @@ export const alerts = defineFeature({
       bus,
       limiter,
       pricesOf,
+      unpricedOf,
       currencies,
       telegram: { botToken, apiUrl: config.TELEGRAM_API_URL },
       requireUser,

@@ -25,6 +25,7 @@ const en = {
     blocked: 'stopped: the bot may not write to you. It goes on when you have started the bot',
     done: 'done',
     expired: 'expired',
+    no_price: 'waiting: CoinGecko has no price of this coin (any more)',
   },
   failed: 'That did not work. Please try again.',
   problems: {
@@ -64,6 +65,7 @@ const ru: typeof en = {
     blocked: 'остановлено: боту нельзя вам писать. Продолжится, когда вы запустите бота',
     done: 'сработало',
     expired: 'истекло',
+    no_price: 'ждёт: у CoinGecko нет (или больше нет) цены этой монеты',
   },
   failed: 'Не получилось. Попробуйте ещё раз.',
   problems: {

@@ -15,6 +15,7 @@ import { corrupt, isNumber, isShape, parseJson } from '../../lib/codec.ts'
 import { HOUR, MINUTE, type Now, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { marketKeys } from './market-keys.ts'
+import { briefReason, reasonOf, sentenceOf } from './source/failure-reason.ts'
 
 const NAME = 'coingecko'
 const KEPT_FOR_PRICES = 0.3
@@ -40,12 +41,18 @@ export interface BudgetReport {
 export type Purpose = 'prices' | 'more'
 
 export interface CallBudget {
-  /** Makes the call, or rejects with `prices_unavailable`: when it may not be made, and when it fails. */
-  spend<T>(purpose: Purpose, call: () => Promise<T>): Promise<T>
+  /**
+   * Makes the call, or rejects with `prices_unavailable`: when it may not be made, and when it fails. `instead` gives
+   * another call that is made where this one failed, and costs as much.
+   */
+  spend<T>(purpose: Purpose, call: Call<T>, instead?: Instead<T>): Promise<T>
   /** Whether less than half of the budget was left after the last call, and calls are made at all. */
   isShort(): boolean
   report(): Promise<BudgetReport>
 }
+
+export type Call<T> = () => Promise<T>
+export type Instead<T> = (error: FetchFailed) => Call<T> | undefined
 
 export interface CallBudgetParts {
   limiter: Pick<Limiter, 'hitAll'>
@@ -83,6 +90,7 @@ export function createCallBudget({
   let failedInARow = 0
   let pausedHereUntilMs = 0
   let lastError: string | undefined
+  let advised = '' // what the log has said that can be done, in this outage
   let short = false
   let pausedUntilSeenMs = 0 // of all processes, as far as this one has seen
 
@@ -116,12 +124,15 @@ export function createCallBudget({
   async function failed(error: FetchFailed, limit: number): Promise<AppError> {
     failures += 1
     failedInARow += 1
-    lastError = error.message
-    if (failedInARow === 1) {
+    lastError = briefReason(error)
+    const { code, advice } = reasonOf(error)
+    if (failedInARow === 1 || (advice !== '' && advice !== advised)) {
       log.warn(
-        { reason: error.reason, status: error.status, err: error },
-        `CoinGecko unavailable: ${error.message}. Prices come from the cache (кэш), marked stale`,
+        { reason: error.reason, status: error.status, code, err: error },
+        `CoinGecko ${failedInARow === 1 ? '' : 'still '}unavailable: ${sentenceOf(error)}. ` +
+          'Prices come from the cache (кэш), marked stale',
       )
+      advised = advice
     }
     if (error.status === 429) await learn(limit, error.retryAfterMs)
     else pausedHereUntilMs = now() + Math.min(PAUSE_MS.cap, PAUSE_MS.first * 2 ** (failedInARow - 1))
@@ -129,21 +140,30 @@ export function createCallBudget({
     return pricesUnavailable(pausedUntilMs - now(), { cause: error })
   }
 
+  function answered<T>(answer: T): T {
+    if (failedInARow > 0) log.info('CoinGecko answers again')
+    failedInARow = 0
+    lastError = undefined
+    advised = ''
+    return answer
+  }
+
   return {
-    async spend(purpose, call) {
+    async spend(purpose, call, instead = () => undefined) {
       const { limit, pausedUntilMs } = await terms()
       if (pausedUntilMs > now()) throw pricesUnavailable(pausedUntilMs - now())
-      await take(purpose, limit)
-      calls += 1
-      try {
-        const answer = await call()
-        if (failedInARow > 0) log.info('CoinGecko answers again')
-        failedInARow = 0
-        lastError = undefined
-        return answer
-      } catch (error) {
-        if (!(error instanceof FetchFailed)) throw error
-        throw await failed(error, limit)
+      for (let next = call; ; ) {
+        await take(purpose, limit)
+        calls += 1
+        try {
+          return answered(await next())
+        } catch (error) {
+          if (!(error instanceof FetchFailed)) throw error
+          const other = instead(error)
+          if (!other) throw await failed(error, limit)
+          failures += 1
+          next = other
+        }
       }
     },
     isShort: () => short && pausedUntilSeenMs <= now(),

@@ -88,6 +88,7 @@ export const markets = defineFeature({
       coinGecko: createCoinGecko({ ...server, fetchJson }),
       budget: createCallBudget({ limiter, state, perMinute, log }),
       freshMs,
+      log,
     })
     return {
       routes: marketsRoutes({
@@ -98,6 +99,8 @@ export const markets = defineFeature({
       provides: {
         currencies,
         freshPrices: (ids: readonly string[], vs: string) => prices.freshPrices(ids, vs as Currency),
+        /** Those that CoinGecko has no price of, as far as it is known. */
+        unpriced: (ids: readonly string[], vs: string) => prices.unpriced(ids, vs as Currency),
         /** Shows it below the prices. */
         addSection: (section: Section) => void sections.push(section),
       },

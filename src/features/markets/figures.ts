@@ -2,13 +2,18 @@
 import type { PageLanguage } from '../../http/page.ts'
 import type { Currency } from './coin.ts'
 
+const HUGE = 1e15 // what is more has digits that a double does not know
+
 export function formatPrice(price: number, vs: Currency, language: PageLanguage): string {
-  // Below one, what matters is the first digits, however far behind the point they are.
-  const digits =
-    Math.abs(price) >= 1
-      ? { minimumFractionDigits: 2, maximumFractionDigits: 2 }
-      : { maximumSignificantDigits: 4 }
+  const digits = digitsOf(price)
   return new Intl.NumberFormat(language, { style: 'currency', currency: vs, ...digits }).format(price)
+}
+
+function digitsOf(price: number): Intl.NumberFormatOptions {
+  if (price >= HUGE) return { notation: 'scientific', maximumSignificantDigits: 4 }
+  if (price >= 1) return { minimumFractionDigits: 2, maximumFractionDigits: 2 }
+  // Below one, what matters is the first digits, however far behind the point they are.
+  return { maximumSignificantDigits: 4 }
 }
 
 /** 1234567890 → "$1.23B". */

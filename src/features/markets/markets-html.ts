@@ -17,7 +17,6 @@ export interface MarketsModel {
   /** Undefined when there are no prices at all. */
   coins: readonly ShownCoin[] | undefined
   stats: MarketStats
-  /** Another feature's part of the page. */
   /** Of other features. */
   sections: readonly Html[]
 }
@@ -80,7 +79,7 @@ function prices(model: MarketsModel): Html {
 function freshness(language: PageLanguage, coins: readonly ShownCoin[]): Html {
   const text = texts[language]
   const stale = coins.filter((coin) => coin.stale)
-  const oldest = (stale.length > 0 ? stale : coins).map(({ asOf }) => asOf).sort()[0]
+  const oldest = (stale.length > 0 ? stale : coins).map(({ fetchedAt }) => fetchedAt).sort()[0]
   if (oldest === undefined) return nothing
   const time = html`<time datetime="${oldest}">${formatUtc(oldest)}</time>`
   if (stale.length > 0) return html`<p class="notice" role="status">${text.stale} ${time}.</p>`
@@ -88,14 +87,14 @@ function freshness(language: PageLanguage, coins: readonly ShownCoin[]): Html {
 }
 
 function row(coin: ShownCoin, language: PageLanguage): Html {
-  const { id, name, symbol, rank, vs, price, change24hPercent, week, marketCap, asOf, stale } = coin
+  const { id, name, symbol, rank, vs, price, change24hPercent, week, marketCap, fetchedAt, stale } = coin
   const text = texts[language]
   const change = change24hPercent === null ? '–' : formatPercent(change24hPercent, language)
   const direction = (change24hPercent ?? 0) < 0 ? 'down' : 'up'
   const [first, last] = [week[0], week.at(-1)]
-  const label = `${text.weekChart} ${first && last ? formatPercent((last / first - 1) * 100, language) : '–'}`
+  const label = `${text.weekChart} ${first && last !== undefined ? formatPercent((last / first - 1) * 100, language) : '–'}`
   const outdated = html`<small class="outdated">${text.outdated}
-    <time datetime="${asOf}">${formatUtc(asOf)}</time></small>`
+    <time datetime="${fetchedAt}">${formatUtc(fetchedAt)}</time></small>`
   const cells = [
     html`<td>${price === null ? text.noPrice : formatPrice(price, vs, language)}${stale ? outdated : nothing}</td>`,
     html`<td class="${direction}">${change}</td><td>${sparkline(week, label)}</td>`,

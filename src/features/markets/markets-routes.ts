@@ -9,6 +9,7 @@ import { type CachedBody, sendCached } from '../../http/cached-response.ts'
 import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { asAppError } from '../../http/problem.ts'
+import { coinId } from '../../lib/coin-id.ts'
 import { etagOf } from '../../lib/etag.ts'
 import type { Html } from '../../lib/html.ts'
 import { type Coin, currencies, spans } from './coin.ts'
@@ -17,12 +18,11 @@ import { type CoinList, LISTED_COINS, type Markets } from './markets.ts'
 import { COINS_A_PAGE, marketsHtml } from './markets-html.ts'
 
 const DEFAULT_LIST = 50
-const id = z.string().regex(/^[a-z0-9-]{1,100}$/, 'an id has 1 to 100 of a-z, 0-9 and -, such as bitcoin')
 const vs = z.enum(currencies, { error: `must be one of ${currencies.join(', ')}` }).default('usd')
 const ids = z
   .string({ error: 'must be given once' })
   .transform((given) => [...new Set(given.split(','))])
-  .pipe(z.array(id).max(COINS_A_CALL, `may name at most ${COINS_A_CALL} coins`))
+  .pipe(z.array(coinId).max(COINS_A_CALL, `may name at most ${COINS_A_CALL} coins`))
 const count = (max: number) =>
   z
     .string({ error: 'must be given once' })
@@ -82,7 +82,7 @@ export function marketsRoutes({ markets, sections, admitReads }: MarketsRoutesPa
   endpoint(router, '/api/coins/:id', {
     async get(req, res) {
       const { vs } = parse(coinQuery, req.query)
-      const wanted = parse(id, req.params.id)
+      const wanted = parse(coinId, req.params.id)
       const coin = await markets.coin(wanted, vs, admitReads(req))
       if (!coin.value) throw notFound(`A coin with the id ${wanted}`)
       sendCached(req, res, withBody(coin, Date.parse(coin.value.fetchedAt), shown(coin)))
@@ -92,7 +92,7 @@ export function marketsRoutes({ markets, sections, admitReads }: MarketsRoutesPa
   endpoint(router, '/api/coins/:id/history', {
     async get(req, res) {
       const { vs, days } = parse(historyQuery, req.query)
-      const wanted = parse(id, req.params.id)
+      const wanted = parse(coinId, req.params.id)
       const history = await markets.history(wanted, vs, days, admitReads(req))
       if (!history.value) throw notFound(`A coin with the id ${wanted}`)
       sendCached(req, res, withBody(history, Date.parse(history.value.fetchedAt), shown(history)))
@@ -146,9 +146,12 @@ function shown<T>({ value, outcome }: Cached<T>): T & { stale: boolean } {
   return { ...(value as T), stale: outcome === 'stale' }
 }
 
-/** Of a list: the oldest price's time, and whether any is stale. */
+/**
+ * Of a list: since when its prices were true at the latest, and whether any is stale. It is when CoinGecko was asked:
+ * coins that are not traded any more have an `asOf` of years ago, which is none of the others'.
+ */
 function summary({ coins }: CoinList) {
-  const times = coins.flatMap(({ value }) => value?.asOf ?? [])
+  const times = coins.flatMap(({ value }) => value?.fetchedAt ?? [])
   return { asOf: times.sort()[0] ?? null, stale: coins.some(({ outcome }) => outcome === 'stale') }
 }
 

@@ -7,21 +7,13 @@ import type { Cached, CachePolicy, LoadAsked } from '../../core/cache/cached.ts'
 import { Refusal } from '../../core/errors.ts'
 import { pricesUnavailable } from '../../errors.ts'
 import type { Admit } from '../../feature.ts'
-import { FetchFailed } from '../../http/fetch-json.ts'
 import { withRequestSignal } from '../../lib/async/request-signal.ts'
-import { DAY, HOUR, MINUTE, type Now, type StartTimer, startTimer } from '../../lib/time.ts'
-import type { BudgetReport, CallBudget, Purpose } from './call-budget.ts'
-import {
-  type Coin,
-  type Currency,
-  coinSchema,
-  currencies,
-  type History,
-  historySchema,
-  type Span,
-} from './coin.ts'
+import { DAY, HOUR, MINUTE, type Now, SECOND, type StartTimer, startTimer } from '../../lib/time.ts'
+import type { BudgetReport, CallBudget } from './call-budget.ts'
+import { type Coin, type Currency, coinSchema, type History, historySchema, type Span } from './coin.ts'
 import { COINS_A_CALL, type CoinGecko } from './coingecko.ts'
-import { createPriceBatch, type PriceBatchParts } from './price-batch.ts'
+import type { Need } from './price-batch.ts'
+import { createCoinSource, type SourceLog } from './source/coin-source.ts'
 
 /** How many of the largest coins the lists reach. */
 export const LISTED_COINS = 5_000
@@ -34,6 +26,8 @@ const HISTORY_FRESH_MS: Readonly<Record<Span, number>> = {
   365: 12 * HOUR,
 }
 const FIRST_PAGE = 1
+const LIST_PATIENCE_MS = SECOND // after it a coin is asked for by its name: its price does not wait for a long list
+const CHARTLESS_FRESH_MS = 10 * SECOND // after a check; then a reader has the chart fetched
 
 export interface CoinList {
   readonly coins: readonly Cached<Coin>[]
@@ -56,6 +50,8 @@ export interface MarketStats extends BudgetReport {
   readonly answered: number
   /** Calls that would have been made without a cache, less those that were. */
   readonly saved: number
+  /** Rows of CoinGecko's that could not be used. */
+  readonly badRows: number
 }
 
 /**
@@ -66,6 +62,8 @@ export interface Markets {
   /** `value` is undefined when there is no such coin. */
   coin(id: string, vs: Currency, admit?: Admit): Promise<Cached<Coin>>
   coins(ids: readonly string[], vs: Currency, admit?: Admit): Promise<CoinList>
+  /** Those of these coins that CoinGecko does not have, or has no price of; without those it was not asked about. */
+  unpriced(ids: readonly string[], vs: Currency): Promise<ReadonlySet<string>>
   /** By coin, and fresh: a caller that cannot use old prices waits. Coins without a price are left out. */
   freshPrices(ids: readonly string[], vs: Currency): Promise<ReadonlyMap<string, MarketPrice>>
   /** The largest coins by market capitalisation, `from` counted from 0. */
@@ -82,37 +80,24 @@ export interface MarketsParts {
   freshMs: number
   now?: Now
   timer?: StartTimer
+  log?: SourceLog
 }
 
 export function createMarkets(parts: MarketsParts): Markets {
-  const { cache, coinGecko, budget, freshMs, now = Date.now, timer = startTimer } = parts
+  const { cache, coinGecko, budget, freshMs, now = Date.now, timer = startTimer, log } = parts
   const lasting = { staleMs: DAY, unwaitedMs: UNWAITED_FRESH_TIMES * freshMs, tags: ['coins'] }
   // From when it was fetched, so that coins of one call are renewed by one call.
   const remainingMs = ({ fetchedAt }: Coin) => Math.max(0, Date.parse(fetchedAt) + freshMs - now())
   const coinPolicy: CachePolicy<Coin> = { ...lasting, freshMs: remainingMs, parse: coinSchema.parse }
+  const checkPolicy: CachePolicy<Coin> = {
+    ...coinPolicy,
+    unwaitedMs: 0,
+    freshMs: (coin) => Math.min(remainingMs(coin), coin.week.length > 0 ? freshMs : CHARTLESS_FRESH_MS),
+  }
   const orderPolicy = { ...lasting, freshMs: ORDER_FRESH_TIMES * freshMs, parse: z.array(z.string()).parse }
-  const batches = Object.fromEntries(currencies.map((vs) => [vs, createBatch(vs)])) as Record<
-    Currency,
-    ReturnType<typeof createPriceBatch>
-  >
+  const source = createCoinSource({ coinGecko, budget, freshMs, now, timer, ...(log && { log }) })
   const begun = new Map<Currency, Promise<unknown>>()
   let answered = 0
-
-  function createBatch(vs: Currency) {
-    // Names that are not known to exist leave some of the budget to prices.
-    const ask: PriceBatchParts['ask'] = (ids, { isAnyKnown, isKnownWanted }) =>
-      call(() => coinGecko.coins(vs, ids), isAnyKnown, isKnownWanted ? 'prices' : 'more')
-    return createPriceBatch({ ask, isShort: budget.isShort, freshMs, now, startTimer: timer })
-  }
-
-  /** Coins by one call of the budget. An empty answer is a failure: believed, it would make prices 404. */
-  function call(ask: () => Promise<Coin[]>, mustFind: boolean, purpose: Purpose): Promise<Coin[]> {
-    return budget.spend(purpose, async () => {
-      const coins = await ask()
-      if (mustFind && coins.length === 0) throw new FetchFailed('malformed')
-      return coins
-    })
-  }
 
   /** Ids in the order of market capitalisation; the coins that came with them are kept for the next reader. */
   async function order(vs: Currency, page: number, admit?: Admit): Promise<readonly string[]> {
@@ -120,8 +105,7 @@ export function createMarkets(parts: MarketsParts): Markets {
     async function load({ generation, isCleared }: LoadAsked): Promise<string[]> {
       // After a soft clear there are copies: strangers' clears leave some of the budget to who has none.
       const purpose = isFirst && !isCleared ? 'prices' : 'more'
-      const coins = await call(() => coinGecko.largest(vs, page), isFirst, purpose)
-      batches[vs].learn(coins, generation)
+      const coins = await source.largest(vs, page, { generation, purpose, mustFind: isFirst })
       if (isFirst) begun.set(vs, Promise.resolve())
       return coins.map(({ id }) => id)
     }
@@ -130,31 +114,40 @@ export function createMarkets(parts: MarketsParts): Markets {
     return value
   }
 
-  // From cold, one call brings the coins that most readers ask for; only the others are asked for by name.
+  // From cold, one call brings the coins that most readers ask for; only the others are asked for by name, and all
+  // where it takes long.
   async function begin(vs: Currency): Promise<void> {
     // For all who come: it must not end with the first one's request.
     const beginning = begun.get(vs) ?? withRequestSignal(undefined, () => order(vs, FIRST_PAGE))
     begun.set(vs, beginning)
-    try {
-      await beginning
-    } catch (error) {
+    const ended = beginning.catch((error) => {
       if (begun.get(vs) === beginning) begun.delete(vs)
       if (!(error instanceof Refusal)) throw error
-    }
+    })
+    let stop = () => {}
+    const patience = new Promise<void>((resolve) => {
+      stop = timer(LIST_PATIENCE_MS, resolve)
+    })
+    await Promise.race([ended, patience]).finally(() => stop())
   }
 
-  function read(id: string, vs: Currency, policy = coinPolicy): Promise<Cached<Coin>> {
-    const key = vs === 'usd' ? `coin_details:${id}` : `coin_details:${id}:${vs}`
-    return cache.getOrLoad(key, policy, async (asked) => {
-      await begin(vs)
-      return batches[vs].load(id, asked)
+  function read(id: string, vs: Currency, policy = coinPolicy, need: Need = 'chart'): Promise<Cached<Coin>> {
+    return cache.getOrLoad(coinKey(id, vs), policy, async (asked) => {
+      // A check wants the prices that it names, and no list.
+      if (need === 'chart') await begin(vs)
+      return source.load(id, vs, asked, need)
     })
   }
 
   const admitted = (admit: Admit | undefined) => (admit ? { ...coinPolicy, admit } : coinPolicy)
 
-  async function readAll(ids: readonly string[], vs: Currency, policy = coinPolicy): Promise<CoinList> {
-    const results = await Promise.allSettled(ids.map((id) => read(id, vs, policy)))
+  async function readAll(
+    ids: readonly string[],
+    vs: Currency,
+    policy = coinPolicy,
+    need: Need = 'chart',
+  ): Promise<CoinList> {
+    const results = await Promise.allSettled(ids.map((id) => read(id, vs, policy, need)))
     const list = { coins: [] as Cached<Coin>[], unknown: [] as string[], unavailable: [] as string[] }
     let failure: unknown
     for (const [i, id] of ids.entries()) {
@@ -173,14 +166,24 @@ export function createMarkets(parts: MarketsParts): Markets {
   }
 
   async function freshPrices(ids: readonly string[], vs: Currency) {
-    const { coins } = await readAll(ids, vs, { ...coinPolicy, unwaitedMs: 0 })
+    const { coins } = await readAll(ids, vs, checkPolicy, 'price')
     return new Map(
       coins.flatMap(({ value, outcome }): [string, MarketPrice][] =>
-        value?.price
+        value && value.price !== null
           ? [[value.id, { price: value.price, asOf: value.asOf, isStale: outcome === 'stale' }]]
           : [],
       ),
     )
+  }
+
+  async function unpriced(ids: readonly string[], vs: Currency) {
+    try {
+      const { coins, unknown } = await readAll(ids, vs, coinPolicy, 'price')
+      return new Set([...unknown, ...coins.flatMap(({ value }) => (value?.price === null ? value.id : []))])
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return new Set<string>()
+    }
   }
 
   async function counted<T>(answer: Promise<T>): Promise<T> {
@@ -207,7 +210,7 @@ export function createMarkets(parts: MarketsParts): Markets {
       parse: historySchema.parse,
       ...(admit && { admit }),
     }
-    return cache.getOrLoad(`coin_history:${id}:${vs}:${days}`, policy, async () => {
+    return cache.getOrLoad(`coin_history:${inKey(id)}:${vs}:${days}`, policy, async () => {
       // That there is no such coin costs a place in a batch, and not a call for each made-up id.
       const { value } = await read(id, vs)
       if (!value) return undefined
@@ -221,12 +224,24 @@ export function createMarkets(parts: MarketsParts): Markets {
   return {
     coin: (id, vs, admit) => counted(read(id, vs, admitted(admit))),
     coins: (ids, vs, admit) => counted(readAll(ids, vs, admitted(admit))),
+    unpriced,
     freshPrices: (ids, vs) => counted(freshPrices(ids, vs)),
     largest: (vs, from, count, admit) => counted(largest(vs, from, count, admit)),
     history: (id, vs, days, admit) => counted(history(id, vs, days, admit)),
     async stats() {
       const report = await budget.report()
-      return { answered, saved: Math.max(0, answered - report.calls), ...report }
+      return {
+        answered,
+        saved: Math.max(0, answered - report.calls),
+        badRows: source.badRows(),
+        ...report,
+      }
     },
   }
 }
+
+/** An id as it is, unless it would be another key's: a colon separates parts of keys. */
+const inKey = (id: string) => id.replace(/[%:]/g, encodeURIComponent)
+
+const coinKey = (id: string, vs: Currency) =>
+  vs === 'usd' ? `coin_details:${inKey(id)}` : `coin_details:${inKey(id)}:${vs}`

@@ -1,34 +1,43 @@
 // Coins in one currency, many to a call: ids asked for within a moment travel together, one call at a time, and what
 // room is left in it is filled with other coins in use, so that one call renews them all. An id that nobody waits for
-// any more is dropped before it is asked for.
+// any more is dropped before it is asked for. Charts are asked for where a reader shows them and has none.
 import type { LoadAsked } from '../../core/cache/cached.ts'
 import { abandoned } from '../../core/errors.ts'
-import { tooManyNames } from '../../errors.ts'
+import { pricesUnavailable, tooManyNames } from '../../errors.ts'
 import { withRequestSignal } from '../../lib/async/request-signal.ts'
 import { createSharedCalls } from '../../lib/async/shared-calls.ts'
 import type { Now, StartTimer } from '../../lib/time.ts'
 import type { Coin } from './coin.ts'
 import { COINS_A_CALL } from './coingecko.ts'
+import type { AnswerSize } from './source/answer-size.ts'
+import { createKnownCoins } from './source/known-coins.ts'
+import type { CoinRows } from './source/market-rows.ts'
 
 const BATCH_MS = 20
 const SPARING_BATCH_MS = 2_000 // while the budget is short
 const IDS_LENGTH = 6_000 // of all ids in one address, which servers take up to 8 kB of
-const KNOWN_COINS = 5_000
+const MOST_BAD = 1_000
 export const MOST_WAITING = 2_000 // ids: eight calls
 
 export interface PriceBatch {
   /**
    * The coin, no older than half its fresh time nor than a clear of it; undefined when CoinGecko has none of that id.
-   * Rejects with `too_many_names` when too many ids wait.
+   * Rejects with `too_many_names` when too many ids wait, and with `prices_unavailable` when its row is bad.
    */
-  load(id: string, asked: Asked): Promise<Coin | undefined>
+  load(id: string, asked: Asked, need?: Need): Promise<Coin | undefined>
   /** Keeps coins that came by another call, which was made at this `generation`. */
-  learn(coins: readonly Coin[], generation?: number): void
+  learn(coins: readonly Coin[], generation?: number, size?: AnswerSize, wanted?: AnswerSize): void
 }
+
+/** `chart`: it is shown with its chart. `price`: only its price matters. */
+export type Need = 'chart' | 'price'
+
+/** What a call brought, and how much was asked for in the end. */
+export type Brought = Pick<CoinRows, 'coins' | 'bad'> & { readonly size: AnswerSize }
 
 export interface PriceBatchParts {
   /** Asks for these ids in one call. */
-  ask(ids: readonly string[], existing: Existing): Promise<Coin[]>
+  ask(ids: readonly string[], existing: Existing, wanted: AnswerSize): Promise<Brought>
   isShort(): boolean
   freshMs: number
   now: Now
@@ -46,22 +55,15 @@ export interface Existing {
 
 interface Waiting {
   readonly asked: Asked
+  readonly need: Need
   readonly resolve: (coin: Coin | undefined) => void
   readonly reject: (error: unknown) => void
 }
 
-interface Known {
-  readonly coin: Coin
-  readonly atMs: number
-  /** Before it was asked for, the last clear that was known. */
-  readonly generation: number
-  /** When it was last wanted. */
-  readonly wantedAtMs: number
-}
-
 export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: PriceBatchParts): PriceBatch {
   const waiting = new Map<string, Waiting>()
-  const known = new Map<string, Known>() // the oldest first
+  const known = createKnownCoins({ freshMs, now })
+  const badUntilMs = new Map<string, number>() // ids whose rows could not be used
   const calls = createSharedCalls<Coin | undefined>({
     most: MOST_WAITING + COINS_A_CALL, // those of the call under way are no longer in the queue
     full: tooManyNames,
@@ -70,23 +72,28 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
   let generation = 0 // the highest that loads have said
   let isBusy = false
 
-  function keep(coin: Coin, wantedAtMs: number, at: number): void {
-    known.delete(coin.id)
-    known.set(coin.id, { coin, atMs: now(), wantedAtMs, generation: at })
-    const [oldest] = known.keys()
-    if (known.size > KNOWN_COINS && oldest !== undefined) known.delete(oldest)
-  }
-
-  function learn(coins: readonly Coin[], at = generation): void {
-    for (const coin of coins) {
-      const one = waiting.get(coin.id)
-      const before = known.get(coin.id)
+  function learn(
+    coins: readonly Coin[],
+    at = generation,
+    size: AnswerSize = 'charts',
+    wanted: AnswerSize = size,
+  ): void {
+    for (const newer of coins) {
+      const one = waiting.get(newer.id)
+      const before = known.get(newer.id)
       if (before && before.generation > at) continue
-      keep(coin, one ? now() : (before?.wantedAtMs ?? 0), at)
+      const wantedAtMs = one ? now() : (before?.wantedAtMs ?? 0)
+      const coin = known.keep(newer, { size, wanted, generation: at }, wantedAtMs)
+      badUntilMs.delete(coin.id)
       if (!one || one.asked.clearedAt > at) continue
       take(coin.id)
       one.resolve(coin)
     }
+  }
+
+  function noteBad(ids: readonly string[]): void {
+    if (badUntilMs.size > MOST_BAD) badUntilMs.clear()
+    for (const id of ids) badUntilMs.set(id, now() + freshMs)
   }
 
   /** Out of the queue: who asks for it from now on is in the next call. */
@@ -122,16 +129,24 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
     const at = generation
     try {
       const isKnown = (id: string) => known.has(id)
-      const coins = await ask(ids, {
+      const existing = {
         isAnyKnown: ids.some(isKnown),
         isKnownWanted: [...batch].some(([id, { asked }]) => isKnown(id) && !asked.isCleared),
-      })
+      }
+      const lacksChart = [...batch].some(([id, { need }]) => need === 'chart' && !known.hasChart(id, at))
+      const wanted = lacksChart ? 'charts' : 'rows'
+      const { coins, bad, size } = await ask(ids, existing, wanted)
+      learn(coins, at, size, wanted)
+      noteBad(bad)
       const found = new Map(coins.map((coin) => [coin.id, coin]))
-      learn(coins, at)
       for (const [id, one] of batch) {
         const coin = found.get(id)
-        if (coin) keep(coin, now(), at)
-        one.resolve(coin)
+        if (bad.includes(id)) one.reject(pricesUnavailable(freshMs))
+        else if (coin) one.resolve(known.keep(coin, { size, wanted, generation: at }, now()))
+        else {
+          known.forget(id) // it was removed
+          one.resolve(undefined)
+        }
       }
     } catch (error) {
       for (const one of batch.values()) one.reject(error)
@@ -140,19 +155,15 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
 
   /** What fits into one call: coins known to exist, then those that may, then known ones that no caller waits for. */
   function fill(wanted: readonly string[]): string[] {
-    const nowMs = now()
-    const inUse = [...known].flatMap(([id, { wantedAtMs, atMs }]) =>
-      wantedAtMs > nowMs - 2 * freshMs && atMs < nowMs - freshMs / 10 ? id : [],
-    )
     const inOrder = new Set([
       ...wanted.filter((id) => known.has(id)),
       ...wanted.filter((id) => !known.has(id)),
-      ...inUse,
+      ...known.inUse(),
     ])
     const ids: string[] = []
     let length = 0
     for (const id of inOrder) {
-      length += id.length + 1
+      length += encodeURIComponent(id).length + 1
       if (ids.length === COINS_A_CALL || length > IDS_LENGTH) break
       ids.push(id)
     }
@@ -161,23 +172,30 @@ export function createPriceBatch({ ask, isShort, freshMs, now, startTimer }: Pri
 
   return {
     learn,
-    async load(id, asked) {
+    async load(id, asked, need = 'chart') {
       generation = Math.max(generation, asked.generation)
-      const before = known.get(id)
-      if (before) known.set(id, { ...before, wantedAtMs: now() })
+      const badMs = (badUntilMs.get(id) ?? 0) - now()
+      if (badMs > 0) throw pricesUnavailable(badMs)
+      const before = known.touch(id)
       const isYoung = before && now() - before.atMs <= freshMs / 2 && before.generation >= asked.clearedAt
-      if (isYoung) return before.coin
+      if (isYoung && (need === 'price' || now() < before.chartUntilMs)) return before.coin
       const queued = waiting.get(id)
-      const isCleared = asked.isCleared && queued?.asked.isCleared !== false
-      if (queued) waiting.set(id, { ...queued, asked: { ...asked, isCleared } })
-      return calls.run(id, (signal) => enqueue(id, asked, signal))
+      if (queued) {
+        const isCleared = asked.isCleared && queued.asked.isCleared
+        const most = need === 'chart' ? need : queued.need
+        waiting.set(id, { ...queued, need: most, asked: { ...asked, isCleared } })
+      }
+      return calls.run(id, (signal) => enqueue(id, { asked, need }, signal))
     },
   }
 
-  function enqueue(id: string, asked: Asked, signal: AbortSignal): Promise<Coin | undefined> {
+  function enqueue(
+    id: string,
+    one: Pick<Waiting, 'asked' | 'need'>,
+    signal: AbortSignal,
+  ): Promise<Coin | undefined> {
     return new Promise((resolve, reject) => {
-      const one: Waiting = { asked, resolve, reject }
-      waiting.set(id, one)
+      waiting.set(id, { ...one, resolve, reject })
       signal.addEventListener('abort', () => {
         if (waiting.get(id)?.resolve === resolve) waiting.delete(id)
         reject(abandoned())

@@ -29,6 +29,10 @@ async function attempt(work) {
   }
 }
 
+// Below one, what matters is the first digits, however far behind the point they are.
+const figure = (value) =>
+  value.toLocaleString(document.documentElement.lang, value < 1 ? { maximumSignificantDigits: 6 } : {})
+
 function button(text, work) {
   const made = document.createElement('button')
   made.type = 'button'
@@ -49,8 +53,8 @@ async function showAlerts() {
       item.dataset.status = status
       const unit = when === 'changes' ? '' : ` ${vs.toUpperCase()}`
       item.append(
-        `${coin} ${words.whens[when]} ${value.toLocaleString(document.documentElement.lang)}${unit} · ${words.statuses[status]} `,
-        ...(status === 'expired' ? [] : [toggle(id, status === 'open')]),
+        `${coin} ${words.whens[when]} ${figure(value)}${unit} · ${words.statuses[status]} `,
+        ...(status === 'expired' ? [] : [toggle(id, status === 'open' || status === 'no_price')]),
         button(words.remove, () => ask('DELETE', `/api/alerts/${id}`)),
       )
       return item
