@@ -29,6 +29,7 @@ export async function readBody(
 ): Promise<string | undefined> {
   const count = ({ byteLength }: Buffer) => {
     arrived.bytes += byteLength
+    return arrived.bytes <= mostBytes
   }
   const inflater = inflaterFor(String(headers['content-encoding'] ?? ''))
   if (inflater === 'unknown' || Number(headers['content-length'] ?? 0) > mostBytes) {
@@ -36,12 +37,17 @@ export async function readBody(
     if (inflater === 'unknown') throw new BadEncoding(`Content-Encoding: ${headers['content-encoding']}`)
     return undefined
   }
-  if (!inflater) return collect(body, mostBytes, arrived, count)
-  body.on('data', count)
+  if (!inflater) return collect(body, mostBytes, count)
+  let isTooLarge = false
+  body.on('data', (part: Buffer) => {
+    isTooLarge ||= !count(part)
+    if (isTooLarge) drop(body) // it may inflate to nothing for ever
+  })
   pipeline(body, inflater, () => {}) // ends both with either; the reader hears of it
   try {
-    return await collect(inflater, mostBytes, arrived)
+    return await collect(inflater, mostBytes)
   } catch (error) {
+    if (isTooLarge) return undefined
     if (/^(Z_|ERR_(_ERROR|BROTLI|_BROTLI))/.test(String((error as { code?: unknown }).code)))
       throw new BadEncoding('the body is damaged', { cause: error })
     throw error
@@ -57,16 +63,14 @@ function inflaterFor(encoding: string) {
 async function collect(
   from: Readable,
   mostBytes: number,
-  arrived: Arrived,
-  count: (part: Buffer) => void = () => {},
+  count: (part: Buffer) => unknown = () => {},
 ): Promise<string | undefined> {
   const parts: Buffer[] = []
   let size = 0
   for await (const part of from as AsyncIterable<Buffer>) {
     size += part.byteLength
     count(part)
-    // The bytes as they came count, too: they may inflate to nothing for ever.
-    if (Math.max(size, arrived.bytes) > mostBytes) {
+    if (size > mostBytes) {
       drop(from)
       return undefined
     }

@@ -15,7 +15,7 @@ import { createAlertSocket } from '../../src/features/alerts/alert-socket.ts'
 import { createAlerts } from '../../src/features/alerts/alerts.ts'
 import type { Resolve } from '../../src/features/alerts/delivery/safe-url.ts'
 import { createWebhookAddressRecords } from '../../src/features/alerts/delivery/webhook-address-records.ts'
-import type { PricesOf } from '../../src/features/alerts/evaluate-alerts.ts'
+import type { PricesOf, UnpricedOf } from '../../src/features/alerts/evaluate-alerts.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createSockets } from '../../src/http/sockets/sockets.ts'
 import { parseRedisUrl } from '../../src/lib/redis-url.ts'
@@ -33,6 +33,7 @@ export interface AlertsAppOptions {
   redisUrl: string
   botUrl: string
   pricesOf: PricesOf
+  unpricedOf?: UnpricedOf
   dataDir?: string
   /** Of the receiver of webhooks, which is believed; addresses on this machine are allowed then. */
   ca?: string
@@ -121,6 +122,7 @@ export async function openAlertsApp({
     bus: samovar.bus,
     limiter: rest.isPaced ? samovar.limiter : unlimited,
     pricesOf,
+    ...(rest.unpricedOf && { unpricedOf: rest.unpricedOf }),
     currencies: ['usd', 'eur'],
     telegram: { botToken: BOT_TOKEN, apiUrl: new URL(botUrl) },
     requireUser,

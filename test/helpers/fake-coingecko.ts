@@ -57,6 +57,8 @@ export interface FakeAnswer {
   readonly status: number
   readonly headers?: Record<string, string>
   readonly body: string
+  /** Its connection is cut after that. */
+  readonly isCut?: true
 }
 
 export interface FakeCoinGecko {
@@ -138,6 +140,11 @@ export async function startFakeCoinGecko({ now = Date.now }: { now?: Now } = {})
     if (fault === 'hangs up') return void res.destroy()
     res.setHeader('Content-Type', 'application/json; charset=utf-8')
     const other = fake.instead?.(call)
+    if (other?.isCut) {
+      res.writeHead(other.status, other.headers).write(other.body)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return void res.destroy()
+    }
     if (other) return void res.writeHead(other.status, other.headers).end(other.body)
     if (fault === 'empty histories' && path.endsWith('market_chart')) return void res.end('{"prices":[]}')
     if (fault === undefined || fault === 'empty histories' || fault === 'holes in a chart')

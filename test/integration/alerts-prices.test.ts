@@ -9,6 +9,7 @@ import { createMarkets } from '../../src/features/markets/markets.ts'
 import { createJsonFetcher } from '../../src/http/fetch-json.ts'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { type AlertsApp, openAlertsApp } from '../helpers/alerts-app.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { type FakeBotApi, startFakeBotApi } from '../helpers/fake-bot-api.ts'
 import { type FakeCoinGecko, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
 import { recordLog } from '../helpers/log.ts'
@@ -41,6 +42,7 @@ beforeEach(async () => {
     redisUrl: 'off',
     botUrl: bot.url,
     pricesOf: (ids, vs) => prices.freshPrices(ids, vs as Currency),
+    unpricedOf: (ids, vs) => prices.unpriced(ids, vs as Currency),
   })
   closers.push(app.close, close, around.close, fake.close, bot.close)
 })
@@ -113,4 +115,92 @@ test('while CoinGecko does not answer nothing is decided, and the first look is 
   await app.check()
   expect((await find(id))?.watch.armed).toBe(false)
   expect(await crossings()).toEqual([])
+})
+
+test('a price of 0 is a price: it crosses, and what changes from it is a change', async () => {
+  priceIs(95)
+  const below = await app.send('POST', '/api/alerts', { coin: 'bitcoin', when: 'below', value: 10 })
+  const { id } = (await below.json()) as { id: string }
+  time.pass(2 * MINUTE)
+  priceIs(0)
+  await app.check()
+  expect(await crossings()).toMatchObject([{ price: 0 }])
+  const made = await app.send('POST', '/api/alerts', {
+    coin: 'bitcoin',
+    when: 'changes',
+    value: 5,
+    repeat: 'always',
+  })
+  expect(made.status).toBe(201)
+  const changes = ((await made.json()) as { id: string }).id
+  for (let i = 0; i < 3; i += 1) {
+    time.pass(MINUTE)
+    await app.check()
+  }
+  expect([(await find(id))?.triggerCount, (await find(changes))?.triggerCount]).toEqual([1, 0])
+  priceIs(3)
+  time.pass(2 * MINUTE)
+  await app.check()
+  expect((await find(changes))?.triggerCount).toBe(1)
+})
+
+test('a check asks for what it needs: no list, no charts', async () => {
+  await make()
+  await app.check()
+  expect(fake.calls.map(({ path, query }) => [path, query.get('ids'), query.get('sparkline')])).toEqual([
+    ['/coins/markets', 'bitcoin', 'false'],
+  ])
+  time.pass(11_000)
+  await prices.coin('bitcoin', 'usd')
+  await eventually(async () =>
+    expect((await prices.coin('bitcoin', 'usd')).value?.week.length).toBeGreaterThan(0),
+  )
+  const before = fake.calls.length
+  time.pass(2 * MINUTE)
+  await app.check()
+  expect(fake.calls.slice(before).map(({ query }) => query.get('sparkline'))).toEqual(['false'])
+  expect((await prices.coin('bitcoin', 'usd')).value?.week.length).toBeGreaterThan(0) // it is kept
+})
+
+test('alerts on a coin that was removed say so, and the other coins go on', async () => {
+  priceIs(95)
+  fake.moved.set('sui', 95)
+  const removed = await app.send('POST', '/api/alerts', { coin: 'sui', when: 'above', value: 100 })
+  const { id } = (await removed.json()) as { id: string }
+  await make()
+  await app.check()
+  fake.removed.add('sui')
+  priceIs(105)
+  for (let i = 0; i < 3; i += 1) {
+    time.pass(2 * MINUTE)
+    await app.check()
+  }
+  expect(await crossings()).toMatchObject([{ price: 105 }])
+  const { alerts } = (await (await app.send('GET', '/api/alerts')).json()) as {
+    alerts: { coin: string; status: string }[]
+  }
+  expect(alerts.map(({ coin, status }) => [coin, status])).toEqual([
+    ['sui', 'no_price'],
+    ['bitcoin', 'done'],
+  ])
+  expect(await (await app.send('GET', `/api/alerts/${id}`)).json()).toMatchObject({ status: 'no_price' })
+  expect(app.lines.filter(({ message }) => message.startsWith('alerts wait'))).toMatchObject([
+    { fields: { vs: 'usd', coins: ['sui'] } },
+  ])
+  fake.removed.clear()
+  time.pass(6 * MINUTE)
+  await app.check()
+  expect(await (await app.send('GET', `/api/alerts/${id}`)).json()).toMatchObject({ status: 'open' })
+})
+
+test.each(['boringdao-[old]', '1move token', 'hive_dollar', 'монета'])('an alert on %s', async (coin) => {
+  fake.extra.push(coin)
+  fake.moved.set(coin, 1e-12)
+  const made = await app.send('POST', '/api/alerts', { coin, when: 'above', value: 2e-12 })
+  expect([made.status, await made.json()]).toMatchObject([201, { coin, value: 2e-12 }])
+  time.pass(MINUTE)
+  fake.moved.set(coin, 3e-12)
+  await app.check()
+  const [crossing] = await crossings()
+  expect(crossing).toMatchObject({ coin, price: 3e-12, text: expect.stringContaining('0.000000000003 USD') })
 })

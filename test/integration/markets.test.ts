@@ -33,14 +33,15 @@ interface ShownList {
 const BAD_PATHS = [
   '/api/coins?vs=gbp',
   '/api/coins?ids=',
-  '/api/coins?ids=Bitcoin',
+  '/api/coins?ids=a%2Fb',
   '/api/coins?ids=a&ids=b',
   `/api/coins?ids=${Array.from({ length: 251 }, (_, i) => `c${i}`)}`,
   '/api/coins?page=0',
   '/api/coins?perPage=251',
   '/api/coins?page=5000&perPage=2',
   '/api/coins/..%2fping',
-  '/api/coins/%D0%B1%D0%B8%D1%82',
+  '/api/coins/a%00b',
+  '/api/coins/bit%E2%80%8Bcoin',
   `/api/coins/${'a'.repeat(101)}`,
   '/api/coins/bitcoin/history?days=2',
   '/markets?vs=gbp',
@@ -322,7 +323,8 @@ describe('CoinGecko away', () => {
       const page = await app.get('/markets?lang=en')
       expect([page.status, page.headers.get('retry-after')]).toEqual([503, expect.any(String)])
       expect(await page.text()).toContain('There are no prices at the moment')
-      expect(fake.calls.length).toBeLessThanOrEqual(2)
+      // What is too large is asked for in smaller parts first.
+      expect(fake.calls.length).toBeLessThanOrEqual(fault === 'too large' ? 4 : 2)
     },
   )
 

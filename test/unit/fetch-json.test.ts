@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { z } from 'zod'
 import { createJsonFetcher, FetchFailed, type JsonRequest } from '../../src/http/fetch-json.ts'
 import { eventually, HUNG_MS } from '../helpers/eventually.ts'
@@ -55,6 +57,83 @@ test('a body is sent as JSON', async () => {
     res.end(req.headers['content-type'] === 'application/json' ? text : '')
   })
   expect(await ask(url, { method: 'POST', body: { price: 8 } })).toEqual({ price: 8 })
+})
+
+describe('compressed answers', () => {
+  const sent = (encoding: string, bytes: Buffer) =>
+    http((_req, res) => res.writeHead(200, { 'content-encoding': encoding }).end(bytes))
+  const text = JSON.stringify({ price: 9 })
+
+  test('are asked for, and inflated', async () => {
+    const asked: (string | undefined)[] = []
+    const url = await http((req, res) => {
+      asked.push(req.headers['accept-encoding'] as string)
+      res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(text))
+    })
+    expect(await ask(url)).toEqual({ price: 9 })
+    expect(asked).toEqual(['gzip, br'])
+    expect(await ask(await sent('br', brotliCompressSync(text)))).toEqual({ price: 9 })
+    expect(await ask(await sent('X-GZIP', gzipSync(text)))).toEqual({ price: 9 })
+    expect(await ask(await sent('identity', Buffer.from(text)))).toEqual({ price: 9 })
+  })
+
+  const bomb = Buffer.alloc(50 * 1024 * 1024, '0')
+  test.each([
+    ['gzip', gzipSync(bomb, { level: 1 }).subarray(0, 900)],
+    ['br', brotliCompressSync(bomb.subarray(0, 1_000_000))],
+  ])('the limit is that of the inflated bytes: %s', async (encoding, bytes) => {
+    expect(bytes.byteLength).toBeLessThan(limits.maxBytes)
+    expect(await failure(await sent(encoding, bytes))).toMatchObject({ reason: 'too_large', hasBegun: true })
+  })
+
+  test('and of the bytes as they come, which may inflate to nothing', async () => {
+    const url = await sent('gzip', Buffer.concat(Array.from({ length: 100 }, () => gzipSync(''))))
+    expect(await failure(url)).toMatchObject({ reason: 'too_large' })
+  })
+
+  test.each<[string, Buffer]>([
+    ['gzip', Buffer.from('no gzip')],
+    ['gzip', gzipSync(text).subarray(0, 12)],
+    ['br', Buffer.from('<html>')],
+    ['br', brotliCompressSync(text).subarray(0, 5)],
+    ['deflate', deflateSync(text)],
+    ['gzip, br', gzipSync(text)],
+  ])('what is no %s is malformed', async (encoding, bytes) => {
+    expect(await failure(await sent(encoding, bytes))).toMatchObject({ reason: 'malformed' })
+  })
+
+  test('a refusal says why, compressed or not; its text is in no log', async () => {
+    const url = await http((_req, res) =>
+      res.writeHead(403, { 'content-encoding': 'gzip' }).end(gzipSync('error code: 1020')),
+    )
+    const error = await failure(url)
+    expect([error.text, JSON.stringify(error), Object.keys(error)]).toEqual([
+      'error code: 1020',
+      expect.not.stringContaining('1020'),
+      expect.not.arrayContaining(['text']),
+    ])
+  })
+})
+
+test('NaN and Infinity, which are no JSON, are null, and text that says so stays', async () => {
+  const url = await http((_req, res) => res.end('{"a":NaN,"b":[-Infinity,1],"c":"NaN, \\"Infinity"}'))
+  expect(await ask(url, { schema: z.unknown() })).toEqual({ a: null, b: [null, 1], c: 'NaN, "Infinity' })
+})
+
+test("time in which this process stands still is not the server's", async () => {
+  const url = await http((_req, res) => void setTimeout(() => res.end('{"price":3}'), 50))
+  const asked = ask(url, { totalMs: 400 })
+  await pause(20)
+  const until = performance.now() + 800
+  while (performance.now() < until); // nothing is read meanwhile
+  expect(await asked).toEqual({ price: 3 })
+})
+
+test('what had begun to arrive is told from silence', async () => {
+  const slow = await http((_req, res) => void res.write('{"price"'))
+  expect(await failure(slow, { totalMs: 300 })).toMatchObject({ reason: 'timeout', hasBegun: true })
+  const silent = await http(() => {})
+  expect(await failure(silent, { totalMs: 300 })).toMatchObject({ reason: 'timeout', hasBegun: false })
 })
 
 describe('each way to fail has its word', () => {

@@ -43,7 +43,8 @@ export type Purpose = 'prices' | 'more'
 export interface CallBudget {
   /**
    * Makes the call, or rejects with `prices_unavailable`: when it may not be made, and when it fails. `instead` gives
-   * another call that is made where this one failed, and costs as much.
+   * another call that is made where this one failed, and costs as much. What it throws is the outcome, and pauses
+   * nothing.
    */
   spend<T>(purpose: Purpose, call: Call<T>, instead?: Instead<T>): Promise<T>
   /** Whether less than half of the budget was left after the last call, and calls are made at all. */
@@ -122,7 +123,6 @@ export function createCallBudget({
   }
 
   async function failed(error: FetchFailed, limit: number): Promise<AppError> {
-    failures += 1
     failedInARow += 1
     lastError = briefReason(error)
     const { code, advice } = reasonOf(error)
@@ -159,9 +159,9 @@ export function createCallBudget({
           return answered(await next())
         } catch (error) {
           if (!(error instanceof FetchFailed)) throw error
+          failures += 1
           const other = instead(error)
           if (!other) throw await failed(error, limit)
-          failures += 1
           next = other
         }
       }

@@ -44,8 +44,7 @@ export function createAnswerSizes({ now, onSmaller }: AnswerSizesParts): AnswerS
       if (!isTooMuch(error)) return undefined
       const place = sizes.indexOf(asked) + 1
       const isLess = limit !== undefined && sizes.indexOf(asked) >= limit.place
-      const isLink = error.hasBegun && error.reason !== 'status'
-      if (isLess && !isLink) {
+      if (isLess && !isLink(error)) {
         limit = undefined
         return undefined
       }
@@ -58,6 +57,10 @@ export function createAnswerSizes({ now, onSmaller }: AnswerSizesParts): AnswerS
     },
   }
 }
+
+/** It was coming, and did not arrive as a whole. */
+export const isLink = ({ hasBegun, reason }: FetchFailed) =>
+  hasBegun && (reason === 'timeout' || reason === 'too_large' || reason === 'refused')
 
 /** Whether less of it might have come. */
 function isTooMuch({ reason, status = 0, hasBegun }: FetchFailed): boolean {

@@ -1,18 +1,20 @@
 // Coins from CoinGecko, within the budget of calls: by name, many to a call, or the largest of a page. A call that is
 // too much for the link is made again for less of each coin. Rows that cannot be used are counted and logged.
 import type { LoadAsked } from '../../../core/cache/cached.ts'
+import { pricesUnavailable } from '../../../errors.ts'
 import { FetchFailed } from '../../../http/fetch-json.ts'
-import type { Now, StartTimer } from '../../../lib/time.ts'
+import { type Now, SECOND, type StartTimer } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { CallBudget, Purpose } from '../call-budget.ts'
 import { type Coin, type Currency, currencies } from '../coin.ts'
 import { COINS_A_CALL, type CoinGecko } from '../coingecko.ts'
 import { type Brought, createPriceBatch, type Need, type PriceBatch } from '../price-batch.ts'
-import { type AnswerSize, createAnswerSizes, type SizeWanted } from './answer-size.ts'
+import { type AnswerSize, createAnswerSizes, isLink, type SizeWanted } from './answer-size.ts'
 import type { CoinRows } from './market-rows.ts'
 
 /** A coin that exists: where it comes and another does not, that one was removed, and the answer is no failure. */
 const WITNESS = 'bitcoin'
+const LIST_PAUSE_MS = 30 * SECOND // where the link is too thin for a list: coins are asked for by name all the while
 const MOST_TOLD = 1_000 // ids of bad rows that the log has named
 const NAMED = 5 // in a line
 
@@ -66,6 +68,7 @@ export function createCoinSource({
   })
   const told = new Set<string>()
   let badRows = 0
+  let listsPausedUntilMs = 0
 
   async function call(asked: Asked, ask: (size: AnswerSize) => Promise<CoinRows>): Promise<Brought> {
     const { purpose, mustFind, least, isList = false } = asked
@@ -79,10 +82,18 @@ export function createCoinSource({
     }
     return budget.spend(purpose, once, (error) => {
       const smaller = sizes.failed(size, least, error)
-      if (smaller === undefined) return undefined
+      if (smaller === undefined) {
+        if (isList && isLink(error)) throw pauseLists()
+        return undefined
+      }
       size = smaller
       return once
     })
+  }
+
+  function pauseLists() {
+    listsPausedUntilMs = now() + LIST_PAUSE_MS
+    return pricesUnavailable(LIST_PAUSE_MS)
   }
 
   /** One line for what is new: the same rows are bad every minute. */
@@ -125,6 +136,7 @@ export function createCoinSource({
   return {
     load: (id, vs, asked, need) => batches[vs].load(id, asked, need),
     async largest(vs, page, { generation, purpose, mustFind }) {
+      if (now() < listsPausedUntilMs) throw pricesUnavailable(listsPausedUntilMs - now())
       const asked: Asked = { purpose, mustFind, most: 'charts', least: 'rows', isList: true }
       const { coins, size } = await call(asked, (size) =>
         coinGecko.largest(vs, page, size === 'charts' ? size : 'rows'),
