@@ -5,7 +5,7 @@ import { withTimeout } from '../lib/async/deadlines.ts'
 import { corrupt, parseJson } from '../lib/codec.ts'
 import type { Closable } from '../lib/scope.ts'
 import { type Now, SECOND } from '../lib/time.ts'
-import { ACCEPTED_ENCODINGS, type Arrived, BadEncoding, readBody } from './answer-body.ts'
+import { ACCEPTED_ENCODINGS, type Arrived, BadEncoding, readBody } from './outgoing/answer-body.ts'
 
 const CONNECT_MS = 2 * SECOND
 const TOTAL_MS = 6 * SECOND

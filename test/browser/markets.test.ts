@@ -107,6 +107,33 @@ test('says how many calls it saved', async () => {
   expect(Number.parseInt((await page.locator('#saved-calls').textContent()) ?? '', 10)).toBeGreaterThan(5)
 })
 
+test('ids, prices and names of every kind are shown as they are', async () => {
+  const odd: [string, number, string][] = [
+    ['hive_dollar', 0, '$0'],
+    ['boringdao-[old]', 1e-12, '$0.000000000001'],
+    ['1move token', 1.5e18, '$1.5E18'],
+    ['100% <b>монета</b>', 7, '$7.00'],
+  ]
+  for (const [id, price] of odd) {
+    fake.extra.push(id)
+    fake.moved.set(id, price)
+  }
+  // The largest first, as CoinGecko might have it.
+  fake.distort = (rows) => [...rows.slice(-odd.length), ...rows.slice(0, -odd.length)]
+  time.pass(20 * 60_000)
+  await open('/markets?lang=en')
+  const page = await open('/markets?lang=en')
+  await eventually(async () => {
+    await page.reload()
+    const ids = await rows(page).evaluateAll('rows => rows.slice(0, 4).map((row) => row.dataset.id)')
+    expect(ids).toEqual(odd.map(([id]) => id))
+  })
+  for (const [i, [, , shown]] of odd.entries())
+    expect(await rows(page).nth(i).locator('td').nth(1).textContent()).toBe(shown)
+  expect(await page.locator('#attribution a').getAttribute('href')).toBe('https://www.coingecko.com/')
+  fake.distort = undefined
+})
+
 test('old prices are seen to be old, also where they are drawn', async () => {
   fake.fault = 500
   time.pass(5 * 60_000)

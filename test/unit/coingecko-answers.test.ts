@@ -3,7 +3,7 @@ import { createAnswerSizes } from '../../src/features/markets/source/answer-size
 import { failureIn, reasonOf, sentenceOf } from '../../src/features/markets/source/failure-reason.ts'
 import { coinsOfPrices, coinsOfRows } from '../../src/features/markets/source/market-rows.ts'
 import { FetchFailed } from '../../src/http/fetch-json.ts'
-import { isCoinId } from '../../src/lib/coin-id.ts'
+import { isCoinId } from '../../src/lib/text/coin-id.ts'
 import { createClock } from '../helpers/clock.ts'
 
 const FETCHED_AT = '2026-11-20T08:00:00.000Z'

@@ -1,6 +1,6 @@
 // Alerts, their crossings, and the ways users are notified: the types, and the schemas of what users send.
 import { z } from 'zod'
-import { coinId } from '../../lib/coin-id.ts'
+import { coinId } from '../../lib/text/coin-id.ts'
 import { DAY, MINUTE } from '../../lib/time.ts'
 import { type Rule, type Watch, whens } from './crossing.ts'
 

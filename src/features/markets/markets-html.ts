@@ -73,6 +73,8 @@ function prices(model: MarketsModel): Html {
   <p id="found">${text.found} <span id="count">${coins.length}</span></p>
   ${coins.length > 0 ? table : html`<p>${text.none}</p>`}
   ${pages(model, coins.length)}
+  <p id="attribution"><small>
+    ${text.source} <a href="https://www.coingecko.com/">CoinGecko</a></small></p>
 </div>`
 }
 
@@ -92,7 +94,8 @@ function row(coin: ShownCoin, language: PageLanguage): Html {
   const change = change24hPercent === null ? '–' : formatPercent(change24hPercent, language)
   const direction = (change24hPercent ?? 0) < 0 ? 'down' : 'up'
   const [first, last] = [week[0], week.at(-1)]
-  const label = `${text.weekChart} ${first && last !== undefined ? formatPercent((last / first - 1) * 100, language) : '–'}`
+  const weekChange = first && last !== undefined ? formatPercent((last / first - 1) * 100, language) : '–'
+  const label = `${text.weekChart} ${weekChange}`
   const outdated = html`<small class="outdated">${text.outdated}
     <time datetime="${fetchedAt}">${formatUtc(fetchedAt)}</time></small>`
   const cells = [
@@ -125,8 +128,7 @@ function saved(language: PageLanguage, { answered, calls, saved, perMinute }: Ma
     <div><dt>${text.calls}</dt><dd id="calls">${calls}</dd></div>
     <div><dt>${text.budget}</dt><dd id="budget">${perMinute}</dd></div>
   </dl>
-  <p>${text.source} <a href="https://www.coingecko.com/">CoinGecko</a>.
-    ${text.api} <a href="/api/coins">/api/coins</a></p>
+  <p>${text.api} <a href="/api/coins">/api/coins</a></p>
 </section>`
 }
 

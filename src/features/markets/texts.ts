@@ -27,7 +27,7 @@ const en = {
   saved: 'Calls saved',
   budget: 'Calls allowed a minute',
   sinceStart: 'by this process since its start',
-  source: 'Data by',
+  source: 'Price data by',
   api: 'The same as JSON:',
 }
 
@@ -56,7 +56,7 @@ const ru: typeof en = {
   saved: 'Сэкономлено запросов',
   budget: 'Разрешено запросов в минуту',
   sinceStart: 'этим процессом с его запуска',
-  source: 'Данные:',
+  source: 'Цены предоставлены',
   api: 'То же в JSON:',
 }
 

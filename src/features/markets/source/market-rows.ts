@@ -1,7 +1,7 @@
 // Coins from what CoinGecko sends: rows of /coins/markets, and prices alone from /simple/price. A row that is wrong
 // costs that row, and no other: it is counted, and its coin is one whose price cannot be had at the moment.
 import { z } from 'zod'
-import { isCoinId } from '../../../lib/coin-id.ts'
+import { isCoinId } from '../../../lib/text/coin-id.ts'
 import type { Coin, Currency } from '../coin.ts'
 
 const WEEK_STEP = 4 // of the hourly prices of a week, every fourth is enough for a small chart

@@ -2,7 +2,6 @@
 // holds for the inflated bytes. A small answer that inflates without end is cut off like a large one.
 import { pipeline, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip } from 'node:zlib'
-import type { Dispatcher } from 'undici'
 
 /** What `readBody` understands, for the header Accept-Encoding. */
 export const ACCEPTED_ENCODINGS = 'gzip, br'
@@ -12,6 +11,11 @@ const INFLATERS = new Map([
   ['x-gzip', createGunzip],
   ['br', createBrotliDecompress],
 ])
+
+export interface Answer {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Readable
+}
 
 /** What was sent is no body of its Content-Encoding, or one that was not asked for. */
 export class BadEncoding extends Error {}
@@ -23,7 +27,7 @@ export interface Arrived {
 
 /** Undefined when there is more than `mostBytes` of it: then its connection is closed. Rejects with BadEncoding. */
 export async function readBody(
-  { headers, body }: Pick<Dispatcher.ResponseData, 'headers' | 'body'>,
+  { headers, body }: Answer,
   mostBytes: number,
   arrived: Arrived = { bytes: 0 },
 ): Promise<string | undefined> {

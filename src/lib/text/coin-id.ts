@@ -1,7 +1,7 @@
 // Ids of coins as CoinGecko gives them: mostly like `bitcoin`, but also `hive_dollar`, `boringdao-[old]`, `1move token`
 // and ids in other scripts. Nothing is made of them but what an address and a list with commas cannot hold.
 import { z } from 'zod'
-import { isPlainText } from './plain-text.ts'
+import { isPlainText } from '../plain-text.ts'
 
 const LONGEST = 100
 /** A comma separates ids, a slash parts of an address, `.` and `..` are moves in it. */
