@@ -10,6 +10,7 @@ import { createCallBudget } from './call-budget.ts'
 import { type Currency, currencies } from './coin.ts'
 import { createCoinGecko } from './coingecko.ts'
 import { marketKeys } from './market-keys.ts'
+import { cachedCoins } from './coin-routes.ts'
 import { createMarkets } from './markets.ts'
 import { marketsRoutes } from './markets-routes.ts'
 
@@ -91,6 +92,7 @@ export const markets = defineFeature({
       log,
     })
     return {
+      cached: cachedCoins({ markets: prices, admitReads }),
       routes: marketsRoutes({
         markets: prices,
         sections: (req, language, vs) => Promise.all(sections.map((section) => section(req, language, vs))),

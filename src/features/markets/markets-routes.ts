@@ -1,24 +1,22 @@
-// GET /api/coins, /api/coins/:id and its history, GET /api/markets/stats, and the page at /markets.
+// GET /api/coins, GET /api/markets/stats, and the page at /markets.
 
 import { type Request, Router } from 'express'
 import { z } from 'zod'
-import type { Cached, CacheOutcome } from '../../core/cache/cached.ts'
-import { notFound } from '../../errors.ts'
+import type { CacheOutcome } from '../../core/cache/cached.ts'
 import type { Admit } from '../../feature.ts'
 import { type CachedBody, sendCached } from '../../http/cached-response.ts'
 import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { asAppError } from '../../http/problem.ts'
-import { etagOf } from '../../lib/etag.ts'
 import type { Html } from '../../lib/html.ts'
 import { coinId } from '../../lib/text/coin-id.ts'
-import { type Coin, currencies, spans } from './coin.ts'
+import type { Coin } from './coin.ts'
+import { jsonOf, shown, vs } from './coin-routes.ts'
 import { COINS_A_CALL } from './coingecko.ts'
 import { type CoinList, LISTED_COINS, type Markets } from './markets.ts'
 import { COINS_A_PAGE, marketsHtml } from './markets-html.ts'
 
 const DEFAULT_LIST = 50
-const vs = z.enum(currencies, { error: `must be one of ${currencies.join(', ')}` }).default('usd')
 const ids = z
   .string({ error: 'must be given once' })
   .transform((given) => [...new Set(given.split(','))])
@@ -40,14 +38,6 @@ const listQuery = z
     ({ page, perPage = DEFAULT_LIST }) => page * perPage <= LISTED_COINS,
     `the list ends after ${LISTED_COINS} coins`,
   )
-const coinQuery = z.object({ vs })
-const historyQuery = z.object({
-  vs,
-  days: z
-    .enum(spans.map(String), { error: `must be one of ${spans.join(', ')}` })
-    .default('7')
-    .transform((given) => spans.find((span) => String(span) === given) ?? 7),
-})
 const pageQuery = z.object({
   lang: z.enum(pageLanguages, { error: 'must be en or ru' }).optional(),
   vs,
@@ -76,26 +66,6 @@ export function marketsRoutes({ markets, sections, admitReads }: MarketsRoutesPa
       const coins = list.coins.map(shown)
       const { unknown, unavailable } = list
       sendCached(req, res, asOne(list, { vs, page, perPage, ...summary(list), coins, unknown, unavailable }))
-    },
-  })
-
-  endpoint(router, '/api/coins/:id', {
-    async get(req, res) {
-      const { vs } = parse(coinQuery, req.query)
-      const wanted = parse(coinId, req.params.id)
-      const coin = await markets.coin(wanted, vs, admitReads(req))
-      if (!coin.value) throw notFound(`A coin with the id ${wanted}`)
-      sendCached(req, res, withBody(coin, Date.parse(coin.value.fetchedAt), shown(coin)))
-    },
-  })
-
-  endpoint(router, '/api/coins/:id/history', {
-    async get(req, res) {
-      const { vs, days } = parse(historyQuery, req.query)
-      const wanted = parse(coinId, req.params.id)
-      const history = await markets.history(wanted, vs, days, admitReads(req))
-      if (!history.value) throw notFound(`A coin with the id ${wanted}`)
-      sendCached(req, res, withBody(history, Date.parse(history.value.fetchedAt), shown(history)))
     },
   })
 
@@ -141,11 +111,6 @@ function matches({ id, name, symbol }: Pick<Coin, 'id' | 'name' | 'symbol'>, tex
   return [id, name, symbol].some((word) => word.toLowerCase().includes(wanted))
 }
 
-/** The value as it is shown; `stale` when it is older than it should be. */
-function shown<T>({ value, outcome }: Cached<T>): T & { stale: boolean } {
-  return { ...(value as T), stale: outcome === 'stale' }
-}
-
 /**
  * Of a list: since when its prices were true at the latest, and whether any is stale. It is when CoinGecko was asked:
  * coins that are not traded any more have an `asOf` of years ago, which is none of the others'.
@@ -163,14 +128,10 @@ function asOne({ coins }: CoinList, json: object): CachedBody {
     (['stale', 'bypass', 'miss'] as CacheOutcome[]).find((one) => outcomes.includes(one)) ?? 'hit'
   const freshUntilMs = Math.min(...coins.map((coin) => coin.freshUntilMs))
   const fetchedAtMs = Math.min(nowMs, ...coins.map(({ value }) => Date.parse(value?.fetchedAt ?? '')))
-  return withBody({ outcome, freshUntilMs: coins.length > 0 ? freshUntilMs : nowMs }, fetchedAtMs, json)
-}
-
-function withBody(
-  { outcome, freshUntilMs }: Pick<CachedBody, 'outcome' | 'freshUntilMs'>,
-  fetchedAtMs: number,
-  json: object,
-): CachedBody {
-  const body = Buffer.from(JSON.stringify(json))
-  return { outcome, freshUntilMs, storedAtMs: fetchedAtMs, body, etag: etagOf(body) }
+  return {
+    outcome,
+    freshUntilMs: coins.length > 0 ? freshUntilMs : nowMs,
+    storedAtMs: fetchedAtMs,
+    ...jsonOf(json),
+  }
 }

@@ -26,7 +26,8 @@ const HISTORY_FRESH_MS: Readonly<Record<Span, number>> = {
   365: 12 * HOUR,
 }
 const FIRST_PAGE = 1
-const LIST_PATIENCE_MS = SECOND // after it a coin is asked for by its name: its price does not wait for a long list
+/** After it a coin is asked for by its name: its price does not wait for a long list. */
+export const LIST_PATIENCE_MS = SECOND
 const CHARTLESS_FRESH_MS = 10 * SECOND // after a check; then a reader has the chart fetched
 
 export interface CoinList {
@@ -59,6 +60,9 @@ export interface MarketStats extends BudgetReport {
  * with what `admit` is refused with, where nothing is cached.
  */
 export interface Markets {
+  /** What memory has and may be sent now: it is fresh. */
+  peekCoin(id: string, vs: Currency): Cached<Coin> | undefined
+  peekHistory(id: string, vs: Currency, days: Span): Cached<History> | undefined
   /** `value` is undefined when there is no such coin. */
   coin(id: string, vs: Currency, admit?: Admit): Promise<Cached<Coin>>
   coins(ids: readonly string[], vs: Currency, admit?: Admit): Promise<CoinList>
@@ -73,7 +77,7 @@ export interface Markets {
 }
 
 export interface MarketsParts {
-  cache: Pick<Cache, 'getOrLoad'>
+  cache: Pick<Cache, 'getOrLoad' | 'peek'>
   coinGecko: CoinGecko
   budget: CallBudget
   /** How long a price is fresh. */
@@ -210,7 +214,7 @@ export function createMarkets(parts: MarketsParts): Markets {
       parse: historySchema.parse,
       ...(admit && { admit }),
     }
-    return cache.getOrLoad(`coin_history:${inKey(id)}:${vs}:${days}`, policy, async () => {
+    return cache.getOrLoad(historyKey(id, vs, days), policy, async () => {
       // That there is no such coin costs a place in a batch, and not a call for each made-up id.
       const { value } = await read(id, vs)
       if (!value) return undefined
@@ -221,7 +225,15 @@ export function createMarkets(parts: MarketsParts): Markets {
     })
   }
 
+  function peeked<T>(found: Cached<T> | undefined) {
+    if (found) answered += 1
+    return found
+  }
+
   return {
+    peekCoin: (id, vs) => peeked(cache.peek(coinKey(id, vs), coinPolicy)),
+    peekHistory: (id, vs, days) =>
+      peeked(cache.peek<History>(historyKey(id, vs, days), { parse: historySchema.parse })),
     coin: (id, vs, admit) => counted(read(id, vs, admitted(admit))),
     coins: (ids, vs, admit) => counted(readAll(ids, vs, admitted(admit))),
     unpriced,
@@ -242,6 +254,8 @@ export function createMarkets(parts: MarketsParts): Markets {
 
 /** An id as it is, unless it would be another key's: a colon separates parts of keys. */
 const inKey = (id: string) => id.replace(/[%:]/g, encodeURIComponent)
+
+const historyKey = (id: string, vs: Currency, days: Span) => `coin_history:${inKey(id)}:${vs}:${days}`
 
 const coinKey = (id: string, vs: Currency) =>
   vs === 'usd' ? `coin_details:${inKey(id)}` : `coin_details:${inKey(id)}:${vs}`
