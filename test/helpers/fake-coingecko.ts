@@ -72,7 +72,7 @@ export interface FakeCoinGecko {
   /** Calls it allows in any minute; more are answered 429. */
   perMinute: number
   delayMs: number
-  /** How much of an answer is sent in a second, of all answers together; undefined: as fast as it goes. */
+  /** How much of each answer is sent in a second; undefined: as fast as it goes. */
   bytesPerSecond: number | undefined
   /** Whether answers are compressed for those who accept that, and by what. */
   compression: 'gzip' | 'br' | undefined

@@ -128,7 +128,7 @@ describe('what users may do', () => {
 
   test.each([
     ['no coin', { coin: undefined }, 'coin'],
-    ['a coin that is no id', { coin: 'Bit Coin' }, 'coin'],
+    ['a coin that is no id', { coin: 'bit,coin' }, 'coin'],
     ['an unknown currency', { vs: 'gbp' }, 'vs: must be one of usd, eur'],
     ['an unknown direction', { when: 'near' }, 'when: must be one of above, below, changes'],
     ['no value', { value: undefined }, 'value'],

@@ -4,7 +4,7 @@ import { createMemoryStore } from '../../src/core/cache/memory-cache-store.ts'
 import { pricesUnavailable } from '../../src/errors.ts'
 import type { CallBudget, Purpose } from '../../src/features/markets/call-budget.ts'
 import type { Coin, Currency } from '../../src/features/markets/coin.ts'
-import { createMarkets } from '../../src/features/markets/markets.ts'
+import { createMarkets, LIST_PATIENCE_MS } from '../../src/features/markets/markets.ts'
 import { createClock } from '../helpers/clock.ts'
 import { recordLog } from '../helpers/log.ts'
 import { createMemoryCounters } from '../helpers/memory-counters.ts'
@@ -27,15 +27,15 @@ test('while strangers use up what clears may cost, a price whose own time has en
     report: async () => ({}) as never,
   }
   let price = 1
-  const coins = async (vs: Currency) => [coinOf(vs, price, clock.now())]
+  const coins = async (vs: Currency) => ({ coins: [coinOf(vs, price, clock.now())], bad: [], dropped: 0 })
   const markets = createMarkets({
     cache,
     coinGecko: { coins, largest: coins, history: async () => undefined },
     budget,
     freshMs: FRESH_MS,
     now: clock.now,
-    timer(_ms, call) {
-      setImmediate(call)
+    timer(ms, call) {
+      if (ms < LIST_PATIENCE_MS) setImmediate(call)
       return () => {}
     },
   })
