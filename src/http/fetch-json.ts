@@ -154,8 +154,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
 
   return {
     // Time in which this process stood still is not the server's.
-    fetchJson: (asked) =>
-      withTimeout(asked.totalMs ?? totalMs, (signal) => askInTime(asked, signal)),
+    fetchJson: (asked) => withTimeout(asked.totalMs ?? totalMs, (signal) => askInTime(asked, signal)),
     // What is under way is dropped: its values would never be read.
     close: async () => (await loaded)?.agent.destroy(),
   }

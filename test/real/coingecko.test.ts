@@ -65,6 +65,7 @@ describe('a thin link', () => {
     expect(charts()).toEqual(['true', 'true', 'false'])
     expect(lines(app, 'CoinGecko unavailable')).toEqual([])
     expect(lines(app, 'CoinGecko: the answer was too large, too slow')).toHaveLength(1)
+    fake.bytesPerSecond = undefined
     await read(app, '/api/coins?vs=eur') // it is remembered
     expect(charts().at(-1)).toBe('false')
   })
