@@ -1,6 +1,6 @@
 // Refusals and failures as problem documents (RFC 9457), in one place.
 import { STATUS_CODES } from 'node:http'
-import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
 import { Refusal } from '../core/errors.ts'
 import {
   AppError,
@@ -53,7 +53,7 @@ function levelOf({ code }: AppError): 'error' | 'warn' | 'debug' {
 }
 
 /** Without the framework's answer: for a connection that was to be upgraded. */
-export function problemDocument({ code, status, message }: AppError, req: Pick<Request, 'id'>) {
+export function problemDocument({ code, status, message }: AppError, req: { id?: string | undefined }) {
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],

@@ -1,5 +1,5 @@
 // The HTTP server: what every request passes through, and a stop that cuts no answer short.
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import express, { type RequestHandler } from 'express'
 import { upgradeRequired } from '../errors.ts'
@@ -24,8 +24,6 @@ const BODY_BYTES = 100 * 1024
 const MOST_FIELDS = 200 // of a form
 const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
 const DRAIN_MS = 2.5 * SECOND
-/** So many requests may come on a connection before the first is answered: browsers and proxies send one. */
-const MOST_UNANSWERED = 8
 
 export interface HttpServer {
   /** Resolves with the port once it accepts connections; rejects when the port is taken. */
@@ -83,7 +81,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   let stopping = false
   const latest = new Map<Socket, ServerResponse>() // of each open connection
-  const unanswered = new WeakMap<Socket, number>()
   const server: Server = createServer(
     {
       headersTimeout: 10 * SECOND,
@@ -93,35 +90,31 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       // What else is offered (h2c, as curl --http2 does) is declined by answering the request (RFC 9110, 7.8).
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
-    (req, res) => {
-      const { socket } = req
-      const before = unanswered.get(socket) ?? 0
-      // What one read has brought is handled to its end, also on a connection that is closed here.
-      if (socket.destroyed || before >= MOST_UNANSWERED) return void socket.destroy()
-      unanswered.set(socket, before + 1)
-      res.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1))
-      admission.began(req, res)
-      if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
-      latest.set(req.socket, res)
-      if (stopping) res.setHeader('Connection', 'close')
-      const path = pathOf(req.url ?? '')
-      // As Node refuses what is no HTTP.
-      if (path === undefined) return res.writeHead(400, { Connection: 'close' }).end()
-      req.url = path
-      if (!stopping && cachedRoutes.answer(req, res)) return
-      const gone = new AbortController()
-      res.once('close', () => {
-        if (!res.writableFinished) gone.abort()
-      })
-      withDeadline(deadlineMs, (end) => {
-        res.once('close', end)
-        asTask((ended) => {
-          res.once('close', ended)
-          withRequestSignal(gone.signal, () => app(req, res))
-        })
-      })
-    },
+    (req, res) => admission.arrived(req, res, () => answer(req, res)),
   )
+
+  function answer(req: IncomingMessage, res: ServerResponse): void {
+    if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
+    latest.set(req.socket, res)
+    if (stopping) res.setHeader('Connection', 'close')
+    const path = pathOf(req.url ?? '')
+    // As Node refuses what is no HTTP.
+    if (path === undefined) return void res.writeHead(400, { Connection: 'close' }).end()
+    req.url = path
+    if (!stopping && cachedRoutes.answer(req, res)) return
+    const gone = new AbortController()
+    res.once('close', () => {
+      if (!res.writableFinished) gone.abort()
+    })
+    withDeadline(deadlineMs, (end) => {
+      res.once('close', end)
+      asTask((ended) => {
+        res.once('close', ended)
+        withRequestSignal(gone.signal, () => app(req, res))
+      })
+    })
+  }
+
   server.on('connection', admission.connected)
   const upgrades = createUpgrades({ routes, trustProxy, deadlineMs, admission, log })
   if (routes.length > 0) server.on('upgrade', upgrades.upgrade)

@@ -106,6 +106,12 @@ describe('in the app', () => {
     for (let i = 0; i < 60; i += 1) socket.send('x')
     expect(await closed).toBe(CLOSE.refused)
   })
+
+  test('so is one that sends too much which is no message', async () => {
+    const { socket, closed } = await open(url(), { cookie })
+    for (let i = 0; i < 6_000; i += 1) socket.ping(Buffer.alloc(120))
+    expect(await closed).toBe(CLOSE.refused)
+  })
 })
 
 describe('by itself', () => {

@@ -1,21 +1,27 @@
 // Admission before work, for every protocol: connections, requests, bodies and WebSockets are counted per client and in
-// all, and what is too much is refused before anything is done for it. Whole numbers only, and one timer for all.
+// all, and what is too much is refused before anything is done for it: no handler, no line in the log, and an answer
+// that was made once. What is admitted begins in its turn. Whole numbers only, and one timer for all requests.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { RequestHandler } from 'express'
-import { type AppError, busy, tooManyAtOnce, twoHosts } from '../../errors.ts'
+import { twoHosts } from '../../errors.ts'
 import { SECOND, type StartTimer, startTimer as startRealTimer } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
 import { budgets } from './budgets.ts'
-import { createClients } from './clients.ts'
+import { type Client, createClients } from './clients.ts'
 import { createConnections } from './connections.ts'
+import { createFarewells, type Farewell, hasBody } from './farewells.ts'
+import { createPipelines } from './pipelines.ts'
+import { answerOf, createCountASecond, refusalFor } from './refusals.ts'
 import { createShares } from './shares.ts'
-import { createRequestsUnderWay, underWayOf } from './under-way.ts'
+import { createTurns } from './turns.ts'
+import { createRequestsUnderWay } from './under-way.ts'
 
 const LOOK_MS = 2 * SECOND
-/** The platform restarts what does not answer here: these are never too many. */
+/** The platform restarts what does not answer here: these are never too many, and wait for nobody. */
 const PROBES = new Set(['/livez', '/readyz'])
+const TWO_HOSTS = twoHosts()
 
 export interface AdmissionOptions {
   readonly trustProxy: number
@@ -26,13 +32,22 @@ export interface AdmissionOptions {
 export function createAdmission({ trustProxy, log, startTimer = startRealTimer }: AdmissionOptions) {
   const clients = createClients(trustProxy)
   const connections = createConnections(clients, trustProxy > 0)
-  const requests = createRequestsUnderWay()
+  const requests = createRequestsUnderWay(isAnswered)
   const sockets = createShares(budgets.sockets)
+  const handshakes = createCountASecond(budgets.handshakes)
+  const refusals = createCountASecond(budgets.refusals)
+  const farewells = createFarewells(startTimer)
+  const pipelines = createPipelines()
+  const turns = createTurns()
+  let refused = 0
   let hasWarned = trustProxy > 0
   let stopLooking = startTimer(LOOK_MS, look)
 
   function look(): void {
     requests.look()
+    if (refused > 0)
+      log.warn({ refused, withinMs: LOOK_MS }, 'refused what was too much of a client or in all')
+    refused = 0
     stopLooking = startTimer(LOOK_MS, look)
   }
 
@@ -47,40 +62,89 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
     )
   }
 
-  return {
-    connected: (socket: Socket) => connections.admit(socket),
+  /** Of every refusal: whether it is answered. */
+  function isAnswered(client: Client): boolean {
+    refused += 1
+    return refusals.take(client) === undefined
+  }
 
-    /** Of every request, before anything else. */
-    began(req: IncomingMessage, res: ServerResponse): void {
+  function turnAway(connection: Duplex, farewell: Farewell): void {
+    if (isAnswered(farewell.client)) farewells.say(connection, farewell)
+    else connection.destroy()
+  }
+
+  /** Whether the client is to be heard at all right now. A private address may be everybody's. */
+  const isHeard = (client: Client) => trustProxy > 0 || client.isPrivate || !refusals.isUsedUp(client)
+
+  return {
+    connected(socket: Socket): void {
+      turns.connected()
+      if (isHeard(clients.at(socket.remoteAddress))) connections.admit(socket)
+      else socket.destroy()
+    },
+
+    /** Of every request, before anything else: `begin` is called now, later, or never. */
+    arrived(req: IncomingMessage, res: ServerResponse, begin: () => void): void {
       const { socket } = req
+      // What one read has brought is handled to its end, also on a connection that is closed here.
+      if (socket.destroyed || !socket.writable) return
+      const client = clients.of(req)
+      const isProbe = PROBES.has(req.url ?? '')
+      const isFirst = pipelines.isIdle(socket)
+      const beginHere = () => {
+        if (socket.destroyed) return
+        if (isProbe) begin()
+        else turns.enter(client, beginUnlessGone(socket, begin))
+      }
       connections.busy(socket)
       res.once('close', () => connections.idle(socket))
       if (!hasWarned) warnOfProxy(req)
-      requests.begin(req, res, clients.of(req), PROBES.has(req.url ?? ''))
+      const refusal = requests.begin(req, res, client, isProbe)
+      if (refusal) {
+        // An answer to another request is on its way there.
+        if (isFirst) turnAway(socket, { client, last: answerOf(refusal), isSending: hasBody(req) })
+        else socket.destroy()
+        return
+      }
+      farewells.expectBody(req, res, client)
+      if (pipelines.enter(socket, res, beginHere)) return
+      isAnswered(client)
+      socket.destroy()
     },
 
     /** The first handler: what is not admitted goes no further. */
     refuse: ((req, _res, next) => {
-      if (hasTwoHosts(req)) throw twoHosts()
-      const refusal = underWayOf(req)?.refusal
-      if (refusal) throw refusal
+      if (hasTwoHosts(req)) throw TWO_HOSTS
       next()
     }) satisfies RequestHandler,
 
     /** Of every handshake of a WebSocket, which counts until its connection closes. */
-    upgrading(req: IncomingMessage, connection: Duplex): AppError | undefined {
+    upgrading(req: IncomingMessage, connection: Duplex, begin: () => void): void {
       connections.busy(req.socket)
       if (!hasWarned) warnOfProxy(req)
       const client = clients.of(req)
-      const shortage = sockets.shortageFor(client, 1)
-      if (shortage) return shortage === 'client' ? tooManyAtOnce() : busy()
+      const refusal =
+        refusalFor(sockets.shortageFor(client, 1) ?? handshakes.take(client)) ??
+        (hasTwoHosts(req) ? TWO_HOSTS : undefined)
+      if (refusal) {
+        turnAway(connection, { client, last: answerOf(refusal), isSending: false })
+        return
+      }
       sockets.add(client, 1)
       connection.once('close', () => sockets.add(client, -1))
-      return hasTwoHosts(req) ? twoHosts() : undefined
+      turns.enter(client, beginUnlessGone(connection, begin))
     },
+
+    /** Refuses such a handshake later, with that answer. */
+    turnAway: (req: IncomingMessage, connection: Duplex, last: Buffer) =>
+      turnAway(connection, { client: clients.of(req), last, isSending: false }),
 
     close: () => stopLooking(),
   }
+}
+
+const beginUnlessGone = (connection: Duplex, begin: () => void) => () => {
+  if (!connection.destroyed) begin()
 }
 
 export type Admission = ReturnType<typeof createAdmission>

@@ -20,4 +20,10 @@ export const budgets = {
   bodyBytes: { inAll: 24 * MB, perClient: 8 * MB, perNetwork: 12 * MB },
   /** WebSockets, from their handshake on. */
   sockets: { inAll: 2_000, perClient: 200, perNetwork: 400 },
+  /** Handshakes of WebSockets within a second. */
+  handshakes: { inAll: 1_000, perClient: 100, perNetwork: 200 },
+  /** Refusals within a second that are answered. */
+  refusals: { inAll: 500, perClient: 50, perNetwork: 100 },
+  /** Refused connections that have a moment yet to take their answer. */
+  farewells: { inAll: 256, perClient: 32, perNetwork: 64 },
 } as const satisfies Record<string, Budget>

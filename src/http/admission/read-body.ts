@@ -1,9 +1,10 @@
-// Bodies, read within the budgets: what is too much is refused before it is kept, and answered at once; the rest of it
-// is read and dropped. Nothing is inflated: a small body must not become a large one.
+// Bodies, read within the budgets: what is too much is refused before it is kept, and answered before the rest of it has
+// come, which is not read (farewells.ts). Nothing is inflated: a small body must not become a large one.
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import express, { type Request, type RequestHandler } from 'express'
 import { type AppError, bodyTooLarge, encodingUnsupported, invalidInput } from '../../errors.ts'
+import { isWorthReading } from './farewells.ts'
 import { underWayOf } from './under-way.ts'
 
 const FIRST_BYTES = 4 * 1024
@@ -26,7 +27,8 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<Buff
       if (why === undefined) resolve(bytes.subarray(0, size))
       else {
         bytes = Buffer.alloc(0)
-        req.resume()
+        if (isWorthReading(req)) req.resume()
+        else req.pause()
         reject(why)
       }
     }
@@ -52,7 +54,7 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<Buff
 
     const finish = () => stop()
     const cut = () => stop(invalidInput('The request is malformed.'))
-    underWay?.beginBody(stop)
+    underWay?.beginBody(Number(declared ?? 0), stop)
     req.on('data', take).once('end', finish).once('close', cut)
   })
 }

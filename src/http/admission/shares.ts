@@ -2,9 +2,12 @@
 import type { Budget } from './budgets.ts'
 import type { Client } from './clients.ts'
 
+/** Whose share has no room: the client's, or that of all. */
+export type Shortage = 'client' | 'all'
+
 export interface Shares {
-  /** Whose share has no room for so much more: the client's, or that of all. */
-  shortageFor(client: Client, amount: number): 'client' | 'all' | undefined
+  /** Where there is no room for so much more. */
+  shortageFor(client: Client, amount: number): Shortage | undefined
   /** A negative amount gives back. */
   add(client: Client, amount: number): void
   /** What the client's whole network holds. */

@@ -8,19 +8,18 @@
 // waits longest of the client that holds most is ended for the newcomer.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type AppError, busy, tooManyAtOnce } from '../../errors.ts'
+import { type AppError, busy } from '../../errors.ts'
 import { budgets } from './budgets.ts'
 import type { Client } from './clients.ts'
+import { refusalFor } from './refusals.ts'
 import { createShares, type Shares } from './shares.ts'
 
 /** An answer that is not taken for so many looks is given up, with its connection. */
 const MOST_LOOKS = 15
 
 export interface UnderWay {
-  /** Why it may not be worked on. */
-  readonly refusal: AppError | undefined
-  /** Its body begins to arrive; `fail` ends that. Throws where there are too many. */
-  beginBody(fail: (why: AppError) => void): void
+  /** Its body, announced as so long, begins to arrive; `fail` ends that. Throws where there are too many. */
+  beginBody(announcedBytes: number, fail: (why: AppError) => void): void
   /** Before so many bytes more are kept: the refusal, if they may not be. */
   keep(bytes: number): AppError | undefined
   /** All of it is here, or no more of it is wanted: then nothing is kept. */
@@ -33,6 +32,7 @@ interface Entry extends UnderWay {
   readonly res: ServerResponse
   fail: ((why: AppError) => void) | undefined
   keptBytes: number
+  announcedBytes: number
   looks: number
 }
 
@@ -41,10 +41,14 @@ const entries = new WeakMap<IncomingMessage, UnderWay>()
 /** The request's own; undefined outside of a server with admission. */
 export const underWayOf = (req: IncomingMessage): UnderWay | undefined => entries.get(req)
 
-export function createRequestsUnderWay() {
+/** `isAnswered` is told of each body that is refused: whether its client is to hear of it. */
+export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) {
   const requests = createShares(budgets.requests)
   const bodies = createShares(budgets.bodies)
   const bodyBytes = createShares(budgets.bodyBytes)
+  // Of a client what is announced counts, so that it is told before it has sent all of it; of all what has arrived, as
+  // else those who announce much would take it from those who send.
+  const announced = createShares(budgets.bodyBytes)
   const all = new Set<Entry>()
 
   const isUnread = ({ res }: Entry) => res.writableEnded && !res.writableFinished
@@ -77,7 +81,7 @@ export function createRequestsUnderWay() {
       const shortage = shares.shortageFor(client, amount)
       if (shortage === undefined) return undefined
       const victim = shortage === 'all' ? waitingOf(shares, client, isCandidate) : undefined
-      if (!victim) return shortage === 'client' ? tooManyAtOnce() : busy()
+      if (!victim) return refusalFor(shortage)
       end(victim)
     }
   }
@@ -85,28 +89,53 @@ export function createRequestsUnderWay() {
   function forget(entry: Entry): void {
     if (!all.delete(entry)) return
     entry.endBody(false)
-    if (!entry.refusal) requests.add(entry.client, -1)
+    requests.add(entry.client, -1)
   }
 
-  function begin(req: IncomingMessage, res: ServerResponse, client: Client, mustAnswer: boolean): void {
-    const frees = (one: Entry) => !one.refusal && (one.fail !== undefined || isUnread(one))
-    const shortage = shortageOf(requests, client, 1, frees)
-    const refusal = mustAnswer ? undefined : shortage
+  function refusedBody(entry: Entry, why: AppError): AppError {
+    if (!isAnswered(entry.client)) entry.connection.destroy()
+    return why
+  }
+
+  /** Where nothing else of the client is under way, its route says what is too much. */
+  function tooMuchAnnounced(client: Client, bytes: number): AppError | undefined {
+    if (announced.shortageFor(client, bytes) !== 'client' || announced.heldBy(client) === 0) return undefined
+    return refusalFor('client')
+  }
+
+  const isWaiting = (entry: Entry) => entry.fail !== undefined || isUnread(entry)
+
+  /** Why it may not be worked on; undefined where it is counted until it is answered. */
+  function begin(
+    req: IncomingMessage,
+    res: ServerResponse,
+    client: Client,
+    mustAnswer: boolean,
+  ): AppError | undefined {
+    const { 'content-length': length } = req.headers
+    const shortage =
+      shortageOf(requests, client, 1, isWaiting) ??
+      (length === undefined ? undefined : tooMuchAnnounced(client, Number(length)))
+    if (shortage && !mustAnswer) return shortage
     const entry: Entry = {
-      refusal,
       client,
       connection: req.socket,
       res,
       fail: undefined,
       keptBytes: 0,
+      announcedBytes: 0,
       looks: 0,
-      beginBody(fail) {
+      beginBody(announcedBytes, fail) {
         // Its client has gone while others were asked about it: nobody would give back what is counted now.
         if (!all.has(entry)) throw busy()
-        const shortage = shortageOf(bodies, client, 1, (one) => one.fail !== undefined)
-        if (shortage) throw shortage
+        const shortage =
+          tooMuchAnnounced(client, announcedBytes) ??
+          shortageOf(bodies, client, 1, (one) => one.fail !== undefined)
+        if (shortage) throw refusedBody(entry, shortage)
         entry.fail = fail
+        entry.announcedBytes = announcedBytes
         bodies.add(client, 1)
+        announced.add(client, announcedBytes)
       },
       keep(bytes) {
         const shortage = shortageOf(
@@ -115,7 +144,8 @@ export function createRequestsUnderWay() {
           bytes,
           (one) => one !== entry && one.fail !== undefined,
         )
-        if (shortage || entry.fail === undefined) return shortage ?? busy()
+        if (shortage) return refusedBody(entry, shortage)
+        if (entry.fail === undefined) return busy()
         entry.keptBytes += bytes
         bodyBytes.add(client, bytes)
         return undefined
@@ -125,13 +155,16 @@ export function createRequestsUnderWay() {
         entry.fail = undefined
         if (isWanted) return
         bodyBytes.add(client, -entry.keptBytes)
+        announced.add(client, -entry.announcedBytes)
         entry.keptBytes = 0
+        entry.announcedBytes = 0
       },
     }
     entries.set(req, entry)
     all.add(entry)
-    if (!refusal) requests.add(client, 1)
+    requests.add(client, 1)
     res.once('close', () => forget(entry))
+    return undefined
   }
 
   return {

@@ -8,7 +8,7 @@ import type { Bus, Json, Position } from '../../core/bus/bus.ts'
 import type { Gate } from '../../lib/async/gate.ts'
 import { pause, SECOND } from '../../lib/time.ts'
 import type { Log } from '../../log.ts'
-import type { AllowsMessage } from './socket-limits.ts'
+import type { SocketLimit } from './socket-limits.ts'
 
 /** A client that has not taken so much of what it was sent will not catch up. */
 const MOST_UNSENT_BYTES = 1024 * 1024
@@ -25,6 +25,9 @@ export const CLOSE = { unsupported: 1003, refused: 1008, failed: 1011, restart: 
 
 /** Why the app, and not its feature, ends a socket. */
 export type EndReason = 'restart' | 'logged_out' | 'idle' | 'too_many_messages' | 'binary'
+
+/** What its client still sends would cost as much as what it was ended for: it is not read. */
+const ABUSES: ReadonlySet<EndReason> = new Set(['too_many_messages', 'binary'])
 
 const END_CODES: Record<EndReason, number> = {
   restart: CLOSE.restart,
@@ -77,7 +80,7 @@ export interface OpenSocketParts {
   path: string
   bus: Pick<Bus, 'subscribe'>
   held: Held
-  allowsMessage: AllowsMessage
+  allowsMessage: SocketLimit['allowsMessage']
   since: Position | undefined
   open(socket: Socket): SocketEvents | Promise<SocketEvents>
   log: Log
@@ -122,10 +125,12 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
     held.unsentBytes += bytes
   }
 
-  function finish(code: number): void {
+  function finish(code: number, isDeaf = false): void {
     if (isClosing) return
     isClosing = true
     ws.close(code)
+    // Not before `ws` has continued to read what it then drops.
+    if (isDeaf) setImmediate(() => ws.pause())
     void pause(CLOSING_MS).then(() => ws.terminate())
   }
 
@@ -139,7 +144,10 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
     finish(code)
   }
 
-  const end = (reason: EndReason) => close(END_CODES[reason], ...(events.lastWords?.(reason) ?? []))
+  function end(reason: EndReason): void {
+    for (const text of events.lastWords?.(reason) ?? []) void send(text)
+    finish(END_CODES[reason], ABUSES.has(reason))
+  }
 
   async function follow(channel: string, options: Follow = {}): Promise<void> {
     const {
@@ -214,9 +222,10 @@ export function openSocket(ws: WebSocket, parts: OpenSocketParts): OpenSocket {
 
   ws.on('message', hear)
   ws.on('close', letGo)
-  ws.on('error', (error) =>
-    log.debug({ err: error, path }, 'a WebSocket was refused: too large a message, or no WebSocket'),
-  )
+  ws.on('error', (error) => {
+    log.debug({ err: error, path }, 'a WebSocket was refused: too large a message, or no WebSocket')
+    finish(CLOSE.refused, true) // `ws` has sent a code of its own
+  })
 
   try {
     const opened = parts.open({ since, send, close, follow })

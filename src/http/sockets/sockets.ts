@@ -128,11 +128,12 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
         throw (mostEach.refuse ?? tooManySockets)()
       }
       server.handleUpgrade(req, connection, head, (ws) => {
+        const { allowsMessage, allowsReceived } = limitsOf(client)
         const socket = openSocket(ws, {
           path,
           bus,
           held,
-          allowsMessage: limitsOf(client),
+          allowsMessage,
           since: positionOf(req.query.since),
           open: (opened) => options.open(opened, caller, client),
           log,
@@ -143,6 +144,9 @@ export function createSockets<Caller>(options: SocketOptions<Caller>): SocketRou
         const heard = () => {
           one.wasHeard = true
         }
+        connection.on('data', (part: Buffer) => {
+          if (!allowsReceived(part.length)) socket.end('too_many_messages')
+        })
         ws.on('pong', heard)
         ws.on('message', heard)
         ws.once('close', () => {

@@ -1,13 +1,14 @@
 // Requests to speak another protocol on their connection: the paths that do, the same handlers before them as before
 // any request (sessions, limits), and refusals as problem documents.
-import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import express, { type Request, type RequestHandler } from 'express'
-import { type AppError, notFound, stopping } from '../../errors.ts'
+import { notFound, stopping } from '../../errors.ts'
 import { withDeadline } from '../../lib/async/request-deadline.ts'
 import type { Log } from '../../log.ts'
 import type { Admission } from '../admission/admission.ts'
-import { asAppError, problemDocument } from '../problem.ts'
+import { answerTo } from '../admission/refusals.ts'
+import { asAppError } from '../problem.ts'
 import { logRequests } from '../request-log.ts'
 
 export interface UpgradeRoute {
@@ -25,7 +26,7 @@ export interface UpgradesOptions {
   readonly trustProxy: number
   /** How long it may take to decide, in waiting for Redis, ms. */
   readonly deadlineMs: number
-  readonly admission: Pick<Admission, 'upgrading'>
+  readonly admission: Pick<Admission, 'upgrading' | 'turnAway'>
   readonly log: Log
 }
 
@@ -41,29 +42,26 @@ export function createUpgrades({ routes, trustProxy, deadlineMs, admission, log 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Until it is decided there is no other listener, and a reset by the other side would end the process.
     socket.on('error', () => socket.destroy())
-    const expressReq = req as Request
-    const refusal = admission.upgrading(req, socket)
-    if (refusal) {
-      refuse(expressReq, socket, refusal)
-      return
-    }
+    admission.upgrading(req, socket, () => decide(req as Request, socket, head))
+  }
+
+  function decide(req: Request, socket: Duplex, head: Buffer): void {
     const finish = async (thrown?: unknown) => {
       try {
         if (thrown) throw thrown
         if (isStopping) throw stopping()
-        const route = routes.find(({ path }) => path === expressReq.path)
+        const route = routes.find(({ path }) => path === req.path)
         if (!route) throw notFound('That path')
-        await route.accept(expressReq, socket, head)
+        await route.accept(req, socket, head)
       } catch (error) {
         const problem = asAppError(error)
-        if (problem.code === 'internal')
-          log.error({ requestId: expressReq.id, err: error }, 'an upgrade failed')
-        refuse(expressReq, socket, problem)
+        if (problem.code === 'internal') log.error({ requestId: req.id, err: error }, 'an upgrade failed')
+        admission.turnAway(req, socket, answerTo(problem, req.id))
       }
     }
     withDeadline(deadlineMs, (end) => {
       // Nothing is sent with this one: express and its middleware want an answer to put headers on.
-      app(expressReq, new ServerResponse(req) as never, (thrown?: unknown) => void finish(thrown).then(end))
+      app(req, new ServerResponse(req) as never, (thrown?: unknown) => void finish(thrown).then(end))
     })
   }
 
@@ -74,18 +72,4 @@ export function createUpgrades({ routes, trustProxy, deadlineMs, admission, log 
       await Promise.all(routes.map((route) => route.close()))
     },
   }
-}
-
-function refuse(req: Request, socket: Duplex, problem: AppError): void {
-  const body = JSON.stringify(problemDocument(problem, req))
-  const headers = {
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(body),
-    'Cache-Control': 'no-store',
-    ...problem.headers,
-    Connection: 'close',
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`)
-  socket.once('finish', () => socket.destroy())
 }
