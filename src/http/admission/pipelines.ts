@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** With the one that is being answered. */
-export const MOST_UNANSWERED = 8
+export const MOST_UNANSWERED = 4
 
 export interface Pipelines {
   /** Whether no request of the connection is being answered. */
