@@ -1,5 +1,6 @@
 // npm run bench [-- name …]: runs the named benchmarks, or all, and prints their tables as Markdown.
 import { availableParallelism, loadavg } from 'node:os'
+import { admission } from './admission.ts'
 import { calls } from './calls.ts'
 import { faults } from './faults.ts'
 import { http } from './http.ts'
@@ -10,7 +11,7 @@ import { type Benchmark, formatReport } from './report.ts'
 import { start } from './start.ts'
 import { store } from './store.ts'
 
-const benchmarks: Record<string, Benchmark> = { load, http, store, markets, calls, faults }
+const benchmarks: Record<string, Benchmark> = { load, http, admission, store, markets, calls, faults }
 /** Only when they are named: they need more than this repository. */
 const onDemand: Record<string, Benchmark> = { start }
 const EXIT_USAGE = 64 // EX_USAGE in sysexits.h
@@ -21,7 +22,7 @@ const help = `npm run bench [-- name …]
 Without a name all of them run but start, which needs an image, in about ten minutes. Each starts its own servers and
 ends them.
 ${Object.entries({ ...benchmarks, ...onDemand })
-  .map(([name, { summary }]) => `\n  ${name.padEnd(8)}${summary}`)
+  .map(([name, { summary }]) => `\n  ${name.padEnd(10)}${summary}`)
   .join('')}
 `
 

@@ -8,7 +8,7 @@ import { withDeadline } from '../lib/async/request-deadline.ts'
 import { withRequestSignal } from '../lib/async/request-signal.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
-import { createAdmission } from './admission/admission.ts'
+import { type Admission, createAdmission } from './admission/admission.ts'
 import { parsedBody } from './admission/read-body.ts'
 import type { CachedRoute } from './cached-response.ts'
 import { createCachedRoutes } from './cached-routes.ts'
@@ -50,6 +50,8 @@ export interface HttpServerOptions {
   /** What is no GET begins only while it is open, and may finish when it is being closed. */
   changes?: Pick<DrainGate, 'pass'>
   log: Log
+  /** What strangers may take; bench/admission.ts measures what it costs. */
+  admission?: Admission
 }
 
 /** A request for a path of WebSockets that asks for none. */
@@ -61,12 +63,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { rawRouters, limiters = [], routers, trustProxy, upgrades: routes = [], changes, log } = options
   const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false, cached = [] } = options
   const cachedRoutes = createCachedRoutes({ routes: cached, trustProxy, hstsSubdomains, log })
+  const { admission = createAdmission({ trustProxy, log }) } = options
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
-  const admission = createAdmission({ trustProxy, log })
   app.use(logRequests(log), securityHeaders({ hstsSubdomains }), admission.refuse)
   if (changes) app.use(admitChanges(changes))
   for (const router of rawRouters) app.use(router)

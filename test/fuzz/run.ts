@@ -50,9 +50,12 @@ function numberOf(name: string, text: string): number {
 const seed = values.seed === undefined ? randomSeed() : numberOf('seed', values.seed)
 const count = numberOf('count', values.count)
 const only = values.only === undefined ? undefined : numberOf('only', values.only)
-if (!['on', 'off', 'both'].includes(values.redis)) numberOf('redis', '')
+if (!['on', 'off', 'both'].includes(values.redis)) {
+  console.error(`--redis must be on, off or both\n\n${HELP}`)
+  process.exit(2)
+}
 
-/** Odd numbers go to the app without Redis in no other way than even ones do: a number means the same request. */
+/** A request's number says all of it, whichever app it is sent to: the first half goes to the one with Redis. */
 const parts: [hasRedis: boolean, from: number, count: number][] = []
 const half = Math.ceil(count / 2)
 if (values.redis === 'both' && only === undefined) parts.push([true, 0, half], [false, half, count - half])

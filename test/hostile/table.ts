@@ -1,4 +1,5 @@
-// The figures of every attack, printed when the file of tests ends: a row is what docs/security.md shows.
+// The figures of every attack, printed when its file of tests ends, as the rows of the table in
+// docs/security-attacks.md.
 import type { Tallies } from './visitors.ts'
 import type { Silence } from './watch.ts'
 

@@ -1,0 +1,35 @@
+// The app's HTTP server with one route that sends what a cache holds; with NO_ADMISSION set, nothing is counted or
+// paced.
+import { readFileSync } from 'node:fs'
+import { Router } from 'express'
+import type { Admission } from '../../src/http/admission/admission.ts'
+import { sendCached } from '../../src/http/cached-response.ts'
+import { createHttpServer } from '../../src/http/server.ts'
+import { silent } from '../open-app-roles.ts'
+
+const body = readFileSync(process.env.BODY_FILE ?? '')
+const router = Router()
+router.get(process.env.ROUTE ?? '/', (req, res) => {
+  const storedAtMs = Date.now()
+  sendCached(req, res, { outcome: 'hit', body, etag: '"1"', storedAtMs, freshUntilMs: storedAtMs + 60_000 })
+})
+
+const none: Admission = {
+  connected() {},
+  arrived: (_req, _res, begin) => begin(),
+  refuse: (_req, _res, next) => next(),
+  upgrading: (_req, _connection, begin) => begin(),
+  turnAway() {},
+  close() {},
+}
+
+const server = createHttpServer({
+  rawRouters: [],
+  routers: [router],
+  trustProxy: 0,
+  log: silent,
+  ...(process.env.NO_ADMISSION && { admission: none }),
+})
+await server.listen(Number(process.env.PORT))
+process.send?.('ready')
+process.on('disconnect', () => process.exit())
