@@ -8,7 +8,6 @@ import { type Request, type Response, Router } from 'express'
 import { notFound } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { hasTwoHosts } from './admission/admission.ts'
-import { underWayOf } from './admission/under-way.ts'
 import { type CachedBody, type CachedRoute, cachedHeaders } from './cached-response.ts'
 import { createEncodings, type Encoded } from './encodings.ts'
 import { endpoint } from './parse.ts'
@@ -126,7 +125,6 @@ function isPlain(req: IncomingMessage): boolean {
   if (noneMatch !== undefined && (!/^"[^"]*"$/.test(noneMatch) || headers['cache-control'] !== undefined))
     return false
   if (headers['x-forwarded-proto']?.includes(',')) return false
-  if (underWayOf(req)?.refusal) return false
   return !hasTwoHosts(req)
 }
 
