@@ -14,6 +14,8 @@ import { recordLog } from '../helpers/log.ts'
 import { signWidget, widgetFields } from '../helpers/telegram-signer.ts'
 import { type Visitor, visit } from '../helpers/visitor.ts'
 
+const CLOSED_WITHOUT_CODE = 1006
+
 interface Opened {
   readonly socket: WebSocket
   readonly heard: { type: string; data?: unknown; since?: string }[]
@@ -110,7 +112,8 @@ describe('in the app', () => {
   test('so is one that sends too much which is no message', async () => {
     const { socket, closed } = await open(url(), { cookie })
     for (let i = 0; i < 6_000; i += 1) socket.ping(Buffer.alloc(120))
-    expect(await closed).toBe(CLOSE.refused)
+    // What is in flight when the app stops to read resets the connection: the code may not arrive.
+    expect([CLOSE.refused, CLOSED_WITHOUT_CODE]).toContain(await closed)
   })
 })
 

@@ -1,4 +1,4 @@
-// Bodies, read within the budgets: what is too much is refused before it is kept, and answered before the rest of it has
+// Bodies, read within the budgets: what is too much is refused before it is kept, and answered before the rest has
 // come, which is not read (farewells.ts). Nothing is inflated: a small body must not become a large one.
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
