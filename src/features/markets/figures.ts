@@ -6,7 +6,7 @@ const HUGE = 1e15 // what is more has digits that a double does not know
 
 export function formatPrice(price: number, vs: Currency, language: PageLanguage): string {
   const digits = digitsOf(price)
-  return new Intl.NumberFormat(language, { style: 'currency', currency: vs, ...digits }).format(price)
+  return numberFormat(language, { style: 'currency', currency: vs, ...digits }).format(price)
 }
 
 function digitsOf(price: number): Intl.NumberFormatOptions {
@@ -18,7 +18,7 @@ function digitsOf(price: number): Intl.NumberFormatOptions {
 
 /** 1234567890 → "$1.23B". */
 export function formatCompact(amount: number, vs: Currency, language: PageLanguage): string {
-  return new Intl.NumberFormat(language, {
+  return numberFormat(language, {
     style: 'currency',
     currency: vs,
     notation: 'compact',
@@ -28,7 +28,7 @@ export function formatCompact(amount: number, vs: Currency, language: PageLangua
 
 /** With its sign, so that it does not depend on a colour. */
 export function formatPercent(percent: number, language: PageLanguage): string {
-  return new Intl.NumberFormat(language, {
+  return numberFormat(language, {
     style: 'percent',
     signDisplay: 'exceptZero',
     minimumFractionDigits: 1,
@@ -37,3 +37,13 @@ export function formatPercent(percent: number, language: PageLanguage): string {
 }
 
 export const formatUtc = (iso: string) => `${iso.slice(0, 19).replace('T', ' ')} UTC`
+
+// Each takes longer to make than a hundred figures to write: one for each language, currency and way is kept.
+const made = new Map<string, Intl.NumberFormat>()
+
+function numberFormat(language: PageLanguage, options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const name = `${language} ${Object.values(options)}`
+  const format = made.get(name) ?? new Intl.NumberFormat(language, options)
+  made.set(name, format)
+  return format
+}
