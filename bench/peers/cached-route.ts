@@ -1,22 +1,27 @@
 // The app's HTTP server with one route that sends what a cache holds; with NO_ADMISSION set, nothing is counted or
 // paced.
 import { readFileSync } from 'node:fs'
-import { Router } from 'express'
 import type { Admission } from '../../src/http/admission/admission.ts'
-import { sendCached } from '../../src/http/cached-response.ts'
+import { cachedRoute } from '../../src/http/cached-response.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { silent } from '../open-app-roles.ts'
 
 const body = readFileSync(process.env.BODY_FILE ?? '')
-const router = Router()
-router.get(process.env.ROUTE ?? '/', (req, res) => {
-  const storedAtMs = Date.now()
-  sendCached(req, res, { outcome: 'hit', body, etag: '"1"', storedAtMs, freshUntilMs: storedAtMs + 60_000 })
+const route = cachedRoute({
+  path: process.env.ROUTE ?? '/',
+  parse: () => undefined,
+  peek() {
+    const storedAtMs = Date.now()
+    return { outcome: 'hit', body, etag: '"1"', storedAtMs, freshUntilMs: storedAtMs + 60_000 }
+  },
+  read: () => Promise.reject(new Error('it is in memory')),
 })
 
 const none: Admission = {
   connected() {},
-  arrived: (_req, _res, begin) => begin(),
+  arrived(req, res, begin, answerNow) {
+    if (!answerNow(req, res)) begin()
+  },
   refuse: (_req, _res, next) => next(),
   upgrading: (_req, _connection, begin) => begin(),
   turnAway() {},
@@ -25,7 +30,8 @@ const none: Admission = {
 
 const server = createHttpServer({
   rawRouters: [],
-  routers: [router],
+  routers: [],
+  cached: [route],
   trustProxy: 0,
   log: silent,
   ...(process.env.NO_ADMISSION && { admission: none }),

@@ -24,6 +24,8 @@ const BODY_BYTES = 100 * 1024
 const MOST_FIELDS = 200 // of a form
 const LAST_REQUEST_MS = 500 // how long an open connection may bring one more request while stopping
 const DRAIN_MS = 2.5 * SECOND
+/** Connections that wait to be accepted. Who finds no room there tries again after a second, then after three more. */
+const MOST_WAITING = 4_096
 
 export interface HttpServer {
   /** Resolves with the port once it accepts connections; rejects when the port is taken. */
@@ -92,8 +94,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       // What else is offered (h2c, as curl --http2 does) is declined by answering the request (RFC 9110, 7.8).
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
-    (req, res) => admission.arrived(req, res, () => answer(req, res)),
+    (req, res) => admission.arrived(req, res, () => answer(req, res), answerNow),
   )
+
+  // What is sent already need not be told that the server stops; and a URL is known as it is written in a path.
+  const answerNow = (req: IncomingMessage, res: ServerResponse) => !stopping && cachedRoutes.answer(req, res)
 
   function answer(req: IncomingMessage, res: ServerResponse): void {
     if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
@@ -125,7 +130,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     listen: (port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject)
-        server.listen(port, () => {
+        server.listen({ port, backlog: MOST_WAITING }, () => {
           server.off('error', reject)
           resolve((server.address() as AddressInfo).port)
         })

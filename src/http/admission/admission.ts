@@ -21,6 +21,7 @@ import { createRequestsUnderWay } from './under-way.ts'
 const LOOK_MS = 2 * SECOND
 /** The platform restarts what does not answer here: these are never too many, and wait for nobody. */
 const PROBES = new Set(['/livez', '/readyz'])
+const FORWARDED = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'] as const
 const TWO_HOSTS = twoHosts()
 
 export interface AdmissionOptions {
@@ -52,7 +53,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
   }
 
   function warnOfProxy({ headers }: IncomingMessage): void {
-    const name = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'].find((one) => one in headers)
+    const name = FORWARDED.find((one) => one in headers)
     if (name === undefined) return
     hasWarned = true
     log.warn(
@@ -73,6 +74,15 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
     else connection.destroy()
   }
 
+  /** An answer that its client has not taken. */
+  function hold(req: IncomingMessage, res: ServerResponse): void {
+    const { socket } = req
+    connections.busy(socket)
+    res.once('close', () => connections.idle(socket))
+    requests.begin(req, res, clients.of(req), true)
+    pipelines.enter(socket, res, () => {})
+  }
+
   /** Whether the client is to be heard at all right now. A private address may be everybody's. */
   const isHeard = (client: Client) => trustProxy > 0 || client.isPrivate || !refusals.isUsedUp(client)
 
@@ -83,11 +93,26 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       else socket.destroy()
     },
 
-    /** Of every request, before anything else: `begin` is called now, later, or never. */
-    arrived(req: IncomingMessage, res: ServerResponse, begin: () => void): void {
+    /**
+     * Of every request, before anything else: `begin` is called now, later, or never. Before that `answerNow` may be,
+     * which answers from memory, or does nothing: that costs no more than a refusal, so that it is nobody's too much.
+     */
+    arrived(
+      req: IncomingMessage,
+      res: ServerResponse,
+      begin: () => void,
+      answerNow: (req: IncomingMessage, res: ServerResponse) => boolean,
+    ): void {
       const { socket } = req
       // What one read has brought is handled to its end, also on a connection that is closed here.
       if (socket.destroyed || !socket.writable) return
+      // It has its connection while no answer to another request is on its way there.
+      if (res.socket === socket && requests.areFew() && turns.pass() && answerNow(req, res)) {
+        if (!hasWarned) warnOfProxy(req)
+        if (socket.writableLength > 0) hold(req, res)
+        else connections.used(socket) // the kernel has taken all of it
+        return
+      }
       const client = clients.of(req)
       const isProbe = PROBES.has(req.url ?? '')
       const isFirst = pipelines.isIdle(socket)

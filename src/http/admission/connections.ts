@@ -11,6 +11,15 @@ export interface Connections {
   /** A request is under way on it, or it speaks another protocol now: it is not closed to make room. */
   busy(socket: Socket): void
   idle(socket: Socket): void
+  /** A request was answered on it, which took no time: it is as if it had become idle just now. */
+  used(socket: Socket): void
+}
+
+interface Owned {
+  readonly client: Client
+  readonly group: Group
+  /** Since it came to its place among the idle ones. */
+  wasUsed: boolean
 }
 
 interface Group {
@@ -23,22 +32,35 @@ interface Group {
 export function createConnections(clients: Clients, isBehindProxy: boolean): Connections {
   const shares = createShares(budgets.connections)
   const groups = new Map<string, Group>()
-  const owners = new Map<Socket, Client>()
+  const owners = new Map<Socket, Owned>()
 
   const groupOf = ({ network, address }: Client) => network ?? address
 
+  /** The longest idle one; those that were used meanwhile are put behind the others first. */
+  function oldestIn({ idle }: Group, address?: string): Socket | undefined {
+    for (const socket of idle) {
+      const owned = owners.get(socket)
+      if (!owned?.wasUsed) {
+        if (address === undefined || owned?.client.address === address) return socket
+        continue
+      }
+      owned.wasUsed = false
+      idle.delete(socket)
+      idle.add(socket)
+    }
+    return undefined
+  }
+
   function oldestOf(client: Client): Socket | undefined {
     const group = groups.get(groupOf(client))
-    if (!group) return undefined
-    for (const socket of group.idle) if (owners.get(socket)?.address === client.address) return socket
-    return firstOf(group.idle)
+    return group && (oldestIn(group, client.address) ?? oldestIn(group))
   }
 
   function oldestOfGreediest(): Socket | undefined {
     let greediest: Group | undefined
     for (const group of groups.values())
       if (group.idle.size > 0 && group.count > (greediest?.count ?? 0)) greediest = group
-    return greediest && firstOf(greediest.idle)
+    return greediest && oldestIn(greediest)
   }
 
   function hasRoom(client: Client): boolean {
@@ -52,20 +74,14 @@ export function createConnections(clients: Clients, isBehindProxy: boolean): Con
   }
 
   function forget(socket: Socket): void {
-    const client = owners.get(socket)
-    if (!client) return
+    const owned = owners.get(socket)
+    if (!owned) return
+    const { client, group } = owned
     owners.delete(socket)
     shares.add(client, -1)
-    const group = groups.get(groupOf(client))
-    if (!group) return
     group.idle.delete(socket)
     group.count -= 1
     if (group.count === 0) groups.delete(groupOf(client))
-  }
-
-  function idleSetOf(socket: Socket): Set<Socket> | undefined {
-    const client = owners.get(socket)
-    return client && groups.get(groupOf(client))?.idle
   }
 
   return {
@@ -76,20 +92,19 @@ export function createConnections(clients: Clients, isBehindProxy: boolean): Con
       groups.set(groupOf(client), group)
       group.count += 1
       group.idle.add(socket)
-      owners.set(socket, client)
+      owners.set(socket, { client, group, wasUsed: false })
       shares.add(client, 1)
       socket.once('close', () => forget(socket))
     },
     busy(socket) {
-      idleSetOf(socket)?.delete(socket)
+      owners.get(socket)?.group.idle.delete(socket)
     },
     idle(socket) {
-      idleSetOf(socket)?.add(socket)
+      owners.get(socket)?.group.idle.add(socket)
+    },
+    used(socket) {
+      const owned = owners.get(socket)
+      if (owned) owned.wasUsed = true
     },
   }
-}
-
-function firstOf<T>(all: Iterable<T>): T | undefined {
-  for (const first of all) return first
-  return undefined
 }

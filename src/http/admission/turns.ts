@@ -16,6 +16,8 @@ const LONG_TURN_MS = 25
 const MOST_ACCEPTING_MS = 30
 /** Some reads of Redis are sent together where they come in one turn. */
 const MOST_A_TURN = 64
+/** So many that take next to no time are not looked at more closely. */
+const MOST_UNSEEN = 16
 
 type Begin = () => void
 
@@ -24,6 +26,8 @@ export interface Turns {
   connected(): void
   /** Calls it now, or in a later turn. */
   enter(client: Client, begin: Begin): void
+  /** Whether what takes next to no time may be done now. */
+  pass(): boolean
 }
 
 export function createTurns(nowMs: () => number = () => performance.now()): Turns {
@@ -33,6 +37,7 @@ export function createTurns(nowMs: () => number = () => performance.now()): Turn
   let most = MOST_A_TURN
   let left = 0
   let waiting = 0
+  let unseen = 0
   let hasConnected = false
   let begunAtMs = 0 // the last time that some of the line could begin
 
@@ -42,6 +47,13 @@ export function createTurns(nowMs: () => number = () => performance.now()): Turn
     isInTurn = true
     beganAtMs = nowMs()
     left = most
+  }
+
+  function startFirst(): void {
+    start()
+    begunAtMs = beganAtMs
+    hasConnected = false
+    setImmediate(end)
   }
 
   function takeNext(): Begin | undefined {
@@ -84,12 +96,7 @@ export function createTurns(nowMs: () => number = () => performance.now()): Turn
       hasConnected = true
     },
     enter(client, begin) {
-      if (!isInTurn) {
-        start()
-        begunAtMs = beganAtMs
-        hasConnected = false
-        setImmediate(end)
-      }
+      if (!isInTurn) startFirst()
       if (lines.size === 0 && hasTime()) {
         left -= 1
         begin()
@@ -100,6 +107,14 @@ export function createTurns(nowMs: () => number = () => performance.now()): Turn
       const line = lines.get(name)
       if (line) line.push(begin)
       else lines.set(name, [begin])
+    },
+    pass() {
+      if (isInTurn) return lines.size === 0 && hasTime()
+      unseen += 1
+      if (unseen < MOST_UNSEEN) return true
+      unseen = 0
+      startFirst()
+      return true
     },
   }
 }

@@ -169,6 +169,8 @@ export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) 
 
   return {
     begin,
+    /** Whether there is much room, whoever asks. */
+    areFew: () => all.size < budgets.requests.inAll / 2,
     /** To be called every two seconds: gives up the answers that nobody takes. */
     look(): void {
       for (const entry of all) {
