@@ -4,6 +4,7 @@ import express, { type RequestHandler } from 'express'
 import { budgets } from '../../src/http/admission/budgets.ts'
 import { MOST_UNANSWERED } from '../../src/http/admission/pipelines.ts'
 import { readBody } from '../../src/http/admission/read-body.ts'
+import { cachedRoute } from '../../src/http/cached-response.ts'
 import { createHttpServer, type HttpServerOptions } from '../../src/http/server.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { recordLog } from '../helpers/log.ts'
@@ -134,6 +135,27 @@ describe('a pipeline', () => {
     await eventually(() => expect(begun).toBe(1))
     await answered(200, come(get('/thing')))
     expect(begun).toBe(1)
+  })
+
+  test('an answer from memory that is not taken counts in it', async () => {
+    let peeks = 0
+    const body = Buffer.alloc(16 * MB)
+    const route = cachedRoute({
+      path: '/known',
+      parse: () => undefined,
+      peek() {
+        peeks += 1
+        return { outcome: 'hit', body, etag: '"1"', storedAtMs: 0, freshUntilMs: 1 }
+      },
+      read: () => Promise.reject(new Error('it is in memory')),
+    })
+    await serve({}, { cached: [route] })
+    await answered(200, come(get('/known')))
+    const before = peeks
+    come(get('/known').repeat(3), { isDeaf: true })
+    await eventually(() => expect(peeks).toBe(before + 1))
+    await answered(200, come(get('/known')))
+    expect(peeks).toBe(before + 2)
   })
 
   test('one that is too long ends its connection, and no more of it begins', async () => {

@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createAdmission } from '../../src/http/admission/admission.ts'
 import { budgets } from '../../src/http/admission/budgets.ts'
 import { createClients } from '../../src/http/admission/clients.ts'
+import { createConnections } from '../../src/http/admission/connections.ts'
 import { createFarewells } from '../../src/http/admission/farewells.ts'
 import { createCountASecond } from '../../src/http/admission/refusals.ts'
 import { createTurns } from '../../src/http/admission/turns.ts'
@@ -45,6 +46,28 @@ describe('turns', () => {
     const turns = createTurns(() => nowMs)
     for (let i = 0; i < 50; i += 1) turns.enter(stranger, () => begun.push('quick'))
     expect(begun).toHaveLength(50)
+  })
+
+  test('what takes next to no time passes, until its turn has become long', async () => {
+    const turns = createTurns(() => nowMs)
+    let passed = 0
+    while (turns.pass()) {
+      passed += 1
+      nowMs += 1
+    }
+    expect(passed).toBeGreaterThan(16)
+    expect(passed).toBeLessThan(64)
+    await nextTurn()
+    await nextTurn()
+    expect(turns.pass()).toBe(true)
+  })
+
+  test('and not while others wait', async () => {
+    const turns = createTurns(() => nowMs)
+    turns.enter(stranger, slow('first'))
+    turns.enter(stranger, slow('waits'))
+    expect(turns.pass()).toBe(false)
+    while (begun.length < 2) await nextTurn()
   })
 
   test('the addresses of one IPv6 network take one turn', async () => {
@@ -97,6 +120,21 @@ describe('refusals', () => {
     expect(ended).toEqual(['203.0.113.1'])
     admission.close()
   })
+})
+
+test('of idle connections the one that was not used for the longest time makes room', () => {
+  const connections = createConnections(clients, false)
+  const destroyed: number[] = []
+  const visit = (i: number) => {
+    const socket = { remoteAddress: '203.0.113.1', once: () => {}, destroy: () => void destroyed.push(i) }
+    connections.admit(socket as never)
+    return socket as never
+  }
+  const { perClient } = budgets.connections
+  const sockets = Array.from({ length: perClient }, (_, i) => visit(i))
+  for (const i of [0, 1, 3]) connections.used(sockets[i] ?? ({} as never))
+  for (let i = 0; i < 3; i += 1) visit(perClient + i)
+  expect(destroyed).toEqual([2, 4, 5])
 })
 
 describe('farewells', () => {
