@@ -61,3 +61,12 @@ test('a version that does not fit leaves no older one behind', async () => {
   expect(standby.kept('session:one')).toBeUndefined()
   expect(await find(standby, 'session:one')).toBe('state_full')
 })
+
+test('a hit that was copied from Redis before its answer came is in the log once', () => {
+  const standby = openSmall()
+  const hit = { id: 'x', nowMs: Date.now(), limit: 5, windowMs: 60_000, cost: 2 }
+  standby.countHit('limit:a', hit)
+  standby.countHit('limit:a', hit)
+  const { value } = standby.kept('limit:a') ?? {}
+  expect(value).toMatchObject({ hits: [{ id: 'x' }, { id: 'x:1' }] })
+})

@@ -6,7 +6,7 @@ import type { Failover } from '../redis/failover.ts'
 import type { Absence } from './absence/absence.ts'
 import type { Journal } from './disk/journal.ts'
 import { mergeEntries, type VersionedEntry } from './kinds/kinds.ts'
-import type { Hit, HitResult, SlidingWindowLog } from './kinds/sliding-window-log.ts'
+import { type Hit, type HitResult, type SlidingWindowLog, withoutHit } from './kinds/sliding-window-log.ts'
 import type { RedisStateStore } from './redis-state-store.ts'
 import type { Standby } from './standby.ts'
 import type { StateStore } from './state-store.ts'
@@ -186,8 +186,8 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
         if (!answer) return failover.isRedis() ? standby.hit(key, hit) : inMemory(key, count)
         written(key)
         if (!answer.allowed) return answer
-        // Redis counts no fewer than we do.
-        const hits = standby.kept<SlidingWindowLog>(key)?.value.hits ?? []
+        // Redis counts no fewer than we do. The log may have been copied from there since this hit was counted.
+        const hits = withoutHit(standby.kept<SlidingWindowLog>(key)?.value.hits ?? [], hit)
         const counted = hits.filter(({ atMs }) => Math.floor(atMs) > hit.nowMs - hit.windowMs).length
         if (counted >= hit.limit - answer.remaining) await expectSameEpoch(epoch)
         // Redis was too slow for another one, which is journaled: since then hits are judged here, where this one

@@ -18,7 +18,7 @@ import {
 } from './kinds/kinds.ts'
 import { headOf } from './kinds/lww-register.ts'
 import { bumped, type MaxRegisterMap, NO_FIELDS } from './kinds/max-register-map.ts'
-import { type Hit, type HitResult, type SlidingWindowLog, slide } from './kinds/sliding-window-log.ts'
+import { type Hit, type HitResult, type SlidingWindowLog, slide, withoutHit } from './kinds/sliding-window-log.ts'
 import { createLimiterLogs, type LimiterLogs } from './limits/limiter-logs.ts'
 import type { StateStore } from './state-store.ts'
 
@@ -127,7 +127,7 @@ export function createStandby({
   }
 
   function keepHit(key: string, hit: Hit): HitResult {
-    const { log, result } = slide(key, kept<SlidingWindowLog>(key)?.value.hits ?? [], hit)
+    const { log, result } = slide(key, withoutHit(kept<SlidingWindowLog>(key)?.value.hits ?? [], hit), hit)
     // The last one may be ahead of this one: the clock may have been set back.
     const lastMs = Math.floor(log.at(-1)?.atMs ?? hit.nowMs)
     const expiresAtMs = lastMs + hit.windowMs

@@ -63,6 +63,10 @@ export function slide(key: string, log: readonly LoggedHit[], hit: Hit) {
 /** An entry's name, the same wherever the hit is counted: so both countings are one after a merge. */
 const entryId = (id: string, i: number) => (i === 0 ? id : `${id}:${i}`)
 
+/** The log without what this hit has added to it. */
+export const withoutHit = (log: readonly LoggedHit[], { id }: Pick<Hit, 'id'>) =>
+  log.filter((entry) => entry.id !== id && !entry.id.startsWith(`${id}:`))
+
 /** What a hit adds to the log under this key. */
 export const entriesOf = (key: string, { id, nowMs, cost = 1 }: Pick<Hit, 'id' | 'nowMs' | 'cost'>) =>
   Array.from({ length: cost }, (_, i): LoggedHit => {
