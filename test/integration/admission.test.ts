@@ -87,6 +87,19 @@ describe('bodies', () => {
     expect(crowd.map(statusOf).filter((status) => status !== 0 && status !== 503)).toEqual([])
   })
 
+  test('those that came with their heads wait for no client, however many are read at once', async () => {
+    const waiting: (() => void)[] = []
+    const hold: RequestHandler = (_req, _res, next) => void waiting.push(next)
+    await serve({ limiters: [hold], trustProxy: 1 }, { '/sent': (req, res) => void res.json(req.body) })
+    const json = `Content-Type: application/json\r\n${as('203.0.113.9')}`
+    const many = Array.from({ length: 3 * budgets.bodies.perClient }, () =>
+      come(post('{}', json, 2, '/sent')),
+    )
+    await eventually(() => expect(waiting).toHaveLength(many.length))
+    for (const go of waiting) go()
+    await eventually(() => expect(many.map(statusOf)).toEqual(many.map(() => 200)))
+  })
+
   test('more than the limit is refused at once, declared or not, whatever follows', async () => {
     await serve()
     const declared = come(post('x', '', 2 * MB))

@@ -18,7 +18,13 @@ import {
 } from './kinds/kinds.ts'
 import { headOf } from './kinds/lww-register.ts'
 import { bumped, type MaxRegisterMap, NO_FIELDS } from './kinds/max-register-map.ts'
-import { type Hit, type HitResult, type SlidingWindowLog, slide, withoutHit } from './kinds/sliding-window-log.ts'
+import {
+  type Hit,
+  type HitResult,
+  type SlidingWindowLog,
+  slide,
+  withoutHit,
+} from './kinds/sliding-window-log.ts'
 import { createLimiterLogs, type LimiterLogs } from './limits/limiter-logs.ts'
 import type { StateStore } from './state-store.ts'
 

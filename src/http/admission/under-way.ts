@@ -117,6 +117,7 @@ export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) 
       shortageOf(requests, client, 1, isWaiting) ??
       (length === undefined ? undefined : tooMuchAnnounced(client, Number(length)))
     if (shortage && !mustAnswer) return shortage
+    let isArriving = false
     const entry: Entry = {
       client,
       connection: req.socket,
@@ -128,13 +129,15 @@ export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) 
       beginBody(announcedBytes, fail) {
         // Its client has gone while others were asked about it: nobody would give back what is counted now.
         if (!all.has(entry)) throw busy()
+        // What has come with its head is not arriving: many such requests may be asked about at once.
+        isArriving = !req.complete
         const shortage =
           tooMuchAnnounced(client, announcedBytes) ??
-          shortageOf(bodies, client, 1, (one) => one.fail !== undefined)
+          (isArriving ? shortageOf(bodies, client, 1, (one) => one.fail !== undefined) : undefined)
         if (shortage) throw refusedBody(entry, shortage)
         entry.fail = fail
         entry.announcedBytes = announcedBytes
-        bodies.add(client, 1)
+        if (isArriving) bodies.add(client, 1)
         announced.add(client, announcedBytes)
       },
       keep(bytes) {
@@ -151,7 +154,7 @@ export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) 
         return undefined
       },
       endBody(isWanted) {
-        if (entry.fail) bodies.add(client, -1)
+        if (entry.fail && isArriving) bodies.add(client, -1)
         entry.fail = undefined
         if (isWanted) return
         bodyBytes.add(client, -entry.keptBytes)
