@@ -10,7 +10,10 @@ const secrets = z
   .refine((all) => all.every(({ length }) => length >= 16), 'must have at least 16 characters between commas')
 const webAddress = z
   .string()
-  .refine((value) => URL.canParse(value), 'must be a URL')
+  .refine(
+    (value) => URL.canParse(value),
+    'must be a URL that begins with https://, such as https://name.supabase.co',
+  )
   .transform((value) => new URL(value))
   .refine(
     ({ protocol, username, search }) =>

@@ -5,7 +5,7 @@ import { variables } from './app-variables.ts'
 import { chooseFeatures } from './choose-features.ts'
 import { dataDirProblem } from './lib/environment/data-dir.ts'
 import { listed } from './lib/environment/other-names.ts'
-import { redisOf } from './lib/environment/redis-parts.ts'
+import { redisOf, unusedOf } from './lib/environment/redis-parts.ts'
 import { isLoopback, type RedisTarget } from './lib/redis-url.ts'
 import { SECOND } from './lib/time.ts'
 import { hints, nearMisses } from './name-hints.ts'
@@ -130,6 +130,7 @@ export function readConfig(
           ...everybodys.warnings,
           ...read.warnings,
           ...redis.warnings,
+          ...unusedOf('STATE_REDIS_URL', values.STATE_REDIS_URL?.unused ?? []),
           ...overruledWarnings(main, values, env),
           ...database.warnings,
           ...hints(

@@ -1,6 +1,7 @@
 // What is set under other names than ours: those of other hosts, and misspellings. For config.ts.
 import { distance } from 'fastest-levenshtein'
 import { variables } from './app-variables.ts'
+import { cleanName } from './lib/environment/clean-value.ts'
 import { hintsFor, isOtherName } from './lib/environment/other-names.ts'
 import { type Configured, cleanOf, type Environment } from './variables.ts'
 
@@ -43,8 +44,11 @@ export function hints({ set, features, hasPassword }: Named, env: Environment): 
 export function nearMisses(features: readonly Configured[], env: Environment): readonly string[] {
   const ours = namesOf(features)
   return Object.keys(env).flatMap((name) => {
-    if (ours.includes(name) || name.length < 6 || isOtherName(name)) return []
-    const meant = ours.find((own) => own.length >= 6 && distance(own, name.toUpperCase()) <= 2)
+    if (ours.includes(cleanName(name)) || name.length < 6 || isOtherName(name)) return []
+    // Of a short name two letters are all that tells it from the others (REDIS_CA, REDIS_DB).
+    const meant = ours.find(
+      (own) => own.length >= 6 && distance(own, name.toUpperCase()) <= (own.length < 9 ? 1 : 2),
+    )
     return meant ? [`${name} is not a variable of Samovar; did you mean ${meant}?`] : []
   })
 }

@@ -114,7 +114,8 @@ export function readVariables<V extends Variables>(
     const unreplaced = unreplacedIn(clean)
     if (unreplaced !== undefined) {
       found.problems.push(
-        `${name} has ${reference(unreplaced)} in it, which nothing has replaced: write the value itself`,
+        `${name} has ${reference(unreplaced)} in it, which nothing has replaced: write the value itself, ` +
+          'or put it in single quotes where it is meant',
       )
       return unset
     }
@@ -139,7 +140,7 @@ export function readVariables<V extends Variables>(
 }
 
 /** The name in it is no secret; a longer expression might hold one. */
-const reference = (text: string) => (/^[${(\s]+[\w.]{1,60}[)}\s]+$/.test(text) ? text : 'a reference')
+const reference = (text: string) => (/^[${(\s]+[\w.]{1,60}[)}\s]*$/.test(text) ? text : 'a reference')
 
 /** Of the unit that the name or its description has. */
 export type Unit = 's' | 'ms' | 'h' | 'MB'
@@ -212,7 +213,7 @@ export const names = z.string().transform((value) =>
 /** Over http anybody on the way could change what is said: that is for a server on this machine, as tests have. */
 export const serverUrl = z
   .string()
-  .refine((value) => URL.canParse(value), 'must be a URL')
+  .refine((value) => URL.canParse(value), 'must be a URL that begins with https://')
   .transform((value) => new URL(value))
   .refine(
     ({ protocol, hostname }) => protocol === 'https:' || (protocol === 'http:' && isThisMachine(hostname)),

@@ -89,7 +89,11 @@ async function answer([limit = '', host = '']: readonly string[]): Promise<strin
   const problem = (await tryPort(port)) ?? (isEmbedded ? await tryPortOfRedis(config) : undefined)
   if (problem !== undefined) throw new InvalidEnvironment([problem])
   const lost = volumeWarning(textOf('/proc/self/mountinfo'), dataDir)
-  for (const message of [...config.warnings, ...sizes.warnings, ...(lost ? [lost] : [])])
+  const overruled =
+    isEmbedded && config.redis.hasStateServer
+      ? ['STATE_REDIS_URL is not read: the state is in the embedded Redis unless REDIS_URL names another one']
+      : []
+  for (const message of [...config.warnings, ...overruled, ...sizes.warnings, ...(lost ? [lost] : [])])
     warn(config.log, message)
   const conf = (role: 'cache' | 'state', mb: number) => [
     `dir ${quoted(`${dataDir}/${role}`)}`,

@@ -1,5 +1,6 @@
 // `samovar jobs`: the dead letters of the running app, which is asked over HTTP on this machine.
 import { z } from 'zod'
+import { cleanText } from '../lib/plain-text.ts'
 import { SECOND } from '../lib/time.ts'
 import { Failure, Misuse } from './failure.ts'
 
@@ -32,7 +33,7 @@ const nameOf = ({ name, id }: Letter) => `${name}:${id}`
 async function list(app: AskedApp): Promise<string> {
   const { isComplete, dead } = await deadLetters(app)
   const lines = dead.map(
-    (one) => `${nameOf(one)}  ${one.failedAt ?? '-'}  ${one.reason.replace(/\s+/g, ' ')}`,
+    (one) => `${cleanText(nameOf(one))}  ${one.failedAt ?? '-'}  ${cleanText(one.reason)}`,
   )
   if (lines.length === 0) lines.push('no dead letters')
   if (!isComplete) lines.push('Redis is away: those in Redis are not listed')

@@ -135,7 +135,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
   }
 
   async function askInTime<T>(asked: JsonRequest<T>, signal: AbortSignal): Promise<T> {
-    const arrived: Arrived = { bytes: 0 }
+    let arrived: Arrived = { bytes: 0 }
     try {
       return await ask(asked, signal, arrived)
     } catch (error) {
@@ -145,6 +145,7 @@ export function createJsonFetcher(options: JsonFetcherOptions = {}): JsonFetcher
       if (signal.aborted || !((isReset(error) && isSafe) || neverConnected(error)))
         throw asFailure(error, signal, arrived)
     }
+    arrived = { bytes: 0 }
     try {
       return await ask(asked, signal, arrived)
     } catch (error) {
@@ -170,7 +171,8 @@ function asJson(text: string, status: number): unknown {
 
 /** Some programs write NaN and Infinity, which are no JSON, for a number that they do not have. */
 const withoutNaN = (text: string) =>
-  text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g, (part) =>
+  // A string without an end goes on to the end of the text, or each of its quotes would be looked at as a beginning.
+  text.replace(/"[^"\\]*(?:\\[\s\S]?[^"\\]*)*(?:"|$)|-?\b(?:NaN|Infinity)\b/g, (part) =>
     part.startsWith('"') ? part : 'null',
   )
 

@@ -202,10 +202,11 @@ function tlsOf(
   host: string,
   of: { hasCa: boolean; isSystem: boolean },
 ): PostgresTls {
+  if (host.startsWith('/')) return 'off' // as libpq: a socket has no TLS
   if (mode.word === undefined) {
     if (of.isSystem) return 'verified'
     if (of.hasCa) return 'verified-authority'
-    return host.startsWith('/') || isThisMachine(host) ? 'off' : 'preferred'
+    return isThisMachine(host) ? 'off' : 'preferred'
   }
   const tls = MODES.get(mode.word) ?? 'off'
   if (mode.word === 'require' && of.isSystem) return 'verified'
@@ -230,7 +231,7 @@ function modeOf(
   const word = words.includes('no-verify') && strict === undefined ? 'no-verify' : strict
   if (word !== undefined || byEnvironment === undefined) return { word }
   const mode = byEnvironment.toLowerCase()
-  return MODES.has(mode) ? { word: mode } : {}
+  return MODES.has(mode) ? { word: mode } : `needs PGSSLMODE to be one of ${[...MODES.keys()].join(', ')}`
 }
 
 function wordFor(value: string | undefined): string | undefined {

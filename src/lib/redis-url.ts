@@ -103,6 +103,7 @@ export function parseRedisHost(text: string): RedisHost | string {
     if (typeof url === 'string') return `must be a host name or an address; as a URL it ${url}`
     return { host: 'path' in url.target.at ? url.target.at.path : url.target.at.host, url }
   }
+  if (/^::1:\d{4,5}$/.test(inner)) return 'must have brackets around an address before a port: [::1]:6379'
   // An address of IPv6 without brackets has no port.
   const authority = /^[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*$/i.test(inner) ? `[${inner}]` : inner
   const place = placeOf(authority)
@@ -116,9 +117,21 @@ export function parseRedisHost(text: string): RedisHost | string {
 
 function socketOf(url: UrlText): RedisUrl | string {
   if (url.authority !== '' || url.path.length < 2) return 'must have three slashes: unix:///path'
+  if (/%(?![0-9a-f]{2})/i.test(url.path)) return 'has a stray % in its path: write it as %25'
   const said = saidBy({ ...url, path: '' })
   if (typeof said === 'string') return said
-  return { target: { at: { path: decodeURIComponent(url.path) }, ...said.rest }, unused: said.unused }
+  const path = decoded(url.path)
+  if (path === undefined) return 'has a path that is not UTF-8 in its %: write it anew'
+  return { target: { at: { path }, ...said.rest }, unused: said.unused }
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (error instanceof URIError) return undefined
+    throw error
+  }
 }
 
 function saidBy({ user, password, path, parameters }: UrlText) {

@@ -22,13 +22,16 @@ export function settingsOf({ tls, ca, client, channelBinding, ...place }: Postgr
  * Runs the call, and where TLS is only preferred and the server speaks none, once more without it, as libpq does. pg
  * knows no such mode; its pool reads its options for each connection.
  */
-export function inPreferredWay({ tls }: PostgresTarget, pool: () => { options: pg.PoolOptions }) {
+export function inPreferredWay(target: PostgresTarget, pool: () => { options: pg.PoolOptions }) {
+  const { ssl } = settingsOf(target)
   return async <T>(call: () => Promise<T>): Promise<T> => {
     try {
       return await call()
     } catch (error) {
-      if (tls !== 'preferred' || !/does not support SSL/.test(String((error as Error).message))) throw error
-      pool().options.ssl = false
+      if (target.tls !== 'preferred') throw error
+      const hasNone = /does not support SSL/.test(String((error as Error).message))
+      pool().options.ssl = hasNone ? false : ssl // after any other failure the next connection asks for TLS again
+      if (!hasNone) throw error
       return await call()
     }
   }

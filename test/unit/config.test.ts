@@ -545,8 +545,14 @@ describe('what the variables mean together', () => {
 
   test('a reference that nothing has replaced stops the start, and its name is given', () => {
     expect(problemsOf({ REDIS_URL: 'redis://:${REDIS_PASSWORD}@redis:6379' })).toEqual([
-      'REDIS_URL has ${REDIS_PASSWORD} in it, which nothing has replaced: write the value itself',
+      expect.stringContaining(
+        'REDIS_URL has ${REDIS_PASSWORD} in it, which nothing has replaced: write the value itself',
+      ),
     ])
+    expect(problemsOf({ REDIS_URL: 'redis://:$REDIS_PASSWORD@redis:6379' })).toEqual([
+      expect.stringContaining('$REDIS_PASSWORD'),
+    ])
+    expect(problemsOf({ REDIS_URL: 'redis://:pa$$word$1@redis:6379' })).toEqual([])
     expect(problemsOf({ ADMIN_TOKEN: '${ADMIN:-sentinel-default}' }).join()).not.toContain('sentinel')
   })
 
@@ -590,6 +596,20 @@ describe('what the variables mean together', () => {
       'SUPABASE_KEY is set and not read: if that is meant here, give SUPABASE_ANON_KEY',
     )
     expect(read(supabase).database.supabase).toBeUndefined()
+  })
+
+  test('a host that is a whole URL does not silently beat its parts, TLS among them', () => {
+    const parts = { REDIS_HOST: 'redis://cache.example.com', REDIS_PORT: '6380', REDIS_TLS: 'true' }
+    expect(problemsOf(parts)).toEqual([expect.stringContaining('write all of it into REDIS_URL')])
+    expect(problemsOf({ REDIS_HOST: 'localhost', REDIS_TLS: 'true' })).toEqual([
+      expect.stringContaining('REDIS_TLS must be false'),
+    ])
+    expect(problemsOf({ REDIS_URL: 'unix:///a%zz' })).toEqual([expect.stringContaining('%25')])
+    expect(problemsOf({ DATABASE_URL: 'postgres://a:[YOUR-PASSWORD]@db/x' })).toEqual([
+      expect.stringContaining('placeholder'),
+    ])
+    for (const DATA_DIR of ['/app/image', '/usr/bin', '/proc/1', '/var/run/samovar'])
+      expect(problemsOf({ SAMOVAR_RUN_DIR: '/run/samovar', DATA_DIR })).toHaveLength(1)
   })
 
   test('in the image data are in an absolute directory; the app’s port is not the embedded Redis’', () => {

@@ -32,7 +32,7 @@ test.each([
   expect(sizes.workers).toBe(workers)
   if (workers > 1) expect(sizes.heapMb / workers).toBeGreaterThanOrEqual(48)
   expect(sizes.warnings).toEqual([
-    expect.stringMatching(/^WEB_CONCURRENCY is \d+, and .* are enough for \d+: /),
+    expect.stringMatching(/^WEB_CONCURRENCY is \d+, and .* (?:is|are) enough for \d+: /),
   ])
 })
 

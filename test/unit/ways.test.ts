@@ -34,6 +34,10 @@ test('without a password NOAUTH says nothing of HELLO', () => {
   const ways = createWays({ mayTrack: false, hasPassword: false })
   expect(ways.best()).toBe('untracked')
   expect(ways.after('untracked', refused('NOAUTH Authentication required.'))).toBeUndefined()
+  // As Redis 6 and later say it.
+  const own =
+    'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH'
+  expect(ways.after('untracked', refused(own))).toBeUndefined()
 })
 
 test('arguments that Redis repeats are in no message, and in no cause', () => {

@@ -50,8 +50,10 @@ export interface BullOptions {
 export interface DeadJob {
   /** As it would be added anew. */
   readonly job: OutboxJob
-  /** Lets it run again, with all of its attempts. Rejects as the calls of BullQueue do. */
-  retry(): Promise<void>
+  /**
+   * Lets it run again, with all of its attempts; `not-dead`: somebody was faster. Rejects as the calls of BullQueue do.
+   */
+  retry(): Promise<'retried' | 'not-dead'>
 }
 
 /** Each call rejects with RedisUnavailable; one about a single job or name may reject with JobRefused, too. */
@@ -173,7 +175,12 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     const whole = { name, id, data: found.data, attempts, backoffMs, addedAtMs: nowMs, dueAtMs: nowMs }
     return {
       job: { ...whole, failed: 0, place: 'redis' },
-      retry: () => call(() => found.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })),
+      retry: () =>
+        call(() =>
+          found
+            .retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })
+            .then(() => 'retried' as const, notDeadIfMoved),
+        ),
     }
   }
 
@@ -235,6 +242,12 @@ export async function openBullQueue(options: BullOptions): Promise<BullQueue> {
     },
     drop,
   }
+}
+
+/** BullMQ's own errors about the state of a job have a number as their code; those of connections have words. */
+function notDeadIfMoved(error: unknown): 'not-dead' {
+  if (typeof (error as { code?: unknown } | undefined)?.code === 'number') return 'not-dead'
+  throw error
 }
 
 // BullMQ takes no id that holds a colon or is a number.

@@ -59,9 +59,9 @@ export function createDeadLetters({
     const found = await redis.findDead(ref)
     if (typeof found === 'string') return found
     await runs.runAgain(ref)
-    await found.retry()
-    outbox.put(found.job) // the copy that a Redis which loses its data gets
-    return 'retried'
+    const outcome = await found.retry()
+    if (outcome === 'retried') outbox.put(found.job) // the copy that a Redis which loses its data gets
+    return outcome
   }
 
   return {

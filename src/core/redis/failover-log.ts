@@ -30,7 +30,7 @@ export function createFailoverLog(role: 'cache' | 'state', log: Log): FailoverLo
       const what = reason === 'bug' ? 'Redis is not used' : 'Redis unavailable'
       // Most refusals wait for an operator: a password, a quota, a full server.
       const level = reason === 'refused' || reason === 'bug' ? 'error' : 'warn'
-      const hint = reason === 'refused' ? hintFor(message) : undefined
+      const hint = hintFor(message)
       log[level](
         { role, reason },
         `${what}: ${message}. The ${name} is served from memory until Redis is back${hint ? `. To do: ${hint}` : ''}`,

@@ -47,10 +47,23 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
   [/for 'auth' command/i, 'this Redis knows no users: leave the user out of REDIS_URL'],
   [
+    /without any password configured|no password is set/i,
+    'this Redis has no password: leave it out of REDIS_URL and REDIS_PASSWORD',
+  ],
+  [
+    /self-signed certificate|unable to (verify|get)|altnames/i,
+    'name the file of its certificate authority in REDIS_CA_FILE, ' +
+      'and in REDIS_URL the host that the certificate is for',
+  ],
+  [/wrong version number|packet length too long/i, 'this port speaks no TLS: begin REDIS_URL with redis://'],
+  [
     /^DENIED\b/,
     'this Redis takes no connections of other machines: give it a password, or protected-mode no',
   ],
-  [/DB index is out of range|SELECT is not allowed/i, 'REDIS_URL names a database that is not there: use /0'],
+  [
+    /DB index is out of range|invalid DB index|SELECT is not allowed/i,
+    'REDIS_URL names a database that is not there: use /0',
+  ],
   [/(requests?|commands?) limit exceeded|quota/i, 'the plan of this Redis is used up'],
   [/^MISCONF\b/, 'this Redis cannot save to its disk: see its own log'],
   [/^OOM\b/, 'this Redis is full: raise its maxmemory'],

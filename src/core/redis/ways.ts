@@ -43,9 +43,10 @@ export function createWays({ mayTrack, hasPassword }: { mayTrack: boolean; hasPa
       if (isCutOff(failure)) return { way: 'resp2', lasts: false }
       if (!(failure instanceof ErrorReply) || IS_FULL.test(failure.message)) return undefined
       const { message } = failure
+      // HELLO logs in, so that with a password this is an answer of one who does not know it. Without one it is about
+      // the password, also where its words name HELLO, as Redis' own do.
+      if (message.startsWith('NOAUTH')) return hasPassword ? { way: 'resp2', lasts: false } : undefined
       if (REFUSES_HELLO.test(message)) return { way: 'resp2', lasts: true }
-      // HELLO logs in, so that this is an answer of one who does not know it.
-      if (hasPassword && message.startsWith('NOAUTH')) return { way: 'resp2', lasts: false }
       if (way === 'untracked')
         return REFUSES_SOMETHING.test(message) ? { way: 'resp2', lasts: false } : undefined
       // So does one that refuses everything: the next try shows which it is.

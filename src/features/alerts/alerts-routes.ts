@@ -5,7 +5,7 @@ import { notFound, unsafeUrl } from '../../errors.ts'
 import { serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { plainText } from '../../lib/plain-text.ts'
-import { MINUTE, type Now } from '../../lib/time.ts'
+import { MINUTE, type Now, pause, SECOND } from '../../lib/time.ts'
 import { type Alert, alertSchemas, languageOf } from './alert.ts'
 import type { AlertChanges } from './alert-changes.ts'
 import type { AlertRecords } from './alert-records.ts'
@@ -40,6 +40,9 @@ export interface AlertsRoutesParts {
   now: Now
 }
 
+/** A list does not wait longer for what the source knows of its coins. */
+const SOURCE_MS = SECOND
+
 export function alertsRoutes(parts: AlertsRoutesParts): Router {
   const { alerts, changes, deliveries, webhooks, bot, currencies, unpricedOf, requireUser, now } = parts
   const { newAlert, patch } = alertSchemas(currencies)
@@ -48,9 +51,12 @@ export function alertsRoutes(parts: AlertsRoutesParts): Router {
 
   /** Whether an alert waits for a coin that the source has no price of: it may have been removed there. */
   async function unpricedAmong(list: readonly Alert[]) {
-    const unpriced = new Map<string, ReadonlySet<string>>()
-    for (const [vs, some] of byCurrency(list))
-      unpriced.set(vs, await unpricedOf([...new Set(some.map(({ coin }) => coin))], vs))
+    const late = pause(SOURCE_MS).then((): ReadonlySet<string> => new Set())
+    const asked = [...byCurrency(list)].map(async ([vs, some]) => {
+      const coins = [...new Set(some.map(({ coin }) => coin))]
+      return [vs, await Promise.race([unpricedOf(coins, vs), late])] as const
+    })
+    const unpriced = new Map(await Promise.all(asked))
     return ({ vs, coin }: Alert) => unpriced.get(vs)?.has(coin) ?? false
   }
 

@@ -27,8 +27,11 @@ export interface Source {
 type Headers = Signed['headers']
 
 export interface Judge {
-  /** Before the body is read: whether it has the header of a signature, need not have one, or is refused. */
-  judgeEarly(headers: Headers, address: string | undefined): 'signed' | 'unsigned' | Refused
+  /**
+   * Before the body is read: whether it has the header of a signature, need not have one, or is refused. The source
+   * decides nothing but the reason for the log.
+   */
+  judgeEarly(headers: Headers, address: string | undefined, source?: Source): 'signed' | 'unsigned' | Refused
   judge(source: Source | undefined, delivery: Omit<Signed, 'secrets'>, address: string | undefined): Verdict
 }
 
@@ -67,13 +70,15 @@ export function createJudge({ schemes, sources, log }: JudgeParts): Judge {
   }
 
   return {
-    judgeEarly(headers, address) {
+    judgeEarly(headers, address, source) {
       const given = sent(headers)
       // Each costs as much as another request.
       if (given.length > MOST_SIGNATURE_HEADERS) return badSignature('signature headers of several senders')
       if (given.length > 0) return 'signed'
       const isExpected = withoutHeader.some(({ from }) => from?.has(address) ?? true)
-      return isExpected ? 'unsigned' : badSignature('no signature header')
+      if (isExpected) return 'unsigned'
+      const needsHeader = source?.scheme.signatureHeaders.length !== 0
+      return needsHeader ? badSignature('no signature header') : fromElsewhere(address)
     },
     judge(source, delivery, address) {
       const { secrets = [], scheme } = source ?? {}
@@ -85,11 +90,14 @@ export function createJudge({ schemes, sources, log }: JudgeParts): Judge {
       }
       if (source === undefined) return badSignature('no such source')
       if (verdict.refused === 'bad_signature' || (source.from?.has(address) ?? true)) return verdict
-      return badSignature(
-        isPrivateAddress(address)
-          ? 'came from a private address, which is not its sender’s: see TRUST_PROXY'
-          : 'came from an address that is not its sender’s',
-      )
+      return fromElsewhere(address)
     },
   }
 }
+
+const fromElsewhere = (address: string | undefined) =>
+  badSignature(
+    isPrivateAddress(address)
+      ? 'came from a private address, which is not its sender’s: see TRUST_PROXY'
+      : 'came from an address that is not its sender’s',
+  )

@@ -94,7 +94,7 @@ export function webhookRoutes({
 
   // Before the body is read. Which sources there are is nobody's business: all of them ask for the same here.
   const readBody: RequestHandler = async (req, res, next) => {
-    const early = judgeEarly(req.headers, req.ip)
+    const early = judgeEarly(req.headers, req.ip, sources.get(String(req.params.source)))
     if (typeof early === 'object') return refuseUnsigned(req, res, early)
     await (early === 'signed' ? readSigned : readUnsigned)(req, res, next)
   }
@@ -180,7 +180,7 @@ const readSigned = rawBody(BODY_BYTES)
 const readUnsigned = rawBody(UNSIGNED_BODY_BYTES)
 
 /** As its sender called it, where TRUST_PROXY is right. */
-const urlOf = (req: Request) => `${req.protocol}://${req.headers.host ?? ''}${req.originalUrl}`
+const urlOf = (req: Request) => `${req.protocol}://${req.host ?? ''}${req.originalUrl}`
 
 function headersFor({ handlerHeaders = [] }: WebhookScheme, req: Request): Record<string, string> {
   const found = handlerHeaders.map((name) => [name, headerOf(req, name)]).filter(([, value]) => value !== '')

@@ -93,10 +93,16 @@ function uncomment(text: string, isFree: boolean, without: Set<string>): string 
   return cut
 }
 
-/** A reference that whoever should have replaced it has left in the text: `${NAME}`, `$(NAME)`, `{{ NAME }}`. */
+const BRACED = /\$\{\{.*?\}\}|\$\{[A-Za-z_][^}]*\}|\$\([A-Z_][A-Z0-9_]*\)|\{\{.*?\}\}/
+const BARE = /(?<![^:/@])\$[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![^:/@?])/
+
+/**
+ * A reference that whoever should have replaced it has left in the text: `${NAME}`, `$(NAME)`, `{{ NAME }}`; `$A_NAME`
+ * only where it is a whole part, because a password may have a $ in it.
+ */
 export function unreplacedIn({ text, isLiteral }: CleanValue): string | undefined {
   if (isLiteral) return undefined
-  return /\$\{\{.*?\}\}|\$\{[A-Za-z_][^}]*\}|\$\([A-Z_][A-Z0-9_]*\)|\{\{.*?\}\}/.exec(text)?.[0]
+  return (BRACED.exec(text) ?? BARE.exec(text))?.[0]
 }
 
 /** As Kubernetes and Docker's links say where a service is: no setting, whatever the name. */

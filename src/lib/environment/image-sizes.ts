@@ -57,8 +57,8 @@ export function sizesOf({ limitMb, hostMb }: Machine, wanted: number): Sizes {
       workers === wanted
         ? []
         : [
-            `WEB_CONCURRENCY is ${wanted}, and ${limit} are enough for ${workers}: so many are started. ` +
-              `${wanted} processes need ${neededFor(wanted)} MiB (docker run --memory)`,
+            `WEB_CONCURRENCY is ${wanted}, and ${limit} ${isLimited ? 'is' : 'are'} enough for ${workers}: so ` +
+              `many are started. ${wanted} processes need ${neededFor(wanted)} MiB (docker run --memory)`,
           ],
   }
 }
@@ -67,7 +67,10 @@ const freeOf = (totalMb: number, workers: number) =>
   Math.max(LEAST_FREE_MB, totalMb - FIXED_MB - (workers - 1) * PROCESS_MB)
 
 const heapOf = (totalMb: number, workers: number) =>
-  Math.min(MOST_HEAP_MB, Math.floor(freeOf(totalMb, workers) * SHARES.heap))
+  Math.min(
+    Math.max(MOST_HEAP_MB, workers * LEAST_HEAP_MB),
+    Math.floor(freeOf(totalMb, workers) * SHARES.heap),
+  )
 
 const neededFor = (workers: number) =>
   Math.ceil((workers * LEAST_HEAP_MB) / SHARES.heap) + FIXED_MB + (workers - 1) * PROCESS_MB

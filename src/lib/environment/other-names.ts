@@ -30,6 +30,7 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
       'AZURE_REDIS_CONNECTIONSTRING',
     ],
     ...['CACHE_URL', 'CACHE_REDIS_URL', 'CELERY_BROKER_URL'],
+    ...['SCALINGO_REDIS_URL', 'REDIS_DIRECT_URI', 'REDIS_MASTER_URL'],
   ],
   REDIS_PORT: ['REDISPORT'],
   REDIS_USERNAME: ['REDIS_USER', 'REDISUSER'],
@@ -53,6 +54,12 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
       'DB_URL',
     ],
     ...['DATABASE_PRIVATE_URL', 'DATABASE_PUBLIC_URL', 'DATABASE_URI', 'POSTGRES_URI', 'PG_URI', 'PGHOST'],
+    ...[
+      'POSTGRES_CONNECTION_STRING',
+      'POSTGRESQL_ADDON_URI',
+      'SCALINGO_POSTGRESQL_URL',
+      'DATABASE_URL_UNPOOLED',
+    ],
     ...['NEON_DATABASE_URL', 'SUPABASE_DB_URL', 'HEROKU_POSTGRESQL_*_URL', 'DIRECT_URL', 'POSTGRES_HOST'],
   ],
   SUPABASE_URL: [
@@ -92,6 +99,9 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
 /** Who shows, beside the address of HTTP, the one that is meant. */
 const OF_HTTP = /_REST_(API_)?URL$/
 
+/** Keys that may do everything there: not for a reader. */
+const OF_OWNER = /^SUPABASE_(SERVICE|SECRET)_/
+
 /** Whether the name is known to mean something of another program. */
 export const isOtherName = (name: string) =>
   Object.values(OTHER_NAMES)
@@ -102,8 +112,14 @@ export const isOtherName = (name: string) =>
 export function hintsFor(missing: readonly string[], set: readonly string[]): string[] {
   return missing.flatMap((ours) => {
     const theirs = OTHER_NAMES[ours] ?? []
-    const found = theirs.flatMap((other) => set.filter((name) => matches(name, other)))
-    if (found.length === 0) return []
+    const all = theirs.flatMap((other) => set.filter((name) => matches(name, other)))
+    const found = all.filter((name) => !OF_OWNER.test(name))
+    if (all.length === 0) return []
+    if (found.length === 0)
+      return [
+        `${listed(all)} ${all.length > 1 ? 'are' : 'is'} set and not read: what is needed here is the anon ` +
+          `(publishable) key of the project, in ${ours}`,
+      ]
     const [are, they] = found.length > 1 ? ['are', 'they hold'] : ['is', 'it holds']
     const isHttp = ours === 'REDIS_URL' && found.every((name) => OF_HTTP.test(name))
     const what = isHttp ? 'the rediss:// address that is shown beside it' : `what ${they}`

@@ -30,11 +30,15 @@ export function redisOf(values: RedisValues): NamedRedis {
     main,
     problems: [
       ...(isTlsHere
-        ? ['REDIS_URL must be redis:// for a Redis on this machine: the embedded one speaks no TLS']
+        ? [
+            `${whole ? `${name} must be redis://` : 'REDIS_TLS must be false'} for a Redis on this machine: the ` +
+              'embedded one speaks no TLS',
+          ]
         : []),
       ...(!url && host?.port !== undefined && (values.REDIS_PORT ?? host.port) !== host.port
         ? ['REDIS_HOST and REDIS_PORT name two ports: leave one out']
         : []),
+      ...(!url && host?.url ? contradicting(overruled(main, { ...values, REDIS_HOST: undefined })) : []),
     ],
     warnings: [
       ...(whole ? unusedOf(name, whole.unused) : []),
@@ -44,6 +48,14 @@ export function redisOf(values: RedisValues): NamedRedis {
     ],
   }
 }
+
+const contradicting = (names: readonly string[]) =>
+  names.length === 0
+    ? []
+    : [
+        `REDIS_HOST is a whole URL, and ${listed(names)} ${names.length > 1 ? 'say' : 'says'} something else: ` +
+          'write all of it into REDIS_URL',
+      ]
 
 export const unusedOf = (name: string, parameters: readonly string[]) =>
   parameters.length === 0 ? [] : [`${name}: of no account here, but for other clients: ${listed(parameters)}`]

@@ -28,6 +28,8 @@ export function splitUrl(text: string, knows: (parameter: string) => boolean): U
   const place = slash < 0 ? beforeQuery : beforeQuery.slice(0, slash)
   const at = place.lastIndexOf('@')
   const [user, password] = at < 0 ? [] : divide(place.slice(0, at), ':')
+  if (password !== undefined && /^(\[.+\]|<.+>)$/.test(password))
+    return 'has a placeholder where its password belongs: write the password itself'
   const parts = {
     scheme: scheme.toLowerCase(),
     authority: place.slice(at + 1),

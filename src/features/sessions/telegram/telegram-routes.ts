@@ -93,7 +93,8 @@ export function telegramRoutes(parts: TelegramParts): Router {
       if (typeof attempt === 'string') throw refused(req, res, attempt)
       res.locals.returnTo = attempt.returnTo // for the page that a refused login leads to
       const { success, data } = callbackQuery.safeParse(req.query)
-      if (req.query.state !== attempt.state) throw refused(req, res, 'attempt_differs')
+      // Of another tab, or of somebody's link: the attempt of this browser goes on.
+      if (req.query.state !== attempt.state) throw refuseLogin('attempt_differs')
       if (!success) throw refused(req, res, req.query.error === 'access_denied' ? 'declined' : 'no_code')
       // Only then it is forgotten: the browser may come again where that is not known yet.
       await useOnce(createHash('sha256').update(attempt.state).digest('hex'), attempt.madeAtMs)
