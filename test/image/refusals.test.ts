@@ -13,10 +13,10 @@ test('a wrong configuration ends with 78, all problems in the log, before pm2 or
 })
 
 test('a data directory that cannot be written ends with 78 and one sentence', async () => {
-  const samovar = await boot({ user: '1000', volume: await createVolume(), env: { DATA_DIR: '/proc' } })
+  const samovar = await boot({ user: '1000', volume: await createVolume(), env: { DATA_DIR: '/opt' } })
   expect(await samovar.exitCode()).toBe(78)
   const lines = (await samovar.log()).map(({ text }) => text)
-  expect(lines).toEqual([expect.stringMatching(/^samovar: \/proc is not writable for user 1000: .+/)])
+  expect(lines).toEqual([expect.stringMatching(/^samovar: \/opt is not writable for user 1000: .+/)])
 })
 
 test('with --user 1000 it works', async () => {

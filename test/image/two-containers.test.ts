@@ -15,19 +15,22 @@ afterAll(removeAll)
 
 // Writes to redis-state as fast as it acknowledges, until the server goes away; prints what was acknowledged.
 const WRITER = `
-import { createClient } from '/app/node_modules/redis/dist/index.js'
-const client = createClient({ socket: { path: '/run/samovar/redis-state.sock', reconnectStrategy: false } })
-client.on('error', () => {})
-await client.connect()
+import { connect } from 'node:net'
 let acknowledged = 0
-try {
-  for (;;) {
-    await client.set('ledger:' + acknowledged, 'x')
-    acknowledged++
-  }
-} catch {}
-console.log(acknowledged)
-process.exit(0)`
+const write = () => {
+  const key = 'ledger:' + acknowledged
+  socket.write('*3\\r\\n$3\\r\\nSET\\r\\n$' + key.length + '\\r\\n' + key + '\\r\\n$1\\r\\nx\\r\\n')
+}
+const end = () => {
+  console.log(acknowledged)
+  process.exit(0)
+}
+const socket = connect('/run/samovar/redis-state.sock', write).on('error', end).on('close', end)
+socket.on('data', (reply) => {
+  if (String(reply) !== '+OK\\r\\n') return end()
+  acknowledged++
+  write()
+})`
 
 const word = (samovar: Samovar) => samovar.exec('cat /run/samovar/data')
 
