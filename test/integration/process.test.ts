@@ -20,12 +20,12 @@ test('an unusable configuration ends with 78 and every problem, whether the app 
   }
 })
 
-test('a port that is taken ends with 1 and one clear line', async () => {
+test('a port that is taken ends with 78 and one clear line', async () => {
   const other = createServer().listen(0)
   await once(other, 'listening')
   const { port } = other.address() as { port: number }
   const { said, ended } = spawnSource('main.ts', { PORT: String(port), ADMIN_TOKEN: 'long-enough' })
-  expect(await ended).toBe(1)
+  expect(await ended).toBe(78)
   other.close()
   expect(said.out.trim().split('\n')).toHaveLength(1)
   expect(said.out).toContain(`port ${port} is taken`)

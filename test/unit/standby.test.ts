@@ -68,5 +68,6 @@ test('a hit that was copied from Redis before its answer came is in the log once
   standby.countHit('limit:a', hit)
   standby.countHit('limit:a', hit)
   const { value } = standby.kept('limit:a') ?? {}
-  expect(value).toMatchObject({ hits: [{ id: 'x' }, { id: 'x:1' }] })
+  const ids = value?.kind === 'sliding-window-log' ? value.hits.map(({ id }) => id) : []
+  expect(ids.sort()).toEqual(['x', 'x:1']) // in the order of their checksums before
 })
