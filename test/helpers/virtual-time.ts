@@ -2,6 +2,7 @@
 // sockets go on for real. So an outage of minutes takes milliseconds, and a timer never runs because a machine was
 // slow.
 import { jest } from '@jest/globals'
+import { dropDeadlines } from '../../src/lib/async/deadlines.ts'
 import type { Random } from './random.ts'
 
 const QUIET_MS = 1
@@ -69,6 +70,7 @@ export function beginVirtualTime({ traffic, startMs, random }: VirtualTimeOption
     pass: async (ms) => void (await run(() => false, ms)),
     stepClock: (ms) => void jest.setSystemTime(Date.now() + ms),
     end() {
+      dropDeadlines() // their sweep ends with this clock, and those of the next test would wait for it
       dice.mockRestore()
       jest.useRealTimers()
     },
