@@ -4,8 +4,8 @@ import { isThisMachine } from './environment/this-machine.ts'
 import { isPort, placeOf, splitUrl, type UrlText, yesOrNo } from './environment/url-text.ts'
 
 /**
- * `preferred`: where the server speaks it. `encrypted`: any certificate, as libpq's `require`. `verified-authority`: of
- * any host. `verified`: of this one.
+ * `preferred`: TLS if the server has it. `encrypted`: TLS with any certificate, as libpq's `require`.
+ * `verified-authority`: the certificate must be of a known authority, for any host. `verified`: and for this host.
  */
 export type PostgresTls = 'off' | 'preferred' | 'encrypted' | 'verified-authority' | 'verified'
 

@@ -7,7 +7,7 @@ import { DatabaseAway, type Postgres } from './postgres.ts'
 import { queueStatements } from './queued-transaction.ts'
 import type { Migrations, Records } from './sql.ts'
 
-const MIGRATING = 7_248_619_305 // the advisory lock for changing tables: any number that nobody else takes
+const MIGRATING = 7_248_619_305 // of the advisory lock for migrations; others' programs have other numbers
 
 export interface PostgresRecordsOptions {
   postgres: Postgres

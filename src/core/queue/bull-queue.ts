@@ -48,7 +48,7 @@ export interface BullOptions {
 
 /** A dead letter in Redis. */
 export interface DeadJob {
-  /** As it would be added anew. */
+  /** Its name, id and data, as `add` takes them. */
   readonly job: OutboxJob
   /**
    * Lets it run again, with all of its attempts; `not-dead`: somebody was faster. Rejects as the calls of BullQueue do.

@@ -1,5 +1,5 @@
-// Whether BullMQ can work on a server, and what it is told of it. BullMQ itself would find out command by command, and
-// write its complaints to the console.
+// Whether BullMQ can work on a server. It is asked before BullMQ opens, which would fail at each missing command and
+// write that to the console.
 import { pause, SECOND } from '../../lib/time.ts'
 import { RedisUnavailable } from '../errors.ts'
 import { describeMissing, FIND_MISSING, JOB_COMMANDS } from '../redis/needed-commands.ts'

@@ -1,7 +1,10 @@
 // The commands that Samovar sends, and which of them a server does not know or keeps from its user. Asked before the
 // server is used: one that lacks a single command would pass every other test, fail in use, and pass again.
 
-/** As tried on a key of nobody's (`@`); a reply about values or options is as good as any. */
+/**
+ * Each is tried on a key that nobody uses (`@`). Any reply shows that the server has the command, also one that refuses
+ * the value or an option.
+ */
 export const CACHE_COMMANDS = [
   'GET @',
   'MGET @',

@@ -1,5 +1,5 @@
-// The open connections. Where a client has too many, its oldest idle one is closed; where all together are too many,
-// the oldest idle one of the client that has most. So one more finds room as long as any is idle.
+// The open connections. If a client has too many, its oldest idle one is closed. If there are too many in all, the
+// client with the most loses its oldest idle one. So there is room for one more as long as any connection is idle.
 import type { Socket } from 'node:net'
 import { budgets } from './budgets.ts'
 import type { Client, Clients } from './clients.ts'
@@ -36,7 +36,7 @@ export function createConnections(clients: Clients, isBehindProxy: boolean): Con
 
   const groupOf = ({ network, address }: Client) => network ?? address
 
-  /** The longest idle one; those that were used meanwhile are put behind the others first. */
+  /** The connection that has been idle longest. One that was used since it was listed goes to the end of the list. */
   function oldestIn({ idle }: Group, address?: string): Socket | undefined {
     for (const socket of idle) {
       const owned = owners.get(socket)

@@ -1,6 +1,6 @@
 // Who may begin when the process has more to do than a moment holds. Requests begin as they come while the present turn
 // of the event loop is short. Where it has become long they wait in line, some begin in each turn, and clients take
-// turns: so the probes, and whoever asks for little, wait for a few requests and not for all of a flood.
+// turns: a client with few requests waits for a few others, not for a whole flood. Probes do not wait in line.
 //
 //   a turn took long    half as many begin in the next one, one at least
 //   it was short        twice as many

@@ -1,6 +1,6 @@
 // The contract of a webhook scheme: how a sender proves who it is, and how its deliveries are told apart. Ours and
 // those of users' code are made with the same `defineScheme`; a feature lists its own in its manifest. docs/webhooks.md
-import { timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /** What came, and what it is judged by. A scheme sees no request, no clock and no environment. */
 export interface Signed {
@@ -147,6 +147,16 @@ export function isSignedBy(
       if (one.length === expected.length && timingSafeEqual(one, expected)) isGood = true
   }
   return isGood
+}
+
+/** The signature of several senders: HMAC-SHA256 of the body, in base64, in one header. */
+export function verifyBodyHmac(signed: Signed, header: string): Verdict {
+  const given = bytesOfBase64(headerOf(signed, header))
+  if (!given) return badSignature('signature malformed')
+  const isGood = isSignedBy(signed.secrets, [given], (secret) =>
+    createHmac('sha256', secret).update(signed.body).digest(),
+  )
+  return isGood ? {} : badSignature('signature differs')
 }
 
 const HEX = /^(?:[0-9a-f]{2})+$/
