@@ -157,8 +157,9 @@ export async function startContainer(options: Options = {}, command?: string[]) 
     /** Fails when no answer has begun after PATIENCE_MS. */
     get: (path: string, init: RequestInit = {}) => fetchPatiently(`${origin}${path}`, init),
     /** Runs a shell command inside; as root unless told otherwise: the processes are of two users. */
+    /** What the command prints. Both streams are one pipe: the engine would bring two in no certain order. */
     async exec(command: string, user = 'root'): Promise<string> {
-      const { output } = await started.exec(['sh', '-c', command], { user })
+      const { output } = await started.exec(['sh', '-c', `exec 2>&1\n${command}`], { user })
       return output.trim()
     },
     async log(): Promise<LogLine[]> {
