@@ -5,7 +5,7 @@ import express, { type RequestHandler } from 'express'
 import { upgradeRequired } from '../errors.ts'
 import { asTask, type DrainGate } from '../lib/async/drain-gate.ts'
 import { withDeadline } from '../lib/async/request-deadline.ts'
-import { withRequestSignal } from '../lib/async/request-signal.ts'
+import { createLazySignal, withRequestSignal } from '../lib/async/request-signal.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { type Admission, createAdmission } from './admission/admission.ts'
@@ -109,7 +109,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (path === undefined) return void res.writeHead(400, { Connection: 'close' }).end()
     req.url = path
     if (!stopping && cachedRoutes.answer(req, res)) return
-    const gone = new AbortController()
+    const gone = createLazySignal()
     res.once('close', () => {
       if (!res.writableFinished) gone.abort()
     })

@@ -4,6 +4,7 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { isStateUnknown, Refusal } from '../../core/errors.ts'
+import { copyOfJson } from '../../lib/codec.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import {
   changesBetween,
@@ -86,7 +87,10 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   override touch(id: string, data: SessionData, callback?: Answer<void>): void {
-    answer(this.#touch(hashOf(id), data), callback)
+    const origin = this.#origins.get(data)
+    // In the same turn: after it express-session would send the answer in two pieces.
+    if (origin && this.#isFresh(origin.record)) callback?.(null)
+    else answer(this.#touch(hashOf(id), origin), callback)
   }
 
   destroy(id: string, callback?: Answer<void>): void {
@@ -174,9 +178,9 @@ class StateSessionStore extends session.Store implements SessionStore {
     }))
   }
 
-  async #touch(hash: string, data: SessionData): Promise<void> {
+  async #touch(hash: string, origin: Origin | undefined): Promise<void> {
     try {
-      await this.#see(hash, this.#origins.get(data))
+      await this.#see(hash, origin)
     } catch (error) {
       // It was not prolonged this time. The request has its answer, and the session lasts days yet.
       if (!(error instanceof Refusal)) throw error
@@ -184,11 +188,14 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   async #see(hash: string, origin: Origin | undefined): Promise<SessionRecord | undefined> {
-    const isFresh = ({ seenAtMs }: SessionRecord) => this.#now() - seenAtMs < SEEN_EVERY_MS
-    if (origin && isFresh(origin.record)) return origin.record
+    if (origin && this.#isFresh(origin.record)) return origin.record
     return this.#records.rewrite(hash, asFound(origin), (there) =>
-      isFresh(there) ? there : { ...there, seenAtMs: this.#now() },
+      this.#isFresh(there) ? there : { ...there, seenAtMs: this.#now() },
     )
+  }
+
+  #isFresh({ seenAtMs }: SessionRecord): boolean {
+    return this.#now() - seenAtMs < SEEN_EVERY_MS
   }
 }
 
@@ -197,9 +204,9 @@ function asFound(origin: Origin | undefined): FoundSession | undefined {
   return origin?.timestamp === undefined ? undefined : { record: origin.record, timestamp: origin.timestamp }
 }
 
-/** As express-session wants it; the caller may change it. */
+/** As express-session wants it; the caller may change it, and the record is another request's as well. */
 function dataOf(record: SessionRecord): SessionData {
-  const { cookie, ...rest } = structuredClone(record.fields)
+  const { cookie, ...rest } = copyOfJson(record.fields)
   const expires = cookie.originalMaxAge == null ? null : new Date(expiresAtMs(record))
   return { ...rest, cookie: { ...cookie, expires } } as SessionData
 }
