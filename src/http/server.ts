@@ -84,7 +84,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(answerNotFound, answerProblems(log))
 
   let stopping = false
-  const latest = new Map<Socket, ServerResponse>() // of each open connection
+  const latest = new Map<Socket, ServerResponse>() // of each connection that waits for one
   const server: Server = createServer(
     {
       headersTimeout: 10 * SECOND,
@@ -101,8 +101,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const answerNow = (req: IncomingMessage, res: ServerResponse) => !stopping && cachedRoutes.answer(req, res)
 
   function answer(req: IncomingMessage, res: ServerResponse): void {
-    if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
-    latest.set(req.socket, res)
+    const { socket } = req
+    latest.set(socket, res)
+    res.once('close', () => {
+      if (latest.get(socket) === res) latest.delete(socket)
+    })
     if (stopping) res.setHeader('Connection', 'close')
     const path = pathOf(req.url ?? '')
     // As Node refuses what is no HTTP.

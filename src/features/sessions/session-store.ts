@@ -48,7 +48,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
 class StateSessionStore extends session.Store implements SessionStore {
   readonly #records: SessionRecords
   readonly #now: Now
-  readonly #origins = new WeakMap<object, Origin>()
+  readonly #origin = Symbol('origin') // a property of session objects, which their JSON leaves out
   readonly #unknown = new WeakSet<Request>()
   #loading: Request | undefined
 
@@ -59,7 +59,7 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   isStored(data: object): boolean {
-    return this.#origins.has(data)
+    return this.#originOf(data) !== undefined
   }
 
   during(req: Request | undefined, load: () => void): void {
@@ -87,7 +87,7 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   override touch(id: string, data: SessionData, callback?: Answer<void>): void {
-    const origin = this.#origins.get(data)
+    const origin = this.#originOf(data)
     // In the same turn: after it express-session would send the answer in two pieces.
     if (origin && this.#isFresh(origin.record)) callback?.(null)
     else answer(this.#touch(hashOf(id), origin), callback)
@@ -119,9 +119,9 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   override createSession(req: Request, data: SessionData) {
-    const origin = this.#origins.get(data)
+    const origin = this.#originOf(data)
     const made = super.createSession(req, data)
-    if (origin) this.#origins.set(made, origin)
+    if (origin) this.#setOrigin(made, origin)
     return made
   }
 
@@ -145,17 +145,25 @@ class StateSessionStore extends session.Store implements SessionStore {
     const found = await this.#records.find(hashOf(id))
     if (!found) return null
     const data = dataOf(found.record)
-    this.#origins.set(data, found)
+    this.#setOrigin(data, found)
     return data
   }
 
+  #originOf(data: object): Origin | undefined {
+    return (data as { [name: symbol]: Origin | undefined })[this.#origin]
+  }
+
+  #setOrigin(data: object, value: Origin): void {
+    Object.defineProperty(data, this.#origin, { value, writable: true, configurable: true })
+  }
+
   async #save(hash: string, data: SessionData): Promise<void> {
-    const [fields, origin, seenAtMs] = [fieldsOf(data), this.#origins.get(data), this.#now()]
+    const [fields, origin, seenAtMs] = [fieldsOf(data), this.#originOf(data), this.#now()]
     const written = origin
       ? await this.#saveChanges(hash, fields, origin)
       : await this.#saveWhole(hash, { fields, seenAtMs, createdAtMs: seenAtMs })
     // Its own fields, not those that others have written since: it never saw them, so it did not remove them.
-    if (written) this.#origins.set(data, { record: { ...written, fields } })
+    if (written) this.#setOrigin(data, { record: { ...written, fields } })
   }
 
   async #saveWhole(hash: string, record: SessionRecord): Promise<SessionRecord | undefined> {
