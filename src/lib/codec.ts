@@ -20,7 +20,7 @@ export function parseJson(text: string | Buffer, isValid: (json: unknown) => boo
   return isValid(json) ? json : corrupt
 }
 
-/** A copy of its own of what JSON has brought; a tenth of the cost of structuredClone. */
+/** A copy of its own of what JSON has brought; an eighth of the cost of structuredClone. */
 export function copyOfJson<T>(json: T): T {
   if (typeof json !== 'object' || json === null) return json
   if (Array.isArray(json)) return json.map(copyOfJson) as T
