@@ -36,8 +36,8 @@ interface Entry extends UnderWay {
   looks: number
 }
 
-// On the request itself. Of a WeakMap that is old each value lives until old space is collected, with all that it refers
-// to, which here is the whole request: moving that there cost more than all the rest of a short answer.
+// On the request itself. A value in a WeakMap that is old lives until old space is collected, with all that it refers
+// to, here the whole request: to move that there is most of what collecting garbage costs.
 const UNDER_WAY = Symbol('under way')
 type Counted = IncomingMessage & { [UNDER_WAY]?: UnderWay }
 
