@@ -13,15 +13,16 @@ setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as (options?: { type: 'minor' | 'major' }) => void
 
 function answerOne(requests: ReturnType<typeof createRequestsUnderWay>): void {
-  const req = { socket: {}, parts: Array(PARTS).fill(0.5) } as unknown as IncomingMessage
+  const req = { socket: {}, headers: {}, parts: Array(PARTS).fill(0.5) } as unknown as IncomingMessage
   const res = Object.assign(new EventEmitter(), { req }) as unknown as ServerResponse
-  requests.begin(req, res, { address: '203.0.113.7', network: undefined, isPrivate: false }, false)
-  expect(underWayOf(req)?.refusal).toBeUndefined()
+  const client = { address: '203.0.113.7', network: undefined, isPrivate: false }
+  expect(requests.begin(req, res, client, false)).toBeUndefined()
+  expect(underWayOf(req)).toBeDefined()
   res.emit('close')
 }
 
 test('requests that have been answered are gone when young space has been collected', () => {
-  const requests = createRequestsUnderWay()
+  const requests = createRequestsUnderWay(() => true)
   answerOne(requests)
   for (let i = 0; i < 3; i += 1) collect() // what is kept for good is old from here on
   const before = process.memoryUsage().heapUsed
