@@ -8,6 +8,9 @@ export interface Order {
   readonly url: string
   readonly connections: number
   readonly durationS: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** What each answer must say; 200 unless given. */
+  readonly status?: number
 }
 
 export interface Outcome {
@@ -15,11 +18,11 @@ export interface Outcome {
   readonly requestsPerSecond: number
   /** 99 of 100 requests were answered within this. */
   readonly p99Ms: number
-  /** Answers other than 2xx, resets and timeouts. */
+  /** Answers of another status, resets and timeouts. */
   readonly failures: number
 }
 
-interface Run extends PromiseLike<{ non2xx: number; errors: number }> {
+interface Run extends PromiseLike<{ errors: number }> {
   on(
     event: 'response',
     listener: (client: unknown, status: number, bytes: number, tookMs: number) => void,
@@ -31,19 +34,30 @@ const autocannon = createRequire(import.meta.url)('autocannon') as (options: {
   connections: number
   duration: number
   sampleInt: number
+  headers: Readonly<Record<string, string>>
 }) => Run
 
-async function carryOut({ url, connections, durationS }: Order): Promise<Outcome> {
+async function carryOut({
+  url,
+  connections,
+  durationS,
+  headers = {},
+  status = 200,
+}: Order): Promise<Outcome> {
   const startedAt = performance.now()
-  const run = autocannon({ url, connections, duration: durationS, sampleInt: SAMPLE_MS })
+  const run = autocannon({ url, connections, duration: durationS, sampleInt: SAMPLE_MS, headers })
   const tookMs: number[] = []
-  run.on('response', (_client, _status, _bytes, ms) => tookMs.push(ms))
-  const { non2xx, errors } = await run
+  let others = 0
+  run.on('response', (_client, answered, _bytes, ms) => {
+    tookMs.push(ms)
+    if (answered !== status) others += 1
+  })
+  const { errors } = await run
   return {
     requests: tookMs.length,
     requestsPerSecond: (tookMs.length / (performance.now() - startedAt)) * 1_000,
     p99Ms: quantile(tookMs, 0.99),
-    failures: non2xx + errors,
+    failures: others + errors,
   }
 }
 

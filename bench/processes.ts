@@ -16,6 +16,7 @@ const HEAP_MB = 162 // of the smallest plan (image/entrypoint.sh)
 const TICK_MS = 10 // of the CPU times in /proc (USER_HZ, 100 on every Linux)
 
 export interface RedisServer {
+  readonly pid: number
   /** Over TCP, as the image's cache role is asked. */
   readonly url: string
   /** Over its socket, as the image's state role is asked. */
@@ -28,12 +29,18 @@ export interface Script {
   readonly port: number
   /** Sends one message and resolves with the next one that comes. */
   ask<T>(message: object): Promise<T>
+  kill(): void
+}
+
+export interface ScriptOptions {
+  /** Of the app: of the smallest plan, unless said. What it is compared with has the defaults of Node. */
+  heapMb?: number
 }
 
 export interface Processes {
   startRedis(...settings: string[]): Promise<RedisServer>
   /** Runs a script of this repository with `PORT` set, and resolves when it has sent its first message. */
-  startScript(path: string, env?: Record<string, string>): Promise<Script>
+  startScript(path: string, env?: Record<string, string>, options?: ScriptOptions): Promise<Script>
   /** An empty folder that goes when they go. */
   makeFolder(): string
   close(): void
@@ -61,22 +68,27 @@ export function createProcesses(): Processes {
       children.push(child)
       await Promise.race([untilAnswers(path), failed(child, 'redis-server')])
       return {
+        pid: child.pid!,
         url: `redis://127.0.0.1:${port}`,
         socketUrl: `unix://${path}`,
         kill: () => void child.kill('SIGKILL'),
       }
     },
 
-    async startScript(path, env = {}) {
+    async startScript(path, env = {}, { heapMb = HEAP_MB } = {}) {
       const port = await freePort()
       const child = fork(join(import.meta.dirname, '..', path), {
         env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: String(port), ...env },
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-        // As the image runs it. What it is compared with has the defaults of Node.
-        execArgv: path === 'src/main.ts' ? appFlags(HEAP_MB) : [],
+        // As the image runs it.
+        execArgv: path === 'src/main.ts' ? appFlags(heapMb) : [],
       })
       children.push(child)
-      const ended = failed(child, path)
+      let isKilled = false
+      const ended = failed(child, path).catch((error) => {
+        if (isKilled) return undefined as never
+        throw error
+      })
       const late = pause(START_LIMIT_MS, undefined, { ref: false }).then(() => {
         throw new Error(`${path} did not start within ${START_LIMIT_MS} ms`)
       })
@@ -88,6 +100,10 @@ export function createProcesses(): Processes {
           child.send(message)
           const [answer] = await Promise.race([once(child, 'message'), ended])
           return answer as T
+        },
+        kill() {
+          isKilled = true
+          child.kill('SIGKILL')
         },
       }
     },
@@ -110,6 +126,16 @@ export function cpuMs(pid: number): number {
     // proc_pid_stat(5): fields 14 and 15; the second one may hold spaces, so they are counted from its bracket.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Number.NaN
+    throw error
+  }
+}
+
+/** What the process has in memory now, of its own and shared; NaN where there is no /proc. */
+export function residentBytes(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Number.NaN
     throw error

@@ -3,6 +3,7 @@ import { availableParallelism, loadavg } from 'node:os'
 import { admission } from './admission.ts'
 import { calls } from './calls.ts'
 import { faults } from './faults.ts'
+import { growth } from './growth.ts'
 import { http } from './http.ts'
 import { load } from './load.ts'
 import { markets } from './markets.ts'
@@ -12,15 +13,15 @@ import { start } from './start.ts'
 import { store } from './store.ts'
 
 const benchmarks: Record<string, Benchmark> = { load, http, admission, store, markets, calls, faults }
-/** Only when they are named: they need more than this repository. */
-const onDemand: Record<string, Benchmark> = { start }
+/** Only when they are named: they need more than this repository, or many minutes. */
+const onDemand: Record<string, Benchmark> = { start, growth }
 const EXIT_USAGE = 64 // EX_USAGE in sysexits.h
 const BUSY_LOAD = 0.7
 
 const help = `npm run bench [-- name …]
 
-Without a name all of them run but start, which needs an image, in about ten minutes. Each starts its own servers and
-ends them.
+Without a name all of them run but start, which needs an image, and growth, which takes long, in about ten minutes. Each
+starts its own servers and ends them.
 ${Object.entries({ ...benchmarks, ...onDemand })
   .map(([name, { summary }]) => `\n  ${name.padEnd(10)}${summary}`)
   .join('')}

@@ -1,16 +1,11 @@
 // The peer: one Express route without any middleware, at its quickest (`send` would hash the body for an ETag each
-// time). Sends the bytes of a file, as JSON.
-import { readFileSync } from 'node:fs'
+// time).
 import express from 'express'
-
-const body = readFileSync(process.env.BODY_FILE ?? '')
+import { body, etag, headers, host, isKnown, path, port, ready } from './answer.ts'
 
 const app = express()
-app.get(process.env.ROUTE ?? '/', (_req, res) => {
-  res.setHeader('Content-Type', 'application/json; charset=utf-8')
-  res.setHeader('Content-Length', body.byteLength)
-  res.end(body)
+app.get(path, (req, res) => {
+  if (isKnown(req.headers['if-none-match'])) return void res.writeHead(304, { ETag: etag }).end()
+  res.writeHead(200, headers).end(body)
 })
-app.listen(Number(process.env.PORT), '127.0.0.1', () => process.send?.('ready'))
-
-process.on('disconnect', () => process.exit())
+app.listen(port, host, () => ready())

@@ -1,13 +1,8 @@
-// The limit: node:http and nothing else. Sends the bytes of a file, as JSON, whatever is asked.
-import { readFileSync } from 'node:fs'
+// The limit: node:http and nothing else, whatever is asked.
 import { createServer } from 'node:http'
+import { body, etag, headers, host, isKnown, port, ready } from './answer.ts'
 
-const body = readFileSync(process.env.BODY_FILE ?? '')
-
-createServer((_req, res) => {
-  res.setHeader('Content-Type', 'application/json; charset=utf-8')
-  res.setHeader('Content-Length', body.byteLength)
-  res.end(body)
-}).listen(Number(process.env.PORT), '127.0.0.1', () => process.send?.('ready'))
-
-process.on('disconnect', () => process.exit())
+createServer((req, res) => {
+  if (isKnown(req.headers['if-none-match'])) return void res.writeHead(304, { ETag: etag }).end()
+  res.writeHead(200, headers).end(body)
+}).listen(port, host, ready)

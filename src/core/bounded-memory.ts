@@ -40,8 +40,9 @@ interface Entry<V> {
 export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): BoundedMemory<V> {
   const { budgetBytes, whenFull, sizeOf, now } = options
   const cache = new NodeCache({ useClones: false, checkperiod: 0, stdTTL: 0 })
-  const order = new Map<string, number>() // key → when it expires; oldest write first
-  let turn = order.entries()
+  const order = new Map<string, Entry<V>>() // oldest write first; the sizes and ends in it spare asking node-cache
+  // None while nothing can have expired: one that stands still would keep every table that the map has outgrown.
+  let turn: ReturnType<typeof order.entries> | undefined
   let bytes = 0
   let earliestEndMs = Number.POSITIVE_INFINITY // no entry ends before: until then a search for expired ones is in vain
 
@@ -53,15 +54,19 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
   }
 
   function remove(key: string): void {
-    bytes -= cache.take<Entry<V>>(key)?.sizeBytes ?? 0
+    const entry = order.get(key)
+    if (!entry) return
+    bytes -= entry.sizeBytes
+    cache.del(key)
     order.delete(key)
   }
 
   function dropExpired(): void {
     for (let checked = 0; checked < CHECKED; checked += 1) {
+      turn ??= order.entries()
       const { value: entry, done } = turn.next()
-      if (done) turn = order.entries()
-      else if (entry[1] <= now()) remove(entry[0])
+      if (done) turn = undefined
+      else if (entry[1].expiresAtMs <= now()) remove(entry[0])
     }
   }
 
@@ -81,7 +86,8 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
 
   function dropAllExpired(except: string): void {
     earliestEndMs = Number.POSITIVE_INFINITY
-    for (const [key, expiresAtMs] of order) {
+    turn = undefined
+    for (const [key, { expiresAtMs }] of order) {
       if (key !== except && expiresAtMs <= now()) remove(key)
       else earliestEndMs = Math.min(earliestEndMs, expiresAtMs)
     }
@@ -92,23 +98,24 @@ export function createBoundedMemory<V>(options: BoundedMemoryOptions<V>): Bounde
     find,
     set(key, value, expiresAtMs) {
       const sizeBytes = OVERHEAD_BYTES + key.length * 2 + sizeOf(value)
-      dropExpired()
+      if (earliestEndMs <= now()) dropExpired()
       if (whenFull === 'evict' && sizeBytes > budgetBytes) {
         remove(key) // its value is outdated now; the others stay
         return false
       }
-      const replacedBytes = cache.get<Entry<V>>(key)?.sizeBytes ?? 0
+      const replacedBytes = order.get(key)?.sizeBytes ?? 0
       makeRoom(sizeBytes - replacedBytes, key)
       if (replacedBytes > 0 && whenFull === 'evict') order.delete(key) // written last, evicted last
-      cache.set<Entry<V>>(key, { value, expiresAtMs, sizeBytes })
-      order.set(key, expiresAtMs)
+      const entry = { value, expiresAtMs, sizeBytes }
+      cache.set<Entry<V>>(key, entry)
+      order.set(key, entry)
       earliestEndMs = Math.min(earliestEndMs, expiresAtMs)
       bytes += sizeBytes - replacedBytes
       return true
     },
     delete: remove,
     *keys() {
-      for (const [key, expiresAtMs] of order) {
+      for (const [key, { expiresAtMs }] of order) {
         if (expiresAtMs > now()) yield key
         else remove(key)
       }

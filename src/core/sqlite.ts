@@ -135,10 +135,10 @@ export function openLocalDatabase(
     },
     all: (query, ...parameters) => prepare(query).all(...parameters) as Record<string, Parameter>[],
     transaction(work) {
-      database.exec('BEGIN IMMEDIATE')
+      prepare('BEGIN IMMEDIATE').run()
       try {
         work()
-        database.exec('COMMIT')
+        prepare('COMMIT').run()
       } catch (error) {
         // SQLite has already rolled back where the disk is full.
         if (database.isTransaction) database.exec('ROLLBACK')

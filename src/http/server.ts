@@ -5,7 +5,7 @@ import express, { type RequestHandler } from 'express'
 import { upgradeRequired } from '../errors.ts'
 import { asTask, type DrainGate } from '../lib/async/drain-gate.ts'
 import { withDeadline } from '../lib/async/request-deadline.ts'
-import { withRequestSignal } from '../lib/async/request-signal.ts'
+import { createLazySignal, withRequestSignal } from '../lib/async/request-signal.ts'
 import { pause, SECOND } from '../lib/time.ts'
 import type { Log } from '../log.ts'
 import { type Admission, createAdmission } from './admission/admission.ts'
@@ -84,7 +84,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(answerNotFound, answerProblems(log))
 
   let stopping = false
-  const latest = new Map<Socket, ServerResponse>() // of each open connection
+  const latest = new Map<Socket, ServerResponse>() // of each connection that waits for one
   const server: Server = createServer(
     {
       headersTimeout: 10 * SECOND,
@@ -101,15 +101,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const answerNow = (req: IncomingMessage, res: ServerResponse) => !stopping && cachedRoutes.answer(req, res)
 
   function answer(req: IncomingMessage, res: ServerResponse): void {
-    if (!latest.has(req.socket)) req.socket.once('close', () => latest.delete(req.socket))
-    latest.set(req.socket, res)
+    const { socket } = req
+    latest.set(socket, res)
+    res.once('close', () => {
+      if (latest.get(socket) === res) latest.delete(socket)
+    })
     if (stopping) res.setHeader('Connection', 'close')
     const path = pathOf(req.url ?? '')
     // As Node refuses what is no HTTP.
     if (path === undefined) return void res.writeHead(400, { Connection: 'close' }).end()
     req.url = path
     if (!stopping && cachedRoutes.answer(req, res)) return
-    const gone = new AbortController()
+    const gone = createLazySignal()
     res.once('close', () => {
       if (!res.writableFinished) gone.abort()
     })

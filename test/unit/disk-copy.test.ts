@@ -3,6 +3,7 @@ import type { StateDisk } from '../../src/core/state/disk/state-disk.ts'
 import { createHybridClock } from '../../src/core/state/kinds/hybrid-clock.ts'
 import type { VersionedEntry } from '../../src/core/state/kinds/kinds.ts'
 import { createStandby } from '../../src/core/state/standby.ts'
+import { eventually } from '../helpers/eventually.ts'
 
 const hybridClock = createHybridClock()
 const record = (text: string): VersionedEntry => ({
@@ -47,5 +48,24 @@ test('without a disk nobody waits, and nothing is remembered but what memory has
   }
   useDisk()
   expect(commits).toEqual([['session:kept']])
+  copy.close()
+})
+
+test('a resync is written a thousand keys at a time, neighbours together, each of them once', async () => {
+  const { copy, standby, commits, write, useDisk } = open()
+  useDisk()
+  const names = Array.from(
+    { length: 2_500 },
+    (_, i) => `session:${String((i * 7_919) % 2_500).padStart(4, '0')}`,
+  )
+  for (const name of names) standby.apply(name, record('x'))
+  await write('session:0007')
+  await eventually(() => expect(commits.flat()).toHaveLength(names.length))
+  expect([...commits.flat()].sort()).toEqual([...names].sort())
+  expect(commits[0]).toEqual(['session:0007'])
+  const [, first = [], second = []] = commits
+  expect(first.length).toBeGreaterThan(990)
+  expect(first).toEqual([...first].sort())
+  expect([...first, ...second].sort().slice(-first.length)).toEqual(first)
   copy.close()
 })

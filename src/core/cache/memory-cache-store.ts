@@ -9,6 +9,7 @@ const MOST_LEASES = 10_000 // beyond them those that have ended are looked for
 export interface MemoryStore extends Store {
   /** The value, without a promise, which would be most of the cost of a hit. */
   peek(key: string): Buffer | undefined
+  setNow(key: string, value: Buffer, ttlMs: number): boolean
   deleteNow(keys: readonly string[]): void
   sweepNow(prefix: string, isDead: IsDead): number
   /** Every value, oldest write first; leases are left out. */
@@ -44,6 +45,8 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
     return Buffer.isBuffer(value) ? value : undefined
   }
 
+  const setNow = (key: string, value: Buffer, ttlMs: number) => memory.set(key, value, now() + ttlMs)
+
   function deleteNow(names: readonly string[]): void {
     for (const key of names) {
       memory.delete(key)
@@ -64,6 +67,7 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
 
   return {
     peek,
+    setNow,
     deleteNow,
     sweepNow,
     *entries() {
@@ -79,7 +83,7 @@ export function createMemoryStore({ budgetBytes, now = Date.now }: MemoryStoreOp
     },
     get: async (key) => peek(key),
     async set(key, value, ttlMs, fence) {
-      return (!fence || holds(fence)) && memory.set(key, value, now() + ttlMs)
+      return (!fence || holds(fence)) && setNow(key, value, ttlMs)
     },
     delete: async (names) => deleteNow(names),
     async lease({ key, holder }, ttlMs) {

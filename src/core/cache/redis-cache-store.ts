@@ -60,7 +60,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
     set(key, value, ttlMs, fence) {
       const ttl = Math.max(1, Math.round(ttlMs))
-      if (!fence) return call(async (client) => (await client.set(own(key), value, { PX: ttl })) !== null)
+      if (!fence) return call((client) => client.set(own(key), value, { PX: ttl }).then(isWritten))
       const parts = { keys: [own(key), own(fence.key)], arguments: [value, String(ttl), fence.holder] }
       return call(async (client) => (await runScript(client, SET_FENCED, parts)) === 1)
     },
@@ -124,6 +124,8 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     },
   }
 }
+
+const isWritten = (reply: unknown) => reply !== null
 
 const isOfThisKey = (error: unknown) => error instanceof ErrorReply && OF_THIS_KEY.test(error.message)
 

@@ -81,10 +81,10 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     if (isLast(key, call)) lastCall.delete(key)
   }
 
-  function keep(key: string, value: Buffer, ttlMs: number): Promise<boolean> {
+  function keep(key: string, value: Buffer, ttlMs: number): void {
     const untilMs = connection.isTracked() ? Number.POSITIVE_INFINITY : now() + UNTRACKED_TRUST_MS
     trustedUntilMs.set(value, untilMs)
-    return memory.set(key, value, ttlMs)
+    memory.setNow(key, value, ttlMs)
   }
 
   function peek(key: string): Buffer | undefined {
@@ -108,7 +108,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       }
       // A reply is a slice of all that the socket read with it: kept as it is, it would keep all of that.
       const own = Buffer.from(value)
-      await keep(key, own, ttlMs)
+      keep(key, own, ttlMs)
       return own
     } finally {
       end(key, call)
@@ -122,8 +122,12 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     )
   }
 
-  async function write(key: string, value: Buffer, ttlMs: number, fence?: LoadLease): Promise<boolean> {
-    if (fence && connection.isTracked()) expectEcho(key)
+  function write(key: string, value: Buffer, ttlMs: number, fence?: LoadLease): Promise<boolean> {
+    return fence ? writeFenced(key, value, ttlMs, fence) : redis.set(key, value, ttlMs)
+  }
+
+  async function writeFenced(key: string, value: Buffer, ttlMs: number, fence: LoadLease): Promise<boolean> {
+    if (connection.isTracked()) expectEcho(key)
     let written = false
     try {
       written = await redis.set(key, value, ttlMs, fence)
@@ -155,7 +159,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         return await failover.attempt(
           async () => {
             const written = await write(key, value, ttlMs, fence)
-            if (written && isLast(key, call)) await keep(key, value, ttlMs)
+            if (written && isLast(key, call)) keep(key, value, ttlMs)
             return written
           },
           // A key that was deleted while Redis was asked must not come back.

@@ -106,6 +106,7 @@ export function createFailoverStateStore(options: FailoverStateStoreOptions): St
     const found = await redis.find(key)
     if (found) standby.apply(key, found)
     const here = standby.kept(key)
+    if (here === found) return found // Redis has the version that is known here, or neither has any
     if (!here || (found && mergeEntries(found, here) !== here)) return found
     // Written here while we asked; or Redis has been left since, and it is journaled.
     if (here.value !== before || journal.has(key)) return here

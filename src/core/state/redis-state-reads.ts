@@ -39,65 +39,81 @@ export function createRedisStateReads(options: RedisStateReadsOptions) {
     client: RedisClient,
     names: readonly string[],
   ): Promise<(VersionedEntry | undefined)[]> {
-    const wanted = names.filter((key) => kindOf(key) !== undefined)
+    const wanted: string[] = []
+    const kindOfEach: KindName[] = []
+    for (const key of names) {
+      const kind = kindOf(key)
+      if (kind === undefined) continue
+      wanted.push(key)
+      kindOfEach.push(kind)
+    }
     if (wanted.length === 0) return names.map(() => undefined)
-    const types = wanted.map((key) => kinds[kindOf(key) as KindName].inRedis.type)
+    const types = kindOfEach.map((kind) => kinds[kind].inRedis.type)
     const reply = await runScript(client, READ, { keys: wanted.map(own), arguments: types })
     const found = reply as (number | Found)[]
     const entries = new Map<string, VersionedEntry>()
     for (const [i, key] of wanted.entries()) {
       const [ttlMs, value] = [found[2 * i] as number, found[2 * i + 1] as Found]
       if (ttlMs === FOREIGN) foreign(key, 'read')
-      const entry = value && (await judge(client, key, value, ttlMs))
+      if (!value) continue
+      const judged = judge(client, key, kindOfEach[i] as KindName, value, ttlMs)
+      const entry = judged instanceof Promise ? await judged : judged
       if (entry) entries.set(key, entry)
     }
     return names.map((key) => entries.get(key))
   }
 
-  async function judge(
+  type Judged = VersionedEntry | undefined
+
+  /** Of a sound value without a promise: a resync judges a hundred thousand. */
+  function judge(
     client: RedisClient,
     key: string,
+    kind: KindName,
     found: NonNullable<Found>,
     ttlMs: number,
-  ): Promise<VersionedEntry | undefined> {
-    const kind = kindOf(key) as KindName
+  ): Judged | Promise<Judged> {
     const { inRedis } = kinds[kind]
-    if (inRedis.type === 'string') {
-      const value = decode(key, kind, found as Buffer)
-      if (value && !inRedis.isCurrent(found as Buffer))
-        await repair.rewrite(client, key, found as Buffer, value)
-      return value && ttlMs > 0 ? { value, expiresAtMs: now() + ttlMs } : undefined
-    }
-    const pairs = await soundPairs(client, key, inRedis, found as readonly Buffer[])
-    if (pairs?.value.kind === 'max-register-map')
-      return { value: pairs.value, expiresAtMs: Number.POSITIVE_INFINITY }
-    if (!pairs || ttlMs <= 0) return undefined
-    const entry = { value: pairs.value, expiresAtMs: now() + ttlMs }
-    if (!pairs.isCurrent) await repair.rewriteSet(client, key, entry)
-    return entry
+    if (inRedis.type !== 'string') return judgePairs(client, key, inRedis, found as readonly Buffer[], ttlMs)
+    const bytes = found as Buffer
+    const value = decode(key, kind, bytes)
+    const entry = value && ttlMs > 0 ? { value, expiresAtMs: now() + ttlMs } : undefined
+    if (!value || inRedis.isCurrent(bytes)) return entry
+    return repair.rewrite(client, key, bytes, value).then(() => entry)
   }
 
-  async function soundPairs(
+  function judgePairs(
     client: RedisClient,
     key: string,
     { decode }: InRedisPairs,
     found: readonly Buffer[],
-  ) {
+    ttlMs: number,
+  ): Judged | Promise<Judged> {
     const pairs: [string, number][] = []
     for (let i = 0; i < found.length; i += 2) pairs.push([String(found[i]), Number(found[i + 1])])
     if (pairs.length === 0) return undefined
     const { value, damaged, isCurrent } = decode(pairs, key)
-    if (damaged.length > 0) {
-      const isDamaged = new Set<unknown>(damaged)
-      // By its bytes: they need not be UTF-8.
-      const raw = pairs.map(([, number], i) => [found[2 * i] as Buffer, number] as const)
-      await repair.dropEntries(
-        client,
-        key,
-        raw.filter((_, i) => isDamaged.has(pairs[i])),
-      )
+    const isMap = value.kind === 'max-register-map'
+    const endsAtMs = isMap ? Number.POSITIVE_INFINITY : now() + ttlMs
+    const entry = isMap || ttlMs > 0 ? { value, expiresAtMs: endsAtMs } : undefined
+    if (damaged.length === 0 && (isMap || isCurrent || !entry)) return entry
+    return mend()
+
+    async function mend(): Promise<Judged> {
+      if (damaged.length > 0) {
+        const isDamaged = new Set<unknown>(damaged)
+        // By its bytes: they need not be UTF-8.
+        const raw = pairs.map(([, number], i) => [found[2 * i] as Buffer, number] as const)
+        await repair.dropEntries(
+          client,
+          key,
+          raw.filter((_, i) => isDamaged.has(pairs[i])),
+        )
+      }
+      if (damaged.length === pairs.length) return undefined
+      if (entry && !isMap && !isCurrent) await repair.rewriteSet(client, key, entry)
+      return entry
     }
-    return damaged.length < pairs.length ? { value, isCurrent } : undefined
   }
 
   function decode(key: string, kind: KindName, bytes: Buffer | null | undefined): StateValue | undefined {
@@ -121,7 +137,8 @@ export function createRedisStateReads(options: RedisStateReadsOptions) {
       const value = decode(key, kind, bytes)
       if (!value || !bytes) return undefined
       const here = known(key)
-      if (here && inRedis.isCurrent(bytes) && isSame(here.value, value)) return { ...here, value }
+      // The same object each time: who has decoded its bytes need not do so again. The checksum is in the timestamp.
+      if (here && inRedis.isCurrent(bytes) && isSame(here.value, value)) return here
       return await connection.call(async (client) => (await fetch(client, [key]))[0])
     },
   }

@@ -123,9 +123,8 @@ export function createStandby({
     changed(key)
   }
 
-  /** Merges a version into the one that is kept. False when the one given lost. */
-  function put(key: string, version: VersionedEntry): boolean {
-    const mine = kept(key)
+  /** Merges a version into the one that is kept, `mine`. False when the one given lost. */
+  function put(key: string, version: VersionedEntry, mine: VersionedEntry | undefined): boolean {
     if (mine && isTwin(mine.value, version.value)) twin(key)
     const merged = mine ? mergeEntries(mine, version) : version
     if (merged !== mine) keep(key, merged)
@@ -149,7 +148,7 @@ export function createStandby({
       const mine = kept(key)
       if (mine && addsNothing(mine, version)) return
       try {
-        put(key, version)
+        put(key, version, mine)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         didNotFit(key, version)
@@ -206,8 +205,9 @@ export function createStandby({
     },
     async put(key, version) {
       // A set of one would be taken for all of it.
-      if (version.value.kind === 'expiring-set' && !kept(key) && isIncomplete) throw stateFull()
-      return put(key, version)
+      const mine = kept(key)
+      if (version.value.kind === 'expiring-set' && !mine && isIncomplete) throw stateFull()
+      return put(key, version, mine)
     },
     async replace(key, version, expected, madeAtMs) {
       const found = (kept(key) ?? unknown(madeAtMs))?.value

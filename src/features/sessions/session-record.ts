@@ -1,9 +1,8 @@
 // One session as it is stored: its fields, when it was made and last seen, and so when it ends. Pure.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { SessionData } from 'express-session'
-import { z } from 'zod'
 import type { User } from '../../feature.ts'
-import { parseJson } from '../../lib/codec.ts'
+import { corrupt, type Guard, isNumber, isShape, isText, parseJson } from '../../lib/codec.ts'
 import { cleanText, isPlainText } from '../../lib/plain-text.ts'
 import { DAY } from '../../lib/time.ts'
 
@@ -27,25 +26,34 @@ export interface SessionRecord {
   readonly fields: Fields
 }
 
+const isOptional =
+  <T>(isValid: Guard<T>): Guard<T | undefined> =>
+  (json): json is T | undefined =>
+    json === undefined || isValid(json)
+
 // Features check the fields that they put into a session; what decides who the user is, is checked here.
-const recordSchema = z.object({
-  createdAtMs: z.number(),
-  seenAtMs: z.number(),
-  fields: z.looseObject({
-    cookie: z.looseObject({ originalMaxAge: z.number().nullish() }),
-    user: z.looseObject({ id: z.string(), name: z.string() }).optional(),
-    loggedInAtMs: z.number().optional(),
-    device: z.string().optional(),
-    address: z.string().optional(),
-  }),
+const isRecord: Guard<SessionRecord> = isShape({
+  createdAtMs: isNumber,
+  seenAtMs: isNumber,
+  fields: isShape({
+    cookie: isShape({
+      originalMaxAge: (age): age is number | null | undefined => age == null || isNumber(age),
+    }),
+    user: isOptional(isShape({ id: isText, name: isText }) as Guard<User>),
+    loggedInAtMs: isOptional(isNumber),
+    device: isOptional(isText),
+    address: isOptional(isText),
+  }) as Guard<Fields>,
 })
 
 export const encodeRecord = (record: SessionRecord) => Buffer.from(JSON.stringify(record))
 
 /** Undefined for what is no session. */
 export function decodeRecord(bytes: Buffer): SessionRecord | undefined {
-  const record = recordSchema.safeParse(parseJson(bytes)).data as SessionRecord | undefined
-  return record?.fields.user && !isPlainUser(record.fields.user) ? withCleanUser(record) : record
+  const found = parseJson(bytes, isRecord)
+  if (found === corrupt) return undefined
+  const record = { createdAtMs: found.createdAtMs, seenAtMs: found.seenAtMs, fields: found.fields }
+  return record.fields.user && !isPlainUser(record.fields.user) ? withCleanUser(record) : record
 }
 
 const isPlainUser = ({ name, username = '', language = '' }: User) =>
@@ -92,8 +100,8 @@ export function withChanges(fields: Fields, changes: Changes): Fields {
 }
 
 /** The name a session is stored under: a backup tells no session's id. */
-export const hashOf = (sessionId: string) => createHash('sha256').update(sessionId).digest('base64url')
+export const hashOf = (sessionId: string) => hash('sha256', sessionId, 'base64url')
 
 /** The name a session has for its user: nothing in the store is found by it. */
-export const publicIdOf = (hash: string) =>
-  createHash('sha256').update(`public:${hash}`).digest('base64url').slice(0, 22)
+export const publicIdOf = (sessionHash: string) =>
+  hash('sha256', `public:${sessionHash}`, 'base64url').slice(0, 22)

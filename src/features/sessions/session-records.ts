@@ -2,15 +2,9 @@
 
 import type { State } from '../../core/state/state.ts'
 import type { Now } from '../../lib/time.ts'
+import { createDecodedRecords } from './decoded-records.ts'
 import { sessionKeys } from './session-keys.ts'
-import {
-  ABSOLUTE_MS,
-  decodeRecord,
-  encodeRecord,
-  expiresAtMs,
-  IDLE_MS,
-  type SessionRecord,
-} from './session-record.ts'
+import { ABSOLUTE_MS, encodeRecord, expiresAtMs, IDLE_MS, type SessionRecord } from './session-record.ts'
 
 /** So many concurrent writers may change one session before it counts as a bug. */
 const MOST_TRIES = 200
@@ -58,9 +52,11 @@ export interface SessionRecords {
 }
 
 export function createSessionRecords({ state, now = Date.now }: { state: State; now?: Now }): SessionRecords {
+  const decoded = createDecodedRecords()
+
   async function read(hash: string): Promise<FoundSession | undefined> {
     const version = await state.read(sessionKeys.session(hash))
-    const record = version && decodeRecord(version.bytes)
+    const record = version && decoded.of(hash, version.bytes)
     return record && expiresAtMs(record) > now() ? { record, timestamp: version.timestamp } : undefined
   }
 

@@ -4,6 +4,7 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { isStateUnknown, Refusal } from '../../core/errors.ts'
+import { copyOfJson } from '../../lib/codec.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import {
   changesBetween,
@@ -47,7 +48,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
 class StateSessionStore extends session.Store implements SessionStore {
   readonly #records: SessionRecords
   readonly #now: Now
-  readonly #origins = new WeakMap<object, Origin>()
+  readonly #origin = Symbol('origin') // a property of session objects, which their JSON leaves out
   readonly #unknown = new WeakSet<Request>()
   #loading: Request | undefined
 
@@ -58,7 +59,7 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   isStored(data: object): boolean {
-    return this.#origins.has(data)
+    return this.#originOf(data) !== undefined
   }
 
   during(req: Request | undefined, load: () => void): void {
@@ -86,7 +87,10 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   override touch(id: string, data: SessionData, callback?: Answer<void>): void {
-    answer(this.#touch(hashOf(id), data), callback)
+    const origin = this.#originOf(data)
+    // In the same turn: after it express-session would send the answer in two pieces.
+    if (origin && this.#isFresh(origin.record)) callback?.(null)
+    else answer(this.#touch(hashOf(id), origin), callback)
   }
 
   destroy(id: string, callback?: Answer<void>): void {
@@ -115,9 +119,9 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   override createSession(req: Request, data: SessionData) {
-    const origin = this.#origins.get(data)
+    const origin = this.#originOf(data)
     const made = super.createSession(req, data)
-    if (origin) this.#origins.set(made, origin)
+    if (origin) this.#setOrigin(made, origin)
     return made
   }
 
@@ -141,17 +145,25 @@ class StateSessionStore extends session.Store implements SessionStore {
     const found = await this.#records.find(hashOf(id))
     if (!found) return null
     const data = dataOf(found.record)
-    this.#origins.set(data, found)
+    this.#setOrigin(data, found)
     return data
   }
 
+  #originOf(data: object): Origin | undefined {
+    return (data as { [name: symbol]: Origin | undefined })[this.#origin]
+  }
+
+  #setOrigin(data: object, value: Origin): void {
+    Object.defineProperty(data, this.#origin, { value, writable: true, configurable: true })
+  }
+
   async #save(hash: string, data: SessionData): Promise<void> {
-    const [fields, origin, seenAtMs] = [fieldsOf(data), this.#origins.get(data), this.#now()]
+    const [fields, origin, seenAtMs] = [fieldsOf(data), this.#originOf(data), this.#now()]
     const written = origin
       ? await this.#saveChanges(hash, fields, origin)
       : await this.#saveWhole(hash, { fields, seenAtMs, createdAtMs: seenAtMs })
     // Its own fields, not those that others have written since: it never saw them, so it did not remove them.
-    if (written) this.#origins.set(data, { record: { ...written, fields } })
+    if (written) this.#setOrigin(data, { record: { ...written, fields } })
   }
 
   async #saveWhole(hash: string, record: SessionRecord): Promise<SessionRecord | undefined> {
@@ -174,9 +186,9 @@ class StateSessionStore extends session.Store implements SessionStore {
     }))
   }
 
-  async #touch(hash: string, data: SessionData): Promise<void> {
+  async #touch(hash: string, origin: Origin | undefined): Promise<void> {
     try {
-      await this.#see(hash, this.#origins.get(data))
+      await this.#see(hash, origin)
     } catch (error) {
       // It was not prolonged this time. The request has its answer, and the session lasts days yet.
       if (!(error instanceof Refusal)) throw error
@@ -184,11 +196,14 @@ class StateSessionStore extends session.Store implements SessionStore {
   }
 
   async #see(hash: string, origin: Origin | undefined): Promise<SessionRecord | undefined> {
-    const isFresh = ({ seenAtMs }: SessionRecord) => this.#now() - seenAtMs < SEEN_EVERY_MS
-    if (origin && isFresh(origin.record)) return origin.record
+    if (origin && this.#isFresh(origin.record)) return origin.record
     return this.#records.rewrite(hash, asFound(origin), (there) =>
-      isFresh(there) ? there : { ...there, seenAtMs: this.#now() },
+      this.#isFresh(there) ? there : { ...there, seenAtMs: this.#now() },
     )
+  }
+
+  #isFresh({ seenAtMs }: SessionRecord): boolean {
+    return this.#now() - seenAtMs < SEEN_EVERY_MS
   }
 }
 
@@ -197,9 +212,9 @@ function asFound(origin: Origin | undefined): FoundSession | undefined {
   return origin?.timestamp === undefined ? undefined : { record: origin.record, timestamp: origin.timestamp }
 }
 
-/** As express-session wants it; the caller may change it. */
+/** As express-session wants it; the caller may change it, and the record is another request's as well. */
 function dataOf(record: SessionRecord): SessionData {
-  const { cookie, ...rest } = structuredClone(record.fields)
+  const { cookie, ...rest } = copyOfJson(record.fields)
   const expires = cookie.originalMaxAge == null ? null : new Date(expiresAtMs(record))
   return { ...rest, cookie: { ...cookie, expires } } as SessionData
 }

@@ -36,10 +36,13 @@ interface Entry extends UnderWay {
   looks: number
 }
 
-const entries = new WeakMap<IncomingMessage, UnderWay>()
+// On the request itself. A value in a WeakMap that is old lives until old space is collected, with all that it refers
+// to, here the whole request: to move that there is most of what collecting garbage costs.
+const UNDER_WAY = Symbol('under way')
+type Counted = IncomingMessage & { [UNDER_WAY]?: UnderWay }
 
 /** The request's own; undefined outside of a server with admission. */
-export const underWayOf = (req: IncomingMessage): UnderWay | undefined => entries.get(req)
+export const underWayOf = (req: IncomingMessage): UnderWay | undefined => (req as Counted)[UNDER_WAY]
 
 /** `isAnswered` is told of each body that is refused: whether its client is to hear of it. */
 export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) {
@@ -163,7 +166,7 @@ export function createRequestsUnderWay(isAnswered: (client: Client) => boolean) 
         entry.announcedBytes = 0
       },
     }
-    entries.set(req, entry)
+    ;(req as Counted)[UNDER_WAY] = entry
     all.add(entry)
     requests.add(client, 1)
     res.once('close', () => forget(entry))

@@ -55,7 +55,16 @@ export function waitFor<T>(command: Promise<T>, tooLong: () => Error): Promise<T
       isUnderWay = false
       cancel()
     }
-    command.finally(end).then(resolve, reject)
+    command.then(
+      (answer) => {
+        end()
+        resolve(answer)
+      },
+      (error) => {
+        end()
+        reject(error)
+      },
+    )
   })
 }
 

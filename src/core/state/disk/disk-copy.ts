@@ -9,6 +9,8 @@ import type { StateDisk } from './state-disk.ts'
 
 const BEHIND_MS = SECOND
 const MOST_A_TURN = 1_000 // keys: a resync brings a hundred thousand
+/** Of so many the neighbours are written together: they share pages of the file, which Redis' own order never does. */
+const MOST_SORTED = 20_000
 const PARTIAL = 'copy-partial' // metadata: Redis has keys that did not fit into memory, and so not here
 
 export interface DiskCopy {
@@ -33,15 +35,20 @@ export function createDiskCopy(standby: () => Standby, saved = () => {}): DiskCo
   let isPartial = false
   let disk: StateDisk | undefined
   let isFlushing = false
+  let sorted: string[] = [] // keys for the next turns; some may have been written since
   const timer = setInterval(() => !isFlushing && flushSome(), BEHIND_MS).unref()
 
   /** In the background: so many keys in a turn of the event loop, until none is left. */
   function flushSome(): void {
     isFlushing = disk !== undefined && dirty.size > MOST_A_TURN
     if (isFlushing) {
-      save(new Set(take(dirty, MOST_A_TURN)))
+      if (sorted.length === 0) sorted = [...take(dirty, MOST_SORTED)].sort()
+      save(sorted.splice(-MOST_A_TURN).filter((key) => dirty.has(key)))
       setImmediate(flushSome)
-    } else flush()
+    } else {
+      sorted = []
+      flush()
+    }
   }
 
   function flush(): void {
@@ -49,14 +56,14 @@ export function createDiskCopy(standby: () => Standby, saved = () => {}): DiskCo
     if (disk) saved()
   }
 
-  function save(names: Set<string>): void {
+  function save(changed: Iterable<string>): void {
     if (!disk) return
     if (standby().isIncomplete() !== isPartial) {
       isPartial = !isPartial
       disk.setMetadata(PARTIAL, String(isPartial))
     }
-    if (names.size === 0) return
-    const entries = [...names].map((key) => [key, standby().kept(key)] as const)
+    const entries = Array.from(changed, (key) => [key, standby().kept(key)] as const)
+    if (entries.length === 0) return
     for (const [key] of entries) {
       dirty.delete(key)
       awaited.delete(key)
@@ -118,7 +125,8 @@ export function committing(store: StateStore, committed: DiskCopy['committed']):
     <Args extends [string, ...unknown[]], T>(call: (...args: Args) => Promise<T>) =>
     async (...args: Args) => {
       const answer = await call(...args)
-      await committed(args[0])
+      const commit = committed(args[0])
+      if (commit) await commit
       return answer
     }
   return {

@@ -3,6 +3,7 @@
 import { SECOND } from '../../../lib/time.ts'
 import type { Log } from '../../../log.ts'
 import type { LocalDatabase } from '../../sqlite.ts'
+import { runAll, type VersionRow } from './write-rows.ts'
 
 const RETRY_MS = 2 * SECOND
 
@@ -14,6 +15,8 @@ export interface Write {
   readonly key: string
   readonly mootAtMs: number
   run(): void
+  /** The row of a version, where it is one: many of one table are written by one statement (write-rows.ts). */
+  readonly row?: VersionRow
 }
 
 export interface RetryQueue {
@@ -29,9 +32,7 @@ export function createRetryQueue(database: LocalDatabase, log: Log): RetryQueue 
 
   function commit(writes: Iterable<Write>): boolean {
     try {
-      database.transaction(() => {
-        for (const { run } of writes) run()
-      })
+      database.transaction(() => runAll(database, writes))
       return true
     } catch (error) {
       if (waiting.size === 0)

@@ -16,6 +16,7 @@ import { checksumOf, sealText, unsealText } from '../kinds/checksum.ts'
 import { decodeStored, encodeStored, type VersionedEntry } from '../kinds/kinds.ts'
 import { maxRegisterMap } from '../kinds/max-register-map.ts'
 import { createRetryQueue, type Table, type Write } from './retry-queue.ts'
+import { putRow, type VersionRow, type VersionTable } from './write-rows.ts'
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS journal (
@@ -34,18 +35,12 @@ const COST =
 /** Where the generation counters are: every release looks for them there. */
 const COUNTERS = { key: keys.generations, name: 'clears' }
 
-type VersionTable = 'journal' | 'copy'
 type Row = ReturnType<LocalDatabase['all']>[number]
 
 // Beside the key of each pending invalidation there is this row: the key, with its checksum before it. If either is
 // damaged the other still names the key, and what a damaged one names is deleted from the cache, which is harmless.
 const CHECKED = '\u0001'
 const checkedOf = (key: string) => `${CHECKED}${checksumOf('deleted', key, '')}${key}`
-
-// In its place: REPLACE would move the row, and write its index as well.
-const upsert = (table: VersionTable) => `INSERT INTO ${table} VALUES (?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, value = excluded.value, expires_at = excluded.expires_at`
-const UPSERT = { journal: upsert('journal'), copy: upsert('copy') }
 
 export interface StateDisk {
   load(table: VersionTable): [string, VersionedEntry][]
@@ -179,13 +174,13 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
   const metadata = (name: string) =>
     database.all('SELECT value FROM facts WHERE name = ?', name)[0]?.value as string | undefined
 
-  function saveOne(table: VersionTable, key: string, version: VersionedEntry | undefined): Write[] {
+  function saveOne(table: VersionTable, key: string, version: VersionedEntry | undefined): Write | undefined {
     if (key === COUNTERS.key)
-      return version ? [putMetadata(COUNTERS.name, encodeStored(key, version).bytes.toString())] : []
-    if (!version) return [remove(table, key)]
+      return version && putMetadata(COUNTERS.name, encodeStored(key, version).bytes.toString())
+    if (!version) return remove(table, key)
     const { storedAs, bytes } = encodeStored(key, version)
-    const run = () => database.run(UPSERT[table], key, storedAs, bytes, version.expiresAtMs)
-    return [put(table, key, run, version.expiresAtMs)]
+    const row: VersionRow = [key, storedAs, bytes, version.expiresAtMs]
+    return { table, key, mootAtMs: version.expiresAtMs, run: () => putRow(database, table, row), row }
   }
 
   return {
@@ -199,8 +194,14 @@ function wrap({ database, problem }: Opened, { log, damage }: StateDiskOptions):
     },
     isWhole: () => problem === undefined,
     unreadable: () => unreadable,
-    save: (table, entries) =>
-      write(Array.from(entries).flatMap(([key, version]) => saveOne(table, key, version))),
+    save(table, entries) {
+      const writes: Write[] = []
+      for (const [key, version] of entries) {
+        const one = saveOne(table, key, version)
+        if (one) writes.push(one)
+      }
+      write(writes)
+    },
     metadata,
     setMetadata: (name, value) => write([putMetadata(name, value)]),
     deleted() {
