@@ -28,7 +28,7 @@ const at = ({ url }: TestApp, commands: string) =>
 
 const jsonsOf = (text: string) =>
   text
-    .replaceAll('}{', '}\n{')
+    .replace(/[}\]](?=[{[])/g, '$&\n')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
