@@ -1,15 +1,20 @@
-// The commands of the READMEs and of docs/admin.md that ask a running app: pasted into a shell as they stand there, in
-// both languages, each is answered with what the page says. Those of single features are in *-docs.test.ts beside this.
+// The commands of the docs that ask a running app: pasted into a shell as they stand there, in both languages, each is
+// answered with what the page says. Those of webhooks and of reference data are in *-docs.test.ts beside this.
 import { execFile } from 'node:child_process'
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startApp, type TestApp } from '../helpers/app.ts'
+import { startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
 
 const root = join(import.meta.dirname, '../..')
 const TOKEN = 'the-token-of-the-admin'
+const BOT_TOKEN = '1:dev'
+
+const read = (page: string) => readFileSync(join(root, page), 'utf8')
 
 const blocksOf = (page: string) =>
-  [...readFileSync(join(root, page), 'utf8').matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) =>
+  [...read(page).matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) =>
     String(commands),
   )
 
@@ -23,8 +28,8 @@ function run(commands: string, env: Record<string, string>): Promise<string> {
   })
 }
 
-const at = ({ url }: TestApp, commands: string) =>
-  run(commands.replaceAll('localhost:8080', url.slice('http://'.length)), { ADMIN_TOKEN: TOKEN })
+const at = ({ url }: TestApp, commands: string, env: Record<string, string> = {}) =>
+  run(commands.replaceAll('localhost:8080', url.slice('http://'.length)), { ADMIN_TOKEN: TOKEN, ...env })
 
 const jsonsOf = (text: string) =>
   text
@@ -35,14 +40,32 @@ const jsonsOf = (text: string) =>
 
 let open: TestApp
 let locked: TestApp
+let coins: Awaited<ReturnType<typeof startFakeCoinGecko>>
 beforeAll(async () => {
-  open = await startApp({ REDIS_URL: 'off' })
+  coins = await startFakeCoinGecko()
+  open = await startApp({ REDIS_URL: 'off', TELEGRAM_BOT_TOKEN: BOT_TOKEN, ...coins.env })
   locked = await startApp({ REDIS_URL: 'off', ADMIN_TOKEN: TOKEN })
 })
 afterAll(async () => {
   await open.close()
   await locked.close()
+  await coins.close()
 })
+
+/** As docs/adding-a-feature.md logs in. */
+async function logIn(id: number): Promise<string> {
+  const [, commands = ''] = /^(curl -s -c cookies .*\n.*)$/m.exec(read('docs/adding-a-feature.md')) ?? []
+  const jar = await at(
+    open,
+    `cd ${root}; ${commands.replace('-c cookies -o /dev/null', '-c - -o /dev/null').replace('43', String(id))}`,
+    { TELEGRAM_BOT_TOKEN: BOT_TOKEN },
+  )
+  const cookies = jar.split('\n').map((line) => line.split('\t'))
+  return cookies
+    .filter((fields) => fields.length === 7)
+    .map((fields) => `${fields[5]}=${fields[6]}`)
+    .join('; ')
+}
 
 test.each(['docs/admin.md', 'docs/ru/admin.md'])('%s', async (page) => {
   const [without = '', withToken = '', ...more] = blocksOf(page)
@@ -55,6 +78,55 @@ test.each(['docs/admin.md', 'docs/ru/admin.md'])('%s', async (page) => {
   expect(jsonsOf(await at(locked, withToken))).toMatchObject([stats, clear, outages])
   const [refused] = jsonsOf(await at(locked, without))
   expect(refused).toMatchObject({ status: 401 })
+})
+
+test.each(['docs/operating.md', 'docs/ru/operating.md'])('%s', async (page) => {
+  const [outages = '', clears = ''] = blocksOf(page).filter((block) => block.startsWith('curl'))
+  expect(jsonsOf(await at(open, outages))).toEqual([expect.any(Array), expect.any(Array)])
+  const answers = jsonsOf(await at(open, clears))
+  expect(answers).toHaveLength(3)
+  for (const answer of answers) expect(answer).toMatchObject({ cleared: expect.any(Number) })
+})
+
+const inBoth = (name: string) => [`docs/features/${name}.md`, `docs/ru/features/${name}.md`]
+
+test.each(inBoth('markets'))('%s', async (page) => {
+  const answers = jsonsOf(await at(open, blocksOf(page).join('')))
+  expect(answers.length).toBeGreaterThan(4)
+  for (const answer of answers) expect(answer).not.toHaveProperty('code')
+})
+
+test.each(inBoth('sessions'))('%s', async (page) => {
+  const [commands = ''] = blocksOf(page)
+  const [me, list, ...rest] = commands.trim().split('\n')
+  const COOKIE = await logIn(43)
+  expect(jsonsOf(await at(open, `${me}\n${list}`, { COOKIE }))).toMatchObject([
+    { user: { id: 'telegram:43' } },
+    { sessions: expect.any(Array) },
+  ])
+  // Each ends the session, or names one that is not there.
+  for (const command of rest) await at(open, command, { COOKIE: await logIn(43) })
+  expect(rest).toHaveLength(4)
+})
+
+test.each(inBoth('alerts'))('%s', async (page) => {
+  const [calls = ''] = blocksOf(page)
+  const [verify = ''] = blocksOf(page).filter((block) => block.includes('openssl dgst'))
+  const COOKIE = await logIn(44)
+  const [create = '', ...rest] = calls.replace(/\\\n\s*/g, '').trim().split('\n')
+  const [made] = jsonsOf(await at(open, create, { COOKIE }))
+  expect(made).toMatchObject({ id: expect.any(String), coin: 'bitcoin' })
+  for (const command of rest) {
+    const answer = await at(open, command, { COOKIE, ID: made.id })
+    expect([command, answer]).toEqual([command, expect.not.stringContaining('"status":4')])
+  }
+  // What a receiver of a webhook pastes: genuine, and not when a byte differs.
+  const [SECRET, ID, TIME, body] = [`whsec_${Buffer.alloc(24, 7).toString('base64')}`, 'msg_1', '1790000000', '{"a":1}']
+  const hmac = createHmac('sha256', Buffer.alloc(24, 7)).update(`${ID}.${TIME}.${body}`).digest('base64')
+  const inPlace = `cd "$(mktemp -d)"; printf %s '${body}' > body.json; ${verify}`
+  const signed = (SIGNATURE: string) => run(inPlace, { SECRET, ID, TIME, SIGNATURE })
+  expect(await signed(`v1,${hmac}`)).toBe('genuine\n')
+  await expect(signed(`v1,${hmac.replace(/^./, '_')}`)).rejects.toThrow()
 })
 
 /** Where each block is run, or why it is not here. A new block needs its line. */
