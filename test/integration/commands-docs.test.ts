@@ -52,12 +52,14 @@ afterAll(async () => {
   await coins.close()
 })
 
-/** As docs/adding-a-feature.md logs in. */
-async function logIn(id: number): Promise<string> {
+/** As docs/adding-a-feature.md logs in; somebody else each time, since what is signed in one second works once. */
+let users = 42
+async function logIn(): Promise<string> {
+  users += 1
   const [, commands = ''] = /^(curl -s -c cookies .*\n.*)$/m.exec(read('docs/adding-a-feature.md')) ?? []
   const jar = await at(
     open,
-    `cd ${root}; ${commands.replace('-c cookies -o /dev/null', '-c - -o /dev/null').replace('43', String(id))}`,
+    `cd ${root}; ${commands.replace('-c cookies -o /dev/null', '-c - -o /dev/null').replace('43', String(users))}`,
     { TELEGRAM_BOT_TOKEN: BOT_TOKEN },
   )
   const cookies = jar.split('\n').map((line) => line.split('\t'))
@@ -99,20 +101,20 @@ test.each(inBoth('markets'))('%s', async (page) => {
 test.each(inBoth('sessions'))('%s', async (page) => {
   const [commands = ''] = blocksOf(page)
   const [me, list, ...rest] = commands.trim().split('\n')
-  const COOKIE = await logIn(43)
+  const COOKIE = await logIn()
   expect(jsonsOf(await at(open, `${me}\n${list}`, { COOKIE }))).toMatchObject([
-    { user: { id: 'telegram:43' } },
+    { user: { id: `telegram:${users}` } },
     { sessions: expect.any(Array) },
   ])
   // Each ends the session, or names one that is not there.
-  for (const command of rest) await at(open, command, { COOKIE: await logIn(43) })
+  for (const command of rest) await at(open, command, { COOKIE: await logIn() })
   expect(rest).toHaveLength(4)
 })
 
 test.each(inBoth('alerts'))('%s', async (page) => {
   const [calls = ''] = blocksOf(page)
   const [verify = ''] = blocksOf(page).filter((block) => block.includes('openssl dgst'))
-  const COOKIE = await logIn(44)
+  const COOKIE = await logIn()
   const [create = '', ...rest] = calls.replace(/\\\n\s*/g, '').trim().split('\n')
   const [made] = jsonsOf(await at(open, create, { COOKIE }))
   expect(made).toMatchObject({ id: expect.any(String), coin: 'bitcoin' })
