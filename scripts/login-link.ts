@@ -14,4 +14,6 @@ if (!token) {
 const fields = widgetFields({ id, first_name: `User ${id}` })
 const body = JSON.stringify(await signWidget(fields, token))
 const init = `{ method: 'POST', headers: { 'Content-Type': 'application/json' }, body: ${JSON.stringify(body)} }`
-console.log(form === '--json' ? body : `fetch('/api/auth/telegram', ${init}).then(() => location.assign('/account'))`)
+console.log(
+  form === '--json' ? body : `fetch('/api/auth/telegram', ${init}).then(() => location.assign('/account'))`,
+)

@@ -14,9 +14,7 @@ const BOT_TOKEN = '1:dev'
 const read = (page: string) => readFileSync(join(root, page), 'utf8')
 
 const blocksOf = (page: string) =>
-  [...read(page).matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) =>
-    String(commands),
-  )
+  [...read(page).matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) => String(commands))
 
 /** Not execFileSync: the app that is asked answers in this process. */
 function run(commands: string, env: Record<string, string>): Promise<string> {
@@ -115,7 +113,10 @@ test.each(inBoth('alerts'))('%s', async (page) => {
   const [calls = ''] = blocksOf(page)
   const [verify = ''] = blocksOf(page).filter((block) => block.includes('openssl dgst'))
   const COOKIE = await logIn()
-  const [create = '', ...rest] = calls.replace(/\\\n\s*/g, '').trim().split('\n')
+  const [create = '', ...rest] = calls
+    .replace(/\\\n\s*/g, '')
+    .trim()
+    .split('\n')
   const [made] = jsonsOf(await at(open, create, { COOKIE }))
   expect(made).toMatchObject({ id: expect.any(String), coin: 'bitcoin' })
   for (const command of rest) {
@@ -123,7 +124,12 @@ test.each(inBoth('alerts'))('%s', async (page) => {
     expect([command, answer]).toEqual([command, expect.not.stringContaining('"status":4')])
   }
   // What a receiver of a webhook pastes: genuine, and not when a byte differs.
-  const [SECRET, ID, TIME, body] = [`whsec_${Buffer.alloc(24, 7).toString('base64')}`, 'msg_1', '1790000000', '{"a":1}']
+  const [SECRET, ID, TIME, body] = [
+    `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
+    'msg_1',
+    '1790000000',
+    '{"a":1}',
+  ]
   const hmac = createHmac('sha256', Buffer.alloc(24, 7)).update(`${ID}.${TIME}.${body}`).digest('base64')
   const inPlace = `cd "$(mktemp -d)"; printf %s '${body}' > body.json; ${verify}`
   const signed = (SIGNATURE: string) => run(inPlace, { SECRET, ID, TIME, SIGNATURE })
@@ -133,22 +139,30 @@ test.each(inBoth('alerts'))('%s', async (page) => {
 
 /** Where each block is run, or why it is not here. A new block needs its line. */
 const ELSEWHERE: Record<string, readonly RegExp[]> = {
-  'test/image, or by hand: a Docker engine': [/^docker (build|run|exec|stop|compose)/, /^npm run (up|down)\b/, /^PORT=8081 npm run up/],
+  'test/image, or by hand: a Docker engine': [
+    /^docker (build|run|exec|stop|compose)/,
+    /^npm run (up|down)\b/,
+    /^PORT=8081 npm run up/,
+  ],
   'the suites themselves, or packages': [/^npm (test|run|ci)\b/, /^cp env\.example/, /^SAMOVAR_IMAGE/],
   'the platform’s': [/^git (remote|push)/, /^curl .*https:\/\/</, /^REDIS_URL=/],
 }
 
-test.each(['README.md', 'README.ru.md', 'docs/running.md', 'docs/ru/running.md', 'docs/deploying.md', 'docs/ru/deploying.md'])(
-  '%s has no command that nobody runs',
-  (page) => {
-    const lines = blocksOf(page).flatMap((block) => block.replace(/\\\n\s*/g, '').split('\n'))
-    const known = Object.values(ELSEWHERE).flat()
-    const unknown = lines
-      .map((line) => line.trim())
-      .filter((line) => line !== '' && !known.some((pattern) => pattern.test(line)))
-    expect(unknown.filter((line) => !line.startsWith('openssl rand'))).toEqual([])
-  },
-)
+test.each([
+  'README.md',
+  'README.ru.md',
+  'docs/running.md',
+  'docs/ru/running.md',
+  'docs/deploying.md',
+  'docs/ru/deploying.md',
+])('%s has no command that nobody runs', (page) => {
+  const lines = blocksOf(page).flatMap((block) => block.replace(/\\\n\s*/g, '').split('\n'))
+  const known = Object.values(ELSEWHERE).flat()
+  const unknown = lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !known.some((pattern) => pattern.test(line)))
+  expect(unknown.filter((line) => !line.startsWith('openssl rand'))).toEqual([])
+})
 
 test('a secret as docs/deploying.md makes it is taken', async () => {
   const [command = ''] = blocksOf('docs/deploying.md').filter((block) => block.includes('openssl rand'))

@@ -73,7 +73,10 @@ test('each script of npm, file of this tree and test in a command is there', () 
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const missing = commands.flatMap(({ page, command }) => {
     const script = /\bnpm run (?:--silent )?([\w:-]+)/.exec(command)?.[1]
-    const file = /\b(?:sh|node|-f) ((?:scripts|bench|test|src|deploy)\/[\w./-]+|compose[\w.]*|Dockerfile[\w.]*)/.exec(command)?.[1]
+    const file =
+      /\b(?:sh|node|-f) ((?:scripts|bench|test|src|deploy)\/[\w./-]+|compose[\w.]*|Dockerfile[\w.]*)/.exec(
+        command,
+      )?.[1]
     return [
       ...(script !== undefined && !(script in scripts) ? [`${page}: npm run ${script}`] : []),
       ...(file !== undefined && !existsSync(join(root, file)) ? [`${page}: ${file}`] : []),
