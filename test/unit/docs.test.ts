@@ -61,7 +61,7 @@ test.each(pages.filter((page) => page.startsWith('docs/')))('%s begins with a qu
 
 /** The commands of all pages, line by line; what a backslash continues is one. */
 const commands = pages.flatMap((page) =>
-  [...read(page).matchAll(/^```sh\n(.*?)^```|^ {4}(npm run .*)$/gms)].flatMap(([, block, line]) =>
+  [...read(page).matchAll(/^ *```sh\n(.*?)^ *```|^ {4}(npm run .*)$/gms)].flatMap(([, block, line]) =>
     (block ?? line ?? '')
       .replace(/\\\n\s*/g, '')
       .split('\n')
