@@ -12,6 +12,8 @@ import type { Variable } from '../src/variables.ts'
 type Language = 'en' | 'ru'
 
 const WIDTH = 120
+const DOCKERFILE =
+  '# Dockerfile.amvera, under the name that others look for. Change that one, then: npm run docs\n'
 const words = {
   en: { head: '| variable | default | meaning |', none: 'none' },
   ru: { head: '| переменная | по умолчанию | что значит |', none: 'нет' },
@@ -72,7 +74,7 @@ function refusalsTable(language: Language): string {
   return [refusalHead[language], '|---|---|', ...rows.sort()].join('\n')
 }
 
-/** Links of the READMEs, as they are below docs/ or docs/ru/. */
+/** Links of the manifests, which begin at the root, as they are below docs/ or docs/ru/. */
 const fromDocs = (text: string, language: Language) =>
   text.replaceAll(language === 'en' ? '](docs/' : '](docs/ru/', '](')
 
@@ -124,12 +126,11 @@ export function generated(root: string): Map<string, string> {
   const files = new Map<string, string>()
   const set = (path: string, name: string, part: string) =>
     files.set(path, withPart({ path, text: files.get(path) ?? read(path) }, name, part))
-  for (const [language, readme, docs] of [
-    ['en', 'README.md', 'docs/configuration.md'],
-    ['ru', 'README.ru.md', 'docs/ru/configuration.md'],
+  for (const [language, running, docs] of [
+    ['en', 'docs/running.md', 'docs/configuration.md'],
+    ['ru', 'docs/ru/running.md', 'docs/ru/configuration.md'],
   ] as const) {
-    set(readme, 'variables', `\n${variablesTable(language)}\n`)
-    set(readme, 'not passed on', local())
+    set(running, 'not passed on', local())
     set(docs, 'features', `\n${fromDocs(featuresTable(language), language)}\n`)
     set(docs, 'variables', `\n${fromDocs(variablesTable(language), language)}\n`)
   }
@@ -137,6 +138,9 @@ export function generated(root: string): Map<string, string> {
   set('docs/ru/operating.md', 'refusals', `\n${refusalsTable('ru')}\n`)
   set('env.example', 'variables', `\n${named.map(exampleLine).join('\n')}\n`)
   set('scripts/variables', 'variables', `\n${passedOn()}\n`)
+  // A copy and no link: a link is a file with a path in it for those who check it out on Windows, and builders that get
+  // only what .dockerignore lets through would not find what it leads to.
+  files.set('Dockerfile', DOCKERFILE + read('Dockerfile.amvera'))
   return files
 }
 

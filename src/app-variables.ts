@@ -244,8 +244,8 @@ export const variables = {
   TRUST_PROXY: {
     schema: proxies.optional(),
     default: {
-      en: '`1` on Amvera, Railway, Render, Fly and Heroku; else `0`',
-      ru: '`1` на Amvera, Railway, Render, Fly и Heroku; иначе `0`',
+      en: '`1` on Amvera, Railway and Heroku, `2` on Fly, `3` on Render; else `0`',
+      ru: '`1` на Amvera, Railway и Heroku, `2` на Fly, `3` на Render; иначе `0`',
     },
     example: '1',
     en:

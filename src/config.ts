@@ -115,7 +115,7 @@ export function readConfig(
     features: read.values as ReadonlyMap<string, ValuesOf<Variables>>,
     workers: values.WEB_CONCURRENCY,
     hstsSubdomains: values.HSTS_INCLUDE_SUBDOMAINS,
-    trustProxy: values.TRUST_PROXY ?? (isOnPlatform(env) ? 1 : 0),
+    trustProxy: values.TRUST_PROXY ?? proxiesOf(env),
     dataDir: resolve(dataDir),
     runDir: values.SAMOVAR_RUN_DIR,
     log: Object.freeze({
@@ -152,9 +152,18 @@ const listOf = <T>(found: T | undefined) => (found === undefined ? [] : [found])
 const surroundings = (found: readonly string[]) =>
   found.length === 0 ? [] : [`read without what stands around the value: ${listed(found)}`]
 
-/** What platforms that have a proxy of their own in front, and no other way in, set themselves. */
-const PLATFORMS = ['AMVERA', 'RAILWAY_ENVIRONMENT', 'RENDER', 'FLY_APP_NAME', 'DYNO']
-const isOnPlatform = (env: Environment) => PLATFORMS.some((name) => (env[name] ?? '') !== '')
+/**
+ * What platforms set themselves that have proxies of their own in front, and no other way in; and how many of them
+ * write into X-Forwarded-For. Fly's appends the address that it was called at behind the client's
+ * (github.com/superfly/flyctl/issues/121); on Render Cloudflare and a proxy of Render's stand in front
+ * (github.com/arcjet/arcjet-js/issues/5411).
+ */
+const PROXIES = { AMVERA: 1, RAILWAY_ENVIRONMENT: 1, RENDER: 3, FLY_APP_NAME: 2, DYNO: 1 }
+
+function proxiesOf(env: Environment): number {
+  const [, proxies = 0] = Object.entries(PROXIES).find(([name]) => (env[name] ?? '') !== '') ?? []
+  return proxies
+}
 
 export type Config = ReturnType<typeof readConfig>
 

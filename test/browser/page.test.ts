@@ -1,5 +1,7 @@
 // The page at / in a real browser: both languages, with and without JavaScript, while Redis is there and while not.
-import type { Browser, BrowserContextOptions } from 'playwright-core'
+// SCREENSHOTS=docs/images keeps what it looks like in an outage, for the READMEs.
+import { join } from 'node:path'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { PATIENCE, startApp, type TestApp } from '../helpers/app.ts'
 import { closePages, createPages, type Pages, startBrowser } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -23,6 +25,11 @@ afterAll(async () => {
   await app.close()
   await redis.stop()
 })
+
+async function keepPicture(page: Page, name: string): Promise<void> {
+  const directory = process.env.SCREENSHOTS
+  if (directory) await page.screenshot({ path: join(directory, `${name}.png`) })
+}
 
 const open = (path: string, options?: BrowserContextOptions) => pages.open(app.url + path, options)
 
@@ -61,7 +68,8 @@ test('fits a phone', async () => {
 })
 
 test('says by itself when Redis is gone', async () => {
-  const page = await open('/?lang=en')
+  const shape = { viewport: { width: 900, height: 560 }, deviceScaleFactor: 1.5 }
+  const page = await open('/?lang=en', shape)
   const whole = { javaScriptEnabled: false }
   expect(await page.locator('#status-word').textContent()).toBe('Redis answers')
   expect(await page.locator('#outage-length').textContent()).toBe('none')
@@ -70,6 +78,8 @@ test('says by itself when Redis is gone', async () => {
   await redis.kill()
   await page.getByText('serving from memory').waitFor()
   await page.getByText('still lasting').waitFor()
+  await keepPicture(page, 'outage')
+  await keepPicture(await open('/?lang=ru', shape), 'outage-ru')
   await redis.start()
   await page.getByText('Redis answers').waitFor()
   await page.getByText(/calls answered from memory: \d+/).waitFor()

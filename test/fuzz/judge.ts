@@ -9,6 +9,7 @@ type Who = 'anybody' | 'nobody' | Proof
 const SUCCESS: Readonly<Record<string, Who>> = {
   'GET /livez': 'anybody',
   'GET /readyz': 'anybody',
+  'GET /version': 'anybody',
   'GET /status': 'anybody',
   'GET /': 'anybody',
   'GET /login': 'anybody',

@@ -1,5 +1,5 @@
 // The app as its callers meet it: real HTTP, a real Redis, real SQLite.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -190,6 +190,8 @@ test('every answer carries the security headers', async () => {
 describe('health', () => {
   test('livez and readyz', async () => {
     expect(await (await app.get('/livez')).json()).toEqual({ status: 'pass' })
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+    expect(await (await app.get('/version')).json()).toEqual({ version })
     const ready = await app.get('/readyz')
     expect([ready.status, await ready.json()]).toEqual([
       200,

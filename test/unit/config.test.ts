@@ -34,8 +34,9 @@ test('with nothing set it works, and asks for the embedded Redis', () => {
 
 test('proxies are trusted where a known platform has one, or where it is said', () => {
   expect(read({}).trustProxy).toBe(0)
-  for (const name of ['AMVERA', 'RAILWAY_ENVIRONMENT', 'RENDER', 'FLY_APP_NAME', 'DYNO']) {
-    expect([name, read({ [name]: 'x' }).trustProxy]).toEqual([name, 1])
+  const proxies = { AMVERA: 1, RAILWAY_ENVIRONMENT: 1, RENDER: 3, FLY_APP_NAME: 2, DYNO: 1 }
+  for (const [name, count] of Object.entries(proxies)) {
+    expect([name, read({ [name]: 'x' }).trustProxy]).toEqual([name, count])
     expect([name, read({ [name]: '' }).trustProxy]).toEqual([name, 0])
     expect([name, read({ [name]: 'x', TRUST_PROXY: '0' }).trustProxy]).toEqual([name, 0])
   }

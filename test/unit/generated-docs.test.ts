@@ -1,5 +1,5 @@
 // What npm run docs generates is what the files hold.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generated } from '../../scripts/generate-docs.ts'
@@ -11,7 +11,7 @@ test.each([...generated(root)])('%s is current: npm run docs', (path, text) => {
 })
 
 test('a value that is missing in the manifests would be noticed', () => {
-  const text = generated(root).get('README.md') ?? ''
+  const text = generated(root).get('docs/configuration.md') ?? ''
   for (const name of ['PORT', 'ICE_SERVERS', 'CALL_SOCKETS', 'TELEGRAM_API_URL', 'WEBHOOK_CLOSED'])
     expect(text).toContain(`| \`${name}\` |`)
   const passed = generated(root).get('scripts/variables') ?? ''
@@ -21,7 +21,10 @@ test('a value that is missing in the manifests would be noticed', () => {
 
 test('a file whose markers a merge has lost is named', () => {
   const elsewhere = mkdtempSync(join(tmpdir(), 'samovar-docs-'))
-  writeFileSync(join(elsewhere, 'README.md'), '# Samovar')
-  expect(() => generated(elsewhere)).toThrow('README.md has lost its markers "variables" and "/variables"')
+  mkdirSync(join(elsewhere, 'docs'))
+  writeFileSync(join(elsewhere, 'docs/running.md'), '# Running')
+  expect(() => generated(elsewhere)).toThrow(
+    'docs/running.md has lost its markers "not passed on" and "/not passed on"',
+  )
   rmSync(elsewhere, { recursive: true })
 })

@@ -1,12 +1,23 @@
-// Is the process alive, is it ready.
+// Is the process alive, is it ready, and which release is it.
+import { readFileSync } from 'node:fs'
 import { defineFeature } from '../../feature.ts'
+import { corrupt, isShape, isText, parseJson } from '../../lib/codec.ts'
 import { type HealthParts, healthRoutes } from './health-routes.ts'
 
 export const health = defineFeature({
   name: 'health',
   about: {
-    en: 'whether the process lives and is ready: `/livez`, `/readyz`',
-    ru: 'жив ли процесс и готов ли: `/livez`, `/readyz`',
+    en: 'whether the process lives and is ready, and its release: `/livez`, `/readyz`, `/version`',
+    ru: 'жив ли процесс, готов ли и какой это выпуск: `/livez`, `/readyz`, `/version`',
   },
-  setup: ({ status }, parts: Omit<HealthParts, 'status'>) => ({ routes: healthRoutes({ ...parts, status }) }),
+  setup: ({ status }, parts: Omit<HealthParts, 'status' | 'version'>) => ({
+    routes: healthRoutes({ ...parts, status, version: readVersion() }),
+  }),
 })
+
+/** Of package.json, which the image has, too. */
+function readVersion(): string {
+  const file = readFileSync(new URL('../../../package.json', import.meta.url))
+  const manifest = parseJson(file, isShape({ version: isText }))
+  return manifest === corrupt ? 'unknown' : manifest.version
+}

@@ -1,4 +1,5 @@
-// Is the process alive, is it ready: neither asks Redis, so neither can hang on it or lie about it.
+// Is the process alive, is it ready: neither asks Redis, so neither can hang on it or lie about it. And which release
+// it is.
 import { Router } from 'express'
 import { endpoint } from '../../http/parse.ts'
 
@@ -11,12 +12,16 @@ export interface HealthParts {
   /** Whether changes are accepted: not while a redeploy hands the data over, or after it. */
   mayChange: () => boolean
   status: () => { status: 'redis' | 'memory' | 'merging'; sinceMs: number }
+  version: string
 }
 
-export function healthRoutes({ phase, mayChange, fileAlerts, status }: HealthParts): Router {
+export function healthRoutes({ phase, mayChange, fileAlerts, status, version }: HealthParts): Router {
   const router = Router()
   endpoint(router, '/livez', {
     get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
+  })
+  endpoint(router, '/version', {
+    get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ version }),
   })
   endpoint(router, '/readyz', {
     get(_req, res) {
