@@ -1,9 +1,9 @@
 // What the page of prices says, in both languages.
 
 const en = {
-  title: 'Markets',
+  title: 'Prices',
   description: 'Prices of the largest cryptocurrencies, from CoinGecko.',
-  pricesTitle: 'Prices',
+  pricesTitle: 'The largest cryptocurrencies',
   currency: 'Currency',
   search: 'Search the 250 largest by name or symbol',
   searchButton: 'Show',
@@ -28,13 +28,13 @@ const en = {
   budget: 'Calls allowed a minute',
   sinceStart: 'by this process since its start',
   source: 'Price data by',
-  api: 'The same as JSON:',
+  api: 'The same as JSON',
 }
 
 const ru: typeof en = {
-  title: 'Курсы',
+  title: 'Цены',
   description: 'Цены крупнейших криптовалют, по данным CoinGecko.',
-  pricesTitle: 'Цены',
+  pricesTitle: 'Крупнейшие криптовалюты',
   currency: 'Валюта',
   search: 'Поиск среди 250 крупнейших по названию или тикеру',
   searchButton: 'Показать',
@@ -57,7 +57,7 @@ const ru: typeof en = {
   budget: 'Разрешено запросов в минуту',
   sinceStart: 'этим процессом с его запуска',
   source: 'Цены предоставлены',
-  api: 'То же в JSON:',
+  api: 'То же в JSON',
 }
 
 export const texts = { en, ru }
