@@ -40,7 +40,8 @@ export function pageHtml(page: Page, navigation: Html): string {
   const { language, title, heading = title, description, subtitle, otherUrl, styles, scripts, main } = page
   const { name, otherLanguage } = site[language]
   const other = otherLanguageOf(language)
-  const brand = html`<img src="/static/icon.svg" alt="" width="32" height="32"> ${name}`
+  const brand = html`<img src="/static/icon.svg" alt="" width="32" height="32"> <span>${name}</span>`
+  const home = html`<a class="brand" href="/?lang=${language}">${brand}</a>`
   return html`<!doctype html>
 <html lang="${language}">
 <head>
@@ -57,8 +58,7 @@ ${[...SHARED_SCRIPTS, ...scripts].map((file) => html`<script type="module" src="
 <body>
 ${skipLink(language)}
 <header>
-  ${page.isFramed ? html`<span class="brand">${brand}</span>` : html`<a class="brand" href="/?lang=${language}">${brand}</a>`}
-  ${page.isFramed ? [] : navigation}
+  ${page.isFramed ? html`<span class="brand">${brand}</span>` : html`${home}${navigation}`}
   <a href="${otherUrl}" hreflang="${other}" lang="${other}" id="other-language">${otherLanguage}</a>
 </header>
 <main id="content" tabindex="-1">

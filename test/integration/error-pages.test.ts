@@ -2,8 +2,9 @@
 // site's header, and a way on. Programs, and everybody below /api, get the document as ever.
 import { Router } from 'express'
 import { features } from '../../src/app.ts'
-import { notLoggedIn, tokenRequired, tooMany, unavailable } from '../../src/errors.ts'
+import { notLoggedIn, tokenRequired, tooMany, tooManyAtOnce, unavailable } from '../../src/errors.ts'
 import { defineFeature } from '../../src/feature.ts'
+import { answerOf, isForPerson } from '../../src/http/admission/refusals.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { BOT_TOKEN } from '../helpers/fake-telegram.ts'
 import { sendRaw } from '../helpers/raw-request.ts'
@@ -83,6 +84,19 @@ test('a form that is refused is answered with a page, too', async () => {
   })
   expect([answer.status, answer.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8'])
   expect(await answer.text()).toContain('A page of another site may not change anything here.')
+})
+
+test('what is refused before all else is made once, as a document and as a page', () => {
+  const refusal = tooManyAtOnce()
+  const page = answerOf(refusal, 'page').toString()
+  expect(page).toMatch(/^HTTP\/1\.1 429 .*\r\nContent-Type: text\/html.*Retry-After: 1\r\n/s)
+  expect(page).toContain(refusal.message)
+  expect(answerOf(refusal, 'page')).toBe(answerOf(refusal, 'page'))
+  expect(answerOf(refusal).toString()).toContain(`Content-Type: ${DOCUMENT}`)
+  const asked = (url: string, accept?: string) => isForPerson({ url, headers: { accept } } as never)
+  expect([asked('/', BROWSER.accept), asked('/api/coins', BROWSER.accept), asked('/', '*/*'), asked('/')]).toEqual([
+    ...[true, false, false, false],
+  ])
 })
 
 test('who must log in is led there; where it may work later one can try again', async () => {

@@ -104,7 +104,9 @@ function row(coin: ShownCoin, language: PageLanguage): Html {
     html`<td class="${direction}">${change}</td><td>${sparkline(week, label)}</td>`,
     html`<td>${marketCap === null ? '–' : formatCompact(marketCap, vs, language)}</td>`,
   ]
-  return html`<tr data-id="${id}" data-name="${name}" data-symbol="${symbol.toLowerCase()}"${new Html(stale ? ' class="stale"' : '')}><td>${rank ?? '–'}</td>
+  const staleness = new Html(stale ? ' class="stale"' : '')
+  return html`<tr data-id="${id}" data-name="${name}" data-symbol="${symbol.toLowerCase()}"${staleness}>
+  <td>${rank ?? '–'}</td>
   <th scope="row">${name} <small>${symbol.toUpperCase()}</small></th>${cells}</tr>
 `
 }
@@ -115,7 +117,8 @@ function pages(model: MarketsModel, shown: number): Html {
   if (query) return nothing
   const link = (to: number, rel: string, words: string) =>
     html`<a href="${addressOf({ ...model, page: to })}" rel="${rel}">${words}</a>`
-  return html`<nav class="pages" aria-label="${text.pages}">${page > 1 ? link(page - 1, 'prev', text.previous) : nothing}
+  return html`<nav class="pages" aria-label="${text.pages}">
+  ${page > 1 ? link(page - 1, 'prev', text.previous) : nothing}
   ${shown === COINS_A_PAGE ? link(page + 1, 'next', text.next) : nothing}</nav>`
 }
 

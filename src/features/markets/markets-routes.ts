@@ -86,10 +86,7 @@ export function marketsRoutes({ markets, sections, admitReads }: MarketsRoutesPa
       res.set('Cache-Control', 'private, no-cache')
       if (!Array.isArray(shownList)) res.status(shownList.status).set(shownList.headers)
       const coins = Array.isArray(shownList) ? shownList : undefined
-      await sendOwnPage(
-        res,
-        marketsHtml({ language, vs, query: q, page, coins, stats, sections: others }),
-      )
+      await sendOwnPage(res, marketsHtml({ language, vs, query: q, page, coins, stats, sections: others }))
     },
   })
 

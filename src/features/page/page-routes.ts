@@ -32,7 +32,10 @@ export function pageRoutes({ status, outages, searchCountries }: PageParts): Rou
       const language = lang ?? languageOf(req)
       const countries = await searchCountries?.(language, q)
       res.set('Cache-Control', 'private, no-cache')
-      await sendOwnPage(res, homeHtml({ language, query: q, showsAll: all === 'true', status: pageStatus(), countries }))
+      await sendOwnPage(
+        res,
+        homeHtml({ language, query: q, showsAll: all === 'true', status: pageStatus(), countries }),
+      )
     },
   })
   return router

@@ -3,7 +3,14 @@
 import type { Request, Response } from 'express'
 import type { AppError } from '../../errors.ts'
 import { type Html, html } from '../../lib/html.ts'
-import { languageOf, otherLanguageOf, type Page, type PageLanguage, sendOwnPage, sendPageTo } from '../page.ts'
+import {
+  languageOf,
+  otherLanguageOf,
+  type Page,
+  type PageLanguage,
+  sendOwnPage,
+  sendPageTo,
+} from '../page.ts'
 import { type ErrorTexts, texts } from './error-texts.ts'
 
 /** Below these only programs ask, whatever they accept: some HTTP libraries ask for HTML by themselves. */
@@ -27,7 +34,7 @@ export async function sendErrorPage(req: Request, res: Response, problem: AppErr
 function errorPage(req: Request, { status, code, message }: AppError): Page {
   const language = languageOf(req)
   const text = texts[language]
-  const main = html`<p class="notice" role="alert" data-code="${code}"${language === 'en' ? '' : html` lang="en"`}>${message}</p>
+  const main = html`<p class="notice" role="alert" data-code="${code}" lang="en">${message}</p>
 ${status >= 500 ? html`<p><small>${text.number} <code>${String(req.id)}</code></small></p>` : ''}
 <div class="actions">${actions(req, status, code, text)}</div>`
   return {

@@ -32,7 +32,11 @@ export interface Site {
   visitor(req: Request): Promise<Visitor>
 }
 
-const NO_SITE: Site = { links: () => [], userPages: () => undefined, visitor: async () => ({ kind: 'guest' }) }
+const NO_SITE: Site = {
+  links: () => [],
+  userPages: () => undefined,
+  visitor: async () => ({ kind: 'guest' }),
+}
 
 export const siteOf = (req: Request): Site => (req.app.locals.site as Site | undefined) ?? NO_SITE
 
@@ -67,19 +71,20 @@ export function navigationHtml({ language, path, links, userPages, visitor }: He
   const text = texts[language]
   // What the visitor's own part shows is shown once.
   const shown = links.filter((link) => link.path !== userPages?.account)
-  const nav = html`<nav aria-label="${text.pages}">
-  ${shown.map((link) => html`<a href="${inLanguage(link.path, language)}"${current(link.path, path)}>${link[language]}</a>`)}
-</nav>`
-  return html`${shown.length > 0 ? nav : nothing}${userPages ? visitorHtml(language, path, userPages, visitor) : nothing}`
+  const linkHtml = (link: SiteLink) =>
+    html`<a href="${inLanguage(link.path, language)}"${current(link.path, path)}>${link[language]}</a>`
+  const nav = html`<nav aria-label="${text.pages}">${shown.map(linkHtml)}</nav>`
+  const own = userPages ? visitorHtml(language, path, userPages, visitor) : nothing
+  return html`${shown.length > 0 ? nav : nothing}${own}`
 }
 
 function visitorHtml(language: Language, path: string, pages: UserPages, visitor: Visitor): Html {
   const text = texts[language]
   const account = (name: string) =>
     html`<a href="${pages.account}?lang=${language}" id="account"${current(pages.account, path)}>${name}</a>`
+  const logIn = html`<a href="${pages.logIn}?lang=${language}"${current(pages.logIn, path)}>${text.logIn}</a>`
   if (visitor.kind === 'unknown') return html`<div class="visitor">${account(text.account)}</div>`
-  if (visitor.kind === 'guest')
-    return html`<div class="visitor"><a href="${pages.logIn}?lang=${language}"${current(pages.logIn, path)}>${text.logIn}</a></div>`
+  if (visitor.kind === 'guest') return html`<div class="visitor">${logIn}</div>`
   return html`<div class="visitor">${account(visitor.name)}
   <form method="post" action="${pages.logOut}?lang=${language}"><button class="quiet">${text.logOut}</button></form></div>`
 }

@@ -7,19 +7,20 @@ const words = JSON.parse(form.dataset.words)
 const LONGEST_PAUSE_MS = 30_000
 const seen = new Set()
 
-/** Names of coins by their ids, as the page shows them and as the server was asked. */
+/** Of coins by their ids, as the page shows them and as the server was asked. */
 const names = new Map()
+/** Ids by tickers; the largest coin has it. */
+const tickers = new Map()
 
 const nameOf = (id) => names.get(id) ?? id
 
 /** The id of what its user has written: a name, a ticker or an id. */
 function idOf(written) {
+  if (names.has(written.trim())) return written.trim()
   const wanted = written.trim().toLowerCase()
   const named = [...names].find(([, name]) => name.toLowerCase() === wanted)?.[0]
   return named ?? tickers.get(wanted) ?? wanted.replaceAll(/\s+/g, '-')
 }
-
-const tickers = new Map()
 
 function readCoins() {
   for (const row of document.querySelectorAll('#coins [data-id]')) {
