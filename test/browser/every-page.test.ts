@@ -162,7 +162,7 @@ async function paths(): Promise<string[]> {
 async function enter(page: Page, query = ''): Promise<void> {
   await page.goto(`${app.url}/admin/login${query}`)
   await page.locator('input[name=token]').fill(TOKEN)
-  await page.locator('form button').click()
+  await page.locator('main form button').click()
 }
 
 const boardIsThere = () =>
