@@ -64,7 +64,7 @@ test.each([
   const text = await page.text()
   expect(text).toContain(await detailOf(path))
   expect(text).toContain('<html lang="ru">')
-  expect(text).toContain('aria-label="Страницы"')
+  expect(text).toContain('aria-label="Разделы"')
   expect(text).not.toContain('a secret of ours')
 })
 

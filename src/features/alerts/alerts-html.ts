@@ -48,5 +48,5 @@ function ownAlerts(language: Language, vs: string): Html {
   <h3 id="alerts-own-title">${text.own}</h3>
   <ul id="alert-list" aria-labelledby="alerts-own-title"></ul>
   <h3 id="alerts-arrivals-title">${text.arrivals}</h3>
-  <ul id="alert-arrivals" role="log" aria-labelledby="alerts-arrivals-title"></ul>`
+  <div role="log" aria-labelledby="alerts-arrivals-title"><ul id="alert-arrivals"></ul></div>`
 }

@@ -41,9 +41,9 @@ const NO_SITE: Site = {
 export const siteOf = (req: Request): Site => (req.app.locals.site as Site | undefined) ?? NO_SITE
 
 const texts = {
-  en: { pages: 'Pages', skip: 'Skip to the content', logIn: 'Log in', logOut: 'Log out', account: 'Account' },
+  en: { pages: 'Site', skip: 'Skip to the content', logIn: 'Log in', logOut: 'Log out', account: 'Account' },
   ru: {
-    pages: 'Страницы',
+    pages: 'Разделы',
     skip: 'Перейти к содержанию',
     logIn: 'Войти',
     logOut: 'Выйти',
