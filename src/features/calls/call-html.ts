@@ -76,7 +76,7 @@ ${hasRedis ? html`<p id="memory" class="notice" role="status" hidden>${text.memo
   </div>
   <section aria-labelledby="chat-title">
     <h2 id="chat-title">${text.chat}</h2>
-    <ol id="said" role="log" aria-labelledby="chat-title" tabindex="0"></ol>
+    <div id="said" role="log" aria-labelledby="chat-title" tabindex="0"></div>
     <form id="say">
       <input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}" disabled>
       <button disabled>${text.send}</button></form>
