@@ -79,9 +79,15 @@ test.each([
 test('times are the reader’s; without JavaScript they are in UTC, which is named', async () => {
   const options = { timezoneId: 'Asia/Vladivostok' }
   const { since: iso } = (await (await app.get('/status')).json()) as { since: string }
-  const there = { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' } as const
+  const there = {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+  } as const
   const format = (locale: string, timeZone: string) =>
-    new Intl.DateTimeFormat(locale, { ...there, timeZone }).format(new Date(iso))
+    new Intl.DateTimeFormat(locale, { ...there, timeZone }).format(new Date(iso)).replace(' г.', '\u00a0г.')
   for (const [lang, locale] of [
     ['en', 'en-GB'],
     ['ru', 'ru'],
@@ -111,7 +117,9 @@ test('says by itself when Redis is gone', async () => {
   await page.getByText(/calls answered from memory: \d+/).waitFor()
   expect(await page.locator('#outage-length').textContent()).toMatch(/^00:00:\d\d$/)
   const russian = await open('/?lang=ru', whole)
-  expect(await russian.locator('#outage').textContent()).toMatch(/^с \d+ .*\d{4}.* UTC,\s+ответов из памяти: \d+$/)
+  expect(await russian.locator('#outage').textContent()).toMatch(
+    /^с \d+ .*\d{4}.* UTC,\s+ответов из памяти: \d+$/,
+  )
 })
 
 test('nothing went wrong on any of these pages', () => {

@@ -69,7 +69,13 @@ test.each([
 })
 
 test('below /api, and for all who do not prefer HTML, it is the problem document', async () => {
-  for (const path of ['/api/nowhere', '/API/nowhere', '/api/failing/bug', '//api/nowhere', '/static/none.js']) {
+  for (const path of [
+    '/api/nowhere',
+    '/API/nowhere',
+    '/api/failing/bug',
+    '//api/nowhere',
+    '/static/none.js',
+  ]) {
     const answer = await app.get(path, { headers: BROWSER })
     expect([path, answer.headers.get('content-type')]).toEqual([path, DOCUMENT])
   }
@@ -94,9 +100,12 @@ test('what is refused before all else is made once, as a document and as a page'
   expect(answerOf(refusal, 'page')).toBe(answerOf(refusal, 'page'))
   expect(answerOf(refusal).toString()).toContain(`Content-Type: ${DOCUMENT}`)
   const asked = (url: string, accept?: string) => isForPerson({ url, headers: { accept } } as never)
-  expect([asked('/', BROWSER.accept), asked('/api/coins', BROWSER.accept), asked('/', '*/*'), asked('/')]).toEqual([
-    ...[true, false, false, false],
-  ])
+  expect([
+    asked('/', BROWSER.accept),
+    asked('/api/coins', BROWSER.accept),
+    asked('/', '*/*'),
+    asked('/'),
+  ]).toEqual([...[true, false, false, false]])
 })
 
 test('who must log in is led there; where it may work later one can try again', async () => {
@@ -122,7 +131,9 @@ test('no address leads to another site', async () => {
 test('the header names who is logged in, everywhere but where that costs what there is no room for', async () => {
   const visitor = visit(app)
   const user = JSON.stringify({ id: 5, first_name: '<i>Анна</i>' })
-  await visitor.post('/api/auth/telegram/webapp', { initData: await signInitData(initDataFields({ user }), BOT_TOKEN) })
+  await visitor.post('/api/auth/telegram/webapp', {
+    initData: await signInitData(initDataFields({ user }), BOT_TOKEN),
+  })
   for (const path of ['/', '/markets', '/call', '/account', '/login', '/nowhere', '/admin/login']) {
     const header = /<header>.*<\/header>/s.exec(await (await visitor.get(path, BROWSER)).text())?.[0] ?? ''
     expect([path, header]).toEqual([path, expect.stringContaining('&lt;i&gt;Анна&lt;/i&gt;')])

@@ -85,8 +85,9 @@ function visitorHtml(language: Language, path: string, pages: UserPages, visitor
   const logIn = html`<a href="${pages.logIn}?lang=${language}"${current(pages.logIn, path)}>${text.logIn}</a>`
   if (visitor.kind === 'unknown') return html`<div class="visitor">${account(text.account)}</div>`
   if (visitor.kind === 'guest') return html`<div class="visitor">${logIn}</div>`
-  return html`<div class="visitor">${account(visitor.name)}
-  <form method="post" action="${pages.logOut}?lang=${language}"><button class="quiet">${text.logOut}</button></form></div>`
+  const logOut = html`<form method="post" action="${pages.logOut}?lang=${language}">
+  <button class="quiet">${text.logOut}</button></form>`
+  return html`<div class="visitor">${account(visitor.name)}${logOut}</div>`
 }
 
 const current = (link: string, path: string) => new Html(link === path ? ' aria-current="page"' : '')

@@ -23,4 +23,6 @@ const formats = Object.fromEntries(
   ]),
 )
 
-const utcText = (iso: string, language: string) => `${formats[language]?.format(new Date(iso))} UTC`
+/** «г.» stays beside its year, as in static/local-times.js. */
+const utcText = (iso: string, language: string) =>
+  `${formats[language]?.format(new Date(iso)).replace(' г.', '\u00a0г.')} UTC`

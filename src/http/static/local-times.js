@@ -9,7 +9,8 @@ const format = new Intl.DateTimeFormat(lang === 'en' ? 'en-GB' : lang, {
   minute: '2-digit',
 })
 
-export const localTime = (iso) => format.format(new Date(iso))
+/** «г.» stays beside its year. */
+export const localTime = (iso) => format.format(new Date(iso)).replace(' г.', '\u00a0г.')
 
 /** Of the page, or of what was put into it. */
 export function showLocalTimes(part = document) {
