@@ -10,6 +10,7 @@ import type { JobHandler, Queue, Schedule, WorkOptions } from './core/queue/queu
 import type { State } from './core/state/state.ts'
 import type { CachedRoute } from './http/cached-response.ts'
 import type { JsonFetcher } from './http/fetch-json.ts'
+import type { UserPages } from './http/site/site-header.ts'
 import type { SocketOptions, SocketRoute } from './http/sockets/sockets.ts'
 import type { Closable } from './lib/scope.ts'
 import type { Now } from './lib/time.ts'
@@ -41,6 +42,8 @@ export interface Users {
   identify(req: Request): Promise<Identity>
   /** Whether the login that the request came with has ended since. What cannot be read has not ended. */
   hasLoggedOut(req: Request): Promise<boolean>
+  /** Where people log in and out: the header of every page leads there. */
+  readonly pages?: UserPages
 }
 
 /** One window of a limit, and for whom hits of its `name` are counted together. Of several windows all must allow. */
@@ -87,7 +90,7 @@ export interface Admin {
   readonly onlyIfSet: RequestHandler
 }
 
-/** An entry of the navigation: where it leads and what it is called. */
+/** An entry of the navigation: where it leads, with or without a `#`, and what it is called: as its page is. */
 export interface Link {
   readonly path: string
   readonly en: string
@@ -180,7 +183,7 @@ export interface Manifest extends Configured {
   readonly keys?: DeclaredKeys
   /** Its tables, as steps that are applied once each, in order. A step that was released is never changed. */
   readonly migrations?: readonly string[]
-  /** Shown on the page at /. */
+  /** Shown in the header of every page. */
   readonly navigation?: readonly Link[]
   /** One line for the docs. */
   readonly about?: { readonly en: string; readonly ru: string }

@@ -31,6 +31,8 @@ const FOR_FEATURES = [
   'http/fetch-json.ts',
   'http/sockets/open-socket.ts',
   'http/private.ts',
+  'http/site/site-header.ts',
+  'http/site/time-html.ts',
   'http/sockets/sockets.ts',
 ]
 

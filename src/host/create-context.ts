@@ -10,6 +10,7 @@ import { createAdminGuesses } from '../http/admin-guesses.ts'
 import type { JsonFetcher } from '../http/fetch-json.ts'
 import { markPrivate } from '../http/private.ts'
 import { isAdmin, requireToken } from '../http/security.ts'
+import type { Site } from '../http/site/site-header.ts'
 import { createSockets } from '../http/sockets/sockets.ts'
 import { MINUTE } from '../lib/time.ts'
 import type { Log } from '../log.ts'
@@ -97,6 +98,25 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
       }),
     status,
     navigation: () => handed.links,
+  }
+}
+
+/** What the header of every page shows, of what the features have handed back. */
+export function createSite(handed: Handed, log: Log): Site {
+  return {
+    links: () => handed.links,
+    userPages: () => handed.users?.pages,
+    async visitor(req) {
+      try {
+        const { user, isUnknown } = (await handed.users?.identify(req)) ?? {}
+        if (user) return { kind: 'user', name: user.name }
+        return { kind: isUnknown ? 'unknown' : 'guest' }
+      } catch (error) {
+        // A page that is whole but for a name is better than none.
+        log.debug({ requestId: req.id, err: error }, 'a page is sent without the name of who is logged in')
+        return { kind: 'unknown' }
+      }
+    },
   }
 }
 

@@ -12,7 +12,7 @@ import { createQueueBoard } from '../http/queue-board.ts'
 import { createHttpServer } from '../http/server.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
-import { createAdmin, createContext, type Handed, socketRules } from './create-context.ts'
+import { createAdmin, createContext, createSite, type Handed, socketRules } from './create-context.ts'
 import { keepSecret, secretFact } from './kept-secret.ts'
 import { type Core, openCore } from './open-core.ts'
 import { setUpFeatures } from './set-up-features.ts'
@@ -78,6 +78,7 @@ export function openApp({ features, config, log }: AppOptions): App {
       hstsSubdomains: config.hstsSubdomains,
       deadlineMs: config.redis.budgetMs,
       changes: core.changes,
+      site: createSite(handed, log),
       log,
       upgrades: all.flatMap(({ sockets = [] }) =>
         sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type IRouter, type Request, type Response, static as serveStatic } from 'express'
 import { type Html, html } from '../lib/html.ts'
 import { MINUTE } from '../lib/time.ts'
+import { navigationHtml, siteOf, skipLink, type Visitor } from './site/site-header.ts'
 
 const site = {
   en: { name: 'Samovar', otherLanguage: 'Русский' },
@@ -14,27 +15,33 @@ export const pageLanguages = ['en', 'ru'] as const satisfies readonly PageLangua
 export interface Page {
   language: PageLanguage
   title: string
+  /** Where the page is not headed by its title. */
+  heading?: string
   /** For search engines. */
   description?: string
-  /** Below the title, instead of a link to the first page. */
+  /** Below the heading. */
   subtitle?: string
+  /** Whether it stands in a frame, where no other page of ours may: it leads nowhere. */
+  isFramed?: true
   /** Where the page is in the other language: path and query. */
   otherUrl: string
   /** Below the address of static files, `/static/`. */
   styles: readonly string[]
   /** Modules, likewise. */
   scripts: readonly string[]
-  nav?: Html
   main: Html
 }
 
 const SHARED_STYLES = ['site.css']
+const SHARED_SCRIPTS = ['local-times.js']
 
-/** The whole document, as HTML. */
-export function pageHtml(page: Page): string {
-  const { language, title, description, subtitle, otherUrl, styles, scripts, nav, main } = page
+/** The whole document, as HTML. `navigation` stands in its header. */
+export function pageHtml(page: Page, navigation: Html): string {
+  const { language, title, heading = title, description, subtitle, otherUrl, styles, scripts, main } = page
   const { name, otherLanguage } = site[language]
   const other = otherLanguageOf(language)
+  const brand = html`<img src="/static/icon.svg" alt="" width="32" height="32"> <span>${name}</span>`
+  const home = html`<a class="brand" href="/?lang=${language}">${brand}</a>`
   return html`<!doctype html>
 <html lang="${language}">
 <head>
@@ -43,18 +50,20 @@ export function pageHtml(page: Page): string {
 <meta name="color-scheme" content="light dark">
 ${description === undefined ? [] : html`<meta name="description" content="${description}">`}
 <title>${title === name ? name : `${title} · ${name}`}</title>
-<link rel="icon" href="/static/icon.svg">
+<link rel="icon" href="/favicon.ico" sizes="32x32">
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 ${[...SHARED_STYLES, ...styles].map((file) => html`<link rel="stylesheet" href="/static/${file}">`)}
-${scripts.map((file) => html`<script type="module" src="/static/${file}"></script>`)}
+${[...SHARED_SCRIPTS, ...scripts].map((file) => html`<script type="module" src="/static/${file}"></script>`)}
 </head>
 <body>
+${skipLink(language)}
 <header>
-  <img src="/static/icon.svg" alt="" width="48" height="48">
-  <div><h1>${title}</h1><p>${subtitle ?? html`<a href="/?lang=${language}">${name}</a>`}</p></div>
+  ${page.isFramed ? html`<span class="brand">${brand}</span>` : html`${home}${navigation}`}
   <a href="${otherUrl}" hreflang="${other}" lang="${other}" id="other-language">${otherLanguage}</a>
 </header>
-${nav ?? []}
-<main>
+<main id="content" tabindex="-1">
+<h1>${heading}</h1>
+${subtitle === undefined ? [] : html`<p id="subtitle">${subtitle}</p>`}
 ${main}
 </main>
 </body>
@@ -76,16 +85,25 @@ export function languageOf(req: Request): PageLanguage {
   return req.acceptsLanguages(...pageLanguages) === 'ru' ? 'ru' : 'en'
 }
 
-/** A page that is one visitor's own: no cache keeps it. */
-export function sendOwnPage(res: Response, language: PageLanguage, page: string): void {
+/** A page with its header, which is one visitor's own: no cache keeps it, unless the route has set how. */
+export async function sendOwnPage(res: Response, page: Page): Promise<void> {
+  return sendPageTo(res, page, await siteOf(res.req).visitor(res.req))
+}
+
+/** The same where it is known who asks, or not to be asked. */
+export function sendPageTo(res: Response, page: Page, visitor: Visitor): void {
+  const { language } = page
+  const site = siteOf(res.req)
+  const { path } = res.req
+  const [links, userPages] = [site.links(), site.userPages()]
+  if (!res.hasHeader('Cache-Control')) res.set('Cache-Control', 'private, no-store')
   res.set({
-    'Cache-Control': 'private, no-store',
     'Content-Language': language,
     // With no-referrer a form says `Origin: null`; over plain HTTP nothing else tells it from another site's.
     'Referrer-Policy': 'same-origin',
     Vary: 'Accept-Language, Cookie',
   })
-  res.type('html').send(page)
+  res.type('html').send(pageHtml(page, navigationHtml({ language, path, links, userPages, visitor })))
 }
 
 /** Serves the folder `static` beside a module, given by its `import.meta.url`, below a path. */

@@ -1,4 +1,4 @@
-// Refusals and failures as problem documents (RFC 9457), in one place.
+// Refusals and failures as problem documents (RFC 9457), and for people as pages, in one place.
 import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
 import { Refusal } from '../core/errors.ts'
@@ -14,6 +14,7 @@ import {
   unavailable,
 } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { sendErrorPage, wantsPage } from './site/error-page.ts'
 
 export const answerNotFound: RequestHandler = (req) => {
   throw notFound(req.path.length > 100 ? 'That path' : req.path)
@@ -21,7 +22,7 @@ export const answerNotFound: RequestHandler = (req) => {
 
 /** Answers every error that a route throws; only what is our fault is logged as an error. */
 export function answerProblems(log: Log): ErrorRequestHandler {
-  return function answerProblem(thrown, req, res, next) {
+  return async function answerProblem(thrown, req, res, next) {
     const problem = asAppError(thrown)
     if (problem.status >= 500) {
       log[levelOf(problem)](
@@ -33,8 +34,8 @@ export function answerProblems(log: Log): ErrorRequestHandler {
     res
       .status(problem.status)
       .set({ 'Cache-Control': 'no-store', ...problem.headers, ...closing(problem, res) })
-      .type('application/problem+json')
-      .end(JSON.stringify(problemDocument(problem, req)))
+    if (wantsPage(req)) return sendErrorPage(req, res, problem)
+    res.type('application/problem+json').end(JSON.stringify(problemDocument(problem, req)))
   }
 }
 

@@ -18,6 +18,8 @@ import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
 import { pathOf } from './request-target.ts'
 import { sameSite, securityHeaders } from './security.ts'
+import { serveIcon } from './site/favicon.ts'
+import type { Site } from './site/site-header.ts'
 import { createUpgrades, type UpgradeRoute } from './sockets/upgrades.ts'
 
 const BODY_BYTES = 100 * 1024
@@ -51,6 +53,8 @@ export interface HttpServerOptions {
   deadlineMs?: number
   /** What is no GET begins only while it is open, and may finish when it is being closed. */
   changes?: Pick<DrainGate, 'pass'>
+  /** What the header of every page shows. */
+  site?: Site
   log: Log
   /** What strangers may take; bench/admission.ts measures what it costs. */
   admission?: Admission
@@ -71,6 +75,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.disable('etag')
   app.set('trust proxy', trustProxy)
   app.set('query parser', 'simple')
+  app.locals.site = options.site
   app.use(logRequests(log), securityHeaders({ hstsSubdomains }), admission.refuse)
   if (changes) app.use(admitChanges(changes))
   for (const router of rawRouters) app.use(router)
@@ -81,6 +86,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   for (const router of routers) app.use(router)
   for (const { path } of routes) endpoint(app, path, { get: askForUpgrade })
   serveFiles(app, '/static', import.meta.url)
+  serveIcon(app)
   app.use(answerNotFound, answerProblems(log))
 
   let stopping = false

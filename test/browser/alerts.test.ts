@@ -124,12 +124,12 @@ test('an alert is made, waits, arrives and is deleted', async () => {
   await page.getByLabel('Value').fill(String(priceOf('bitcoin') + 500))
   await page.getByRole('button', { name: 'Create the alert' }).click()
   await page.locator('#alert-list li[data-status="open"]').waitFor()
-  expect(await page.locator('#alert-list').textContent()).toContain('bitcoin rises to 10,500 USD · waiting')
+  expect(await page.locator('#alert-list').textContent()).toContain('Bitcoin rises to 10,500 USD · waiting')
 
   fake.moved.set('bitcoin', 11_000)
   await page.locator('#alert-arrivals li').waitFor({ timeout: LONG_MS })
   expect(await page.locator('#alert-arrivals').textContent()).toContain(
-    'bitcoin is above 10,500 USD: 11,000 USD',
+    'Bitcoin is above 10,500 USD: 11,000 USD',
   )
   await page.locator('#alert-list li[data-status="done"]').waitFor()
   await eventually(() =>

@@ -91,7 +91,7 @@ test('in Russian and without JavaScript', async () => {
   await keepPicture(here, 'login-ru')
   for (const page of [here, there]) {
     await page.getByRole('link', { name: 'Войти через Telegram' }).click()
-    expect(await page.locator('h1').textContent()).toBe('Ваша учётная запись')
+    expect(await page.locator('h1').textContent()).toBe('Учётная запись')
   }
   await keepPicture(there, 'account-ru')
   await there.getByRole('button', { name: 'Выйти везде, кроме этого устройства' }).click()

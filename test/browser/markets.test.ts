@@ -41,7 +41,7 @@ const rows = (page: Page) => page.locator('#coins tbody tr')
 
 test('prices with a chart each, in the language of the browser and the currency chosen', async () => {
   const page = await open('/markets', { locale: 'en-GB' })
-  expect(await page.title()).toBe('Markets · Samovar')
+  expect(await page.title()).toBe('Prices · Samovar')
   expect(await rows(page).count()).toBe(50)
   expect(await rows(page).first().textContent()).toContain('Bitcoin BTC')
   expect(await rows(page).first().textContent()).toContain('$10,000.00')
@@ -50,7 +50,7 @@ test('prices with a chart each, in the language of the browser and the currency 
   await page.getByRole('combobox').selectOption('rub')
   await eventually(async () => expect(await rows(page).first().textContent()).toContain('RUB'))
   await page.getByRole('link', { name: 'Русский' }).click()
-  expect(await page.title()).toBe('Курсы · Самовар')
+  expect(await page.title()).toBe('Цены · Самовар')
   expect(page.url()).toContain('lang=ru')
 })
 
@@ -81,15 +81,22 @@ test('by the keyboard alone', async () => {
   const page = await open('/markets?lang=en')
   const focused = () => page.evaluate('document.activeElement.textContent || document.activeElement.name')
   const seen: unknown[] = []
-  for (let i = 0; i < 6; i += 1) {
+  for (let i = 0; i < 11; i += 1) {
     await page.keyboard.press('Tab')
-    seen.push(await focused())
+    seen.push(String(await focused()).trim())
   }
-  expect(seen.slice(0, 2)).toEqual(['Samovar', 'Русский'])
-  expect(seen.slice(3, 6)).toEqual(['q', 'Show', 'Next'])
+  expect(seen.slice(0, 7)).toEqual([
+    ...['Skip to the content', 'Samovar', 'Prices', 'Alerts', 'Calls', 'Log in', 'Русский'],
+  ])
+  expect(seen.slice(8)).toEqual(['q', 'Show', 'Next'])
   await page.keyboard.press('Enter')
   await page.waitForURL('**page=2')
   expect(await rows(page).first().locator('td').first().textContent()).toBe('51')
+  // What is skipped is the header: the next stop is the first control of the content.
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Tab')
+  expect(await page.evaluate('document.activeElement.name')).toBe('vs')
 })
 
 test('fits a phone', async () => {

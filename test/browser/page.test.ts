@@ -36,6 +36,9 @@ const open = (path: string, options?: BrowserContextOptions) => pages.open(app.u
 test('in the language of the browser, with a link to the other', async () => {
   const page = await open('/', { locale: 'ru-RU' })
   expect(await page.title()).toBe('Самовар')
+  expect(await page.locator('#rows tr').count()).toBe(10)
+  expect(await page.locator('#count').textContent()).toBe('252')
+  await page.getByRole('link', { name: 'Показать все' }).click()
   expect(await page.locator('#rows tr').count()).toBe(252)
   await page.getByRole('link', { name: 'English' }).click()
   expect(await page.title()).toBe('Samovar')
@@ -62,9 +65,38 @@ test('works without JavaScript', async () => {
   expect(await page.locator('#rows tr').count()).toBe(1)
 })
 
-test('fits a phone', async () => {
-  const page = await open('/', { viewport: { width: 360, height: 640 } })
-  expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+test.each([
+  ['a desktop', 1_280],
+  ['a phone', 360],
+])('is shorter than two screens of %s', async (_screen, width) => {
+  for (const lang of ['en', 'ru']) {
+    const page = await open(`/?lang=${lang}`, { viewport: { width, height: 800 } })
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
+    expect(await page.evaluate('document.documentElement.scrollHeight')).toBeLessThanOrEqual(1_600)
+  }
+})
+
+test('times are the reader’s; without JavaScript they are in UTC, which is named', async () => {
+  const options = { timezoneId: 'Asia/Vladivostok' }
+  const { since: iso } = (await (await app.get('/status')).json()) as { since: string }
+  const there = {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+  } as const
+  const format = (locale: string, timeZone: string) =>
+    new Intl.DateTimeFormat(locale, { ...there, timeZone }).format(new Date(iso)).replace(' г.', '\u00a0г.')
+  for (const [lang, locale] of [
+    ['en', 'en-GB'],
+    ['ru', 'ru'],
+  ] as const) {
+    const since = (page: Page) => page.locator('#since').textContent()
+    expect(await since(await open(`/?lang=${lang}`, options))).toBe(format(locale, options.timezoneId))
+    const still = await open(`/?lang=${lang}`, { ...options, javaScriptEnabled: false })
+    expect(await since(still)).toBe(`${format(locale, 'UTC')} UTC`)
+  }
 })
 
 test('says by itself when Redis is gone', async () => {
@@ -85,7 +117,9 @@ test('says by itself when Redis is gone', async () => {
   await page.getByText(/calls answered from memory: \d+/).waitFor()
   expect(await page.locator('#outage-length').textContent()).toMatch(/^00:00:\d\d$/)
   const russian = await open('/?lang=ru', whole)
-  expect(await russian.locator('#outage').textContent()).toMatch(/^с \d{4}-.* UTC,\s+ответов из памяти: \d+$/)
+  expect(await russian.locator('#outage').textContent()).toMatch(
+    /^с \d+ .*\d{4}.* UTC,\s+ответов из памяти: \d+$/,
+  )
 })
 
 test('nothing went wrong on any of these pages', () => {

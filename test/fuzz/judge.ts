@@ -24,6 +24,7 @@ const SUCCESS: Readonly<Record<string, Who>> = {
   'GET /api/coins/:id/history': 'anybody',
   'GET /api/markets/stats': 'anybody',
   'GET /static/calls/partysocket.js': 'anybody',
+  'GET /favicon.ico': 'anybody',
   'ALL /static': 'anybody',
   'ALL /static/login': 'anybody',
   'ALL /static/markets': 'anybody',
@@ -111,7 +112,7 @@ export function createJudge(
   return function faultOf(made, answer) {
     const { method } = made
     const { status, headers, body } = answer
-    const code = /"code":"(\w+)"/.exec(body)?.[1] ?? ''
+    const code = /(?:"code":|data-code=)"(\w+)"/.exec(body)?.[1] ?? ''
     if (status === -1) return 'no answer'
     if (status === 0) return made.isCut || made.wrong.length > 0 ? undefined : 'hung up on without an answer'
     if (status >= 500) {

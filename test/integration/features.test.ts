@@ -46,8 +46,8 @@ test('features that are left out have no route, table, variable, socket or link'
     ])
       expect([path, (await app.get(path)).status]).toEqual([path, 404])
     const page = await (await app.get('/')).text()
-    const nav = /<nav.*?<\/nav>/s.exec(page)?.[0] ?? ''
-    expect([...nav.matchAll(/href="([^?"]*)/g)].map(([, path]) => path)).toEqual(['/account'])
+    const header = /<header.*?<\/header>/s.exec(page)?.[0] ?? ''
+    expect([...header.matchAll(/href="([^?"]*)/g)].map(([, path]) => path)).toEqual(['/', '/login', '/'])
     expect(page).not.toMatch(/href="\/(markets|call)|countries/)
     const headers = { authorization: 'Bearer a-long-token' }
     expect((await app.get('/api/webhooks/bot/deliveries', { headers })).status).toBe(200)

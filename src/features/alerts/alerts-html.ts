@@ -32,8 +32,7 @@ function ownAlerts(language: Language, vs: string): Html {
   <noscript><p>${text.script}</p></noscript>
   <form id="alert-form" data-words="${words}">
     <label>${text.coin}
-      <input name="coin" list="alert-coins" required maxlength="100" value="bitcoin"
-        autocomplete="off"></label>
+      <input name="coin" list="alert-coins" required maxlength="100" value="Bitcoin" autocomplete="off"></label>
     <datalist id="alert-coins"></datalist>
     <input type="hidden" name="vs" value="${vs}">
     <label>${text.when} <select name="when">${options(whens)}</select></label>
@@ -49,5 +48,5 @@ function ownAlerts(language: Language, vs: string): Html {
   <h3 id="alerts-own-title">${text.own}</h3>
   <ul id="alert-list" aria-labelledby="alerts-own-title"></ul>
   <h3 id="alerts-arrivals-title">${text.arrivals}</h3>
-  <ul id="alert-arrivals" role="log" aria-labelledby="alerts-arrivals-title"></ul>`
+  <div role="log" aria-labelledby="alerts-arrivals-title"><ul id="alert-arrivals"></ul></div>`
 }

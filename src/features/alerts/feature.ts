@@ -27,6 +27,7 @@ export const alerts = defineFeature({
     ru: 'уведомления, когда цена пересекает порог',
   },
   needs: ['sessions', 'markets'],
+  navigation: [{ path: '/markets#alerts', en: 'Alerts', ru: 'Уведомления' }],
   variables: {
     TELEGRAM_API_URL: {
       schema: serverUrl.default(new URL('https://api.telegram.org')),

@@ -1,6 +1,6 @@
 // The pages of calls: where a link is made, the call itself, and what a link that opens nothing leads to.
 // What only a script can answer is disabled until it is there: a form that is sent before that leaves the page.
-import { otherLanguageOf, type PageLanguage, pageHtml } from '../../http/page.ts'
+import { otherLanguageOf, type Page, type PageLanguage } from '../../http/page.ts'
 import { type Html, html } from '../../lib/html.ts'
 import { texts } from './texts.ts'
 
@@ -12,7 +12,7 @@ export interface StartModel {
   isRefusal: boolean
 }
 
-export function startHtml({ language, needsLogin, isRefusal }: StartModel): string {
+export function startHtml({ language, needsLogin, isRefusal }: StartModel): Page {
   const { start, refused } = texts[language]
   const words = JSON.stringify({ copied: start.copied, failed: start.failed })
   const make = needsLogin
@@ -51,7 +51,7 @@ export interface RoomModel {
   hasRedis: boolean
 }
 
-export function roomHtml({ language, room, key, userName, hasLogin, hasRedis }: RoomModel): string {
+export function roomHtml({ language, room, key, userName, hasLogin, hasRedis }: RoomModel): Page {
   const text = { ...texts[language].room, ...(!hasLogin && { isGuest: '' }) }
   const named = userName
     ? html`<input type="hidden" id="name" value="${userName}">`
@@ -76,7 +76,7 @@ ${hasRedis ? html`<p id="memory" class="notice" role="status" hidden>${text.memo
   </div>
   <section aria-labelledby="chat-title">
     <h2 id="chat-title">${text.chat}</h2>
-    <ol id="said" role="log" aria-labelledby="chat-title" tabindex="0"></ol>
+    <div id="said" role="log" aria-labelledby="chat-title" tabindex="0"></div>
     <form id="say">
       <input id="text" maxlength="1000" autocomplete="off" aria-label="${text.message}" disabled>
       <button disabled>${text.send}</button></form>
@@ -95,9 +95,9 @@ interface CallPage {
   main: Html
 }
 
-function callPageHtml({ language, title, otherPath, script, main }: CallPage): string {
+function callPageHtml({ language, title, otherPath, script, main }: CallPage): Page {
   const otherUrl = `${otherPath}${otherPath.includes('?') ? '&' : '?'}lang=${otherLanguageOf(language)}`
-  return pageHtml({
+  return {
     language,
     title,
     otherUrl,
@@ -105,5 +105,5 @@ function callPageHtml({ language, title, otherPath, script, main }: CallPage): s
     scripts: [`calls/${script}`],
     main: html`<noscript><p class="notice">${texts[language].script}</p></noscript>
 ${main}`,
-  })
+  }
 }

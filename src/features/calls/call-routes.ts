@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
 import { notLoggedIn } from '../../errors.ts'
-import { languageOf, sendOwnPage, serveFiles } from '../../http/page.ts'
+import { languageOf, type Page, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { MINUTE, type Now } from '../../lib/time.ts'
 import { roomHtml, startHtml } from './call-html.ts'
@@ -85,11 +85,8 @@ export function callRoutes({
         if (isRoomName(room)) await expectKnown(req)
         return sendStart(req, res.status(isRoomName(room) ? 403 : 404), { isRefusal: true })
       }
-      sendPage(
-        req,
-        res,
-        roomHtml({ language: languageOf(req), room, key, userName: name, hasLogin, hasRedis }),
-      )
+      const language = languageOf(req)
+      await sendPage(res, roomHtml({ language, room, key, userName: name, hasLogin, hasRedis }))
     },
   })
 
@@ -99,14 +96,14 @@ export function callRoutes({
     { isRefusal }: { isRefusal: boolean },
   ): Promise<void> {
     const needsLogin = await mustLogIn(req)
-    sendPage(req, res, startHtml({ language: languageOf(req), needsLogin, isRefusal }))
+    await sendPage(res, startHtml({ language: languageOf(req), needsLogin, isRefusal }))
   }
   return router
 }
 
 const pathOf = (room: string, key: string) => `/call/${room}?key=${encodeURIComponent(key)}`
 
-function sendPage(req: Request, res: Response, page: string): void {
+function sendPage(res: Response, page: Page): Promise<void> {
   res.set('Permissions-Policy', 'camera=(self), microphone=(self)')
-  sendOwnPage(res, languageOf(req), page)
+  return sendOwnPage(res, page)
 }

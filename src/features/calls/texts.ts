@@ -93,7 +93,7 @@ const ru: typeof en = {
     join: 'Войти в звонок',
     muteMicrophone: 'Микрофон',
     camera: 'Камера',
-    leave: 'Выйти',
+    leave: 'Выйти из звонка',
     chat: 'Чат',
     message: 'Сообщение',
     send: 'Отправить',

@@ -1,6 +1,7 @@
 // The page of dead letters, with a button for each: forms only, no script.
 import type { DeadLetter } from '../../core/queue/queue.ts'
-import { otherLanguageOf, type PageLanguage, pageHtml } from '../../http/page.ts'
+import { otherLanguageOf, type Page, type PageLanguage } from '../../http/page.ts'
+import { timeHtml } from '../../http/site/time-html.ts'
 import { type Html, html } from '../../lib/html.ts'
 import { texts } from './texts.ts'
 
@@ -16,28 +17,28 @@ export interface DeadLettersModel {
   outcome: RetryOutcome | undefined
 }
 
-export function deadLettersHtml({ language, letters, isComplete, outcome }: DeadLettersModel): string {
+export function deadLettersHtml({ language, letters, isComplete, outcome }: DeadLettersModel): Page {
   const text = texts[language]
   const main = html`<p>${text.intro}</p>
 ${outcome ? html`<p class="notice" role="status">${text.outcomes[outcome]}</p>` : ''}
 ${isComplete ? '' : html`<p class="notice">${text.incomplete}</p>`}
 ${letters.length === 0 ? html`<p>${text.none}</p>` : html`<ul>${letters.map((one) => letterHtml(language, one))}</ul>`}
 <p><a href="./">${text.board}</a></p>`
-  return pageHtml({
+  return {
     language,
     title: text.title,
     otherUrl: `/admin/jobs/dead?lang=${otherLanguageOf(language)}`,
     styles: [],
     scripts: [],
     main,
-  })
+  }
 }
 
 function letterHtml(language: PageLanguage, { name, id, reason, failedAtMs }: DeadLetter): Html {
   const text = texts[language]
-  const at = failedAtMs === undefined ? '' : new Date(failedAtMs).toISOString()
+  const at = failedAtMs === undefined ? '' : timeHtml(new Date(failedAtMs).toISOString(), language)
   return html`<li><strong>${name}</strong> <code>${id}</code>
-  <time datetime="${at}">${at.slice(0, 19).replace('T', ' ')}${at && ' UTC'}</time>: ${reason}
+  ${at}: ${reason}
   <form method="post" action="dead/retry?lang=${language}">
     <input type="hidden" name="name" value="${name}"><input type="hidden" name="id" value="${id}">
     <button>${text.retry}</button></form></li>`

@@ -67,7 +67,7 @@ export function jobsRoutes({ path, board, deadLetters, guard, pageGuard, log }: 
       async (req, res) => {
         const language = languageOf(req)
         const { outcome } = parse(pageQuery, req.query)
-        sendOwnPage(res, language, deadLettersHtml({ language, outcome, ...(await deadLetters.list()) }))
+        await sendOwnPage(res, deadLettersHtml({ language, outcome, ...(await deadLetters.list()) }))
       },
     ],
   })

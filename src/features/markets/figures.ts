@@ -36,8 +36,6 @@ export function formatPercent(percent: number, language: PageLanguage): string {
   }).format(percent / 100)
 }
 
-export const formatUtc = (iso: string) => `${iso.slice(0, 19).replace('T', ' ')} UTC`
-
 // Each takes longer to make than a hundred figures to write: one for each language, currency and way is kept.
 const made = new Map<string, Intl.NumberFormat>()
 

@@ -1,8 +1,9 @@
 // The page at /markets, rendered here in full, so that it works without JavaScript; markets.js only keeps it current.
-import { otherLanguageOf, type PageLanguage, pageHtml } from '../../http/page.ts'
+import { otherLanguageOf, type Page, type PageLanguage } from '../../http/page.ts'
+import { timeHtml } from '../../http/site/time-html.ts'
 import { Html, html } from '../../lib/html.ts'
 import { type Coin, type Currency, currencies } from './coin.ts'
-import { formatCompact, formatPercent, formatPrice, formatUtc } from './figures.ts'
+import { formatCompact, formatPercent, formatPrice } from './figures.ts'
 import type { MarketStats } from './markets.ts'
 import { sparkline } from './sparkline.ts'
 import { texts } from './texts.ts'
@@ -25,10 +26,10 @@ export type ShownCoin = Coin & { stale: boolean }
 
 const nothing = new Html('')
 
-export function marketsHtml(model: MarketsModel): string {
+export function marketsHtml(model: MarketsModel): Page {
   const { language, stats } = model
   const text = texts[language]
-  return pageHtml({
+  return {
     language,
     title: text.title,
     description: text.description,
@@ -42,7 +43,7 @@ export function marketsHtml(model: MarketsModel): string {
 </section>
 ${model.sections}
 ${saved(language, stats)}`,
-  })
+  }
 }
 
 function form({ language, vs, query }: MarketsModel): Html {
@@ -83,7 +84,7 @@ function freshness(language: PageLanguage, coins: readonly ShownCoin[]): Html {
   const stale = coins.filter((coin) => coin.stale)
   const oldest = (stale.length > 0 ? stale : coins).map(({ fetchedAt }) => fetchedAt).sort()[0]
   if (oldest === undefined) return nothing
-  const time = html`<time datetime="${oldest}">${formatUtc(oldest)}</time>`
+  const time = timeHtml(oldest, language)
   if (stale.length > 0) return html`<p class="notice" role="status">${text.stale} ${time}.</p>`
   return html`<p><small>${text.asOf} ${time}</small></p>`
 }
@@ -97,13 +98,15 @@ function row(coin: ShownCoin, language: PageLanguage): Html {
   const weekChange = first && last !== undefined ? formatPercent((last / first - 1) * 100, language) : '–'
   const label = `${text.weekChart} ${weekChange}`
   const outdated = html`<small class="outdated">${text.outdated}
-    <time datetime="${fetchedAt}">${formatUtc(fetchedAt)}</time></small>`
+    ${timeHtml(fetchedAt, language)}</small>`
   const cells = [
     html`<td>${price === null ? text.noPrice : formatPrice(price, vs, language)}${stale ? outdated : nothing}</td>`,
     html`<td class="${direction}">${change}</td><td>${sparkline(week, label)}</td>`,
     html`<td>${marketCap === null ? '–' : formatCompact(marketCap, vs, language)}</td>`,
   ]
-  return html`<tr data-id="${id}"${new Html(stale ? ' class="stale"' : '')}><td>${rank ?? '–'}</td>
+  const staleness = new Html(stale ? ' class="stale"' : '')
+  return html`<tr data-id="${id}" data-name="${name}" data-symbol="${symbol.toLowerCase()}"${staleness}>
+  <td>${rank ?? '–'}</td>
   <th scope="row">${name} <small>${symbol.toUpperCase()}</small></th>${cells}</tr>
 `
 }
@@ -114,7 +117,8 @@ function pages(model: MarketsModel, shown: number): Html {
   if (query) return nothing
   const link = (to: number, rel: string, words: string) =>
     html`<a href="${addressOf({ ...model, page: to })}" rel="${rel}">${words}</a>`
-  return html`<nav aria-label="${text.pages}">${page > 1 ? link(page - 1, 'prev', text.previous) : nothing}
+  return html`<nav class="pages" aria-label="${text.pages}">
+  ${page > 1 ? link(page - 1, 'prev', text.previous) : nothing}
   ${shown === COINS_A_PAGE ? link(page + 1, 'next', text.next) : nothing}</nav>`
 }
 
@@ -128,7 +132,7 @@ function saved(language: PageLanguage, { answered, calls, saved, perMinute }: Ma
     <div><dt>${text.calls}</dt><dd id="calls">${calls}</dd></div>
     <div><dt>${text.budget}</dt><dd id="budget">${perMinute}</dd></div>
   </dl>
-  <p>${text.api} <a href="/api/coins">/api/coins</a></p>
+  <p><a href="/api/coins">${text.api}</a></p>
 </section>`
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { CacheOutcome } from '../../core/cache/cached.ts'
 import type { Admit } from '../../feature.ts'
 import { type CachedBody, sendCached } from '../../http/cached-response.ts'
-import { languageOf, type PageLanguage, pageLanguages, serveFiles } from '../../http/page.ts'
+import { languageOf, type PageLanguage, pageLanguages, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
 import { asAppError } from '../../http/problem.ts'
 import type { Html } from '../../lib/html.ts'
@@ -83,10 +83,10 @@ export function marketsRoutes({ markets, sections, admitReads }: MarketsRoutesPa
       const shownList = await listFor(req, vs, q, page)
       const stats = await markets.stats()
       const others = await sections(req, language, vs)
-      res.set({ 'Cache-Control': 'private, no-cache', 'Content-Language': language, Vary: 'Accept-Language' })
+      res.set('Cache-Control', 'private, no-cache')
       if (!Array.isArray(shownList)) res.status(shownList.status).set(shownList.headers)
       const coins = Array.isArray(shownList) ? shownList : undefined
-      res.type('html').send(marketsHtml({ language, vs, query: q, page, coins, stats, sections: others }))
+      await sendOwnPage(res, marketsHtml({ language, vs, query: q, page, coins, stats, sections: others }))
     },
   })
 

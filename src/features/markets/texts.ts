@@ -1,15 +1,15 @@
 // What the page of prices says, in both languages.
 
 const en = {
-  title: 'Markets',
+  title: 'Prices',
   description: 'Prices of the largest cryptocurrencies, from CoinGecko.',
-  pricesTitle: 'Prices',
+  pricesTitle: 'The largest cryptocurrencies',
   currency: 'Currency',
   search: 'Search the 250 largest by name or symbol',
   searchButton: 'Show',
   found: 'Shown:',
   none: 'No coin matches.',
-  columns: { rank: '#', coin: 'Coin', price: 'Price', day: '24 h', week: '7 days', cap: 'Market cap' },
+  columns: { rank: '#', coin: 'Coin', price: 'Price', day: '24 h', week: '7\u00a0d', cap: 'Market cap' },
   noPrice: 'no price',
   weekChart: 'Price over seven days:',
   stale: 'Some prices are outdated: CoinGecko has not answered yet. The oldest one is from',
@@ -28,19 +28,26 @@ const en = {
   budget: 'Calls allowed a minute',
   sinceStart: 'by this process since its start',
   source: 'Price data by',
-  api: 'The same as JSON:',
+  api: 'The same as JSON',
 }
 
 const ru: typeof en = {
-  title: 'Курсы',
+  title: 'Цены',
   description: 'Цены крупнейших криптовалют, по данным CoinGecko.',
-  pricesTitle: 'Цены',
+  pricesTitle: 'Крупнейшие криптовалюты',
   currency: 'Валюта',
   search: 'Поиск среди 250 крупнейших по названию или тикеру',
   searchButton: 'Показать',
   found: 'Показано:',
   none: 'Ничего не нашлось.',
-  columns: { rank: '№', coin: 'Монета', price: 'Цена', day: '24 ч', week: '7 дней', cap: 'Капитализация' },
+  columns: {
+    rank: '№',
+    coin: 'Монета',
+    price: 'Цена',
+    day: '24 ч',
+    week: '7\u00a0дн.',
+    cap: 'Капитализация',
+  },
   noPrice: 'нет цены',
   weekChart: 'Цена за семь дней:',
   stale: 'Часть цен устарела: CoinGecko ещё не ответил. Самая старая — от',
@@ -57,7 +64,7 @@ const ru: typeof en = {
   budget: 'Разрешено запросов в минуту',
   sinceStart: 'этим процессом с его запуска',
   source: 'Цены предоставлены',
-  api: 'То же в JSON:',
+  api: 'То же в JSON',
 }
 
 export const texts = { en, ru }

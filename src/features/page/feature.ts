@@ -16,7 +16,7 @@ export interface PageFeatureParts {
 export const page = defineFeature({
   name: 'page',
   about: { en: 'the page at `/`', ru: 'страница на `/`' },
-  setup: ({ status, navigation, now }, { outages, figures, searchCountries }: PageFeatureParts) => ({
+  setup: ({ status, now }, { outages, figures, searchCountries }: PageFeatureParts) => ({
     routes: pageRoutes({
       status() {
         const { startedAtMs, counts } = figures()
@@ -25,7 +25,6 @@ export const page = defineFeature({
         return { status: word, since: new Date(sinceMs).toISOString(), ...counts, uptimeSeconds }
       },
       outages,
-      navigation,
       searchCountries,
     }),
   }),

@@ -1,5 +1,6 @@
 // The page at /, rendered here in full, so that it works without JavaScript; page.js only keeps it current.
-import { otherLanguageOf, type PageLanguage, pageHtml, siteName } from '../../http/page.ts'
+import { otherLanguageOf, type Page, type PageLanguage, siteName } from '../../http/page.ts'
+import { timeHtml } from '../../http/site/time-html.ts'
 import { Html, html } from '../../lib/html.ts'
 import type { PageOutage } from './last-outage.ts'
 import { texts } from './texts.ts'
@@ -25,35 +26,27 @@ export interface PageStatus {
 export interface HomeModel {
   language: PageLanguage
   query: string
-  links: readonly PageLink[]
+  /** Whether all countries are shown, and not only the first. */
+  showsAll: boolean
   status: PageStatus
   /** Undefined where there is no reference data. */
   countries: readonly PageCountry[] | undefined
 }
 
-export interface PageLink {
-  readonly path: string
-  readonly en: string
-  readonly ru: string
-}
-
-export function homeHtml({ language, query, links, status, countries }: HomeModel): string {
+export function homeHtml({ language, query, showsAll, status, countries }: HomeModel): Page {
   const text = texts[language]
-  const queryString = query ? `&q=${encodeURIComponent(query)}` : ''
-  return pageHtml({
+  return {
     language,
     title: siteName(language),
-    description: text.tagline,
+    heading: text.heading,
+    description: `${text.tagline} ${text.heading}.`,
     subtitle: text.tagline,
-    otherUrl: `/?lang=${otherLanguageOf(language)}${queryString}`,
+    otherUrl: addressOf(otherLanguageOf(language), query, showsAll),
     styles: ['page/page.css'],
     scripts: ['page/page.js'],
-    nav: html`<nav aria-label="${text.pages}">
-  ${links.map(({ path, [language]: name }) => html`<a href="${path}?lang=${language}">${name}</a>`)}
-</nav>`,
     main: html`${statusSection(language, status)}
-${countries ? countriesSection(language, query, countries) : []}`,
-  })
+${countries ? countriesSection(language, query, showsAll, countries) : []}`,
+  }
 }
 
 function statusSection(
@@ -69,7 +62,7 @@ function statusSection(
   <h2 id="status-title">${text.statusTitle}</h2>
   <dl>
     <div><dt>${text.status}</dt><dd aria-live="polite"><span id="status-word">${text.statuses[status]}</span>
-      <small>${text.since} <time id="since" datetime="${since}">${utc(since)}</time></small></dd></div>
+      <small>${text.since} ${timeHtml(since, language, 'since')}</small></dd></div>
     <div><dt>${text.hitRate}</dt><dd><span id="hit-rate">${rate}</span>
       <small>${text.reads} <span id="reads">${reads}</span></small></dd></div>
     <div><dt>${text.uptime}</dt><dd><span id="uptime">${duration(uptimeSeconds)}</span></dd></div>
@@ -82,7 +75,7 @@ function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
   const text = texts[language]
   const length = outage ? duration(outage.durationSeconds) : text.noOutage
   const start = outage
-    ? html`<time id="outage-start" datetime="${outage.startedAt}">${utc(outage.startedAt)}</time>`
+    ? timeHtml(outage.startedAt, language, 'outage-start')
     : html`<time id="outage-start"></time>`
   const end = outage?.endedAt ? `${text.fromMemory} ${outage.servedCalls}` : text.lasting
   return html`<div><dt>${text.lastOutage}</dt><dd><span id="outage-length">${length}</span>
@@ -90,12 +83,25 @@ function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
         <span id="outage-end">${end}</span></small></dd></div>`
 }
 
-function countriesSection(language: PageLanguage, query: string, countries: readonly PageCountry[]): Html {
+/** Enough to see what they are; the page stays short. */
+const FIRST_COUNTRIES = 10
+
+function addressOf(language: PageLanguage, query: string, showsAll: boolean): string {
+  return `/?${new URLSearchParams({ lang: language, ...(query && { q: query }), ...(showsAll && { all: 'true' }) })}`
+}
+
+function countriesSection(
+  language: PageLanguage,
+  query: string,
+  showsAll: boolean,
+  countries: readonly PageCountry[],
+): Html {
+  const shown = showsAll ? countries : countries.slice(0, FIRST_COUNTRIES)
   const text = texts[language]
   const { code, name, capital, currency, phone } = text.columns
   return html`<section aria-labelledby="countries-title">
   <h2 id="countries-title">${text.countriesTitle}</h2>
-  <p>${text.intro} ${text.api} <a href="/api/countries?lang=${language}">/api/countries</a></p>
+  <p>${text.intro} <a href="/api/countries?lang=${language}">${text.api}</a></p>
   <form method="get" action="/" role="search" id="search">
     <input type="hidden" name="lang" value="${language}">
     <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}"
@@ -105,8 +111,10 @@ function countriesSection(language: PageLanguage, query: string, countries: read
   <p id="found" aria-live="polite">${text.found} <span id="count">${countries.length}</span></p>
   <table>
     <thead><tr>${[code, name, capital, currency, phone].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-    <tbody id="rows">${countries.map(rowHtml)}</tbody>
+    <tbody id="rows">${shown.map(rowHtml)}</tbody>
   </table>
+  <p id="more"${new Html(shown.length < countries.length ? '' : ' hidden')}><a
+    href="${addressOf(language, query, true)}">${text.showAll}</a></p>
   <p id="none"${new Html(countries.length > 0 ? ' hidden' : '')}>${text.none}</p>
 </section>`
 }
@@ -116,8 +124,6 @@ function rowHtml({ code, name, capital, currencies, phones }: PageCountry): Html
   return html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
 `
 }
-
-const utc = (iso: string) => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 
 /** Hours, minutes and seconds, the same words in every language. */
 function duration(seconds: number): string {

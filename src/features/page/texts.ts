@@ -1,7 +1,8 @@
 // What the page says, in both languages.
 
 const en = {
-  tagline: 'A web app and its Redis in one container. It keeps serving when its Redis does not.',
+  heading: 'It keeps serving when its Redis does not',
+  tagline: 'A web app and its Redis in one container.',
   statusTitle: 'How it is doing',
   status: 'Status',
   statuses: {
@@ -26,12 +27,13 @@ const en = {
   found: 'Found:',
   none: 'No country matches.',
   columns: { code: 'Code', name: 'Name', capital: 'Capital', currency: 'Currency', phone: 'Calling code' },
-  api: 'The same as JSON:',
-  pages: 'Pages',
+  api: 'The same as JSON',
+  showAll: 'Show all',
 }
 
 const ru: typeof en = {
-  tagline: 'Веб-приложение и его Redis в одном контейнере. Работает и тогда, когда Redis не работает.',
+  heading: 'Работает и тогда, когда Redis не работает',
+  tagline: 'Веб-приложение и его Redis в одном контейнере.',
   statusTitle: 'Состояние сервера',
   status: 'Состояние',
   statuses: {
@@ -56,8 +58,8 @@ const ru: typeof en = {
   found: 'Найдено:',
   none: 'Ничего не нашлось.',
   columns: { code: 'Код', name: 'Название', capital: 'Столица', currency: 'Валюта', phone: 'Телефонный код' },
-  api: 'То же в JSON:',
-  pages: 'Страницы',
+  api: 'То же в JSON',
+  showAll: 'Показать все',
 }
 
 export const texts = { en, ru }

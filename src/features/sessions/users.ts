@@ -29,6 +29,7 @@ export function createUsers({ store, load }: UsersParts): Users {
   }
 
   return {
+    pages: { logIn: '/login', account: '/account', logOut: '/account/logout' },
     async identify(req) {
       await loadOnce(req)
       return identify(req)

@@ -36,10 +36,10 @@ export interface AdminLogin {
 }
 
 export function createAdminLogin({ token, cookie, guesses }: AdminLoginParts): AdminLogin {
-  function showForm(req: Request, res: Response, to: string, isWrong: boolean): void {
+  function showForm(req: Request, res: Response, to: string, isWrong: boolean): Promise<void> {
     const language = languageOf(req)
     const isAdmin = !isWrong && cookie.isIn(req)
-    sendOwnPage(res, language, adminLoginHtml({ language, prefix: prefixOf(req), to, isWrong, isAdmin }))
+    return sendOwnPage(res, adminLoginHtml({ language, prefix: prefixOf(req), to, isWrong, isAdmin }))
   }
 
   const routes = Router()
@@ -72,7 +72,7 @@ export function createAdminLogin({ token, cookie, guesses }: AdminLoginParts): A
       if (req.method !== 'GET' || req.accepts(['json', 'html']) !== 'html') throw refusal
       res.status(refusal.status).set(refusal.headers)
       const path = req.originalUrl.replace(/^\/admin\//, '')
-      showForm(req, res, pathSchema.catch(BEHIND_LOGIN).parse(path), false)
+      return showForm(req, res, pathSchema.catch(BEHIND_LOGIN).parse(path), false)
     },
   }
 }

@@ -1,6 +1,6 @@
 // The form for the admin token: at /admin/login, and in place of a page of the admin's.
 import { html } from '../../lib/html.ts'
-import { otherLanguageOf, type PageLanguage, pageHtml } from '../page.ts'
+import { otherLanguageOf, type Page, type PageLanguage } from '../page.ts'
 
 const texts = {
   en: {
@@ -39,7 +39,7 @@ export interface AdminLoginModel {
   isAdmin?: boolean
 }
 
-export function adminLoginHtml({ language, prefix, to, isWrong, isAdmin }: AdminLoginModel): string {
+export function adminLoginHtml({ language, prefix, to, isWrong, isAdmin }: AdminLoginModel): Page {
   const text = texts[language]
   const query = (lang: PageLanguage) => new URLSearchParams({ to, lang }).toString()
   const form = html`<p>${text.intro} <code>samovar token</code></p>
@@ -54,12 +54,12 @@ ${isWrong ? html`<p class="notice" role="alert">${text.wrong}</p>` : ''}
 <ul><li><a href="${prefix}/admin/jobs/">${text.jobs}</a></li>
 <li><a href="${prefix}/admin/jobs/dead?lang=${language}">${text.dead}</a></li></ul>
 <form method="post" action="${prefix}/admin/logout"><button class="quiet">${text.leave}</button></form>`
-  return pageHtml({
+  return {
     language,
     title: text.title,
     otherUrl: `${prefix}/admin/login?${query(otherLanguageOf(language))}`,
     styles: [],
     scripts: [],
     main: isAdmin ? admin : form,
-  })
+  }
 }

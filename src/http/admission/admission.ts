@@ -13,7 +13,7 @@ import { type Client, createClients } from './clients.ts'
 import { createConnections } from './connections.ts'
 import { createFarewells, type Farewell, hasBody } from './farewells.ts'
 import { createPipelines } from './pipelines.ts'
-import { answerOf, createCountASecond, refusalFor } from './refusals.ts'
+import { answerOf, createCountASecond, isForPerson, refusalFor } from './refusals.ts'
 import { createShares } from './shares.ts'
 import { createTurns } from './turns.ts'
 import { createRequestsUnderWay } from './under-way.ts'
@@ -23,6 +23,7 @@ const LOOK_MS = 2 * SECOND
 const PROBES = new Set(['/livez', '/readyz'])
 const FORWARDED = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'] as const
 const TWO_HOSTS = twoHosts()
+const formFor = (req: IncomingMessage) => (isForPerson(req) ? 'page' : 'document')
 
 export interface AdmissionOptions {
   readonly trustProxy: number
@@ -127,7 +128,8 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       const refusal = requests.begin(req, res, client, isProbe)
       if (refusal) {
         // An answer to another request is on its way there.
-        if (isFirst) turnAway(socket, { client, last: answerOf(refusal), isSending: hasBody(req) })
+        if (isFirst)
+          turnAway(socket, { client, last: answerOf(refusal, formFor(req)), isSending: hasBody(req) })
         else socket.destroy()
         return
       }

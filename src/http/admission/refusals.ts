@@ -1,6 +1,6 @@
 // What is told to who is refused, made once for all: a flood must cost nothing. And how often each client is refused
 // within a second: beyond a bound it is not answered any more for the rest of it.
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { type AppError, busy, tooManyAtOnce } from '../../errors.ts'
 import { type Now, SECOND } from '../../lib/time.ts'
 import { problemDocument } from '../problem.ts'
@@ -13,22 +13,38 @@ const refusals = { client: tooManyAtOnce(), all: busy() } as const
 export const refusalFor = (shortage: Shortage | undefined): AppError | undefined =>
   shortage && refusals[shortage]
 
-const answers = new WeakMap<AppError, Buffer>()
+const answers = { document: new WeakMap<AppError, Buffer>(), page: new WeakMap<AppError, Buffer>() }
 
 /** The whole answer, for a connection that carries nothing after it. */
-export function answerOf(problem: AppError): Buffer {
-  const known = answers.get(problem)
+export function answerOf(problem: AppError, form: keyof typeof answers = 'document'): Buffer {
+  const known = answers[form].get(problem)
   if (known) return known
-  const made = answerTo(problem)
-  answers.set(problem, made)
+  const made =
+    form === 'page' ? answerWith(problem, 'text/html; charset=utf-8', pageOf(problem)) : answerTo(problem)
+  answers[form].set(problem, made)
   return made
 }
+
+/** As browsers ask for what a person is to see. Only a look at how the texts begin: a flood must cost nothing. */
+export const isForPerson = ({ url = '', headers: { accept } }: IncomingMessage): boolean =>
+  accept?.startsWith('text/html') === true && !/^\/+api(\/|\?|$)/i.test(url)
+
+/** Bare, and the same for all: neither the language nor who asks is looked for. */
+const pageOf = ({ message }: AppError) => `<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<title>Too much at once</title><main><h1>Too much at once</h1><p>${message} Please try again in a moment.</p>
+<p lang="ru">Слишком много запросов одновременно. Попробуйте ещё раз через минуту.</p></main></html>`
 
 /** The same for one request. */
 export function answerTo(problem: AppError, requestId?: string): Buffer {
   const body = JSON.stringify(problemDocument(problem, { id: requestId }))
+  return answerWith(problem, 'application/problem+json', body)
+}
+
+function answerWith(problem: AppError, type: string, body: string): Buffer {
   const headers = {
-    'Content-Type': 'application/problem+json',
+    'Content-Security-Policy': "default-src 'none'",
+    'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',

@@ -7,7 +7,7 @@ const input = document.querySelector('#text')
 export function createChat({ send }) {
   /** `who`: an element, as nameOf makes it. */
   function add(text, who) {
-    const line = document.createElement('li')
+    const line = document.createElement('p')
     if (who) {
       const strong = document.createElement('strong')
       strong.append(who, ': ')

@@ -1,4 +1,5 @@
 // Keeps the prices current, and searches as you type. The page is whole without it.
+import { showLocalTimes } from '../local-times.js'
 
 const REFRESH_MS = 60_000
 const parts = ['#prices', '#saved']
@@ -13,12 +14,7 @@ async function show(url) {
   const page = new DOMParser().parseFromString(await response.text(), 'text/html')
   if (number !== asked) return
   for (const part of parts) document.querySelector(part).replaceWith(page.querySelector(part))
-  localTimes()
-}
-
-function localTimes() {
-  for (const time of document.querySelectorAll('#prices time'))
-    time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang)
+  showLocalTimes(document.querySelector('#prices'))
 }
 
 // A server that cannot be reached leaves the prices as they are, with their times.
@@ -41,5 +37,4 @@ form.addEventListener('submit', (event) => {
   search()
 })
 
-localTimes()
 setInterval(() => document.hidden || tryToShow(location.href), REFRESH_MS)

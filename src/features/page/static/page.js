@@ -1,4 +1,5 @@
 // Keeps the status current, and searches as you type. The page is whole without it.
+import { localTime } from '../local-times.js'
 
 const status = document.querySelector('#status')
 const words = JSON.parse(status.dataset.words)
@@ -9,7 +10,7 @@ const text = (selector, value) => {
 function showTime(selector, iso) {
   const time = document.querySelector(selector)
   time.dateTime = iso
-  time.textContent = new Date(iso).toLocaleString(document.documentElement.lang)
+  time.textContent = localTime(iso)
 }
 
 function clock(seconds) {
@@ -55,7 +56,7 @@ async function search() {
   if (!response.ok) return form.submit()
   const page = new DOMParser().parseFromString(await response.text(), 'text/html')
   if (number !== asked) return
-  for (const id of ['#rows', '#found', '#none'])
+  for (const id of ['#rows', '#found', '#more', '#none'])
     document.querySelector(id).replaceWith(page.querySelector(id))
   history.replaceState(null, '', url)
 }
@@ -70,8 +71,4 @@ form?.addEventListener('submit', (event) => {
   search()
 })
 
-for (const selector of ['#since', '#outage-start']) {
-  const { dateTime } = document.querySelector(selector)
-  if (dateTime) showTime(selector, dateTime)
-}
 setInterval(() => document.hidden || refresh(), 5000)

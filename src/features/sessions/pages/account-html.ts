@@ -1,7 +1,8 @@
 // The page at /account: where its user is logged in, and out of what they can log out. Forms only, no script.
 
 import type { User } from '../../../feature.ts'
-import type { PageLanguage } from '../../../http/page.ts'
+import type { Page, PageLanguage } from '../../../http/page.ts'
+import { timeHtml } from '../../../http/site/time-html.ts'
 import { Html, html } from '../../../lib/html.ts'
 import { deviceIn } from '../device.ts'
 import type { OwnSession } from '../own-sessions.ts'
@@ -14,7 +15,7 @@ export interface AccountModel {
   devices: readonly OwnSession[]
 }
 
-export function accountHtml({ language, user, devices }: AccountModel): string {
+export function accountHtml({ language, user, devices }: AccountModel): Page {
   const text = texts[language].account
   const others = devices.some(({ current }) => !current)
   const main = html`<p><strong id="user">${user.name}</strong>${user.username ? ` @${user.username}` : ''}</p>
@@ -22,10 +23,7 @@ export function accountHtml({ language, user, devices }: AccountModel): string {
 <ul class="devices" aria-labelledby="devices-title">
 ${devices.map((device) => deviceHtml(language, device))}
 </ul>
-<div class="actions">
-  <form method="post" action="/account/logout?lang=${language}"><button>${text.logOut}</button></form>
-  ${others ? revokeOthers(language) : new Html('')}
-</div>`
+${others ? revokeOthers(language) : new Html('')}`
   return documentHtml({ language, title: text.title, path: '/account', main })
 }
 
@@ -43,9 +41,8 @@ function deviceHtml(language: PageLanguage, session: OwnSession): Html {
   <button class="quiet" aria-label="${text.revoke}: ${device}">${text.revoke}</button></form>`
   return html`<li${new Html(current ? ' aria-current="true"' : '')}>
   <div>${device}${current ? ` (${text.here})` : ''}
-    <small>${address} · ${text.since} ${time(createdAt)} · ${text.seen} ${time(lastSeenAt)}</small></div>
+    <small>${address} · ${text.since} ${timeHtml(createdAt, language)} · ${text.seen}
+    ${timeHtml(lastSeenAt, language)}</small></div>
   ${current ? new Html('') : button}
 </li>`
 }
-
-const time = (iso: string) => html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`

@@ -1,5 +1,5 @@
 // What the pages about logging in have in common, beside what every page has.
-import { otherLanguageOf, type PageLanguage, pageHtml, siteName } from '../../../http/page.ts'
+import { otherLanguageOf, type Page, type PageLanguage } from '../../../http/page.ts'
 import type { Html } from '../../../lib/html.ts'
 
 export interface Document {
@@ -14,14 +14,14 @@ export interface Document {
   main: Html
 }
 
-export function documentHtml({ language, title, path, isFramed, script, main }: Document): string {
-  return pageHtml({
+export function documentHtml({ language, title, path, isFramed, script, main }: Document): Page {
+  return {
     language,
     title,
-    ...(isFramed && { subtitle: siteName(language) }),
+    ...(isFramed && { isFramed }),
     otherUrl: `${path}?lang=${otherLanguageOf(language)}`,
     styles: ['login/login.css'],
     scripts: script ? [`login/${script}`] : [],
     main,
-  })
+  }
 }

@@ -1,7 +1,7 @@
 // The page at /login: the ways that are set up, or what to set when none is. Only the widget needs JavaScript.
 
 import type { User } from '../../../feature.ts'
-import type { PageLanguage } from '../../../http/page.ts'
+import type { Page, PageLanguage } from '../../../http/page.ts'
 import { Html, html } from '../../../lib/html.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
@@ -23,7 +23,7 @@ export interface LoginModel {
 
 const nothing = new Html('')
 
-export function loginHtml(model: LoginModel): string {
+export function loginHtml(model: LoginModel): Page {
   const { language, user, notice } = model
   const text = texts[language].login
   const { working, refused, unavailable, again, notConfigured } = text

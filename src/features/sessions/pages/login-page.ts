@@ -44,7 +44,7 @@ export interface LoginPageParts {
 
 export interface LoginPage {
   /** With the notice that is given, or that its address names. */
-  show(req: Request, res: Response, notice?: LoginNotice): void
+  show(req: Request, res: Response, notice?: LoginNotice): Promise<void>
   /**
    * For a router of logins: a browser that was sent here gets the page, with the status of the refusal. One that
    * Telegram has sent back is led to it: to load the address again would be refused again. The log has the reason.
@@ -73,7 +73,7 @@ export function createLoginPage(parts: LoginPageParts): LoginPage {
     return `/api/auth/telegram/start${returnTo ? `?return=${encodeURIComponent(returnTo)}` : ''}`
   }
 
-  function show(req: Request, res: Response, given?: LoginNotice): void {
+  function show(req: Request, res: Response, given?: LoginNotice): Promise<void> {
     const language = languageOf(req)
     const notice = given ?? IN_ADDRESS.find((known) => known === req.query.notice)
     const page = loginHtml({
@@ -84,7 +84,7 @@ export function createLoginPage(parts: LoginPageParts): LoginPage {
       widgetUrl: hasWidget ? `/api/auth/telegram/widget?lang=${language}` : undefined,
       hasBot,
     })
-    sendOwnPage(res, language, page)
+    return sendOwnPage(res, page)
   }
 
   /** Where the browser is sent that Telegram has sent back with a login that is refused. */
@@ -117,7 +117,7 @@ export function createLoginPage(parts: LoginPageParts): LoginPage {
       if (problem.status >= 500) log.warn({ requestId: req.id, path: req.path, err: error }, 'login failed')
       if (isCallback) return res.set('Cache-Control', 'no-store').redirect(303, wayBack(req, res, notice))
       res.status(problem.status).set(problem.headers)
-      show(req, res, notice)
+      return show(req, res, notice)
     },
   }
 }

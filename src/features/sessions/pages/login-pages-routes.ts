@@ -44,7 +44,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
   endpoint(router, '/login/webapp', {
     get(req, res) {
       res.set('Content-Security-Policy', IN_TELEGRAM).removeHeader('X-Frame-Options')
-      sendOwnPage(res, languageOf(req), webappHtml(languageOf(req)))
+      return sendOwnPage(res, webappHtml(languageOf(req)))
     },
   })
 
@@ -54,7 +54,7 @@ export function loginPagesRoutes({ loginPage, currentUser, own }: LoginPagesPart
       expectKnown(req)
       const user = currentUser(req)
       if (!user) return res.set('Cache-Control', 'no-store').redirect(303, `/login?lang=${language}`)
-      sendOwnPage(res, language, accountHtml({ language, user, devices: await own.list(req) }))
+      await sendOwnPage(res, accountHtml({ language, user, devices: await own.list(req) }))
     },
   })
 

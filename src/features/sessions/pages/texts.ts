@@ -32,7 +32,7 @@ const en = {
     script: 'This page needs JavaScript.',
   },
   account: {
-    title: 'Your account',
+    title: 'Account',
     devices: 'Where you are logged in',
     here: 'this device',
     on: 'on',
@@ -42,7 +42,6 @@ const en = {
     seen: 'last seen',
     revoke: 'Log out there',
     revokeOthers: 'Log out everywhere else',
-    logOut: 'Log out',
   },
 }
 
@@ -78,7 +77,7 @@ const ru: typeof en = {
     script: 'Этой странице нужен JavaScript.',
   },
   account: {
-    title: 'Ваша учётная запись',
+    title: 'Учётная запись',
     devices: 'Где вы вошли',
     here: 'это устройство',
     on: 'на',
@@ -88,7 +87,6 @@ const ru: typeof en = {
     seen: 'последнее обращение',
     revoke: 'Выйти там',
     revokeOthers: 'Выйти везде, кроме этого устройства',
-    logOut: 'Выйти',
   },
 }
 

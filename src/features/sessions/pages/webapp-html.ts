@@ -1,10 +1,10 @@
 // The page of the Mini App, which Telegram opens in a frame: it hands over initData and says who is logged in.
-import type { PageLanguage } from '../../../http/page.ts'
+import type { Page, PageLanguage } from '../../../http/page.ts'
 import { html } from '../../../lib/html.ts'
 import { documentHtml } from './document-html.ts'
 import { texts } from './texts.ts'
 
-export function webappHtml(language: PageLanguage): string {
+export function webappHtml(language: PageLanguage): Page {
   const { login, webapp } = texts[language]
   const { refused, unavailable, again, notConfigured } = login
   const words = JSON.stringify({ done: webapp.done, refused, unavailable, again, notConfigured })

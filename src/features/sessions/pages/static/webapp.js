@@ -10,7 +10,7 @@ const isInTelegram =
 const initData = isInTelegram && new URLSearchParams(location.hash.slice(1)).get('tgWebAppData')
 
 if (initData) {
-  document.querySelector('header a').hash = location.hash // the other language is the same page of the same user
+  document.querySelector('#other-language').hash = location.hash // the other language is the same page of the same user
   const user = await postLogin('/api/auth/telegram/webapp', { initData })
   if (user) {
     say('done', user.name)
