@@ -290,6 +290,19 @@ export const variables = {
     isLocal: true,
     isFree: true,
   },
+  USER_DIR: {
+    schema: z.string().optional(),
+    default: { en: '`/app/user` in the image', ru: 'в образе `/app/user`' },
+    example: '',
+    en:
+      'the folder of [your own app](docs/make-it-yours.md): `feature.js` or `feature.ts`, there or in its folders, and ' +
+      '`samovar.config.js`',
+    ru:
+      'папка [вашего приложения](docs/ru/make-it-yours.md): `feature.js` или `feature.ts`, в ней или в её папках, и ' +
+      '`samovar.config.js`',
+    isLocal: true,
+    isFree: true,
+  },
   LOG_LEVEL: {
     schema: wordOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], OTHER_LEVELS).default(
       'info',

@@ -46,6 +46,14 @@ export function readAdminVariables(given: Environment = process.env) {
   }
 }
 
+/** The folder of the user's own app, which is read before it is known what features there are. */
+export function readUserDir(given: Environment = process.env): { dir: string; mustBe: boolean } | undefined {
+  const env = withCleanNames(given)
+  const asked = cleanOf('USER_DIR', env, variables.USER_DIR).text
+  if (asked !== '') return { dir: resolve(asked), mustBe: true }
+  return env.SAMOVAR_RUN_DIR ? { dir: '/app/user', mustBe: false } : undefined
+}
+
 /** Where data are kept if nothing is said: the image names a directory of its own for its parts to meet. */
 const dataDirWithout = (runDir: string | undefined) => (runDir ? '/data' : 'data')
 
