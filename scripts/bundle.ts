@@ -64,7 +64,10 @@ const lazyPackages: Plugin = {
     )
     onLoad({ filter: /./, namespace: 'lazy' }, async ({ path }) => {
       const names = Object.keys(await import(path)).filter((name) => /^\w+$/.test(name))
-      return { contents: `export { ${names.join(', ')} } from ${JSON.stringify(path)}`, resolveDir: root }
+      // For `require`, which gets what it gets of the package.
+      const required = path === 'express' ? ["default as 'module.exports'"] : []
+      const all = [...names, ...required].join(', ')
+      return { contents: `export { ${all} } from ${JSON.stringify(path)}`, resolveDir: root }
     })
   },
 }

@@ -139,7 +139,9 @@ function withServer(mode: 'beside' | 'instead' | undefined, sizes: (beside: numb
     heapMb: beside === 0 ? found.heapMb : share * workers,
     serverHeapMb: share,
     warnings: isTight
-      ? [`the memory is little for a server beside the app: each gets ${share} MiB of heap (docker run --memory)`]
+      ? [
+          `the memory is little for a server beside the app: each gets ${share} MiB of heap (docker run --memory)`,
+        ]
       : found.warnings,
   }
 }

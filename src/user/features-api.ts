@@ -10,12 +10,21 @@ import { defineKeys } from '../core/keys.ts'
 import type { Queue } from '../core/queue/queue.ts'
 import type { State } from '../core/state/state.ts'
 import { AppError, invalidInput, notFound, notLoggedIn, tooMany, unavailable } from '../errors.ts'
-import { type Context, defineFeature, type Feature, type Job, type Link, type Rule, type Setup, type User } from '../feature.ts'
+import {
+  type Context,
+  defineFeature,
+  type Feature,
+  type Job,
+  type Link,
+  type Rule,
+  type Setup,
+  type User,
+} from '../feature.ts'
 import { rawBody } from '../http/admission/read-body.ts'
 import { cachedRoute, sendCached } from '../http/cached-response.ts'
 import { FetchFailed } from '../http/fetch-json.ts'
 import { idempotent } from '../http/idempotency.ts'
-import { languageOf, otherLanguageOf, pageHtml, sendOwnPage, serveFiles, siteName } from '../http/page.ts'
+import { languageOf, otherLanguageOf, type Page, sendOwnPage, serveFiles, siteName } from '../http/page.ts'
 import { endpoint, parse } from '../http/parse.ts'
 import { markPrivate } from '../http/private.ts'
 import { Html, html } from '../lib/html.ts'
@@ -24,6 +33,26 @@ import { badSignature, defineScheme, isSignedBy, provenAt } from '../lib/webhook
 import type { Records } from '../sql/sql.ts'
 import { flag, integer, names, parsedBy, positive, positiveIn, serverUrl, wordOf } from '../variables.ts'
 
+export type {
+  Bus,
+  Cache,
+  Cached,
+  CachePolicy,
+  Context,
+  Feature,
+  Job,
+  Link,
+  Page,
+  Queue,
+  Records,
+  Request,
+  RequestHandler,
+  Response,
+  Rule,
+  Setup,
+  State,
+  User,
+}
 export {
   AppError,
   badSignature,
@@ -50,7 +79,6 @@ export {
   notFound,
   notLoggedIn,
   otherLanguageOf,
-  pageHtml,
   parse,
   parsedBy,
   pause,
@@ -62,30 +90,11 @@ export {
   SECOND,
   sendCached,
   sendOwnPage,
-  serverUrl,
   serveFiles,
+  serverUrl,
   siteName,
   tooMany,
   unavailable,
   wordOf,
   z,
-}
-export type {
-  Bus,
-  Cache,
-  Cached,
-  CachePolicy,
-  Context,
-  Feature,
-  Job,
-  Link,
-  Queue,
-  Records,
-  Request,
-  RequestHandler,
-  Response,
-  Rule,
-  Setup,
-  State,
-  User,
 }

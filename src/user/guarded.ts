@@ -44,7 +44,9 @@ export function guarded(feature: UserFeature, { file, dir }: Source): Installed 
     if (typeof made !== 'object' || made === null)
       return refuseSetup('returns nothing: return { routes }, or {} where it has none')
     if ('then' in made)
-      return refuseSetup('returns a promise, and is not waited for: connect in a handler, or at the top of the file')
+      return refuseSetup(
+        'returns a promise, and is not waited for: connect in a handler, or at the top of the file',
+      )
     for (const router of [made.routes, made.rawRoutes]) {
       if (router !== undefined && typeof router !== 'function')
         return refuseSetup('returns routes that are no router of Express: Router()')

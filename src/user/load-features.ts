@@ -36,7 +36,9 @@ async function load(file: string, dir: string, read: readonly string[]): Promise
     timer = setTimeout(() => reject(new InvalidEnvironment([sentence])), LOAD_MS)
   })
   const leave = () => {
-    process.stderr.write(`${new InvalidEnvironment([`${file} ends the process while it is loaded`]).message}\n`)
+    process.stderr.write(
+      `${new InvalidEnvironment([`${file} ends the process while it is loaded`]).message}\n`,
+    )
     process.exitCode = 78
   }
   process.once('exit', leave)
@@ -44,7 +46,7 @@ async function load(file: string, dir: string, read: readonly string[]): Promise
     return await Promise.race([import(pathToFileURL(file).href) as Promise<object>, tooLate])
   } catch (error) {
     if (error instanceof InvalidEnvironment) throw error
-    throw new InvalidEnvironment([`cannot load ${whyNotLoaded(error, file, dir, read)}`])
+    throw new InvalidEnvironment([whyNotLoaded(error, file, dir, read)])
   } finally {
     clearTimeout(timer)
     process.off('exit', leave)
@@ -53,7 +55,9 @@ async function load(file: string, dir: string, read: readonly string[]): Promise
 
 /** Whatever it exports that is a feature, by any name; a CommonJS file exports the same value twice. */
 function featuresIn(module: object, file: string): readonly UserFeature[] {
-  const exported = new Set(Object.values(module).filter((value) => typeof value === 'object' && value !== null))
+  const exported = new Set(
+    Object.values(module).filter((value) => typeof value === 'object' && value !== null),
+  )
   const found = [...exported].filter((value): value is UserFeature => 'name' in value && 'setup' in value)
   if (found.length === 0)
     throw new InvalidEnvironment([
@@ -97,7 +101,9 @@ export function withPlaces(error: InvalidEnvironment, loaded: readonly LoadedFea
   return new InvalidEnvironment(
     error.problems.map((problem) => {
       const place = loaded.map((one) => placeOfProblem(problem, one)).find((found) => found !== undefined)
-      return place === undefined || problem.includes(place.replace(/:\d+$/, '')) ? problem : `${problem} (${place})`
+      return place === undefined || problem.includes(place.replace(/:\d+$/, ''))
+        ? problem
+        : `${problem} (${place})`
     }),
   )
 }

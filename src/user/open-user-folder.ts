@@ -1,5 +1,5 @@
 // The user's own app, as far as this process runs it: its features, and what is known of its errors.
-import { InvalidEnvironment } from '../config.ts'
+import type { InvalidEnvironment } from '../config.ts'
 import type { Installed } from '../host/wiring.ts'
 import { readUserFolder } from './folder.ts'
 import { type LoadedFeature, loadFeatures, ownerOf, withPlaces } from './load-features.ts'

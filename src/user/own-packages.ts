@@ -28,10 +28,7 @@ export function resolveOwnPackages(dir: string, loaded: (file: string) => void):
         return next(name, context)
       } catch (error) {
         if (!isMissing(error)) throw error
-        const own = besideThis(name)
-        return own
-          ? { url: own, shortCircuit: true }
-          : next(name, { ...context, parentURL: import.meta.url })
+        return { url: besideThis(name) ?? import.meta.resolve(name), shortCircuit: true }
       }
     },
     load(url, context, next) {

@@ -41,15 +41,18 @@ function textOf(file: string): string {
  */
 export function whyNotLoaded(error: unknown, file: string, dir: string, loaded: readonly string[]): string {
   const { code, message = String(error) } = (error ?? {}) as NodeJS.ErrnoException
-  const [, what, importer] = /^Cannot find (?:package|module) '([^']*)' imported from (.*)$/.exec(message) ?? []
-  if (code === 'ERR_MODULE_NOT_FOUND' && what !== undefined && importer?.startsWith(dir)) {
+  const [, what, importer] =
+    /^Cannot find (?:package|module) '([^']*)'(?: imported from |\nRequire stack:\n- )([^\n]*)/.exec(
+      message,
+    ) ?? []
+  if (/MODULE_NOT_FOUND$/.test(code ?? '') && what !== undefined && importer?.startsWith(dir)) {
     const name = what.split('/').at(-1) ?? what
-    const isPackage = message.startsWith('Cannot find package')
+    const isPackage = !/^[./]/.test(what)
     const hint = isPackage ? `: npm install ${what} in ${dir}` : ''
     return `${placeOf(isPackage ? what : name, importer)} imports ${what}, which is not there${hint}`
   }
   const place = placeIn(error, dir) ?? (error instanceof SyntaxError ? placeOfSyntax(loaded) : undefined)
-  return `${place ?? file}: ${sentenceOf(error)}`
+  return `${place ?? file} cannot be loaded: ${sentenceOf(error)}`
 }
 
 /** Asks Node to compile each, which then names the line. */

@@ -2,7 +2,7 @@
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { type Config, InvalidEnvironment } from '../config.ts'
-import { placeOf, sentenceOf } from './place.ts'
+import { placeOf, whyNotLoaded } from './place.ts'
 
 /** What the image has none of: they install packages, and start what package.json names. */
 const NOT_IN_IMAGE = /^(npm|npx|yarn|pnpm|bun|bunx|corepack)\b/
@@ -34,7 +34,7 @@ export interface UserServer extends z.infer<typeof schema> {
 /** @throws InvalidEnvironment */
 export async function readServer(file: string, dir: string): Promise<UserServer> {
   const module = await import(pathToFileURL(file).href).catch((error: unknown) => {
-    throw new InvalidEnvironment([`cannot load ${file}: ${sentenceOf(error)}`])
+    throw new InvalidEnvironment([whyNotLoaded(error, file, dir, [file])])
   })
   const parsed = schema.safeParse((module as { default?: unknown }).default)
   if (parsed.success) return { ...parsed.data, file, dir }
@@ -93,6 +93,7 @@ export function serverProblems(server: UserServer, config: Config): string[] {
   const place = placeOf('port', server.file)
   if (server.mode === 'beside' && port === config.port)
     return [`port is ${port}, which is PORT, the app’s own: give the server another one (${place})`]
-  if (port === redisPort) return [`port is ${port}, which the embedded Redis has: choose another one (${place})`]
+  if (port === redisPort)
+    return [`port is ${port}, which the embedded Redis has: choose another one (${place})`]
   return []
 }

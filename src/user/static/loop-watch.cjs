@@ -56,7 +56,9 @@ const timer = setInterval(() => {
   const beat = Atomics.load(beats, 0)
   if (beat !== last) {
     if (place !== '')
-      say('warn', `requests go on after ${((stillMs + elapsedMs) / 1_000).toFixed(1)} s at ${place}`, { place })
+      say('warn', `requests go on after ${((stillMs + elapsedMs) / 1_000).toFixed(1)} s at ${place}`, {
+        place,
+      })
     last = beat
     stillMs = 0
     isHeldUp = false
