@@ -1,6 +1,8 @@
 // Greetings: what visitors have written, on the page at /. Kept in SQL, read through the cache, written at a limit.
 import { randomUUID } from 'node:crypto'
-import { defineFeature, endpoint, HOUR, html, MINUTE, parse, Router, sendCached, z } from 'samovar'
+import {
+  defineFeature, endpoint, HOUR, html, languageOf, MINUTE, otherLanguageOf, parse, Router, sendCached, sendOwnPage, z,
+} from 'samovar'
 
 const newGreeting = z.strictObject({ text: z.string().trim().min(1).max(200) })
 const greetingList = z.object({ greetings: z.array(z.object({ text: z.string(), at: z.number() })) })
@@ -14,7 +16,7 @@ export default defineFeature({
   },
   migrations: ['CREATE TABLE greetings (id TEXT PRIMARY KEY, text TEXT NOT NULL, at INTEGER NOT NULL) STRICT'],
   navigation: [{ path: '/', en: 'Greetings', ru: 'Приветствия' }],
-  setup({ config, records, cache, now, limitBy, navigation }) {
+  setup({ config, records, cache, now, limitBy }) {
     const policy = { freshMs: HOUR, staleMs: HOUR, parse: (json) => greetingList.parse(json) }
     const list = () =>
       cache.getOrLoad(KEY, policy, async () => {
@@ -30,9 +32,9 @@ export default defineFeature({
 
     const routes = Router()
     endpoint(routes, '/', {
-      async get(_req, res) {
+      async get(req, res) {
         const { value } = await list()
-        res.set('Cache-Control', 'no-cache').type('html').send(page(config.GREETING, value?.greetings ?? [], navigation()))
+        await sendOwnPage(res, page(languageOf(req), config.GREETING, value?.greetings ?? []))
       },
     })
     endpoint(routes, '/greetings', {
@@ -59,20 +61,14 @@ export default defineFeature({
   },
 })
 
-const page = (heading, greetings, links) => html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${heading}</title>
-<link rel="stylesheet" href="/static/site.css">
-</head>
-<body>
-<h1>${heading}</h1>
-<nav>${links.map(({ path, en }) => html`<a href="${path}">${en}</a> `)}</nav>
-<form method="post" action="/greetings">
+const page = (language, heading, greetings) => ({
+  language,
+  title: heading,
+  otherUrl: `/?lang=${otherLanguageOf(language)}`,
+  styles: [],
+  scripts: [],
+  main: html`<form method="post" action="/greetings">
   <input name="text" required maxlength="200" aria-label="Your greeting"> <button>Send</button>
 </form>
-<ul>${greetings.map(({ text }) => html`<li>${text}</li>`)}</ul>
-</body>
-</html>`.text
+<ul>${greetings.map(({ text }) => html`<li>${text}</li>`)}</ul>`,
+})
