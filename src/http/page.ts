@@ -110,7 +110,7 @@ export function sendPageTo(res: Response, page: Page, visitor: Visitor): void {
     // With no-referrer a form says `Origin: null`; over plain HTTP nothing else tells it from another site's.
     'Referrer-Policy': 'same-origin',
   })
-  res.vary(['Accept-Language', 'Cookie'])
+  res.vary('Accept-Language, Cookie')
   res.type('html').send(pageHtml(page, navigationHtml({ language, path, links, userPages, visitor })))
 }
 

@@ -20,5 +20,8 @@ export function serveIcon(router: IRouter): void {
 const sendLogo: RequestHandler = (_req, res) => {
   const { logo } = siteIdentity()
   if (!logo) throw notFound(LOGO_PATH)
-  res.set('Cache-Control', `public, max-age=${MINUTE / 1_000}`).type(logo.type).send(logo.bytes)
+  res
+    .set('Cache-Control', `public, max-age=${MINUTE / 1_000}`)
+    .type(logo.type)
+    .send(logo.bytes)
 }
