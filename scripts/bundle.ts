@@ -64,10 +64,11 @@ const lazyPackages: Plugin = {
     )
     onLoad({ filter: /./, namespace: 'lazy' }, async ({ path }) => {
       const names = Object.keys(await import(path)).filter((name) => /^\w+$/.test(name))
-      // For `require`, which gets what it gets of the package.
-      const required = path === 'express' ? ["default as 'module.exports'"] : []
-      const all = [...names, ...required].join(', ')
-      return { contents: `export { ${all} } from ${JSON.stringify(path)}`, resolveDir: root }
+      const from = JSON.stringify(path)
+      // For `require`, which gets what it gets of the package. By a name of ours: esbuild makes no identifier of that one.
+      const required = `import whole from ${from}\nconst own = whole\nexport { own as 'module.exports' }\n`
+      const contents = `${path === 'express' ? required : ''}export { ${names.join(', ')} } from ${from}`
+      return { contents, resolveDir: root }
     })
   },
 }
