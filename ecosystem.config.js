@@ -1,11 +1,13 @@
 // How pm2 runs the app inside the image. pm2 is the one layer that retries it, a few times; then the container ends.
 import { appFlags } from './image/node-flags.js'
 
-const { SAMOVAR_RUN_DIR, SAMOVAR_HEAP_MB = '160', WEB_CONCURRENCY = '1' } = process.env
+const { SAMOVAR_RUN_DIR, SAMOVAR_HEAP_MB = '160', WEB_CONCURRENCY = '1', SAMOVAR_SERVER } = process.env
 const instances = Number(WEB_CONCURRENCY)
+/** The user's own (src/user/server.ts), as dist/embedded.js understood it. */
+const server = SAMOVAR_SERVER ? JSON.parse(SAMOVAR_SERVER) : undefined
+const isInstead = server?.mode === 'instead'
 
-// pm2 reads this file only with exactly this export.
-export const apps = [
+const ours = [
   {
     name: 'samovar',
     script: 'dist/main.js',
@@ -29,3 +31,26 @@ export const apps = [
     env: { pmx: 'false', disable_source_map_support: 'true' },
   },
 ]
+
+const theirs = [
+  {
+    name: 'server',
+    script: 'image/run-server',
+    interpreter: 'python3',
+    interpreter_args: '-I -S',
+    cwd: '/app',
+    pid_file: `${SAMOVAR_RUN_DIR}/pm2/server.pid`,
+    out_file: '/dev/null',
+    error_file: '/dev/null',
+    kill_timeout: 4_000,
+    min_uptime: 10_000,
+    // Instead of the app, its end is the end of the container, as the app's is. Beside it the app goes on, and the
+    // server is tried again and again, later each time.
+    ...(isInstead ? { max_restarts: 3 } : { max_restarts: 1e9, exp_backoff_restart_delay: 500 }),
+    vizion: false,
+    env: { ...server?.env, pmx: 'false' },
+  },
+]
+
+// pm2 reads this file only with exactly this export.
+export const apps = [...(isInstead ? [] : ours), ...(server ? theirs : [])]

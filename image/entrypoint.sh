@@ -59,7 +59,7 @@ answer=$($SAMOVAR_AS_APP $low_ports node --max-semi-space-size=1 /app/dist/embed
 variant=''
 eval "$answer"
 [ -n "$variant" ] || refuse "dist/embedded.js gave no answer"
-export PORT DATA_DIR WEB_CONCURRENCY SAMOVAR_HEAP_MB MEMORY_BUDGET_MB
+export PORT DATA_DIR WEB_CONCURRENCY SAMOVAR_HEAP_MB MEMORY_BUDGET_MB SAMOVAR_SERVER
 if [ -n "$is_low_port" ]; then SAMOVAR_AS_APP="$SAMOVAR_AS_APP $low_ports"; else low_ports=''; fi
 
 if [ -n "$SAMOVAR_USERS" ]; then
@@ -137,6 +137,7 @@ fi
 export HOME="$run/pm2" USER=samovar
 
 printf '%s' "$PORT" >"$run/port" # for the health check
+[ -z "$any_answer" ] || : >"$run/any-answer" # of a server that has no /livez
 say "memory: $memory, in-process budget $MEMORY_BUDGET_MB MiB"
 
 umask 077

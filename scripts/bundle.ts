@@ -49,18 +49,26 @@ const builtins: Plugin = {
   },
 }
 
-/** What is imported later, `await import('x')`, has its names, also where it is CommonJS and a bundler sees none. */
+/**
+ * What is imported later, `await import('x')`, or is an entry, has its names, also where it is CommonJS and a bundler
+ * sees none.
+ */
 const lazyPackages: Plugin = {
   name: 'lazy-packages',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^[^./]/ }, ({ kind, path, importer }) =>
-      kind === 'dynamic-import' && importer.startsWith(src) && !isBuiltin(path)
+      (kind === 'dynamic-import' && importer.startsWith(src) && !isBuiltin(path)) ||
+      (kind === 'entry-point' && path === 'express')
         ? { path, namespace: 'lazy' }
         : undefined,
     )
     onLoad({ filter: /./, namespace: 'lazy' }, async ({ path }) => {
       const names = Object.keys(await import(path)).filter((name) => /^\w+$/.test(name))
-      return { contents: `export { ${names.join(', ')} } from ${JSON.stringify(path)}`, resolveDir: root }
+      const from = JSON.stringify(path)
+      // For `require`, which gets what it gets of the package. By a name of ours: esbuild makes no identifier of that one.
+      const required = `import whole from ${from}\nconst own = whole\nexport { own as 'module.exports' }\n`
+      const contents = `${path === 'express' ? required : ''}export { ${names.join(', ')} } from ${from}`
+      return { contents, resolveDir: root }
     })
   },
 }
@@ -72,6 +80,10 @@ const { metafile } = await build({
     main: 'src/main.ts',
     embedded: 'src/cli/embedded.ts',
     samovar: 'src/cli/samovar.ts',
+    // What the user's own features import (src/user/own-packages.ts): the running instance, since chunks are shared.
+    'user/features-api': 'src/user/features-api.ts',
+    'user/zod': 'zod',
+    'user/express': 'express',
   },
   outdir: dist,
   bundle: true,

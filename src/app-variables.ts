@@ -290,6 +290,46 @@ export const variables = {
     isLocal: true,
     isFree: true,
   },
+  SITE_NAME: {
+    schema: z.string().max(60, 'may have at most 60 characters').optional(),
+    default: { en: '`Samovar`', ru: '`Самовар`' },
+    example: '',
+    en: 'what the site is called, on every page',
+    ru: 'как называется сайт, на каждой странице',
+    isFree: true,
+  },
+  SITE_URL: {
+    schema: z
+      .string()
+      .refine(
+        (text) => URL.canParse(text) && /^https?:\/\/[^/?#]+\/?$/.test(text),
+        'must look like https://example.com',
+      )
+      .transform((text) => new URL(text))
+      .optional(),
+    en: 'where the site is, `https://example.com`: search engines are told this address',
+    ru: 'где находится сайт, `https://example.com`: этот адрес сообщается поисковым системам',
+  },
+  SITE_LOGO: {
+    schema: z.string().optional(),
+    en: 'an image of at most 256 kB, `logo.svg`: a file in `USER_DIR`, or an absolute path',
+    ru: 'изображение до 256 кБ, `logo.svg`: файл в `USER_DIR` или абсолютный путь',
+    isLocal: true,
+    isFree: true,
+  },
+  USER_DIR: {
+    schema: z.string().optional(),
+    default: { en: '`/app/user` in the image', ru: 'в образе `/app/user`' },
+    example: '',
+    en:
+      'the folder of [your own app](docs/make-it-yours.md): `feature.js` or `feature.ts`, there or in its folders, ' +
+      'and `samovar.config.js`',
+    ru:
+      'папка [вашего приложения](docs/ru/make-it-yours.md): `feature.js` или `feature.ts`, в ней или в её папках, и ' +
+      '`samovar.config.js`',
+    isLocal: true,
+    isFree: true,
+  },
   LOG_LEVEL: {
     schema: wordOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], OTHER_LEVELS).default(
       'info',

@@ -6,6 +6,7 @@ import { chooseFeatures } from './choose-features.ts'
 import { dataDirProblem } from './lib/environment/data-dir.ts'
 import { listed } from './lib/environment/other-names.ts'
 import { redisOf, unusedOf } from './lib/environment/redis-parts.ts'
+import { readLogo } from './lib/environment/site-logo.ts'
 import { isLoopback, type RedisTarget } from './lib/redis-url.ts'
 import { SECOND } from './lib/time.ts'
 import { hints, nearMisses } from './name-hints.ts'
@@ -46,6 +47,14 @@ export function readAdminVariables(given: Environment = process.env) {
   }
 }
 
+/** The folder of the user's own app, which is read before it is known what features there are. */
+export function readUserDir(given: Environment = process.env): { dir: string; mustBe: boolean } | undefined {
+  const env = withCleanNames(given)
+  const asked = cleanOf('USER_DIR', env, variables.USER_DIR).text
+  if (asked !== '') return { dir: resolve(asked), mustBe: true }
+  return env.SAMOVAR_RUN_DIR ? { dir: '/app/user', mustBe: false } : undefined
+}
+
 /** Where data are kept if nothing is said: the image names a directory of its own for its parts to meet. */
 const dataDirWithout = (runDir: string | undefined) => (runDir ? '/data' : 'data')
 
@@ -67,8 +76,11 @@ export function readConfig(
   const dataDir = everybodys.set.includes('DATA_DIR')
     ? values.DATA_DIR
     : dataDirWithout(values.SAMOVAR_RUN_DIR)
+  const logo =
+    values.SITE_LOGO === undefined ? undefined : readLogo(values.SITE_LOGO, readUserDir(env)?.dir ?? '.')
   const all = [
     ...everybodys.problems,
+    ...(typeof logo === 'string' ? [logo] : []),
     ...listOf(dataDirProblem(dataDir, values.SAMOVAR_RUN_DIR)),
     ...database.problems,
     ...choice.problems,
@@ -114,6 +126,11 @@ export function readConfig(
     /** The values of each feature that runs, by its name. */
     features: read.values as ReadonlyMap<string, ValuesOf<Variables>>,
     workers: values.WEB_CONCURRENCY,
+    site: Object.freeze({
+      name: values.SITE_NAME,
+      url: values.SITE_URL,
+      logo: typeof logo === 'string' ? undefined : logo,
+    }),
     hstsSubdomains: values.HSTS_INCLUDE_SUBDOMAINS,
     trustProxy: values.TRUST_PROXY ?? proxiesOf(env),
     dataDir: resolve(dataDir),

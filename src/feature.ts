@@ -170,6 +170,8 @@ export interface Setup<Provides = unknown> extends Partial<Closable> {
   readonly ownLimits?: readonly string[]
   readonly users?: Users
   readonly limits?: RequestLimits
+  /** Links that depend on its variables, after those of `navigation`. */
+  readonly links?: readonly Link[]
   /** Called when the app accepts connections. */
   start?(): void
   /** What app.ts may pass to other features. */

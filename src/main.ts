@@ -1,29 +1,41 @@
 // Start and stop: the only side effects at import, and the only process.exit.
-import { features } from './app.ts'
-import { InvalidEnvironment, readConfig } from './config.ts'
+import { features as ours } from './app.ts'
+import { InvalidEnvironment, readConfig, readUserDir } from './config.ts'
 import { openApp } from './host/open-app.ts'
 import { portProblem } from './lib/environment/port-problem.ts'
 import { createLog } from './log.ts'
+import { openUserFolder } from './user/open-user-folder.ts'
+import { outliveUser } from './user/outlive-user.ts'
 
 const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do not try again
 
-const config = orExit(() => readConfig(features))
+let withPlaces = (error: InvalidEnvironment) => error
+const user = await orExit(() => openUserFolder(readUserDir()))
+withPlaces = user.withPlaces
+const features = [...ours, ...user.features]
+const config = await orExit(() => readConfig(features))
 const log = createLog(config.log)
 for (const warning of config.warnings) log.warn(warning)
 
-process.once('uncaughtException', (error) => {
+const outlive = outliveUser(user, log)
+process.on('uncaughtException', (error) => {
+  if (outlive(error)) return
   log.fatal({ err: error }, 'unexpected error: the app exits and is restarted (please report it)')
   process.exit(1)
 })
 
-const app = orExit(() => openApp({ features, config, log }))
+const app = await orExit(() => openApp({ features, config, log }))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
 
 try {
   const port = await app.listen()
   log.info({ port, mode: config.mode }, `listening on port ${port}`)
+  user.watch?.serving()
+  if (user.server && !config.runDir)
+    log.info(`${user.server.file}: only the image runs "${user.server.command}", here start it yourself`)
   process.send?.('ready')
 } catch (error) {
+  if (error instanceof InvalidEnvironment) refuse(error)
   const problem = portProblem(config.port, (error as NodeJS.ErrnoException).code)
   if (problem === undefined) throw error
   log.fatal(problem)
@@ -40,12 +52,16 @@ async function stop(signal: string): Promise<void> {
   process.exit(0)
 }
 
-function orExit<T>(work: () => T): T {
+async function orExit<T>(work: () => T | Promise<T>): Promise<T> {
   try {
-    return work()
+    return await work()
   } catch (error) {
     if (!(error instanceof InvalidEnvironment)) throw error
-    process.stderr.write(`${error.message}\n`)
-    process.exit(EXIT_CONFIGURATION)
+    return refuse(error)
   }
+}
+
+function refuse(error: InvalidEnvironment): never {
+  process.stderr.write(`${withPlaces(error).message}\n`)
+  process.exit(EXIT_CONFIGURATION)
 }

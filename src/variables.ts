@@ -106,7 +106,8 @@ export function readVariables<V extends Variables>(
     const unset = [name, none.data] as const
     if (clean.text === '' || unused.includes(name)) {
       // A variable may be demanded.
-      if (!none.success) found.problems.push(...none.error.issues.map(({ message }) => `${name} ${message}`))
+      if (!none.success)
+        found.problems.push(...none.error.issues.map(({ message }) => `${name} ${demanded(message)}`))
       return unset
     }
     if (clean.without.length > 0) found.surrounded.push(`${name} (${clean.without.join(', ')})`)
@@ -138,6 +139,9 @@ export function readVariables<V extends Variables>(
   })
   return { values: Object.freeze(Object.fromEntries(values)) as ValuesOf<V>, ...found }
 }
+
+/** Zod's own words are of types: "expected string, received undefined". */
+const demanded = (message: string) => (message.startsWith('Invalid input') ? 'must be set' : message)
 
 /** The name in it is no secret; a longer expression might hold one. */
 const reference = (text: string) => (/^[${(\s]+[\w.]{1,60}[)}\s]*$/.test(text) ? text : 'a reference')

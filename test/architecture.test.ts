@@ -69,8 +69,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'host',
   ],
   app: ['feature', 'host'],
-  cli: ['lib', 'errors', 'log', 'config', 'contract', 'core', 'sql', 'cli', 'app'],
-  main: ['lib', 'app', 'config', 'host', 'log'],
+  user: [
+    'lib',
+    'errors',
+    'log',
+    'config',
+    'contract',
+    'http for features',
+    'variables',
+    'manifest',
+    'host',
+    'user',
+  ],
+  cli: ['lib', 'errors', 'log', 'config', 'contract', 'core', 'sql', 'cli', 'app', 'user'],
+  main: ['lib', 'app', 'config', 'host', 'log', 'user'],
 }
 
 /** Where a library may be imported; one that is not listed may be anywhere but in lib. */
@@ -85,7 +97,7 @@ const FENCES: Record<string, RegExp> = {
   'node:sqlite': /^core\/sqlite\.ts$/,
   pg: /^sql\/postgres(-tls)?\.ts$/,
   undici: /^http\/fetch-json\.ts$/,
-  express: /^(http|host|features)\/|^feature\.ts$/,
+  express: /^(http|host|features|user)\/|^feature\.ts$/,
   pino: /^log\.ts$/,
 }
 

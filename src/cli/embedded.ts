@@ -6,10 +6,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { features } from '../app.ts'
-import { type Config, InvalidEnvironment, readConfig } from '../config.ts'
-import { sizesOf } from '../lib/environment/image-sizes.ts'
+import { type Config, InvalidEnvironment, readConfig, readUserDir } from '../config.ts'
+import { type Sizes, sizesOf } from '../lib/environment/image-sizes.ts'
 import { volumeWarning } from '../lib/environment/mounts.ts'
 import { portProblem } from '../lib/environment/port-problem.ts'
+import { openUserFolder, type UserApp } from '../user/open-user-folder.ts'
+import { portOf, serverEnvironment, serverProblems } from '../user/server.ts'
 
 /** Everything but what changes or ends the server itself; image/redis-state.conf has the same. */
 const RIGHTS = '~* &* +@all -config -debug -shutdown -module -replicaof -slaveof -acl'
@@ -79,15 +81,22 @@ const inShell = (values: Readonly<Record<string, string | number>>) =>
     .map(([name, value]) => `${name}='${String(value).replaceAll("'", `'\\''`)}'\n`)
     .join('')
 
-async function answer([limit = '', host = '']: readonly string[]): Promise<string> {
-  const config = readConfig(features)
-  const { dataDir, mode, port } = config
+async function answer([limit = '', host = '']: readonly string[], user: UserApp): Promise<string> {
+  const config = readConfig([...features, ...user.features])
+  const { dataDir, mode } = config
+  const { server } = user
+  const isInstead = server?.mode === 'instead'
+  const port = isInstead ? portOf(server, config) : config.port
+  if (server) refuseAny(serverProblems(server, config))
   const memory = { limitMb: limit === '' ? undefined : Number(limit), hostMb: Number(host) || 512 }
-  const sizes = sizesOf(memory, config.workers)
+  const sizes = withServer(server?.mode, (beside) => sizesOf(memory, isInstead ? 1 : config.workers + beside))
   const isEmbedded = mode === 'embedded'
   const lines = isEmbedded ? serverLines(config) : []
-  const problem = (await tryPort(port)) ?? (isEmbedded ? await tryPortOfRedis(config) : undefined)
-  if (problem !== undefined) throw new InvalidEnvironment([problem])
+  refuseAny([
+    (await tryPort(port)) ??
+      (server ? await tryPort(portOf(server, config)) : undefined) ??
+      (isEmbedded ? await tryPortOfRedis(config) : undefined),
+  ])
   const lost = volumeWarning(textOf('/proc/self/mountinfo'), dataDir)
   const overruled =
     isEmbedded && config.redis.hasStateServer
@@ -107,10 +116,39 @@ async function answer([limit = '', host = '']: readonly string[]): Promise<strin
     SAMOVAR_HEAP_MB: sizes.heapMb,
     MEMORY_BUDGET_MB: config.memoryBudgetMb ?? sizes.budgetMb,
     memory: `${sizes.source} gives cache ${sizes.cacheMb}, state ${sizes.stateMb}, Node's heap ${sizes.heapMb}`,
+    SAMOVAR_SERVER: server
+      ? JSON.stringify({ ...server, env: serverEnvironment(server, config, sizes.serverHeapMb) })
+      : '',
+    any_answer: isInstead ? 'yes' : '',
     is_low_port: port < firstFreePort() ? 'yes' : '',
     redis_cache: isEmbedded ? [...lines, ...conf('cache', sizes.cacheMb)].join('\n') : '',
     redis_state: isEmbedded ? conf('state', sizes.stateMb).join('\n') : '',
   })
+}
+
+/** A server of the user's beside the app is one more process, with the same share of the heap as each of ours. */
+function withServer(mode: 'beside' | 'instead' | undefined, sizes: (beside: number) => Sizes) {
+  const beside = mode === 'beside' ? 1 : 0
+  const found = sizes(beside)
+  const workers = Math.max(1, found.workers - beside)
+  const share = Math.floor(found.heapMb / (workers + beside))
+  const isTight = found.workers <= beside
+  return {
+    ...found,
+    workers,
+    heapMb: beside === 0 ? found.heapMb : share * workers,
+    serverHeapMb: share,
+    warnings: isTight
+      ? [
+          `the memory is little for a server beside the app: each gets ${share} MiB of heap (docker run --memory)`,
+        ]
+      : found.warnings,
+  }
+}
+
+function refuseAny(problems: readonly (string | undefined)[]): void {
+  const found = problems.filter((problem) => problem !== undefined)
+  if (found.length > 0) throw new InvalidEnvironment(found)
 }
 
 async function tryPortOfRedis({ redis: { cache } }: Config): Promise<string | undefined> {
@@ -121,10 +159,23 @@ async function tryPortOfRedis({ redis: { cache } }: Config): Promise<string | un
   )
 }
 
+/** What code of the user's prints while it is loaded must not be taken for the answer. */
+function keepStdout(): (text: string) => void {
+  const write = process.stdout.write.bind(process.stdout)
+  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write
+  return (text) => void write(text)
+}
+
+const print = keepStdout()
+let withPlaces: UserApp['withPlaces'] = (error) => error
 try {
-  process.stdout.write(await answer(process.argv.slice(2)))
+  const user = await openUserFolder(readUserDir())
+  withPlaces = user.withPlaces
+  print(await answer(process.argv.slice(2), user))
 } catch (error) {
   if (!(error instanceof InvalidEnvironment)) throw error
-  process.stderr.write(`${error.message}\n`)
+  process.stderr.write(`${withPlaces(error).message}\n`)
   process.exitCode = 78
 }
+// Not by itself: code of the user's may have begun something that does not end. A pipe is written to at once.
+process.exit()

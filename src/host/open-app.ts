@@ -10,6 +10,7 @@ import { createJsonFetcher } from '../http/fetch-json.ts'
 import { idempotencyKeys } from '../http/idempotency.ts'
 import { createQueueBoard } from '../http/queue-board.ts'
 import { createHttpServer } from '../http/server.ts'
+import { setSiteIdentity } from '../http/site/site-identity.ts'
 import { createScope } from '../lib/scope.ts'
 import type { Log } from '../log.ts'
 import { createAdmin, createContext, createSite, type Handed, socketRules } from './create-context.ts'
@@ -40,6 +41,7 @@ export interface AppOptions {
 /** @throws InvalidEnvironment where two features take the same path or the same role. */
 export function openApp({ features, config, log }: AppOptions): App {
   const scope = createScope()
+  setSiteIdentity(config.site)
   const running = features.filter(({ name }) => config.features.has(name))
   const migrations = running.flatMap(({ name, migrations: steps }) => (steps ? [{ of: name, steps }] : []))
   // Of those that are left out, too: what they have stored keeps its kind.
@@ -61,6 +63,8 @@ export function openApp({ features, config, log }: AppOptions): App {
   const all = orClose(() =>
     setUpFeatures({ running, config, core: wiring, queue: core.queue, context, handed, scope }),
   )
+
+  handed.links.push(...all.flatMap(({ links: own = [] }) => own))
 
   function orClose<T>(work: () => T): T {
     try {

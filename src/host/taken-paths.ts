@@ -10,12 +10,16 @@ export function takenPaths(setups: ReadonlyMap<string, Setup>): string[] {
     for (const path of new Set(pathsOf(setup))) {
       const owner = owners.get(path)
       if (owner !== undefined)
-        problems.push(`the path ${path} of the feature ${feature} is taken by ${owner}`)
+        problems.push(`the path ${path} of the feature ${feature} is taken by ${owner}${hint(path, owner)}`)
       else owners.set(path, feature)
     }
   }
   return problems
 }
+
+/** The one path that may be left to others. */
+const hint = (path: string, owner: string) =>
+  path === '/' && owner === 'page' ? ': HOME_PAGE=own leaves it to you' : ''
 
 /** With a colon for each parameter, so that its name does not count; routes do not tell /API from /api. */
 function pathsOf({ routes, rawRoutes, cached = [], sockets = [] }: Setup): string[] {

@@ -4,6 +4,7 @@ import { type IRouter, type Request, type Response, static as serveStatic } from
 import { type Html, html } from '../lib/html.ts'
 import { MINUTE } from '../lib/time.ts'
 import { navigationHtml, siteOf, skipLink, type Visitor } from './site/site-header.ts'
+import { canonicalUrl, LOGO_PATH, siteIdentity } from './site/site-identity.ts'
 
 const site = {
   en: { name: 'Samovar', otherLanguage: 'Русский' },
@@ -35,12 +36,19 @@ export interface Page {
 const SHARED_STYLES = ['site.css']
 const SHARED_SCRIPTS = ['local-times.js']
 
+const OUR_ICONS = html`<link rel="icon" href="/favicon.ico" sizes="32x32">
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">`
+
 /** The whole document, as HTML. `navigation` stands in its header. */
 export function pageHtml(page: Page, navigation: Html): string {
   const { language, title, heading = title, description, subtitle, otherUrl, styles, scripts, main } = page
-  const { name, otherLanguage } = site[language]
+  const { otherLanguage } = site[language]
+  const name = siteName(language)
+  const { logo } = siteIdentity()
+  const canonical = canonicalUrl(otherUrl, language)
   const other = otherLanguageOf(language)
-  const brand = html`<img src="/static/icon.svg" alt="" width="32" height="32"> <span>${name}</span>`
+  const image = logo ? LOGO_PATH : '/static/icon.svg'
+  const brand = html`<img src="${image}" alt="" width="32" height="32"> <span>${name}</span>`
   const home = html`<a class="brand" href="/?lang=${language}">${brand}</a>`
   return html`<!doctype html>
 <html lang="${language}">
@@ -50,8 +58,8 @@ export function pageHtml(page: Page, navigation: Html): string {
 <meta name="color-scheme" content="light dark">
 ${description === undefined ? [] : html`<meta name="description" content="${description}">`}
 <title>${title === name ? name : `${title} · ${name}`}</title>
-<link rel="icon" href="/favicon.ico" sizes="32x32">
-<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+${logo ? html`<link rel="icon" href="${LOGO_PATH}">` : OUR_ICONS}
+${canonical === undefined ? [] : html`<link rel="canonical" href="${canonical}">`}
 ${[...SHARED_STYLES, ...styles].map((file) => html`<link rel="stylesheet" href="/static/${file}">`)}
 ${[...SHARED_SCRIPTS, ...scripts].map((file) => html`<script type="module" src="/static/${file}"></script>`)}
 </head>
@@ -75,7 +83,7 @@ export function otherLanguageOf(language: PageLanguage): PageLanguage {
 }
 
 export function siteName(language: PageLanguage): string {
-  return site[language].name
+  return siteIdentity().name ?? site[language].name
 }
 
 /** As `?lang=` says, else as the browser asks. */
@@ -101,8 +109,8 @@ export function sendPageTo(res: Response, page: Page, visitor: Visitor): void {
     'Content-Language': language,
     // With no-referrer a form says `Origin: null`; over plain HTTP nothing else tells it from another site's.
     'Referrer-Policy': 'same-origin',
-    Vary: 'Accept-Language, Cookie',
   })
+  res.vary('Accept-Language, Cookie')
   res.type('html').send(pageHtml(page, navigationHtml({ language, path, links, userPages, visitor })))
 }
 

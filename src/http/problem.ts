@@ -13,6 +13,7 @@ import {
   notJson,
   unavailable,
 } from '../errors.ts'
+import { blamed } from '../lib/blame.ts'
 import type { Log } from '../log.ts'
 import { sendErrorPage, wantsPage } from './site/error-page.ts'
 
@@ -25,8 +26,9 @@ export function answerProblems(log: Log): ErrorRequestHandler {
   return async function answerProblem(thrown, req, res, next) {
     const problem = asAppError(thrown)
     if (problem.status >= 500) {
+      const feature = blamed(thrown)
       log[levelOf(problem)](
-        { requestId: req.id, path: req.path, err: thrown },
+        { requestId: req.id, path: req.path, ...(feature && { feature }), err: thrown },
         `answering ${problem.status}: ${problem.message}`,
       )
     }

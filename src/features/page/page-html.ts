@@ -24,6 +24,8 @@ export interface PageStatus {
 }
 
 export interface HomeModel {
+  /** Where the page is. */
+  path: string
   language: PageLanguage
   query: string
   /** Whether all countries are shown, and not only the first. */
@@ -33,7 +35,8 @@ export interface HomeModel {
   countries: readonly PageCountry[] | undefined
 }
 
-export function homeHtml({ language, query, showsAll, status, countries }: HomeModel): Page {
+export function homeHtml(home: HomeModel): Page {
+  const { language, status, countries } = home
   const text = texts[language]
   return {
     language,
@@ -41,11 +44,11 @@ export function homeHtml({ language, query, showsAll, status, countries }: HomeM
     heading: text.heading,
     description: `${text.tagline} ${text.heading}.`,
     subtitle: text.tagline,
-    otherUrl: addressOf(otherLanguageOf(language), query, showsAll),
+    otherUrl: addressOf({ ...home, language: otherLanguageOf(language) }),
     styles: ['page/page.css'],
     scripts: ['page/page.js'],
     main: html`${statusSection(language, status)}
-${countries ? countriesSection(language, query, showsAll, countries) : []}`,
+${countries ? countriesSection(home, countries) : []}`,
   }
 }
 
@@ -86,23 +89,20 @@ function outageBox(language: PageLanguage, outage: PageOutage | null): Html {
 /** Enough to see what they are; the page stays short. */
 const FIRST_COUNTRIES = 10
 
-function addressOf(language: PageLanguage, query: string, showsAll: boolean): string {
-  return `/?${new URLSearchParams({ lang: language, ...(query && { q: query }), ...(showsAll && { all: 'true' }) })}`
+function addressOf({ path, language, query, showsAll }: HomeModel): string {
+  const asked = { lang: language, ...(query && { q: query }), ...(showsAll && { all: 'true' }) }
+  return `${path}?${new URLSearchParams(asked)}`
 }
 
-function countriesSection(
-  language: PageLanguage,
-  query: string,
-  showsAll: boolean,
-  countries: readonly PageCountry[],
-): Html {
+function countriesSection(home: HomeModel, countries: readonly PageCountry[]): Html {
+  const { path, language, query, showsAll } = home
   const shown = showsAll ? countries : countries.slice(0, FIRST_COUNTRIES)
   const text = texts[language]
   const { code, name, capital, currency, phone } = text.columns
   return html`<section aria-labelledby="countries-title">
   <h2 id="countries-title">${text.countriesTitle}</h2>
   <p>${text.intro} <a href="/api/countries?lang=${language}">${text.api}</a></p>
-  <form method="get" action="/" role="search" id="search">
+  <form method="get" action="${path}" role="search" id="search">
     <input type="hidden" name="lang" value="${language}">
     <input type="search" name="q" value="${query}" maxlength="100" placeholder="${text.search}"
       aria-label="${text.search}" autocomplete="off">
@@ -114,7 +114,7 @@ function countriesSection(
     <tbody id="rows">${shown.map(rowHtml)}</tbody>
   </table>
   <p id="more"${new Html(shown.length < countries.length ? '' : ' hidden')}><a
-    href="${addressOf(language, query, true)}">${text.showAll}</a></p>
+    href="${addressOf({ ...home, showsAll: true })}">${text.showAll}</a></p>
   <p id="none"${new Html(countries.length > 0 ? ' hidden' : '')}>${text.none}</p>
 </section>`
 }

@@ -1,5 +1,5 @@
-// GET /, the page; GET /status, what keeps it current; and its static files.
-import { Router } from 'express'
+// GET /, the page; GET /status, what keeps it current, and the page itself where / is another; and its static files.
+import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { languageOf, type PageLanguage, pageLanguages, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
@@ -13,30 +13,39 @@ const query = z.object({
 })
 
 export interface PageParts {
+  /** `ours`, `own`, or where visitors of / are sent. */
+  home: string
   status: () => Omit<PageStatus, 'lastOutage'>
   outages: () => readonly RoleOutage[]
   /** The countries whose name, capital or code contains the text; all when it is empty. */
   searchCountries: ((language: PageLanguage, text: string) => Promise<readonly PageCountry[]>) | undefined
 }
 
-export function pageRoutes({ status, outages, searchCountries }: PageParts): Router {
+export function pageRoutes({ home, status, outages, searchCountries }: PageParts): Router {
   const router = Router()
   const pageStatus = () => ({ ...status(), lastOutage: lastOutage(outages(), Date.now()) ?? null })
+  const isElsewhere = home !== 'ours'
+  const path = isElsewhere ? '/status' : '/'
+  const sendPage: RequestHandler = async (req, res) => {
+    const { lang, q, all } = parse(query, req.query)
+    const language = lang ?? languageOf(req)
+    const countries = await searchCountries?.(language, q)
+    res.set('Cache-Control', 'private, no-cache')
+    await sendOwnPage(
+      res,
+      homeHtml({ path, language, query: q, showsAll: all === 'true', status: pageStatus(), countries }),
+    )
+  }
   serveFiles(router, '/static/page', import.meta.url)
   endpoint(router, '/status', {
-    get: (_req, res) => void res.set('Cache-Control', 'no-store').json(pageStatus()),
-  })
-  endpoint(router, '/', {
-    async get(req, res) {
-      const { lang, q, all } = parse(query, req.query)
-      const language = lang ?? languageOf(req)
-      const countries = await searchCountries?.(language, q)
-      res.set('Cache-Control', 'private, no-cache')
-      await sendOwnPage(
-        res,
-        homeHtml({ language, query: q, showsAll: all === 'true', status: pageStatus(), countries }),
-      )
+    get: (req, res, next) => {
+      // A browser that is led here sees the page, which itself asks for JSON.
+      if (isElsewhere) res.vary('Accept')
+      if (isElsewhere && req.accepts(['json', 'html']) === 'html') return sendPage(req, res, next)
+      res.set('Cache-Control', 'no-store').json(pageStatus())
     },
   })
+  if (home === 'ours') endpoint(router, '/', { get: sendPage })
+  else if (home !== 'own') endpoint(router, '/', { get: (_req, res) => res.redirect(302, home) })
   return router
 }

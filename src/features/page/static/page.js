@@ -28,7 +28,10 @@ function showOutage(outage) {
 
 async function refresh() {
   try {
-    const response = await fetch('/status', { signal: AbortSignal.timeout(4000) })
+    const response = await fetch('/status', {
+      headers: { accept: 'application/json' },
+      signal: AbortSignal.timeout(4000),
+    })
     const now = await response.json()
     const reads = now.hits + now.misses
     status.dataset.status = now.status
@@ -51,8 +54,8 @@ let asked = 0
 // The server renders the rows; the newest answer wins, in whatever order they arrive.
 async function search() {
   const number = ++asked
-  const url = `/?${new URLSearchParams(new FormData(form))}`
-  const response = await fetch(url)
+  const url = `${location.pathname}?${new URLSearchParams(new FormData(form))}`
+  const response = await fetch(url, { headers: { accept: 'text/html' } })
   if (!response.ok) return form.submit()
   const page = new DOMParser().parseFromString(await response.text(), 'text/html')
   if (number !== asked) return
