@@ -24,7 +24,9 @@ const PEERS: Record<string, string> = {
 const readJson = (path: string) => JSON.parse(readFileSync(path, 'utf8'))
 const app = readJson(join(root, 'package.json'))
 const adapters = readdirSync(join(root, 'src/adapters'))
-  .filter((file) => /^export (function|class) create|^export class \w+Container/m.test(read(`src/adapters/${file}`)))
+  .filter((file) =>
+    /^export (function|class) create|^export class \w+Container/m.test(read(`src/adapters/${file}`)),
+  )
   .map((file) => file.replace(/\.ts$/, ''))
 
 function read(path: string): string {
@@ -53,7 +55,13 @@ const { metafile } = await build({
 })
 execFileSync(
   process.execPath,
-  [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.package.json', '--outDir', join(made, 'types')],
+  [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    'tsconfig.package.json',
+    '--outDir',
+    join(made, 'types'),
+  ],
   { cwd: root, stdio: 'inherit' },
 )
 
@@ -74,7 +82,10 @@ const types = join(made, 'types')
 const entries = ['package/samovar', ...adapters.map((name) => `adapters/${name}`)]
 const needed = new Set(entries.map((name) => `${name}.d.ts`))
 for (const file of needed) {
-  const text = readFileSync(join(types, file), 'utf8').replace(/((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g, '$1.js$2')
+  const text = readFileSync(join(types, file), 'utf8').replace(
+    /((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g,
+    '$1.js$2',
+  )
   writeFileSync(join(types, file), text)
   for (const [, from = ''] of text.matchAll(/(?:from|import\()\s*["'](\.[^"']*)\.js["']/g))
     needed.add(relative(types, join(types, dirname(file), `${from}.d.ts`)))
@@ -91,7 +102,8 @@ writeFileSync(
     {
       name: 'samovar',
       version: app.version,
-      description: 'Cache, state, channels, jobs and limits over Redis, which keep working while it does not.',
+      description:
+        'Cache, state, channels, jobs and limits over Redis, which keep working while it does not.',
       license: app.license,
       type: 'module',
       engines: app.engines,

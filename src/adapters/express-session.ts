@@ -52,7 +52,9 @@ class StateSessionStore extends session.Store {
   }
 
   get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
-    answer(orWhenAway(this.#find(keyOf(id)), undefined), (error, found) => callback(error, found?.data ?? null))
+    answer(orWhenAway(this.#find(keyOf(id)), undefined), (error, found) =>
+      callback(error, found?.data ?? null),
+    )
   }
 
   set(id: string, data: SessionData, callback?: Callback): void {
@@ -83,7 +85,9 @@ class StateSessionStore extends session.Store {
 
   override clear(callback?: Callback): void {
     answer(
-      this.#state.list(WORD).then(async (keys) => void (await Promise.all(keys.map((key) => this.#end(key))))),
+      this.#state
+        .list(WORD)
+        .then(async (keys) => void (await Promise.all(keys.map((key) => this.#end(key))))),
       callback,
     )
   }

@@ -22,7 +22,9 @@ const BROADCAST = 3
 /** What is used of socket.io's namespace; its own type says that the options are private. */
 interface Namespace {
   readonly name: string
-  readonly server: { readonly opts: { readonly connectionStateRecovery?: { maxDisconnectionDuration?: number } } }
+  readonly server: {
+    readonly opts: { readonly connectionStateRecovery?: { maxDisconnectionDuration?: number } }
+  }
 }
 
 type Persisted = Omit<Session, 'missedPackets'>

@@ -1,8 +1,8 @@
 // Bytes that are put and taken, in the cache role: for libraries that cache by themselves. A value may be gone at any
 // time, and what was deleted or overwritten never comes back, also not when a Redis that was away returns.
 import { DAY, type Now } from '../lib/time.ts'
-import { decodeEntry, encodeEntry } from './cache/cache-entry.ts'
 import type { CacheStore } from './cache/cache.ts'
+import { decodeEntry, encodeEntry } from './cache/cache-entry.ts'
 import type { GenerationCounters } from './cache/generation-counters.ts'
 import type { ClearScope } from './keys.ts'
 

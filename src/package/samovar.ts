@@ -1,8 +1,9 @@
 // What `import … from 'samovar'` gives: the core, opened with few words and for an app of one's own.
-import { createDataLock } from '../core/data-lock.ts'
-import { Refusal } from '../core/errors.ts'
+
 import type { Bus } from '../core/bus/bus.ts'
 import type { Cache } from '../core/cache/cache.ts'
+import { createDataLock } from '../core/data-lock.ts'
+import { Refusal } from '../core/errors.ts'
 import { type DeclaredKeys, defineKeys } from '../core/keys.ts'
 import type { Limiter } from '../core/limiter.ts'
 import type { Once } from '../core/once.ts'
@@ -80,7 +81,14 @@ export function openSamovar(options: OpenOptions = {}): Samovar {
   const samovar = openCore({
     // Whoever else uses this Redis keeps its keys, and every process of the app may write.
     mode: redis ? 'external' : 'memory',
-    redis: { cache: redis?.cache, state: redis?.state, hasStateServer: false, ca: undefined, budgetMs, prefix },
+    redis: {
+      cache: redis?.cache,
+      state: redis?.state,
+      hasStateServer: false,
+      ca: undefined,
+      budgetMs,
+      prefix,
+    },
     keys: [adapterKeys, ...keys],
     cache: { enabled: true },
     workers: 1,
@@ -135,5 +143,17 @@ function expectPositive(numbers: Record<string, number>): void {
       throw new TypeError(`${name} must be a number above 0`)
 }
 
+export type {
+  AppStatus,
+  Bus,
+  Cache,
+  DeadLetters,
+  DeclaredKeys,
+  Limiter,
+  Once,
+  OutageReport,
+  Queue,
+  State,
+  Values,
+}
 export { defineKeys, Refusal }
-export type { AppStatus, Bus, Cache, DeadLetters, DeclaredKeys, Limiter, Once, OutageReport, Queue, State, Values }

@@ -60,9 +60,7 @@ function inMemory({ dataDir, log, parts }: StateRoleOptions, memory: StateMemory
       const end = { ...none, note: 'Redis was switched off' }
       for (const role of ['cache', 'state'] as const) outages.ended(role, end, Date.now())
       const where = dataDir === undefined ? 'of this process alone' : 'state with a copy on disk'
-      log.info(
-        `Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, ${where}`,
-      )
+      log.info(`Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, ${where}`)
     },
     close: memory.close,
   }
