@@ -1,9 +1,10 @@
 // socket.io's adapter over the channel layer: rooms across processes, in one order, and clients that come back are
-// given what they missed (`connectionStateRecovery`), also when Redis was killed in between.
+// given what they missed (`connectionStateRecovery`).
 //
 // All packets of a namespace go through one channel; who is in it tells how many servers there are. A client's offset
 // is its position there, so what it missed is what the channel has since: 200 messages, two minutes or 256 KiB. Where
-// that is not all, it is not recovered, and is told so, instead of a gap that nobody notices.
+// that is not all, it is not recovered, and is told so, instead of a gap that nobody notices: so it is when Redis was
+// left or came back in between, since nobody can say what others published then before what it has.
 import { createHash } from 'node:crypto'
 import { ClusterAdapter, type ClusterMessage, type ClusterResponse, type Session } from 'socket.io-adapter'
 import type { BusMessage, Json, Position, Subscription } from '../core/bus/bus.ts'
