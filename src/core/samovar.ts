@@ -169,7 +169,12 @@ export function openSamovar(options: SamovarOptions): Samovar {
 
   return {
     cache,
-    values: createValues({ store: cacheRole.store, clears: generationCounters, clear: cache.clear }),
+    values: createValues({
+      store: cacheRole.store,
+      clears: generationCounters,
+      clear: cache.clear,
+      isRedis: () => cacheRole.server().isConnected,
+    }),
     state,
     bus: busRole.bus,
     queue,

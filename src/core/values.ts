@@ -24,10 +24,12 @@ export interface ValuesOptions {
   store: CacheStore
   clears: Pick<GenerationCounters, 'top' | 'isDead'>
   clear: (scope: ClearScope) => Promise<unknown>
+  /** Whether Redis is asked. */
+  isRedis: () => boolean
   now?: Now
 }
 
-export function createValues({ store, clears, clear, now = Date.now }: ValuesOptions): Values {
+export function createValues({ store, clears, clear, isRedis, now = Date.now }: ValuesOptions): Values {
   function valueIn(key: string, bytes: Buffer | undefined): Buffer | undefined {
     const entry = bytes && decodeEntry(bytes)
     return entry && entry.staleUntilMs > now() && !clears.isDead(key, entry) ? entry.body : undefined
@@ -53,7 +55,9 @@ export function createValues({ store, clears, clear, now = Date.now }: ValuesOpt
         if (key.startsWith(prefix) && valueIn(key, head)) found.add(key)
         return false
       }
-      await store.sweep(prefix, note)
+      // Not while Redis is away: the store would sweep it later, in the place of a sweep that is needed.
+      if (isRedis()) await store.sweep(prefix, note)
+      else store.sweepNow(prefix, note)
       return [...found]
     },
   }
