@@ -1,8 +1,8 @@
 // A container of Samovar for the tests of an app that talks to one, and the ways to break its Redis from there.
 import { randomBytes } from 'node:crypto'
 import { AbstractStartedContainer, GenericContainer, type StartedTestContainer, Wait } from 'testcontainers'
-import { isShape, isText, parseJson } from '../lib/codec.ts'
 import type { OutageReport } from '../core/outages.ts'
+import { isShape, isText, parseJson } from '../lib/codec.ts'
 
 const PORT = 8080
 const SERVERS = ['redis-cache', 'redis-state']

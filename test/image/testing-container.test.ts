@@ -1,8 +1,10 @@
 // samovar/testing: what the tests of an app are given to break the Redis of a real container with.
-import { type StartedSamovarContainer, SamovarContainer } from '../../src/adapters/testing.ts'
+import { SamovarContainer, type StartedSamovarContainer } from '../../src/adapters/testing.ts'
 import { until } from '../helpers/image.ts'
 
-const [LABEL = 'samovar.test', VALUE = 'by-hand'] = (process.env.SAMOVAR_TEST_LABEL ?? '').split('=').filter(Boolean)
+const [LABEL = 'samovar.test', VALUE = 'by-hand'] = (process.env.SAMOVAR_TEST_LABEL ?? '')
+  .split('=')
+  .filter(Boolean)
 
 let samovar: StartedSamovarContainer
 beforeAll(async () => {
@@ -11,7 +13,8 @@ beforeAll(async () => {
 })
 afterAll(() => samovar?.stop())
 
-const has = (status: string) => until(`status ${status}`, async () => (await samovar.stats()).status === status)
+const has = (status: string) =>
+  until(`status ${status}`, async () => (await samovar.stats()).status === status)
 const ended = () => samovar.outages().then((all) => all.filter(({ endedAt }) => endedAt !== null).length)
 
 test('each way to break Redis is an outage that ends', async () => {

@@ -54,22 +54,25 @@ async function openApp(samovar: Samovar, options: Partial<Options> = {}) {
   }
 }
 
-test.each(faults)('a limit holds while Redis is %s: nobody is blocked, and nobody begins again', async (fault) => {
-  const samovar = await world.open()
-  const { ask } = await openApp(samovar)
-  expect(await ask('a')).toEqual({ status: 200, remaining: 3 })
-  expect(await ask('a')).toEqual({ status: 200, remaining: 2 })
-  await breakRedis(world.redis, fault)
-  expect(await ask('a')).toEqual({ status: 200, remaining: 1 })
-  expect(await ask('a')).toEqual({ status: 200, remaining: 0 })
-  expect((await ask('a')).status).toBe(429)
-  expect((await ask('b')).status).toBe(200)
-  await mendRedis(world.redis, fault)
-  await world.untilBack(samovar)
-  expect((await ask('a')).status).toBe(429)
-  const other = await openApp(await world.open())
-  await eventually(async () => expect((await other.ask('a')).status).toBe(429))
-})
+test.each(faults)(
+  'a limit holds while Redis is %s: nobody is blocked, and nobody begins again',
+  async (fault) => {
+    const samovar = await world.open()
+    const { ask } = await openApp(samovar)
+    expect(await ask('a')).toEqual({ status: 200, remaining: 3 })
+    expect(await ask('a')).toEqual({ status: 200, remaining: 2 })
+    await breakRedis(world.redis, fault)
+    expect(await ask('a')).toEqual({ status: 200, remaining: 1 })
+    expect(await ask('a')).toEqual({ status: 200, remaining: 0 })
+    expect((await ask('a')).status).toBe(429)
+    expect((await ask('b')).status).toBe(200)
+    await mendRedis(world.redis, fault)
+    await world.untilBack(samovar)
+    expect((await ask('a')).status).toBe(429)
+    const other = await openApp(await world.open())
+    await eventually(async () => expect((await other.ask('a')).status).toBe(429))
+  },
+)
 
 test('two processes count together, also what is taken back', async () => {
   const [one, two] = [await openApp(await world.open()), await openApp(await world.open())]

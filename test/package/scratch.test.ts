@@ -55,7 +55,9 @@ test('needs nothing that only the app needs, and answers in memory', async () =>
     const { value } = await samovar.cache.getOrLoad('a', { staleMs: 0, parse: (json) => json }, async () => 42)
     await samovar.close()
     console.log(value, samovar.status().status)`
-  const { stdout, stderr } = await run(process.execPath, [...QUIET, '--input-type=module', '-e', program], { cwd: scratch })
+  const { stdout, stderr } = await run(process.execPath, [...QUIET, '--input-type=module', '-e', program], {
+    cwd: scratch,
+  })
   expect(stdout).toBe('42 memory\n')
   expect(stderr).toBe('')
 })
@@ -93,50 +95,55 @@ describe('beside the libraries', () => {
     )
   })
 
-  test.each(['express', 'fastify', 'hono', 'nest'])('the example for %s answers while Redis is killed', async (name) => {
-    const program = join(scratch, `${name}.js`)
-    if (name === 'nest') {
-      const jsc = { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' } as const
-      const { code } = await transformFile(join(examples, 'nest.ts'), {
-        jsc: { ...jsc, transform: { legacyDecorator: true } },
-        swcrc: false,
+  test.each(['express', 'fastify', 'hono', 'nest'])(
+    'the example for %s answers while Redis is killed',
+    async (name) => {
+      const program = join(scratch, `${name}.js`)
+      if (name === 'nest') {
+        const jsc = { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' } as const
+        const { code } = await transformFile(join(examples, 'nest.ts'), {
+          jsc: { ...jsc, transform: { legacyDecorator: true } },
+          swcrc: false,
+        })
+        writeFileSync(program, code)
+      } else cpSync(join(examples, `${name}.js`), program)
+      const [redis, port] = [await startRedis(), await freePort()]
+      const env = { ...process.env, PORT: String(port), REDIS_URL: redis.url }
+      const app = spawn(process.execPath, [...QUIET, program], {
+        cwd: scratch,
+        env,
+        stdio: ['ignore', 'ignore', 'inherit'],
       })
-      writeFileSync(program, code)
-    } else cpSync(join(examples, `${name}.js`), program)
-    const [redis, port] = [await startRedis(), await freePort()]
-    const env = { ...process.env, PORT: String(port), REDIS_URL: redis.url }
-    const app = spawn(process.execPath, [...QUIET, program], {
-      cwd: scratch,
-      env,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-    const ended = once(app, 'exit')
-    try {
-      const ask = async () => {
-        const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })
-        expect(answer.status).toBe(200)
-        return (await answer.json()) as { redis: string }
+      const ended = once(app, 'exit')
+      try {
+        const ask = async () => {
+          const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })
+          expect(answer.status).toBe(200)
+          return (await answer.json()) as { redis: string }
+        }
+        // Seldom: the examples have limits.
+        const untilStatus = (status: string) =>
+          eventually(async () => expect((await ask()).redis).toBe(status), undefined, 500)
+        await untilStatus('redis')
+        await redis.kill()
+        for (let i = 0; i < 5; i += 1) await soon(ask)
+        await untilStatus('memory')
+        await redis.start()
+        await untilStatus('redis')
+        app.kill('SIGTERM')
+        expect(await ended).toEqual([0, null])
+      } finally {
+        app.kill('SIGKILL')
+        await redis.stop()
       }
-      // Seldom: the examples have limits.
-      const untilStatus = (status: string) =>
-        eventually(async () => expect((await ask()).redis).toBe(status), undefined, 500)
-      await untilStatus('redis')
-      await redis.kill()
-      for (let i = 0; i < 5; i += 1) await soon(ask)
-      await untilStatus('memory')
-      await redis.start()
-      await untilStatus('redis')
-      app.kill('SIGTERM')
-      expect(await ended).toEqual([0, null])
-    } finally {
-      app.kill('SIGKILL')
-      await redis.stop()
-    }
-  })
+    },
+  )
 
   test('an example is at most twenty lines', () => {
     for (const file of ['express.js', 'fastify.js', 'hono.js', 'nest.ts']) {
-      const code = readFileSync(join(examples, file), 'utf8').split('\n').filter((line) => !/^(\/\/.*|\s*)$/.test(line))
+      const code = readFileSync(join(examples, file), 'utf8')
+        .split('\n')
+        .filter((line) => !/^(\/\/.*|\s*)$/.test(line))
       expect([file, code.length]).toEqual([file, expect.any(Number)])
       expect(code.length).toBeLessThanOrEqual(20)
     }

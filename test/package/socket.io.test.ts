@@ -58,20 +58,23 @@ test('rooms, answers and sockets of two servers', async () => {
   await eventually(async () => expect(await two.server.in('more').fetchSockets()).toHaveLength(2))
 })
 
-test.each(['killed', 'frozen'] as const)('Redis %s: everybody hears those of his server, and the others later', async (fault) => {
-  const [one, two] = [await openServer(), await openServer()]
-  const [a, b] = [await connect(one.origin), await connect(two.origin)]
-  one.server.emit('news', 1)
-  await eventually(() => expect(b.heard).toEqual([1]))
-  await breakRedis(world.redis, fault)
-  one.server.emit('news', 2)
-  await eventually(() => expect(a.heard).toEqual([1, 2]))
-  await mendRedis(world.redis, fault)
-  await eventually(() => expect(b.heard).toEqual([1, 2]))
-  one.server.emit('news', 3)
-  await eventually(() => expect(a.heard).toEqual([1, 2, 3]))
-  await eventually(() => expect(b.heard).toEqual([1, 2, 3]))
-})
+test.each(['killed', 'frozen'] as const)(
+  'Redis %s: everybody hears those of his server, and the others later',
+  async (fault) => {
+    const [one, two] = [await openServer(), await openServer()]
+    const [a, b] = [await connect(one.origin), await connect(two.origin)]
+    one.server.emit('news', 1)
+    await eventually(() => expect(b.heard).toEqual([1]))
+    await breakRedis(world.redis, fault)
+    one.server.emit('news', 2)
+    await eventually(() => expect(a.heard).toEqual([1, 2]))
+    await mendRedis(world.redis, fault)
+    await eventually(() => expect(b.heard).toEqual([1, 2]))
+    one.server.emit('news', 3)
+    await eventually(() => expect(a.heard).toEqual([1, 2, 3]))
+    await eventually(() => expect(b.heard).toEqual([1, 2, 3]))
+  },
+)
 
 test('a client that comes back is given what it missed, in order', async () => {
   const { server, origin } = await openServer()
@@ -88,7 +91,13 @@ test('a client that comes back is given what it missed, in order', async () => {
 })
 
 test('packets are the same after they were JSON', () => {
-  const packet = [{ bytes: Buffer.from([1]), list: [null, 'x'] }, { $bytes: 'not ours' }, { $object: { a: 1 } }]
+  const packet = [
+    { bytes: Buffer.from([1]), list: [null, 'x'] },
+    { $bytes: 'not ours' },
+    { $object: { a: 1 } },
+  ]
   expect(decodePacket(JSON.parse(JSON.stringify(encodePacket(packet))))).toEqual(packet)
-  expect(decodePacket(encodePacket({ at: new Date(0), none: undefined }))).toEqual({ at: '1970-01-01T00:00:00.000Z' })
+  expect(decodePacket(encodePacket({ at: new Date(0), none: undefined }))).toEqual({
+    at: '1970-01-01T00:00:00.000Z',
+  })
 })
