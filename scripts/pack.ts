@@ -1,15 +1,16 @@
 // npm run pack [-- FOLDER]: the core as a package, samovar-VERSION.tgz in FOLDER (dist-package/ unless said). Of the app
 // it has nothing: its dependencies are what its own files import, and a library that an adapter is for is the user's.
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const out = resolve(process.argv[2] ?? join(root, 'dist-package'))
-const made = join(out, 'package')
+const made = mkdtempSync(join(tmpdir(), 'samovar-pack-')) // never in FOLDER, where something may be called so
 
 /** The libraries of the adapters, with the versions that the tests have seen or that have the same interface. */
 const PEERS: Record<string, string> = {
@@ -33,8 +34,7 @@ function read(path: string): string {
   return readFileSync(join(root, path), 'utf8')
 }
 
-rmSync(made, { recursive: true, force: true })
-mkdirSync(made, { recursive: true })
+mkdirSync(out, { recursive: true })
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: {
@@ -122,8 +122,13 @@ writeFileSync(
   )}\n`,
 )
 cpSync(join(root, 'LICENSE'), join(made, 'LICENSE'))
-cpSync(join(root, 'docs/package.md'), join(made, 'README.md'))
+cpSync(join(root, 'examples/package'), join(made, 'examples'), { recursive: true })
+writeFileSync(
+  join(made, 'README.md'),
+  read('docs/package.md').replaceAll('../examples/package/', 'examples/'),
+)
 const [file] = JSON.parse(
   execFileSync('npm', ['pack', '--json', '--pack-destination', out], { cwd: made, encoding: 'utf8' }),
 )
+rmSync(made, { recursive: true })
 console.log(join(out, file.filename))

@@ -11,6 +11,8 @@ import { orWhenAway } from './away.ts'
 const WORD = 'express-session'
 /** A session in use is prolonged so often, or ten times in its life. */
 const PROLONGED_EVERY_MS = MINUTE
+/** More reads in one turn could not be answered within the budget, which would count as an outage. */
+const AT_ONCE = 100
 
 export interface SessionStoreOptions {
   /** How long a session is kept whose cookie says nothing of it; a day unless said. */
@@ -85,9 +87,7 @@ class StateSessionStore extends session.Store {
 
   override clear(callback?: Callback): void {
     answer(
-      this.#state
-        .list(WORD)
-        .then(async (keys) => void (await Promise.all(keys.map((key) => this.#end(key))))),
+      this.#state.list(WORD).then(async (keys) => void (await inBatches(keys, (key) => this.#end(key)))),
       callback,
     )
   }
@@ -101,7 +101,7 @@ class StateSessionStore extends session.Store {
 
   async #all() {
     const keys = await this.#state.list(WORD)
-    const found = await Promise.all(keys.map((key) => orWhenAway(this.#find(key), undefined)))
+    const found = await inBatches(keys, (key) => orWhenAway(this.#find(key), undefined))
     return found.flatMap((one) => one ?? [])
   }
 
@@ -111,13 +111,14 @@ class StateSessionStore extends session.Store {
     await this.#state.write(key, encode(data, leftMs), leftMs)
   }
 
-  /** Over the version that was found only: what another request has written since is newer. */
+  /** Or shortens it. Over the version that was found only: what another request has written since is newer. */
   async #prolong(key: string, data: SessionData): Promise<void> {
     const leftMs = this.#leftMs(data)
+    if (leftMs <= 0) return this.#end(key)
     const found = await this.#find(key)
     if (!found) return
     const gainedMs = Date.now() + leftMs - found.endsAtMs
-    if (gainedMs < Math.min(PROLONGED_EVERY_MS, leftMs / 10)) return
+    if (Math.abs(gainedMs) < Math.min(PROLONGED_EVERY_MS, leftMs / 10)) return
     const { cookie } = data
     await this.#state.update(key, encode({ ...found.data, cookie }, leftMs), leftMs, found.timestamp)
   }
@@ -138,6 +139,13 @@ const keyOf = (id: string) => adapterKeys[WORD](createHash('sha256').update(id).
 
 const encode = (data: SessionData, leftMs: number) =>
   Buffer.from(JSON.stringify({ endsAtMs: Date.now() + leftMs, data }))
+
+async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = []
+  for (let i = 0; i < items.length; i += AT_ONCE)
+    done.push(...(await Promise.all(items.slice(i, i + AT_ONCE).map(work))))
+  return done
+}
 
 function answer<T>(work: Promise<T>, callback?: (error: unknown, value?: T) => void): void {
   work.then(

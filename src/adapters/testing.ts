@@ -12,7 +12,10 @@ const DIRECTORY = '/run/samovar'
 export const signalServers = (signal: 'KILL' | 'STOP' | 'CONT'): string =>
   `kill -${signal} ${SERVERS.map((name) => `$(cat ${DIRECTORY}/${name}.pid)`).join(' ')}`
 
-const EMPTY_SERVERS = SERVERS.map((name) => `redis-cli -s ${DIRECTORY}/${name}.sock FLUSHALL`).join(' && ')
+/** The state's server has a socket, the cache's a port, which its configuration says. */
+const EMPTY_SERVERS =
+  `redis-cli -e -p "$(sed -n 's/^port //p' ${DIRECTORY}/redis/redis-cache.conf)" FLUSHALL && ` +
+  `redis-cli -e -s ${DIRECTORY}/redis-state.sock FLUSHALL`
 
 /** What GET /api/cache/stats answers, as far as a test needs it. */
 export interface SamovarStats {
@@ -68,7 +71,7 @@ export class StartedSamovarContainer extends AbstractStartedContainer {
   /** Both keep their connections, and answer nothing until they are thawed. */
   freezeRedis = () => this.#shell(signalServers('STOP'))
   thawRedis = () => this.#shell(signalServers('CONT'))
-  /** Both lose everything they hold. */
+  /** Both lose everything they hold. Not where `REDIS_URL` of the container has a password. */
   emptyRedis = () => this.#shell(EMPTY_SERVERS)
 
   async #ask(path: string): Promise<string> {

@@ -16,14 +16,21 @@ export function createStorageDriver(
   options: StorageDriverOptions = {},
 ): Driver<StorageDriverOptions> {
   const base = `${options.base ?? 'unstorage'}:`
-  const keptMs = ({ ttl = options.ttl }: TransactionOptions) => (ttl === undefined ? undefined : ttl * 1_000)
+  // `setItems` gives no options where its caller has none; 0 is "as long as it may be", as for the driver `redis`.
+  const keptMs = ({ ttl = options.ttl }: TransactionOptions = {}) => (ttl ? ttl * 1_000 : undefined)
+
+  /** A copy: the value itself is the cache's. */
+  async function bytesOf(key: string): Promise<Buffer | null> {
+    const found = await values.get(base + key)
+    return found ? Buffer.from(found) : null
+  }
 
   return {
     name: 'samovar',
     options,
     hasItem: async (key) => (await values.get(base + key)) !== undefined,
     getItem: async (key) => (await values.get(base + key))?.toString() ?? null,
-    getItemRaw: async (key) => (await values.get(base + key)) ?? null,
+    getItemRaw: bytesOf,
     setItem: (key, text, said) => values.set(base + key, Buffer.from(text), keptMs(said)),
     setItemRaw: (key, bytes, said) => values.set(base + key, Buffer.from(bytes), keptMs(said)),
     removeItem: (key) => values.delete([base + key]),

@@ -97,5 +97,20 @@ test('requests that are not to count do not', async () => {
 
 test('a limit that no log can hold is refused where it is made', async () => {
   const store = createRateLimitStore(await world.open(), { name: 'much' })
-  expect(() => rateLimit({ limit: 1_001, store })).toThrow('no log holds more than 1000 hits')
+  const errors: unknown[] = []
+  const logger = { error: (error: unknown) => void errors.push(error), warn: () => {}, debug: () => {} }
+  rateLimit({ limit: 1_001, store, logger: logger as never })
+  expect(String(errors[0])).toContain('no log holds more than 1000 hits')
+  // The library goes on after an error of `init`: it must not do so without a limit.
+  await expect(store.increment('a')).rejects.toThrow('no log holds more than 1000 hits')
+})
+
+test('a log that is full of requests that do not count is no free pass', async () => {
+  const store = createRateLimitStore(await world.open({ redis: undefined }), { name: 'full' })
+  rateLimit({ limit: LIMIT, windowMs: 600_000, skipSuccessfulRequests: true, store })
+  for (let i = 0; i < 1_000; i += 1) {
+    await store.increment('a')
+    await store.decrement('a')
+  }
+  expect((await store.increment('a')).totalHits).toBeGreaterThan(LIMIT)
 })

@@ -27,12 +27,12 @@ const runner = {
 }
 
 describe.each(['memory', 'redis'] as const)('Keyv’s own suite, %s', (where) => {
-  let store: ReturnType<typeof createKeyvStore>
+  let samovar: Awaited<ReturnType<typeof world.open>>
   beforeAll(async () => {
-    store = createKeyvStore(await world.open(where === 'memory' ? { redis: undefined } : {}))
+    samovar = await world.open(where === 'memory' ? { redis: undefined } : {})
   })
-  keyvTestSuite(runner as never, Keyv as never, () => store)
-  keyvIteratorTests(runner as never, Keyv as never, () => store)
+  keyvTestSuite(runner as never, Keyv as never, () => createKeyvStore(samovar))
+  keyvIteratorTests(runner as never, Keyv as never, () => createKeyvStore(samovar))
 })
 
 describe.each(faults)('Redis %s', (fault) => {

@@ -7,7 +7,14 @@ import { io, type Socket } from 'socket.io-client'
 import { createSocketAdapter } from '../../src/adapters/socket.io.ts'
 import { decodePacket, encodePacket } from '../../src/adapters/socket-packets.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { breakRedis, mendRedis, openPackageWorld, type PackageWorld } from '../helpers/package-world.ts'
+import {
+  breakRedis,
+  faults,
+  mendRedis,
+  openPackageWorld,
+  type PackageWorld,
+  soon,
+} from '../helpers/package-world.ts'
 
 let world: PackageWorld
 beforeEach(async () => {
@@ -88,6 +95,40 @@ test('a client that comes back is given what it missed, in order', async () => {
   await connected(socket)
   await eventually(() => expect(heard).toEqual([1, 2, 3]))
   expect(socket.recovered).toBe(true)
+})
+
+test.each(faults)(
+  'Redis %s: a client that comes back to its server is given what it missed',
+  async (fault) => {
+    const { server, origin } = await openServer()
+    const { socket, heard } = await connect(origin)
+    server.to('all').emit('news', 1)
+    await eventually(() => expect(heard).toEqual([1]))
+    socket.io.reconnection(false)
+    cut(socket)
+    await eventually(() => expect(server.sockets.sockets.size).toBe(0))
+    server.to('all').emit('news', 2)
+    await breakRedis(world.redis, fault)
+    server.to('all').emit('news', 3)
+    socket.io.reconnection(true)
+    socket.connect()
+    await connected(socket)
+    expect(socket.recovered).toBe(true)
+    await eventually(() => expect(heard).toEqual([1, 2, 3]))
+    await mendRedis(world.redis, fault)
+    server.to('all').emit('news', 4)
+    await eventually(() => expect(heard).toEqual([1, 2, 3, 4]))
+  },
+)
+
+test('while Redis is away a server waits for no other', async () => {
+  const [one, two] = [await openServer(), await openServer()]
+  await connect(one.origin)
+  await connect(two.origin)
+  await eventually(async () => expect(await one.server.fetchSockets()).toHaveLength(2))
+  await world.redis.kill()
+  await eventually(() => expect(one.samovar.status().status).toBe('memory'))
+  expect(await soon(() => one.server.fetchSockets())).toHaveLength(1)
 })
 
 test('packets are the same after they were JSON', () => {

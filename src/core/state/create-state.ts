@@ -111,7 +111,7 @@ export function createState(options: StateOptions): State {
       return within(coarse.hit(last.key, { ...hit, limit: last.limit * COARSE_FACTOR }), hit)
     },
     async hits(key, windowMs) {
-      const found = await find(key, 'sliding-window-log')
+      const found = await find(key, 'sliding-window-log', { madeAtMs: now() })
       return (found?.hits ?? []).filter(({ atMs }) => Math.floor(atMs) > now() - windowMs).length
     },
     list: async (word) => [...known()].filter((key) => wordOf(key) === word),
