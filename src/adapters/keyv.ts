@@ -9,7 +9,10 @@ const PREFIX = 'keyv:'
 /** Before what is stored: text as Keyv serializes it, or JSON of what it was given unserialized. */
 const [TEXT, JSON_TEXT] = ['t', 'j']
 
-/** `new Keyv({ store: createKeyvStore(samovar), namespace: 'pages' })`. Without a namespace `clear` clears all of them. */
+/**
+ * `new Keyv({ store: createKeyvStore(samovar), namespace: 'pages' })`: a store for each Keyv, since Keyv tells the store
+ * its namespace. Without one `clear` clears all of them.
+ */
 export function createKeyvStore({ values }: Pick<Samovar, 'values'>): KeyvStoreAdapter {
   return new ValuesStore(values)
 }
