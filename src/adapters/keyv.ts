@@ -10,8 +10,8 @@ const PREFIX = 'keyv:'
 const [TEXT, JSON_TEXT] = ['t', 'j']
 
 /**
- * `new Keyv({ store: createKeyvStore(samovar), namespace: 'pages' })`: a store for each Keyv, since Keyv tells the store
- * its namespace. Without one `clear` clears all of them.
+ * `new Keyv({ store: createKeyvStore(samovar), namespace: 'pages' })`: a store for each Keyv, since Keyv tells the
+ * store its namespace. Without one `clear` clears all of them.
  */
 export function createKeyvStore({ values }: Pick<Samovar, 'values'>): KeyvStoreAdapter {
   return new ValuesStore(values)

@@ -52,8 +52,8 @@ export interface Installation {
 }
 
 /**
- * Without a directory it is of this process alone. `runDir`: where the image says that it found a volume without a trace
- * of an earlier life (image/entrypoint.sh).
+ * Without a directory it is of this process alone. `runDir`: where the image says that it found a volume without a
+ * trace of an earlier life (image/entrypoint.sh).
  */
 export function createInstallation(dataDir: string | undefined, log: Log, runDir?: string): Installation {
   const path = join(dataDir ?? '', FILE)
