@@ -4,7 +4,14 @@ import { type Logger, pino } from 'pino'
 import type PrettyStream from 'pino-pretty'
 import { isExpected, limitFloods, withoutStack } from './lib/log-flood.ts'
 
-export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
+/** One line: what happened, after what it happened to. pino's, as far as it is used here. */
+export interface LogLine {
+  (fields: object, message: string): void
+  (message: string): void
+}
+
+/** pino's loggers are such, and whatever has these methods. */
+export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error' | 'fatal', LogLine>>
 
 export interface LogOptions {
   level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'

@@ -15,6 +15,7 @@ const CONTRACTS = [
   'core/cache/cached.ts',
   'core/limiter.ts',
   'core/once.ts',
+  'core/values.ts',
   'core/keys.ts',
   'core/errors.ts',
   'core/outages.ts',
@@ -82,6 +83,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'user',
   ],
   cli: ['lib', 'errors', 'log', 'config', 'contract', 'core', 'sql', 'cli', 'app', 'user'],
+  // The core for apps of other people, and what fits it to their libraries.
+  package: ['lib', 'log', 'contract', 'core', 'package'],
+  adapters: ['lib', 'log', 'contract', 'package', 'adapters'],
   main: ['lib', 'app', 'config', 'host', 'log', 'user'],
 }
 

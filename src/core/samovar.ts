@@ -22,9 +22,12 @@ import { type AppStatus, createAppStatus } from './redis/status.ts'
 import { openState } from './state/open-state.ts'
 import type { State } from './state/state.ts'
 import type { StateParts, StateRole } from './state/state-role.ts'
+import { createValues, type Values } from './values.ts'
 
 export interface Samovar {
   readonly cache: Cache
+  /** The cache role as bytes that are put and taken. */
+  readonly values: Values
   readonly state: State
   readonly bus: Bus
   readonly queue: FailoverQueue
@@ -58,7 +61,8 @@ export interface SamovarOptions {
   cache: { readonly enabled: boolean; readonly ttlMs?: number }
   workers: number
   memoryBudgetBytes: number
-  dataDir: string
+  /** Undefined: nothing is on disk. */
+  dataDir: string | undefined
   /** Whose files are in it; made where none is given. */
   installation?: Installation
   /** Kept in samovar.db as well, by their names. */
@@ -165,6 +169,12 @@ export function openSamovar(options: SamovarOptions): Samovar {
 
   return {
     cache,
+    values: createValues({
+      store: cacheRole.store,
+      clears: generationCounters,
+      clear: cache.clear,
+      isRedis: () => cacheRole.server().isConnected,
+    }),
     state,
     bus: busRole.bus,
     queue,

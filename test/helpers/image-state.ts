@@ -1,13 +1,14 @@
 // The state role in a running image: what a test puts there, does to it, and finds afterwards. Where only their number
 // matters, sessions are written into redis-state as the app writes them, and the app is made to read all that is there.
+import { signalServers } from '../../src/adapters/testing.ts'
 import { type Samovar, until } from './image.ts'
 
 const CLI = 'redis-cli -s /run/samovar/redis-state.sock'
 const SESSIONS = 'samovar:state:session:'
 const CLEARS = 'samovar:state:limit:cache-clear:all'
 
-export const signalBoth = (samovar: Samovar, signal: string) =>
-  samovar.exec(`kill -${signal} $(cat /run/samovar/redis-cache.pid) $(cat /run/samovar/redis-state.pid)`)
+export const signalBoth = (samovar: Samovar, signal: Parameters<typeof signalServers>[0]) =>
+  samovar.exec(signalServers(signal))
 
 /** Whether redis-server can be started from here on. */
 export const allowServers = (samovar: Samovar, allowed: boolean) =>

@@ -87,6 +87,8 @@ export interface Bus {
   members(channel: string): Promise<readonly Member[]>
   /** Called once for each change in every process with a subscriber. Members announce themselves that they enter. */
   onMember(listener: (channel: string, news: MemberNews, member: Member) => void): void
+  /** Whether other processes get now what is published; while Redis is away they get it later. */
+  reachesOthers(): boolean
 }
 
 export const HISTORY_MESSAGES = 200

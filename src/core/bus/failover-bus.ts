@@ -31,7 +31,9 @@ export interface FailoverBusOptions {
   now: Now
 }
 
-export interface FailoverBus extends Pick<Bus, 'publish' | 'subscribe' | 'history'>, Participant {
+export interface FailoverBus
+  extends Pick<Bus, 'publish' | 'subscribe' | 'history' | 'reachesOthers'>,
+    Participant {
   close(): void
 }
 
@@ -145,6 +147,8 @@ export function createFailoverBus(options: FailoverBusOptions): FailoverBus {
       const here = () => channels.find(channel)?.history() ?? []
       return unsent.has(channel) ? here() : access.attempt(() => redis.history(channel), here)
     },
+
+    reachesOthers: access.isRedis,
 
     ...createParticipant({}),
     cut: leave,

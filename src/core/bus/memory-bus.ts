@@ -32,5 +32,6 @@ export function createMemoryBus({ channels, now = Date.now }: MemoryBusOptions):
     },
     members: async (channel) => table.find(channel)?.all() ?? [],
     onMember() {}, // no other process can end
+    reachesOthers: () => false,
   }
 }

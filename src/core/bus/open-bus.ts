@@ -78,10 +78,10 @@ export function openBus({
   )
   const presence = scope.add(createFailoverPresence({ redis: redisBus, pubSub, access, node, log, now }))
   const messages = scope.add(createFailoverBus({ channels, redis: redisBus, pubSub, access, log, now }))
-  const { publish, subscribe, history } = messages
+  const { publish, subscribe, history, reachesOthers } = messages
   const { enter, leave, members, onMember } = presence
   return {
-    bus: { publish, subscribe, history, enter, leave, members, onMember },
+    bus: { publish, subscribe, history, enter, leave, members, onMember, reachesOthers },
     participants: [access.guard(messages), access.guard(presence)],
     close: scope.close,
   }

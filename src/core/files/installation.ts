@@ -51,9 +51,12 @@ export interface Installation {
   learn(mark: FileMark): void
 }
 
-/** `runDir`: where the image says that it found a volume without a trace of an earlier life (image/entrypoint.sh). */
-export function createInstallation(dataDir: string, log: Log, runDir?: string): Installation {
-  const path = join(dataDir, FILE)
+/**
+ * Without a directory it is of this process alone. `runDir`: where the image says that it found a volume without a
+ * trace of an earlier life (image/entrypoint.sh).
+ */
+export function createInstallation(dataDir: string | undefined, log: Log, runDir?: string): Installation {
+  const path = join(dataDir ?? '', FILE)
   const alerts = createFileAlerts(log)
   let last: Registry | undefined // as this process saw it, for a directory that cannot be written
   let isRebuilt = false
@@ -68,6 +71,7 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
   }
 
   function readFile() {
+    if (dataDir === undefined) return corrupt
     const [body = '', sum] = textOf(path).split('\n')
     return sumOf(body) === sum ? parseJson(body, isRegistry) : corrupt
   }
@@ -77,7 +81,7 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
 
   function rebuild(): Registry {
     isRebuilt = true
-    if (existsSync(path))
+    if (dataDir !== undefined && existsSync(path))
       log.warn({ path }, 'the file `installation` was damaged: it is made again of the others')
     return begin({ id: randomUUID(), generation: 0, files: filesHere() })
   }
@@ -85,7 +89,8 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
   /** Where nobody has written down which files there are, and one of them is here, all of them should be. */
   function filesHere(): Registry['files'] {
     if (runDir !== undefined && existsSync(join(runDir, 'app', 'first'))) return {} // Redis may have begun before us
-    const isOld = [...OURS, join('state', 'appendonlydir')].some((name) => existsSync(join(dataDir, name)))
+    const isThere = (name: string) => dataDir !== undefined && existsSync(join(dataDir, name))
+    const isOld = [...OURS, join('state', 'appendonlydir')].some(isThere)
     return Object.fromEntries(isOld ? OURS.map((name) => [name, { sequence: 0 }]) : [])
   }
 
@@ -93,6 +98,7 @@ export function createInstallation(dataDir: string, log: Log, runDir?: string): 
   function write(registry: Registry): Registry {
     const body = JSON.stringify(registry)
     last = registry
+    if (dataDir === undefined) return registry
     try {
       mkdirSync(dataDir, { recursive: true })
       // A new name, never one that is there: the user of Redis may write in this directory, too.

@@ -110,6 +110,10 @@ export function createState(options: StateOptions): State {
       if (!last) return coarse.hit(key, hit)
       return within(coarse.hit(last.key, { ...hit, limit: last.limit * COARSE_FACTOR }), hit)
     },
+    async hits(key, windowMs) {
+      const found = await find(key, 'sliding-window-log', { madeAtMs: now() })
+      return (found?.hits ?? []).filter(({ atMs }) => Math.floor(atMs) > now() - windowMs).length
+    },
     list: async (word) => [...known()].filter((key) => wordOf(key) === word),
   }
 }

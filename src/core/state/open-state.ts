@@ -36,7 +36,7 @@ export function openState(options: StateRoleOptions): StateRole {
   return options.target ? overRedis(options, memory, options.target) : inMemory(options, memory)
 }
 
-function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateRole {
+function inMemory({ dataDir, log, parts }: StateRoleOptions, memory: StateMemory): StateRole {
   const { standby, outages, damage } = memory
   const status = switchedOff(Date.now())
   const { state, store } = memory.over(standby)
@@ -59,9 +59,8 @@ function inMemory({ log, parts }: StateRoleOptions, memory: StateMemory): StateR
       const none = { servedCalls: 0, merged: {}, accepted: [], conflicts: [], corrupt: 0, lost: 0 }
       const end = { ...none, note: 'Redis was switched off' }
       for (const role of ['cache', 'state'] as const) outages.ended(role, end, Date.now())
-      log.info(
-        'Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, state with a copy on disk',
-      )
+      const where = dataDir === undefined ? 'of this process alone' : 'state with a copy on disk'
+      log.info(`Redis is switched off (REDIS_URL=off): cache (кэш) and state are in memory, ${where}`)
     },
     close: memory.close,
   }

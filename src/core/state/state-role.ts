@@ -50,7 +50,8 @@ export interface StateRoleOptions {
   /** Whether other processes write to this Redis. */
   isShared: boolean
   memoryBudgetBytes: number
-  dataDir: string
+  /** Undefined: nothing is on disk. */
+  dataDir: string | undefined
   installation: Installation
   /** Facts that are kept in samovar.db as well. */
   facts?: Readonly<Record<string, string>> | undefined

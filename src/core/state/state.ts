@@ -61,6 +61,8 @@ export interface State {
    * is short, in the first of the `coarser` logs that has some, or in a number of this process: never `state_full`.
    */
   hit(key: string, hit: Hit, coarser?: readonly LogPlace[]): Promise<HitResult>
+  /** How many hits of the last `windowMs` are counted in the log; nothing is counted. */
+  hits(key: string, windowMs: number): Promise<number>
   /** The keys with this first word that this process knows: all, while its copy is full. Some may be tombstones. */
   list(word: string): Promise<readonly string[]>
 }

@@ -21,7 +21,8 @@ export interface StateFiles {
 }
 
 export interface StateFilesOptions {
-  dataDir: string
+  /** Undefined: there is no file, and memory serves. */
+  dataDir: string | undefined
   dataLock: DataLock
   standby: Standby
   /** Whose data is on that disk. */
@@ -35,6 +36,10 @@ export interface StateFilesOptions {
 
 export function openStateFiles(options: StateFilesOptions): StateFiles {
   const { dataDir, dataLock, standby, participant, whole, damage, installation, log } = options
+  if (dataDir === undefined) {
+    whole?.loaded(undefined)
+    return { unreadable: () => 0, close: () => {} }
+  }
   const path = join(dataDir, 'samovar.db')
   let disk: StateDisk | undefined
   let isMissed = false

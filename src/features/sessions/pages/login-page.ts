@@ -98,8 +98,9 @@ export function createLoginPage(parts: LoginPageParts): LoginPage {
 
   function note(error: unknown, req: Request): void {
     const reason = reasonOf(error)
-    const [fields, sentence] = lineOf(error) ?? []
-    if (reason === undefined || fields === undefined) return
+    const line = lineOf(error)
+    if (reason === undefined || line === undefined) return
+    const [fields, sentence] = line
     const level = NOT_LOGGED.includes(reason) ? 'debug' : 'warn'
     log[level]({ way: WAYS[req.path] ?? 'widget', requestId: req.id, ...fields }, sentence)
   }
