@@ -245,7 +245,7 @@ test.each(['en', 'ru'] as const)(
       await page.goto(inLanguage(path, language), { waitUntil: 'load' })
       faults.push(...(await faultsOf(page, language, PICTURES.user.get(path))))
     }
-    for (const path of ['/markets', '/login', '/call', '/admin/login', '/no-such-page']) {
+    for (const path of ['/markets?q=bitcoin', '/login', '/call', '/admin/login', '/no-such-page']) {
       await guest.goto(inLanguage(path, language), { waitUntil: 'load' })
       faults.push(...(await faultsOf(guest, language, PICTURES.guest.get(path))))
     }
