@@ -30,8 +30,8 @@ export const tokenRequired = () =>
     'WWW-Authenticate': 'Bearer realm="samovar"',
   })
 /**
- * For pages. `mayAsk`: what speaks HTTP Basic is asked for the token as the password. A browser would ask in a window of
- * its own, before it shows our form.
+ * For pages. `mayAsk`: what speaks HTTP Basic is asked for the token as the password. A browser would ask in a window
+ * of its own, before it shows our form.
  */
 export const tokenRequiredByPage = ({ mayAsk }: { mayAsk: boolean }) =>
   new AppError(

@@ -65,7 +65,8 @@ function remedyOf(message: string, code: string): string | undefined {
     return 'its certificate is of no authority that is known here: name the file of its authority in sslrootcert'
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return 'its certificate is for another host: sslmode=verify-ca looks at its authority alone'
-  if (/pg_hba\.conf.*, no encryption$/.test(message)) return 'where it takes connections by TLS only: sslmode=require'
+  if (/pg_hba\.conf.*, no encryption$/.test(message))
+    return 'where it takes connections by TLS only: sslmode=require'
   return undefined
 }
 

@@ -104,7 +104,8 @@ async function expectEach(expected: Record<string, string>): Promise<void> {
 }
 
 const NO_TLS = 'The server does not support SSL connections: it has no TLS, which sslmode asks for'
-const UNKNOWN = 'its certificate is of no authority that is known here: name the file of its authority in sslrootcert'
+const UNKNOWN =
+  'its certificate is of no authority that is known here: name the file of its authority in sslrootcert'
 const OTHER_HOST = 'its certificate is for another host: sslmode=verify-ca looks at its authority alone'
 
 test('a server without TLS: what insists on it is refused, everything else connects', async () => {
