@@ -20,6 +20,11 @@ const webAddress = z
       (protocol === 'https:' || protocol === 'http:') && username === '' && search === '',
     'must look like https://name.supabase.co',
   )
+  .refine(
+    ({ hostname }) => !/^(app\.)?supabase\.(com|io)$/.test(hostname),
+    'is the address of the dashboard: the project’s own looks like https://name.supabase.co',
+  )
+  .transform((url) => new URL(url.pathname.replace(/\/rest(\/v1)?\/?$/, '/'), url)) // as Data API shows it
 /** `true` is one proxy, as Express and most programs take it. */
 const proxies = z
   .string()
@@ -278,7 +283,7 @@ export const variables = {
       'больше, чем хватает памяти',
   },
   DATA_DIR: {
-    schema: z.string().default('data'), // the image sets /data
+    schema: z.string().trim().default('data'), // the image sets /data
     default: { en: '`/data`; `./data` outside the image', ru: '`/data`; вне образа `./data`' },
     example: 'data',
     en:

@@ -39,7 +39,7 @@ type Values = ValuesOf<typeof variables>
 /** What the command line needs to know, also where other variables are wrong: the rest is not read. */
 export function readAdminVariables(given: Environment = process.env) {
   const env = withCleanNames(given)
-  const dataDir = cleanOf('DATA_DIR', env, variables.DATA_DIR).text
+  const dataDir = cleanOf('DATA_DIR', env, variables.DATA_DIR).text.trim()
   return {
     adminToken: cleanOf('ADMIN_TOKEN', env).text || undefined,
     dataDir: resolve(dataDir || dataDirWithout(env.SAMOVAR_RUN_DIR)),
@@ -68,7 +68,9 @@ export function readConfig(
   isTerminal = process.stdout.isTTY === true,
 ) {
   const env = withCleanNames(given)
-  const everybodys = readVariables(variables, env, { unused: unusedIn(env) })
+  // The image reads it once, for all of its parts, and passes it on as it is: read again, /data/a # b would be /data/a.
+  const plain = env.SAMOVAR_EMBEDDED ? ['DATA_DIR'] : []
+  const everybodys = readVariables(variables, env, { unused: unusedIn(env), plain })
   const { values } = everybodys
   const choice = chooseFeatures(features, { only: values.FEATURES, off: values.FEATURES_OFF })
   const read = readFeatures(choice.chosen, env)
@@ -91,7 +93,7 @@ export function readConfig(
   const redis = redisOf(values)
   const { main } = redis
   const mode: Mode = modeOf(main)
-  const cacheTarget = main === 'off' ? undefined : main
+  const cacheTarget = main === 'off' ? undefined : values.SAMOVAR_RUN_DIR ? inImage(main) : main
   const stateTarget = cacheTarget && (values.STATE_REDIS_URL?.target ?? cacheTarget)
   const ca = readAuthority(values.REDIS_CA_FILE, [cacheTarget, stateTarget])
   const together = [
@@ -224,6 +226,10 @@ function problemsTogether({ PORT: port }: Values, main: RedisTarget | 'off'): st
   const isTaken = main !== 'off' && isLoopback(main) && 'port' in main.at && main.at.port === port
   return isTaken ? [`PORT is ${port}, and the Redis on this machine has that port: choose another one`] : []
 }
+
+/** The embedded Redis is at 127.0.0.1, however this machine is named: there may be no IPv6 for ::1, or no such name. */
+const inImage = (main: RedisTarget): RedisTarget =>
+  isLoopback(main) && 'host' in main.at ? { ...main, at: { ...main.at, host: '127.0.0.1' } } : main
 
 const modeOf = (main: RedisTarget | 'off'): Mode =>
   main === 'off' ? 'memory' : isLoopback(main) ? 'embedded' : 'external'

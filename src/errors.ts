@@ -29,11 +29,17 @@ export const tokenRequired = () =>
   new AppError('token_required', 401, 'Send the admin token: Authorization: Bearer <ADMIN_TOKEN>.', {
     'WWW-Authenticate': 'Bearer realm="samovar"',
   })
-/** For pages: a browser asks its user, who gives the token as the password. */
-export const tokenRequiredByPage = () =>
-  new AppError('token_required', 401, 'Give the admin token (ADMIN_TOKEN) as the password, with any name.', {
-    'WWW-Authenticate': 'Basic realm="samovar", charset="UTF-8"',
-  })
+/**
+ * For pages. `mayAsk`: what speaks HTTP Basic is asked for the token as the password. A browser would ask in a window
+ * of its own, before it shows our form.
+ */
+export const tokenRequiredByPage = ({ mayAsk }: { mayAsk: boolean }) =>
+  new AppError(
+    'token_required',
+    401,
+    'Give the admin token (ADMIN_TOKEN) as the password, with any name.',
+    mayAsk ? { 'WWW-Authenticate': 'Basic realm="samovar", charset="UTF-8"' } : {},
+  )
 export const notLoggedIn = () => new AppError('not_logged_in', 401, 'Log in first.')
 /** One code and one sentence for every reason, so that nobody learns from them how far a forgery came. */
 export const loginRefused = (options?: ErrorOptions) =>

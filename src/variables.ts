@@ -75,6 +75,8 @@ export function cleanOf(name: string, env: Environment, variable: Pick<Variable,
 export interface ReadOptions {
   /** Names whose values nothing uses: they are not judged. */
   readonly unused?: readonly string[]
+  /** Names whose values have been read before: nothing stands around them any more. */
+  readonly plain?: readonly string[]
 }
 
 export interface ReadVariables<V extends Variables> {
@@ -91,7 +93,7 @@ export interface ReadVariables<V extends Variables> {
 export function readVariables<V extends Variables>(
   variables: V,
   env: Environment,
-  { unused = [] }: ReadOptions = {},
+  { unused = [], plain = [] }: ReadOptions = {},
 ): ReadVariables<V> {
   const found = {
     problems: [] as string[],
@@ -101,7 +103,7 @@ export function readVariables<V extends Variables>(
   }
   const values = Object.entries<Variable>(variables).map(([name, variable]) => {
     const { schema, isGeneric } = variable
-    const clean = cleanOf(name, env, variable)
+    const clean = plain.includes(name) ? plainOf(env[name]) : cleanOf(name, env, variable)
     const none = schema.safeParse(undefined)
     const unset = [name, none.data] as const
     if (clean.text === '' || unused.includes(name)) {
@@ -142,6 +144,8 @@ export function readVariables<V extends Variables>(
 
 /** Zod's own words are of types: "expected string, received undefined". */
 const demanded = (message: string) => (message.startsWith('Invalid input') ? 'must be set' : message)
+
+const plainOf = (text = ''): CleanValue => ({ text, without: [], isLiteral: true })
 
 /** The name in it is no secret; a longer expression might hold one. */
 const reference = (text: string) => (/^[${(\s]+[\w.]{1,60}[)}\s]*$/.test(text) ? text : 'a reference')

@@ -23,10 +23,7 @@ function serverLines({ redis: { cache } }: Config): string[] {
   if (!cache) return []
   if ('path' in cache.at)
     throw new InvalidEnvironment(['REDIS_URL must name a host and a port inside the image'])
-  const { host, port } = cache.at
-  const lines = [`port ${port}`]
-  // Asked at 127.0.0.1 by the image itself.
-  if (host !== 'localhost' && host !== '127.0.0.1') lines.push(`bind 127.0.0.1 ${host}`)
+  const lines = [`port ${cache.at.port}`]
   if (cache.database > 15) lines.push(`databases ${cache.database + 1}`)
   const password = cache.password ? quoted(`>${cache.password}`) : 'nopass'
   if (cache.username && cache.username !== 'default') {

@@ -12,6 +12,8 @@ export interface CachedBody {
   readonly freshUntilMs: number
   /** Put together for this request alone: not worth compressing. */
   readonly isOneOff?: true
+  /** Another takes its place within minutes, or few ask for it: it is compressed quickly. */
+  readonly isBrief?: true
 }
 
 /** What a URL says, before it is checked. */

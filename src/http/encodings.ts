@@ -27,6 +27,8 @@ export interface Plain {
   readonly body: Buffer
   /** A strong one. */
   readonly etag: string
+  /** Another takes its place within minutes, or few ask for it: it is compressed quickly. */
+  readonly isBrief?: true
 }
 
 export interface Encodings {
@@ -42,16 +44,16 @@ interface Preferring {
 }
 
 const compressed = {
-  // Quality 9 costs thirty times as much as 5 and saves 6 % of JSON: worth it once for a value that many read.
-  br: (body: Buffer) =>
+  // Quality 9 costs thirty times as much as 5 and saves 6 % of JSON: worth it once for a value that many read for long.
+  br: ({ body, isBrief }: Plain) =>
     promisify(brotliCompress)(body, {
       params: {
         [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT,
-        [constants.BROTLI_PARAM_QUALITY]: body.byteLength > LARGE_BYTES ? 5 : 9,
+        [constants.BROTLI_PARAM_QUALITY]: isBrief || body.byteLength > LARGE_BYTES ? 5 : 9,
         [constants.BROTLI_PARAM_SIZE_HINT]: body.byteLength,
       },
     }),
-  gzip: (body: Buffer) => promisify(gzip)(body),
+  gzip: ({ body }: Plain) => promisify(gzip)(body),
 }
 
 export function createEncodings(): Encodings {
@@ -80,9 +82,9 @@ export function createEncodings(): Encodings {
     return header === undefined || body.byteLength < WORTH_BYTES ? undefined : choose(header)
   }
 
-  async function encode({ body, etag }: Plain, encoding: Encoding, name: string): Promise<Encoded> {
-    const smaller = await compressed[encoding](body)
-    const encoded = { body: smaller, etag: `${etag.slice(0, -1)}-${encoding}"`, encoding }
+  async function encode(plain: Plain, encoding: Encoding, name: string): Promise<Encoded> {
+    const smaller = await compressed[encoding](plain)
+    const encoded = { body: smaller, etag: `${plain.etag.slice(0, -1)}-${encoding}"`, encoding }
     kept.set(name, encoded, Date.now() + KEPT_MS)
     return encoded
   }

@@ -60,7 +60,7 @@ export function parseRedisUrl(text: string): RedisTarget | string {
 export function readRedisUrl(text: string): RedisUrl | string {
   const url = splitUrl(text, (name) => OURS.includes(name) || OTHERS.test(name))
   if (typeof url === 'string') return url
-  if (!url) return /^\//.test(text) ? 'must begin with unix:// for a socket' : FORM
+  if (!url) return /^\/(?!\/)/.test(text) ? 'must begin with unix:// for a socket' : FORM
   if (SEVERAL.test(url.scheme))
     return 'is of Sentinel or a cluster, and one server is used: name it, as redis://…'
   if (/^https?$/.test(url.scheme))

@@ -8,6 +8,9 @@ export const DAY = 24 * HOUR
 /** Milliseconds since the Unix epoch. Injected, so that tests turn the clock instead of sleeping. */
 export type Now = () => number
 
+/** How far a time that somebody wrote is off, in seconds: positive where it is behind our clock, negative: ahead. */
+export const offSeconds = (theirsMs: number, nowMs: number) => Math.round((nowMs - theirsMs) / SECOND)
+
 /** Resolves after `ms`; the timer does not keep the process alive. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())

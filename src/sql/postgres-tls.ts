@@ -19,8 +19,8 @@ export function settingsOf({ tls, ca, client, channelBinding, ...place }: Postgr
 }
 
 /**
- * Runs the call, and where TLS is only preferred and the server speaks none, once more without it, as libpq does. pg
- * knows no such mode; its pool reads its options for each connection.
+ * Runs the call, and where TLS is only preferred and does not come about, once more without it, as libpq does. pg knows
+ * no such mode; its pool reads its options for each connection.
  */
 export function inPreferredWay(target: PostgresTarget, pool: () => { options: pg.PoolOptions }) {
   const { ssl } = settingsOf(target)
@@ -29,10 +29,48 @@ export function inPreferredWay(target: PostgresTarget, pool: () => { options: pg
       return await call()
     } catch (error) {
       if (target.tls !== 'preferred') throw error
-      const hasNone = /does not support SSL/.test(String((error as Error).message))
-      pool().options.ssl = hasNone ? false : ssl // after any other failure the next connection asks for TLS again
-      if (!hasNone) throw error
+      const isForTls = isTlsRefused(error)
+      pool().options.ssl = isForTls ? false : ssl // after any other failure the next connection asks for TLS again
+      if (!isForTls) throw error
       return await call()
     }
   }
+}
+
+const NO_TLS = /does not support SSL/
+const NO_LINE = /pg_hba\.conf.*, SSL encryption$/
+
+/** The server has none, has no line for connections by TLS in its pg_hba.conf, or has one that is too old for us. */
+function isTlsRefused(error: unknown): boolean {
+  const { message, code } = said(error)
+  return NO_TLS.test(message) || NO_LINE.test(message) || /^(ERR_SSL_|EPROTO$)/.test(code)
+}
+
+const UNKNOWN_AUTHORITY = [
+  ...['SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_GET_ISSUER_CERT'],
+  ...['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+]
+
+/** What the error says, and what to do about it where that is known. An error of several addresses has no message. */
+export function reasonOf(error: unknown): string {
+  const { message, code } = said(error)
+  const remedy = remedyOf(message, code)
+  const plain = message.replace(/; if the root CA is installed locally.*$/s, '') || code // a flag of Node's
+  return remedy ? `${plain}: ${remedy}` : plain
+}
+
+function remedyOf(message: string, code: string): string | undefined {
+  if (NO_TLS.test(message)) return 'it has no TLS, which sslmode asks for'
+  if (UNKNOWN_AUTHORITY.includes(code))
+    return 'its certificate is of no authority that is known here: name the file of its authority in sslrootcert'
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return 'its certificate is for another host: sslmode=verify-ca looks at its authority alone'
+  if (/pg_hba\.conf.*, no encryption$/.test(message))
+    return 'where it takes connections by TLS only: sslmode=require'
+  return undefined
+}
+
+const said = (error: unknown) => {
+  const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
+  return { message: String(message ?? ''), code: String(code ?? '') }
 }

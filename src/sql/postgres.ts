@@ -7,7 +7,7 @@ import type { PostgresTarget } from '../lib/postgres-url.ts'
 import type { Row, SqlValue } from '../lib/sql-row.ts'
 import { SECOND } from '../lib/time.ts'
 import { numberParameters } from './dialect.ts'
-import { inPreferredWay, settingsOf } from './postgres-tls.ts'
+import { inPreferredWay, reasonOf, settingsOf } from './postgres-tls.ts'
 import type { Sql } from './sql.ts'
 
 const MOST_CONNECTIONS = 5
@@ -134,10 +134,4 @@ async function reach<T>(call: () => Promise<T>): Promise<T> {
 function isAway(error: unknown): boolean {
   if (error instanceof library().DatabaseError) return AWAY.test(String(error.code))
   return (error as Error).name !== 'TypeError'
-}
-
-/** An error of several addresses together has no message. */
-function reasonOf(error: unknown): string {
-  const { message, code } = error as { message?: string; code?: string }
-  return message || String(code)
 }

@@ -297,6 +297,13 @@ describe('the board', () => {
     const refused = await app.get('/admin/jobs')
     expect(refused.status).toBe(401)
     expect(refused.headers.get('www-authenticate')).toContain('Basic')
+    for (const headers of [
+      { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' },
+      { accept: 'application/json', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36' },
+    ]) {
+      const asked = await app.get('/admin/jobs', { headers })
+      expect([asked.status, asked.headers.get('www-authenticate')]).toEqual([401, null])
+    }
     expect((await statusOf(basic('wrong')))[0]).toBe(401)
     expect((await statusOf({ authorization: 'Bearer wrong' }))[0]).toBe(401)
 

@@ -1,4 +1,5 @@
 // A request as bytes over a connection of its own, for what fetch refuses to send.
+import { request } from 'node:http'
 import { connect } from 'node:net'
 
 export interface RawAnswer {
@@ -51,4 +52,22 @@ function unchunked(text: string): string {
   const length = Number.parseInt(text.slice(0, end), 16)
   if (end < 0 || !(length > 0)) return ''
   return text.slice(end + 2, end + 2 + length) + unchunked(text.slice(end + 4 + length))
+}
+
+/** The body as it was sent: fetch inflates it. */
+export function rawBody({ url }: { readonly url: string }, target: string, accepted: string) {
+  return new Promise<{ headers: Map<string, string>; body: Buffer }>((resolve, reject) => {
+    const asked = request(`${url}${target}`, { headers: { 'accept-encoding': accepted } }, (response) => {
+      const parts: Buffer[] = []
+      response.on('data', (part) => parts.push(part))
+      response.on('end', () =>
+        resolve({
+          headers: new Map(Object.entries(response.headers) as [string, string][]),
+          body: Buffer.concat(parts),
+        }),
+      )
+    })
+    asked.on('error', reject)
+    asked.end()
+  })
 }

@@ -6,7 +6,7 @@ import { startApp, type TestApp } from '../helpers/app.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { recordLog } from '../helpers/log.ts'
-import { sendRaw } from '../helpers/raw-request.ts'
+import { rawBody, sendRaw } from '../helpers/raw-request.ts'
 
 const portOf = ({ url }: TestApp) => Number(new URL(url).port)
 
@@ -228,21 +228,3 @@ describe('compressed', () => {
     }
   })
 })
-
-async function rawBody(app: TestApp, target: string, accepted: string) {
-  const { request } = await import('node:http')
-  return new Promise<{ headers: Map<string, string>; body: Buffer }>((resolve, reject) => {
-    const asked = request(`${app.url}${target}`, { headers: { 'accept-encoding': accepted } }, (response) => {
-      const parts: Buffer[] = []
-      response.on('data', (part) => parts.push(part))
-      response.on('end', () =>
-        resolve({
-          headers: new Map(Object.entries(response.headers) as [string, string][]),
-          body: Buffer.concat(parts),
-        }),
-      )
-    })
-    asked.on('error', reject)
-    asked.end()
-  })
-}

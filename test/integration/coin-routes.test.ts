@@ -1,9 +1,11 @@
 // A coin and its history by the short way, before Express: what the long way says, once more when the price is old, and
 // counted all the same.
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { type Ahead, beginAhead } from '../helpers/ahead.ts'
 import { startApp, type TestApp } from '../helpers/app.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type FakeCoinGecko, startFakeCoinGecko } from '../helpers/fake-coingecko.ts'
+import { rawBody } from '../helpers/raw-request.ts'
 
 const MINUTE = 60_000
 const COIN = '/api/coins/bitcoin?vs=eur'
@@ -74,3 +76,33 @@ test('what does not exist is 404 by each way, and nothing is refused late', asyn
     for (const _ of [1, 2]) expect([path, (await get(path)).status]).toEqual([path, 404])
   expect((await get('/api/coins/bitcoin?vs=gbp')).status).toBe(400)
 })
+
+test.each(['/api/coins?vs=eur', '/api/coins?ids=bitcoin,ethereum,no-such-coin'])(
+  '%s is compressed, with a tag for each form, and is the same list',
+  async (path) => {
+    await app.get(path) // what is not in memory yet comes with it
+    await eventually(async () => expect((await get(path)).body).not.toContain('"unavailable":["'))
+    const plain = await rawBody(app, path, 'identity')
+    expect(plain.headers.get('content-encoding')).toBeUndefined()
+    const tags = new Set([plain.headers.get('etag')])
+    for (const [encoding, inflate] of [
+      ['br', brotliDecompressSync],
+      ['gzip', gunzipSync],
+    ] as const) {
+      const { headers, body } = await rawBody(app, path, encoding)
+      expect([headers.get('content-encoding'), headers.get('vary')]).toEqual([encoding, 'Accept-Encoding'])
+      expect(body.byteLength).toBeLessThan(plain.body.byteLength / 2)
+      expect(inflate(body).equals(plain.body)).toBe(true)
+      tags.add(headers.get('etag'))
+      const again = await app.get(path, {
+        headers: {
+          'accept-encoding': encoding,
+          'if-none-match': headers.get('etag') ?? '',
+          'cache-control': 'max-age=0',
+        },
+      })
+      expect([again.status, again.headers.get('etag')]).toEqual([304, headers.get('etag')])
+    }
+    expect(tags.size).toBe(3)
+  },
+)

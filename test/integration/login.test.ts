@@ -395,11 +395,6 @@ describe('when Telegram fails', () => {
 
   test('people get the page, with the reason and a way to try again', async () => {
     const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', 'accept-language': 'ru' }
-    const refused = await visit(app).get('/api/auth/telegram?id=1&hash=2', html)
-    expect([refused.status, refused.headers.get('content-type')]).toEqual([401, 'text/html; charset=utf-8'])
-    const page = await refused.text()
-    expect(page).toContain('Telegram не подтвердил этот вход')
-    expect(page).toContain('/api/auth/telegram/start')
     const failing = await startFakeTelegram()
     const alone = await startApp({ REDIS_URL: 'off', ...failing.env })
     try {
@@ -442,6 +437,29 @@ describe('a login that Telegram sends back, and that is refused', () => {
     telegram.token = undefined
     telegram.broken = { path: '/token', how: 500 }
     expect((await ledTo(visitor, await callbackOf(visitor)))[1]).toContain('does not answer')
+  })
+
+  test('by the widget as well: used, forged, too old, of another browser', async () => {
+    const good = await widget()
+    const tooOld = await widget({ auth_date: seconds(Date.now() - 302_000) })
+    const visitor = visit(app)
+    const back = async (fields: Record<string, string>) => {
+      const query = new URLSearchParams({ ...fields, attempt: await attemptOf(visitor) })
+      return `/api/auth/telegram?${query}`
+    }
+    expect((await visit(app).post('/api/auth/telegram', good)).status).toBe(200)
+    const notice = async (callback: string) => (await ledTo(visitor, callback))[0]
+    expect(await notice(await back(good))).toBe('/login?notice=expired')
+    expect(await notice(await back({ ...(await widget()), id: '43' }))).toBe('/login?notice=refused')
+    expect(await notice(await back(tooOld))).toBe('/login?notice=refused')
+    expect(await notice('/api/auth/telegram?id=1&hash=2')).toBe('/login?notice=expired')
+    await expectRefused(await visitor.get(await back(good), { accept: 'application/json' }))
+    await expectRefused(await visitor.get(await back(good), { accept: '*/*' }))
+    expect(await visitor.userId()).toBeUndefined()
+    // Somebody who came in by it, and presses the button to go back.
+    const callback = await back(await widget())
+    for (let i = 0; i < 2; i += 1)
+      expect((await visitor.get(callback, html)).headers.get('location')).toBe('/account')
   })
 
   test('comes back a second time for somebody who is logged in by then: they go on', async () => {

@@ -1,9 +1,11 @@
 // The app as a process: how it starts, what it says when it cannot, and how it stops.
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
-import { createServer } from 'node:net'
-import { removeProcesses, spawnApp, spawnSource } from '../helpers/app-process.ts'
+import { type AddressInfo, createServer } from 'node:net'
+import { removeProcesses, type SpawnOptions, spawnApp, spawnSource } from '../helpers/app-process.ts'
 import { eventually } from '../helpers/eventually.ts'
+import { freePort } from '../helpers/free-port.ts'
 
 afterAll(removeProcesses)
 
@@ -30,6 +32,95 @@ test('a port that is taken ends with 78 and one clear line', async () => {
   expect(said.out.trim().split('\n')).toHaveLength(1)
   expect(said.out).toContain(`port ${port} is taken`)
   expect(said.err).toBe('')
+})
+
+describe('the image asks before it starts anything', () => {
+  const ask = async (env: Record<string, string>, options?: SpawnOptions) => {
+    const { said, ended } = spawnSource('cli/embedded.ts', env, options)
+    return { code: await ended, lines: said.err.trim().split('\n'), out: said.out }
+  }
+  const listening = async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return { server, port: (server.address() as AddressInfo).port }
+  }
+  const refused = (sentence: unknown) => ({
+    code: 78,
+    lines: ['The configuration is not usable:', sentence],
+    out: '',
+  })
+
+  test('a port that is taken, by the app’s or by the Redis’ number: one sentence, and 78', async () => {
+    const { server, port } = await listening()
+    const free = String(await freePort())
+    const own = await ask({ PORT: String(port) })
+    const redis = await ask({ PORT: free, REDIS_URL: `redis://localhost:${port}` })
+    const both = await ask({ PORT: free, REDIS_URL: `redis://127.0.0.1:${free}` })
+    server.close()
+    expect(own).toEqual(refused(`  - port ${port} is taken by another program: stop it, or set PORT`))
+    const redisHas = `  - port ${port} is taken by another program, and the embedded Redis is to have it: give REDIS_URL another one`
+    expect(redis).toEqual(refused(redisHas))
+    expect(both).toEqual(
+      refused(`  - PORT is ${free}, and the Redis on this machine has that port: choose another one`),
+    )
+  })
+
+  const firstFree = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
+  const onRefusal = firstFree > 80 ? test : test.skip // elsewhere everybody may open it
+
+  onRefusal('a port below 1024 without the right to it: one sentence, and 78', async () => {
+    for (const file of ['cli/embedded.ts', 'main.ts']) {
+      const { said, ended } = spawnSource(file, { PORT: '80' }, { withoutCapabilities: true })
+      expect([file, await ended]).toEqual([file, 78])
+      const lines = (said.out + said.err)
+        .trim()
+        .split('\n')
+        .filter((line) => line.includes('port'))
+      expect(lines).toEqual([expect.stringContaining('port 80 may not be opened here: set PORT')])
+      expect(said.out + said.err).not.toMatch(/\n\s+at /) // no stack
+    }
+  })
+
+  const onRoot = process.getuid?.() === 0 ? test : test.skip
+
+  onRoot('as root a port below 1024 is opened', async () => {
+    const port = await freeLowPort()
+    const { code, out } = await ask({ PORT: String(port) })
+    expect([code, out]).toEqual([0, expect.stringContaining(`PORT='${port}'`)])
+    const app = await spawnApp({ PORT: String(port) })
+    expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200)
+    app.child.kill('SIGTERM')
+    expect(await app.ended).toBe(0)
+  })
+
+  async function freeLowPort(): Promise<number> {
+    for (let port = 1_000; port > 900; port -= 1) {
+      const server = createServer().listen(port)
+      const isFree = await Promise.race([once(server, 'listening').then(() => true), once(server, 'error')])
+      server.close()
+      if (isFree === true) return port
+    }
+    throw new Error('no free port below 1024')
+  }
+
+  test('the embedded Redis is at 127.0.0.1, however this machine is named: a container may have no IPv6', async () => {
+    for (const host of ['::1', '[::1]', 'localhost6', '0.0.0.0', '127.1']) {
+      const { code, out } = await ask({
+        PORT: String(await freePort()),
+        REDIS_URL: '',
+        REDIS_HOST: host,
+        REDIS_PORT: String(await freePort()),
+        SAMOVAR_RUN_DIR: '/run/samovar',
+        DATA_DIR: '/mnt/data',
+      })
+      expect([host, code, out.includes("variant='embedded'"), out.includes('bind')]).toEqual([
+        host,
+        0,
+        true,
+        false,
+      ])
+    }
+  })
 })
 
 test('says where the admin token is, and warns of a variable that is nearly ours', async () => {

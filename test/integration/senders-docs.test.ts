@@ -21,6 +21,7 @@ const blocks = new Map(
     ([, path = '', code = '']) => [path, code],
   ),
 )
+const codeIn = (text: string) => text.match(/^```ts\n.*?^```/gms)
 const place = mkdtempSync(join(root, 'test/.senders-docs-'))
 let app: TestApp
 
@@ -54,6 +55,11 @@ async function post(source: string, body: string, headers: Record<string, string
   const response = await app.get(`/api/webhooks/${source}`, { method: 'POST', body, headers })
   return [response.status, await response.text(), response.headers.get('idempotent-replayed')]
 }
+
+test('the Russian page has the same', () => {
+  const russian = readFileSync(join(root, 'docs/ru/webhooks.md'), 'utf8')
+  expect(codeIn(russian)).toEqual(codeIn(page))
+})
 
 test('they compile', () => {
   expect([...blocks.keys()]).toEqual([

@@ -19,6 +19,8 @@ test.each<[string, string, string]>([
   ['quotes and a line break', '"8080"\r\n', '8080'],
   ['a line break in the quotes', '"8080\n"', '8080'],
   ['a line break in the quotes, as letters', '"8080\\n"', '8080'],
+  ['spaces inside the quotes', '" 8080\t"', '8080'],
+  ['spaces inside quotes in quotes', `"' 8080 '"`, '8080'],
   ['quotes in quotes', `"'8080'"`, '8080'],
   ['empty quotes', "''", ''],
   ['a comment', '8080 # the port', '8080'],
@@ -55,7 +57,7 @@ test('where a value may have spaces, a comment has one on both sides; quotes kee
   expect(textOf('secret # of the session', true)).toBe('secret')
   expect(textOf('"my # secret"', true)).toBe('my # secret')
   expect(textOf('#secret', true)).toBe('#secret')
-  expect(textOf('" padded "')).toBe(' padded ')
+  expect(textOf('" padded "', true)).toBe(' padded ')
   expect(textOf('"[{\\"urls\\":\\"stun:x\\"}]"')).toBe('[{"urls":"stun:x"}]')
 })
 

@@ -83,6 +83,14 @@ describe('which Redis', () => {
     })
   })
 
+  test('inside the image the one of this machine is at 127.0.0.1, whatever it is called', () => {
+    for (const REDIS_HOST of ['::1', 'localhost', '0.0.0.0', '127.0.0.9'])
+      expect(read({ REDIS_HOST, SAMOVAR_RUN_DIR: '/run/samovar', DATA_DIR: '/x' }).redis).toMatchObject({
+        cache: { at: { host: '127.0.0.1', port: 6379 } },
+      })
+    expect(read({ REDIS_HOST: '::1' }).redis).toMatchObject({ cache: { at: { host: '::1' } } })
+  })
+
   test('the state role may have a Redis of its own', () => {
     const { redis } = read({ STATE_REDIS_URL: 'unix:///run/state.sock' })
     expect(redis.state).toEqual({ at: { path: '/run/state.sock' }, database: 0 })
@@ -628,5 +636,51 @@ describe('what the variables mean together', () => {
       dataDir: '/data',
       port: 8080,
     })
+  })
+})
+
+describe('DATA_DIR', () => {
+  const inImage = (DATA_DIR: string, more = {}) =>
+    read({ DATA_DIR, SAMOVAR_RUN_DIR: '/run/samovar', REDIS_URL: 'off', ...more }).dataDir
+
+  test('is read once by the image, and by the app as it comes from there', () => {
+    expect(inImage('"/data/a # b"')).toBe('/data/a # b')
+    expect(inImage('" /data/a " # on the volume')).toBe('/data/a')
+    expect(readAdminVariables({ DATA_DIR: '" /data/a "' }).dataDir).toBe('/data/a')
+    for (const path of ['/data/a # b', "/data/'q'", '/data/${X}'])
+      expect(inImage(path, { SAMOVAR_EMBEDDED: 'true' })).toBe(path)
+  })
+})
+
+describe('what people paste', () => {
+  test('of Supabase: the Data API’s address is the project’s; the dashboard’s is refused', () => {
+    const key = { SUPABASE_ANON_KEY: 'sb_publishable_fake' }
+    const urlOf = (SUPABASE_URL: string) => read({ SUPABASE_URL, ...key }).database.supabase?.url.href
+    for (const end of ['', '/', '/rest/v1', '/rest/v1/'])
+      expect(urlOf(`https://abc.supabase.co${end}`)).toBe('https://abc.supabase.co/')
+    expect(urlOf('https://api.example/base/rest/v1/')).toBe('https://api.example/base/')
+    expect(problemsOf({ SUPABASE_URL: 'https://supabase.com/dashboard/project/abc', ...key })).toEqual([
+      expect.stringContaining('SUPABASE_URL is the address of the dashboard'),
+    ])
+  })
+
+  test('of CoinGecko: a plan in any case, by the name it has there', () => {
+    for (const [plan, meant] of [
+      ['Demo', 'demo'],
+      ['PRO', 'pro'],
+      ['Analyst', 'pro'],
+    ])
+      expect(valuesOf('markets', { COINGECKO_PLAN: plan ?? '', COINGECKO_API_KEY: 'CG-x' })).toMatchObject({
+        COINGECKO_PLAN: meant,
+      })
+  })
+
+  test('of senders: entries behind a semicolon, a space or a line break are no part of a secret', () => {
+    const secret = `whsec_${'a'.repeat(32)}`
+    for (const between of ['; ', ';', ' ', '\n'])
+      expect(problemsOf({ WEBHOOK_SECRETS: `stripe=${secret}${between}repo:github=long-enough` })).toEqual([
+        'WEBHOOK_SECRETS entry 1 holds another entry: divide entries by commas',
+      ])
+    expect(problemsOf({ WEBHOOK_SECRETS: 'repo:github=what;ever=,bot:telegram=long-enough' })).toEqual([])
   })
 })

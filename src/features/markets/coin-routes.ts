@@ -16,6 +16,12 @@ type Fetched = Coin | History
 type Json = Pick<CachedBody, 'body' | 'etag'>
 
 export const vs = z.enum(currencies, { error: `must be one of ${currencies.join(', ')}` }).default('usd')
+export const count = (max: number) =>
+  z
+    .string({ error: 'must be given once' })
+    .regex(/^[1-9]\d{0,4}$/, `must be a whole number from 1 to ${max}`)
+    .transform(Number)
+    .refine((value) => value <= max, `must be from 1 to ${max}`)
 const coinQuery = z.object({ vs })
 const historyQuery = z.object({
   vs,

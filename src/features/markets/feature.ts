@@ -5,11 +5,12 @@ import { defineFeature } from '../../feature.ts'
 import type { PageLanguage } from '../../http/page.ts'
 import type { Html } from '../../lib/html.ts'
 import { SECOND } from '../../lib/time.ts'
-import { integer, positive, serverUrl, type ValuesOf, type Variables } from '../../variables.ts'
+import { integer, positive, serverUrl, type ValuesOf, type Variables, wordOf } from '../../variables.ts'
 import { createCallBudget } from './call-budget.ts'
 import { type Currency, currencies } from './coin.ts'
 import { cachedCoins } from './coin-routes.ts'
 import { createCoinGecko } from './coingecko.ts'
+import { cachedLists } from './list-route.ts'
 import { marketKeys } from './market-keys.ts'
 import { createMarkets } from './markets.ts'
 import { marketsRoutes } from './markets-routes.ts'
@@ -19,6 +20,9 @@ export type Section = (req: Request, language: PageLanguage, vs: string) => Html
 
 // A key of one plan is refused at the other's address; both begin with CG-.
 const URLS = { demo: 'https://api.coingecko.com/api/v3', pro: 'https://pro-api.coingecko.com/api/v3' }
+
+/** What CoinGecko calls the plans that are paid: their keys are for the pro address. */
+const PAID_PLANS = { basic: 'pro', analyst: 'pro', lite: 'pro', enterprise: 'pro' } as const
 
 const variables = {
   COINGECKO_URL: {
@@ -44,7 +48,7 @@ const variables = {
     isSecret: true,
   },
   COINGECKO_PLAN: {
-    schema: z.enum(['demo', 'pro'], { error: 'must be demo or pro' }).default('demo'),
+    schema: wordOf(['demo', 'pro'], PAID_PLANS).default('demo'),
     en: 'whose key it is: `demo` or `pro`',
     ru: 'чей это ключ: `demo` или `pro`',
   },
@@ -92,7 +96,7 @@ export const markets = defineFeature({
       log,
     })
     return {
-      cached: cachedCoins({ markets: prices, admitReads }),
+      cached: [...cachedCoins({ markets: prices, admitReads }), cachedLists({ markets: prices, admitReads })],
       routes: marketsRoutes({
         markets: prices,
         sections: (req, language, vs) => Promise.all(sections.map((section) => section(req, language, vs))),

@@ -68,11 +68,15 @@ export function createAdminLogin({ token, cookie, guesses }: AdminLoginParts): A
     onlyOnPage(req, res, next) {
       if (hasTokenOfPage(req, token) || cookie.isIn(req)) return next()
       if (!guesses.note(req)) throw tooMany(MINUTE)
-      const refusal = tokenRequiredByPage()
+      const refusal = tokenRequiredByPage({ mayAsk: !isBrowser(req) })
       if (req.method !== 'GET' || req.accepts(['json', 'html']) !== 'html') throw refusal
-      res.status(refusal.status).set(refusal.headers)
+      res.status(refusal.status)
       const path = req.originalUrl.replace(/^\/admin\//, '')
       return showForm(req, res, pathSchema.catch(BEHIND_LOGIN).parse(path), false)
     },
   }
 }
+
+/** Also where a script of a page asks, for JSON: the cookie may have ended since that page was opened. */
+const isBrowser = (req: Request) =>
+  req.accepts(['json', 'html']) === 'html' || /^Mozilla\//.test(req.headers['user-agent'] ?? '')

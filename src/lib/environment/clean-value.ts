@@ -26,7 +26,8 @@ const NOTHING = /^(null|\(null\)|\(empty\)|undefined|nil)$/
 
 /**
  * The value of the variable, or '' where there is none. A comment begins with white space and `#`; where a value may
- * have spaces itself (`isFree`), white space must follow, too. Quotes around the whole keep everything inside.
+ * have spaces itself (`isFree`), white space must follow, too. Quotes around the whole keep everything inside, spaces
+ * at its ends only where it `isFree`.
  */
 export function cleanValue(raw: string, name: string, { isFree = false } = {}): CleanValue {
   const without = new Set<string>()
@@ -45,6 +46,7 @@ export function cleanValue(raw: string, name: string, { isFree = false } = {}): 
     if (quoted.hasComment) without.add('a comment')
     isLiteral = quoted.quote === "'"
     text = trimLines(quoted.inside, without, quoted.quote !== "'")
+    if (!isFree) text = trim(text, without)
     if (isLiteral) break
   }
   if (!without.has('quotes')) text = uncomment(text, isFree, without)
@@ -61,7 +63,7 @@ function trim(text: string, without: Set<string>): string {
   return trimmed
 }
 
-/** Spaces inside quotes are meant; line breaks, real or written as \n, are left by whoever piped the value. */
+/** Spaces may be meant there; line breaks, real or written as \n, are left by whoever piped the value. */
 function trimLines(text: string, without: Set<string>, isEscaped: boolean): string {
   const breaks = isEscaped ? /(?:[\r\n]|\\[rn])+$/ : /[\r\n]+$/
   const trimmed = text.replace(/^[\r\n\ufeff]+/, '').replace(breaks, '')

@@ -1,6 +1,7 @@
 // The contract of a webhook scheme: how a sender proves who it is, and how its deliveries are told apart. Ours and
 // those of users' code are made with the same `defineScheme`; a feature lists its own in its manifest. docs/webhooks.md
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { offSeconds } from '../time.ts'
 
 /** What came, and what it is judged by. A scheme sees no request, no clock and no environment. */
 export interface Signed {
@@ -21,7 +22,7 @@ export interface Signed {
 export interface Refused {
   readonly refused: 'bad_signature' | 'outside_tolerance'
   readonly reason: string
-  /** How far its timestamp is off, in seconds; negative: the sender's clock is behind ours. */
+  /** How far its timestamp is off, in seconds; positive: behind our clock, negative: ahead of it (`offSeconds`). */
   readonly offS?: number
 }
 
@@ -120,9 +121,8 @@ export const badSignature = (reason: string): Refused => ({ refused: 'bad_signat
 
 /** Signed at `sentAtMs`: proven, or refused because that is further off than it may be. */
 export function provenAt(sentAtMs: number, { nowMs, toleranceMs }: Signed): Verdict {
-  const offMs = sentAtMs - nowMs
-  if (Math.abs(offMs) <= toleranceMs) return { sentAtMs }
-  return { refused: 'outside_tolerance', reason: 'timestamp off', offS: Math.round(offMs / 1_000) }
+  if (Math.abs(sentAtMs - nowMs) <= toleranceMs) return { sentAtMs }
+  return { refused: 'outside_tolerance', reason: 'timestamp off', offS: offSeconds(sentAtMs, nowMs) }
 }
 
 /** The header; empty where it is not there. */

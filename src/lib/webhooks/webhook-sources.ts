@@ -15,6 +15,9 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 /** Between entries: not the comma of a secret that Supabase writes as v1,whsec_… */
 const COMMA = /,(?!(?<=[=|]v1a?,)wh(?:sec|pk|sk)_)/
 
+/** An entry behind a line break, a space or a semicolon. */
+const ANOTHER = /[\s;]\s*[A-Za-z0-9][\w-]{0,63}(:[a-z0-9-]+)?=(?!=|$)/
+
 /** The sources by name; or a sentence for each problem, which names entries by number and repeats nothing of them. */
 export function parseWebhookSources(text: string): ReadonlyMap<string, WebhookSource> | string[] {
   const sources = new Map<string, WebhookSource>()
@@ -33,6 +36,7 @@ function addSource(sources: Map<string, WebhookSource>, entry: string): string |
   if (!NAME.test(name)) return 'must begin with a name of letters, digits, _ and -'
   if (rest.length > 0) return 'has a scheme of two words: it must be source:scheme=secret'
   if (sources.has(name)) return 'has the name of another one'
+  if (ANOTHER.test(entry.slice(equals + 1))) return 'holds another entry: divide entries by commas'
   const secrets = equals < 0 ? [] : entry.slice(equals + 1).split('|')
   if (secrets.length > MOST_SECRETS) return `has more than ${MOST_SECRETS} secrets`
   sources.set(name, { ...(scheme !== undefined && { scheme }), secrets })

@@ -27,9 +27,11 @@ const NOTICES_OF_REASONS: Partial<Record<RefusalReason, LoginNotice>> = {
 const NOT_LOGGED: readonly RefusalReason[] = ['declined'] // by its user, who knows
 
 const IN_ADDRESS: readonly LoginNotice[] = ['refused', 'unavailable', 'declined', 'expired', 'notConfigured']
-const CALLBACK = '/api/auth/telegram/callback'
+/** Where Telegram sends a browser back to: with OpenID Connect, and by the widget on a page of the site. */
+const OIDC_CALLBACK = '/api/auth/telegram/callback'
+const CALLBACKS: readonly string[] = [OIDC_CALLBACK, '/api/auth/telegram']
 const WAYS: Readonly<Record<string, string>> = {
-  [CALLBACK]: 'oidc',
+  [OIDC_CALLBACK]: 'oidc',
   '/api/auth/telegram/webapp': 'mini_app',
 }
 
@@ -111,7 +113,7 @@ export function createLoginPage(parts: LoginPageParts): LoginPage {
       note(error, req)
       const problem = asAppError(error)
       const reason = reasonOf(error)
-      const isCallback = req.path === CALLBACK && problem.code !== 'state_unknown'
+      const isCallback = CALLBACKS.includes(req.path) && problem.code !== 'state_unknown'
       const exact = isCallback && reason ? NOTICES_OF_REASONS[reason] : undefined
       const notice = exact ?? NOTICES[problem.code]
       if (!notice || req.method !== 'GET' || req.accepts(['json', 'html']) !== 'html') return next(error)

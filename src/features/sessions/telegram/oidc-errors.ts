@@ -2,6 +2,7 @@
 // reason. Everything else is Telegram failing.
 import type * as openid from 'openid-client'
 import type { loginRefused } from '../../../errors.ts'
+import { offSeconds, SECOND } from '../../../lib/time.ts'
 import { type RefusalReason, refuseLogin } from './refusal.ts'
 
 type Library = typeof openid
@@ -30,7 +31,7 @@ export function refusalOf(error: unknown, library: Library): ReturnType<typeof l
   const claim = typeof cause?.claim === 'string' && /^\w{1,20}$/.test(cause.claim) ? cause.claim : undefined
   const at = claim === undefined ? undefined : cause?.claims?.[claim]
   const offS =
-    reason === 'token_expired' && typeof at === 'number' ? Math.round(Date.now() / 1_000 - at) : undefined
+    reason === 'token_expired' && typeof at === 'number' ? offSeconds(at * SECOND, Date.now()) : undefined
   return refuseLogin(reason, { ...(claim !== undefined && { claim }), ...(offS !== undefined && { offS }) })
 }
 

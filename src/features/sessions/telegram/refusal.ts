@@ -26,7 +26,7 @@ const SENTENCES = {
 export type RefusalReason = keyof typeof SENTENCES
 
 export interface RefusalDetails {
-  /** By how many seconds its time differs from our clock. */
+  /** By how many seconds its time is behind our clock; negative: ahead of it (`offSeconds`). */
   readonly offS?: number
   /** What of the token differs. */
   readonly claim?: string

@@ -7,7 +7,7 @@ import type { State } from '../../../core/state/state.ts'
 import { notConfigured } from '../../../errors.ts'
 import type { User } from '../../../feature.ts'
 import { endpoint, parse } from '../../../http/parse.ts'
-import { MINUTE, SECOND } from '../../../lib/time.ts'
+import { MINUTE, offSeconds, SECOND } from '../../../lib/time.ts'
 import { AFTER_LOGIN, localPath } from '../return-path.ts'
 import type { LogIn } from '../session.ts'
 import { sessionKeys } from '../session-keys.ts'
@@ -69,8 +69,8 @@ export function telegramRoutes(parts: TelegramParts): Router {
   }
 
   async function logInWith(req: Request, login: SignedLogin, inFrame: boolean): Promise<void> {
-    const ageS = Math.round(now() / SECOND - login.signedAtS)
-    if (!isFresh(login, now())) throw refuseLogin(ageS < 0 ? 'ahead' : 'too_old', { offS: ageS })
+    const offS = offSeconds(login.signedAtS * SECOND, now())
+    if (!isFresh(login, now())) throw refuseLogin(offS < 0 ? 'ahead' : 'too_old', { offS })
     await useOnce(login.digest, login.signedAtS * SECOND)
     await logIn(req, login.user, { inFrame })
   }
