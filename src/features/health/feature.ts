@@ -1,6 +1,6 @@
 // Is the process alive, is it ready.
 import { defineFeature } from '../../feature.ts'
-import { type HealthParts, healthRoutes } from './health-routes.ts'
+import { type HealthParts, healthProbes } from './health-probes.ts'
 
 export const health = defineFeature({
   name: 'health',
@@ -8,5 +8,5 @@ export const health = defineFeature({
     en: 'whether the process lives and is ready: `/livez`, `/readyz`',
     ru: 'жив ли процесс и готов ли: `/livez`, `/readyz`',
   },
-  setup: ({ status }, parts: Omit<HealthParts, 'status'>) => ({ routes: healthRoutes({ ...parts, status }) }),
+  setup: ({ status }, parts: Omit<HealthParts, 'status'>) => ({ probes: healthProbes({ ...parts, status }) }),
 })

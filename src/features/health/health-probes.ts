@@ -1,6 +1,5 @@
 // Is the process alive, is it ready: neither asks Redis, so neither can hang on it or lie about it.
-import { Router } from 'express'
-import { endpoint } from '../../http/parse.ts'
+import type { Probe } from '../../http/probes/probe.ts'
 
 export type Phase = 'starting' | 'serving' | 'stopping'
 
@@ -13,27 +12,25 @@ export interface HealthParts {
   status: () => { status: 'redis' | 'memory' | 'merging'; sinceMs: number }
 }
 
-export function healthRoutes({ phase, mayChange, fileAlerts, status }: HealthParts): Router {
-  const router = Router()
-  endpoint(router, '/livez', {
-    get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
-  })
-  endpoint(router, '/readyz', {
-    get(_req, res) {
-      const { status: redis, sinceMs } = status()
-      const serving = phase() === 'serving' && mayChange()
-      const alerts = fileAlerts().length
-      res
-        .status(serving ? 200 : 503)
-        .set('Cache-Control', 'no-store')
-        .json({
+export function healthProbes({ phase, mayChange, fileAlerts, status }: HealthParts): readonly Probe[] {
+  const alive = { status: 200, body: { status: 'pass' } }
+  return [
+    { path: '/livez', answer: () => alive },
+    {
+      path: '/readyz',
+      answer() {
+        const { status: redis, sinceMs } = status()
+        const serving = phase() === 'serving' && mayChange()
+        const alerts = fileAlerts().length
+        const body = {
           status: serving ? (redis === 'redis' && alerts === 0 ? 'pass' : 'warn') : 'fail',
           redis,
           since: new Date(sinceMs).toISOString(),
           ...(alerts > 0 && { fileAlerts: alerts }),
           ...(!mayChange() && { data: 'handing_over' }),
-        })
+        }
+        return { status: serving ? 200 : 503, body }
+      },
     },
-  })
-  return router
+  ]
 }
