@@ -12,7 +12,7 @@ import { budgets } from './budgets.ts'
 import { type Client, createClients } from './clients.ts'
 import { createConnections } from './connections.ts'
 import { createFarewells, type Farewell, hasBody } from './farewells.ts'
-import { createPipelines } from './pipelines.ts'
+import { createPipelines, parseNoMore } from './pipelines.ts'
 import { answerOf, createCountASecond, refusalFor } from './refusals.ts'
 import { createShares } from './shares.ts'
 import { createTurns } from './turns.ts'
@@ -105,8 +105,8 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       answerNow: (req: IncomingMessage, res: ServerResponse) => boolean,
     ): void {
       const { socket } = req
-      // What one read has brought is handled to its end, also on a connection that is closed here.
-      if (socket.destroyed || !socket.writable) return
+      // Closed here, or in one read with the request that was the last one.
+      if (socket.destroyed || !socket.writable) return void parseNoMore(socket)
       const isProbe = PROBES.has(req.url ?? '')
       // More than a platform asks is answered as well, in its turn.
       const isUrgent = isProbe && probes.take(clients.of(req)) === undefined

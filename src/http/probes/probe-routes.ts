@@ -1,5 +1,5 @@
-// The probes of all features. Like the cached routes they have a short way, one writeHead before Express, and a long one
-// for whatever is in question; both say the same, byte for byte.
+// The probes of all features. Like the cached routes they have a short way, one writeHead before Express, and a long
+// one for whatever is in question; both say the same, byte for byte.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Router } from 'express'
 import { createFirstLines, type FirstLinesOptions, isPlain } from '../cached-routes.ts'
