@@ -55,8 +55,8 @@ describe('turns', () => {
       passed += 1
       nowMs += 1
     }
-    expect(passed).toBeGreaterThan(16)
-    expect(passed).toBeLessThan(64)
+    expect(passed).toBeGreaterThan(64)
+    expect(passed).toBeLessThan(96)
     await nextTurn()
     await nextTurn()
     expect(turns.pass()).toBe(true)
