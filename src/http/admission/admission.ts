@@ -54,8 +54,13 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
   }
 
   function warnOfProxy({ headers }: IncomingMessage): void {
+    // Of every request until then: no loop, no function.
+    const isForwarded =
+      headers['x-forwarded-for'] !== undefined ||
+      headers['x-forwarded-proto'] !== undefined ||
+      headers['x-forwarded-host'] !== undefined
+    if (!isForwarded) return
     const name = FORWARDED.find((one) => one in headers)
-    if (name === undefined) return
     hasWarned = true
     log.warn(
       { header: name },
