@@ -2,7 +2,7 @@
 // without delay (SIGKILL: nothing here is worth saving), so that it also works while the process exits.
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -140,6 +140,14 @@ export function residentBytes(pid: number): number {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Number.NaN
     throw error
   }
+}
+
+/** How long the threads of a process have run, ms: finer than `cpuMs`, without those that have ended. */
+export function threadsMs(pid: number): number {
+  const ranNs = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  )
+  return ranNs.reduce((sum, ns) => sum + ns, 0) / 1_000_000
 }
 
 async function failed(child: ChildProcess, name: string): Promise<never> {

@@ -20,6 +20,13 @@ export function formatRatio(ours: readonly number[], theirs: readonly number[]):
   return `${middle.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`
 }
 
+/** The same with the middle half of the ratios: for many short rounds, of which some are disturbed. */
+export function formatMiddle(ours: readonly number[], theirs: readonly number[]): string {
+  const ratios = ours.map((value, round) => value / (theirs[round] ?? Number.NaN))
+  const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(ratios, share).toFixed(3))
+  return `${middle} (${low}–${high})`
+}
+
 /** Calls per second of so many callers, each of whom calls again when the last call has been answered. */
 export async function callsPerSecond(
   callers: number,

@@ -10,6 +10,7 @@ import type { JobHandler, Queue, Schedule, WorkOptions } from './core/queue/queu
 import type { State } from './core/state/state.ts'
 import type { CachedRoute } from './http/cached-response.ts'
 import type { JsonFetcher } from './http/fetch-json.ts'
+import type { Probe } from './http/probes/probe.ts'
 import type { UserPages } from './http/site/site-header.ts'
 import type { SocketOptions, SocketRoute } from './http/sockets/sockets.ts'
 import type { Closable } from './lib/scope.ts'
@@ -162,6 +163,8 @@ export interface Setup<Provides = unknown> extends Partial<Closable> {
   readonly routes?: Router
   /** GETs that are answered from the cache: `cachedRoute`. */
   readonly cached?: readonly CachedRoute[]
+  /** What the platform asks whether the process lives. */
+  readonly probes?: readonly Probe[]
   /** Before bodies are parsed and before requests of other sites are refused: signed deliveries, for example. */
   readonly rawRoutes?: Router
   readonly sockets?: readonly SocketRoute[]

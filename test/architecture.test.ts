@@ -28,6 +28,7 @@ const FOR_FEATURES = [
   'http/problem.ts',
   'http/page.ts',
   'http/cached-response.ts',
+  'http/probes/probe.ts',
   'http/idempotency.ts',
   'http/fetch-json.ts',
   'http/sockets/open-socket.ts',

@@ -88,6 +88,7 @@ export function openApp({ features, config, log }: AppOptions): App {
         sockets.map((socket) => ({ ...socket, handlers: [context.limitBy(socketRules)] })),
       ),
       cached: all.flatMap(({ cached = [] }) => cached),
+      probes: all.flatMap(({ probes = [] }) => probes),
       rawRouters: all.flatMap(({ rawRoutes }) => listOf(rawRoutes)),
       limiters: listOf(handed.limits?.limitChanges(all.flatMap(({ ownLimits = [] }) => ownLimits))),
       routers: [adminRoutes, ...all.flatMap(({ routes }) => listOf(routes)), frontDoor(handed.links)],

@@ -22,9 +22,9 @@ const hint = (path: string, owner: string) =>
   path === '/' && owner === 'page' ? ': HOME_PAGE=own leaves it to you' : ''
 
 /** With a colon for each parameter, so that its name does not count; routes do not tell /API from /api. */
-function pathsOf({ routes, rawRoutes, cached = [], sockets = [] }: Setup): string[] {
+function pathsOf({ routes, rawRoutes, cached = [], probes = [], sockets = [] }: Setup): string[] {
   const paths = [
-    ...[...cached, ...sockets].map(({ path }) => path),
+    ...[...cached, ...probes, ...sockets].map(({ path }) => path),
     ...[routes, rawRoutes].flatMap((router) => routed(router)),
   ]
   return paths.map((path) => path.replace(/:\w+/g, ':').toLowerCase())

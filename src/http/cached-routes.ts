@@ -25,16 +25,19 @@ export interface CachedRoutes {
   answer(req: IncomingMessage, res: ServerResponse): boolean
 }
 
-export interface CachedRoutesOptions {
-  routes: readonly CachedRoute[]
+export interface FirstLinesOptions {
   trustProxy: number
   hstsSubdomains: boolean
   log: Log
 }
 
+export interface CachedRoutesOptions extends FirstLinesOptions {
+  routes: readonly CachedRoute[]
+}
+
 export function createCachedRoutes(options: CachedRoutesOptions): CachedRoutes {
-  const { routes, trustProxy, hstsSubdomains, log } = options
-  const hsts = hstsHeader(hstsSubdomains)
+  const { routes, log } = options
+  const firstLines = createFirstLines(options)
   const encodings = createEncodings()
   const known = new Map<string, () => CachedBody | undefined>()
   const router = Router()
@@ -73,8 +76,7 @@ export function createCachedRoutes(options: CachedRoutesOptions): CachedRoutes {
       const encoded = encodings.find(cached, headers['accept-encoding']) ?? beginEncoding(cached, headers)
       const isSame = headers['if-none-match'] === encoded.etag
       const said = saidOf(cached, encoded)
-      const lines = ['X-Request-Id', logWhenDone(req, res, pathIn(url), log), ...fixedHeaders]
-      if (trustProxy > 0 && headers['x-forwarded-proto'] === 'https') lines.push(...hsts)
+      const lines = firstLines(req, res, pathIn(url))
       lines.push(...said)
       if (!isSame) lines.push(...bodyHeaders(encoded))
       res.writeHead(isSame ? 304 : 200, lines)
@@ -89,6 +91,16 @@ export function createCachedRoutes(options: CachedRoutesOptions): CachedRoutes {
       .make(cached, headers['accept-encoding'])
       .catch((error) => log.error({ err: error }, 'compressing failed'))
     return { body: cached.body, etag: cached.etag, encoding: undefined }
+  }
+}
+
+/** What every answer begins with, as Express' handlers have it; the request's line in the log comes with it. */
+export function createFirstLines({ trustProxy, hstsSubdomains, log }: FirstLinesOptions) {
+  const hsts = hstsHeader(hstsSubdomains)
+  return function firstLines(req: IncomingMessage, res: ServerResponse, path: string): string[] {
+    const lines = ['X-Request-Id', logWhenDone(req, res, path, log), ...fixedHeaders]
+    if (trustProxy > 0 && req.headers['x-forwarded-proto'] === 'https') lines.push(...hsts)
+    return lines
   }
 }
 
@@ -115,7 +127,7 @@ function bodyHeaders({ body, encoding }: Encoded): string[] {
 }
 
 /** Whether nothing about it asks for more than the short way looks at. */
-function isPlain(req: IncomingMessage): boolean {
+export function isPlain(req: IncomingMessage): boolean {
   const { method, headers } = req
   if (method !== 'GET' && method !== 'HEAD') return false
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return false

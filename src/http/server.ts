@@ -1,6 +1,6 @@
 // The HTTP server: what every request passes through, and a stop that cuts no answer short.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import express, { type RequestHandler } from 'express'
 import { upgradeRequired } from '../errors.ts'
 import { asTask, type DrainGate } from '../lib/async/drain-gate.ts'
@@ -14,6 +14,8 @@ import type { CachedRoute } from './cached-response.ts'
 import { createCachedRoutes } from './cached-routes.ts'
 import { serveFiles } from './page.ts'
 import { endpoint, onlyJsonOrOwnForm } from './parse.ts'
+import type { Probe } from './probes/probe.ts'
+import { createProbeRoutes } from './probes/probe-routes.ts'
 import { answerNotFound, answerProblems } from './problem.ts'
 import { logRequests } from './request-log.ts'
 import { pathOf } from './request-target.ts'
@@ -44,6 +46,7 @@ export interface HttpServerOptions {
   routers: readonly RequestHandler[]
   /** Answered before everything else where memory has the value. */
   cached?: readonly CachedRoute[]
+  probes?: readonly Probe[]
   trustProxy: number
   /** Whether HTTPS is promised for every host under this one, too. */
   hstsSubdomains?: boolean
@@ -67,8 +70,9 @@ const askForUpgrade: RequestHandler = () => {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { rawRouters, limiters = [], routers, trustProxy, upgrades: routes = [], changes, log } = options
-  const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false, cached = [] } = options
+  const { deadlineMs = Number.POSITIVE_INFINITY, hstsSubdomains = false, cached = [], probes = [] } = options
   const cachedRoutes = createCachedRoutes({ routes: cached, trustProxy, hstsSubdomains, log })
+  const probeRoutes = createProbeRoutes(probes, { trustProxy, hstsSubdomains, log })
   const { admission = createAdmission({ trustProxy, log }) } = options
   const app = express()
   app.disable('x-powered-by')
@@ -82,7 +86,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(sameSite, onlyJsonOrOwnForm)
   for (const limiter of limiters) app.use(limiter)
   app.use(parsedBody(BODY_BYTES, MOST_FIELDS))
-  app.use(cachedRoutes.router)
+  app.use(probeRoutes.router, cachedRoutes.router)
   for (const router of routers) app.use(router)
   for (const { path } of routes) endpoint(app, path, { get: askForUpgrade })
   serveFiles(app, '/static', import.meta.url)
@@ -90,7 +94,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(answerNotFound, answerProblems(log))
 
   let stopping = false
-  const latest = new Map<Socket, ServerResponse>() // of each connection that waits for one
+  const unanswered = new Set<ServerResponse>()
   const server: Server = createServer(
     {
       headersTimeout: 10 * SECOND,
@@ -104,22 +108,20 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   )
 
   // What is sent already need not be told that the server stops; and a URL is known as it is written in a path.
-  const answerNow = (req: IncomingMessage, res: ServerResponse) => !stopping && cachedRoutes.answer(req, res)
+  const answerNow = (req: IncomingMessage, res: ServerResponse) =>
+    !stopping && (probeRoutes.answer(req, res) || cachedRoutes.answer(req, res))
 
   function answer(req: IncomingMessage, res: ServerResponse): void {
-    const { socket } = req
-    latest.set(socket, res)
-    res.once('close', () => {
-      if (latest.get(socket) === res) latest.delete(socket)
-    })
     if (stopping) res.setHeader('Connection', 'close')
     const path = pathOf(req.url ?? '')
     // As Node refuses what is no HTTP.
     if (path === undefined) return void res.writeHead(400, { Connection: 'close' }).end()
     req.url = path
-    if (!stopping && cachedRoutes.answer(req, res)) return
+    if (answerNow(req, res)) return
+    unanswered.add(res)
     const gone = createLazySignal()
     res.once('close', () => {
+      unanswered.delete(res)
       if (!res.writableFinished) gone.abort()
     })
     withDeadline(deadlineMs, (end) => {
@@ -152,7 +154,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const upgradesClosed = upgrades.close()
       // Not the HTTP server's own close, which cuts every connection that is between two requests.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      for (const res of latest.values()) if (!res.headersSent) res.setHeader('Connection', 'close')
+      for (const res of unanswered) if (!res.headersSent) res.setHeader('Connection', 'close')
       // A connection that is idle now may be about to carry a request: it is answered, and told to go.
       await Promise.race([closed, pause(LAST_REQUEST_MS)])
       server.closeIdleConnections()

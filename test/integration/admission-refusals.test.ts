@@ -1,6 +1,7 @@
 // What is refused costs little: bodies that nobody wants are not read, requests in a pipeline begin one by one, and what
 // a client takes of the budgets comes back when it has gone.
 import express, { type RequestHandler } from 'express'
+import { createAdmission } from '../../src/http/admission/admission.ts'
 import { budgets } from '../../src/http/admission/budgets.ts'
 import { MOST_UNANSWERED } from '../../src/http/admission/pipelines.ts'
 import { readBody } from '../../src/http/admission/read-body.ts'
@@ -168,6 +169,21 @@ describe('a pipeline', () => {
     const one = come(get('/hold').repeat(100))
     await eventually(() => expect(one.isClosed()).toBe(true))
     expect(begun).toBeLessThanOrEqual(1)
+  })
+
+  test('nor is any more of it parsed; other connections are', async () => {
+    const { log } = recordLog()
+    const admission = createAdmission({ trustProxy: 0, log })
+    let parsed = 0
+    const arrived: typeof admission.arrived = (...words) => {
+      parsed += 1
+      admission.arrived(...words)
+    }
+    await serve({ '/thing': (_req, res) => void res.end() }, { admission: { ...admission, arrived } })
+    const many = Array.from({ length: 20 }, () => come(get('/thing').repeat(400)))
+    await eventually(() => expect(many.every((one) => one.isClosed())).toBe(true))
+    expect(parsed).toBeLessThanOrEqual(20 * (MOST_UNANSWERED + 2))
+    for (let i = 0; i < 30; i += 1) await answered(200, come(get('/thing')))
   })
 })
 

@@ -1,5 +1,5 @@
 // The parts of admission by themselves: whose turn it is, how often refusals are answered, how connections end.
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createAdmission } from '../../src/http/admission/admission.ts'
@@ -55,8 +55,8 @@ describe('turns', () => {
       passed += 1
       nowMs += 1
     }
-    expect(passed).toBeGreaterThan(16)
-    expect(passed).toBeLessThan(64)
+    expect(passed).toBeGreaterThan(64)
+    expect(passed).toBeLessThan(96)
     await nextTurn()
     await nextTurn()
     expect(turns.pass()).toBe(true)
@@ -119,6 +119,42 @@ describe('refusals', () => {
       admission.connected(visit(address) as unknown as Socket)
     expect(ended).toEqual(['203.0.113.1'])
     admission.close()
+  })
+})
+
+describe('probes', () => {
+  const budget = budgets.probes.perClient
+
+  /** Requests of one client, each on a connection of its own, and in which order they begin; the first takes long. */
+  function arrive(urls: readonly string[]) {
+    const { log } = recordLog()
+    const admission = createAdmission({ trustProxy: 0, log, startTimer: () => () => {} })
+    const begun: string[] = []
+    for (const url of urls) {
+      const connection = new EventEmitter()
+      const socket = Object.assign(connection, {
+        remoteAddress: '203.0.113.1',
+        writable: true,
+        writableLength: 0,
+      })
+      const req = { url, headers: {}, rawHeaders: [], socket, complete: true }
+      const res = Object.assign(new EventEmitter(), { socket })
+      const begin = () => {
+        begun.push(url)
+        if (url === '/slow') for (const from = performance.now(); performance.now() - from < SLOW_MS; );
+      }
+      admission.arrived(req as never, res as never, begin, () => false)
+    }
+    admission.close()
+    return begun
+  }
+
+  test('wait for nobody, as many as a platform asks; a flood of them begins in its turn', async () => {
+    const begun = arrive(['/slow', '/thing', ...Array.from({ length: budget + 3 }, () => '/livez')])
+    await new Promise(process.nextTick)
+    expect(begun).toEqual(['/slow', ...Array.from({ length: budget }, () => '/livez')])
+    while (begun.length < budget + 5) await nextTurn()
+    expect(begun.slice(budget + 1)).toEqual(['/thing', '/livez', '/livez', '/livez'])
   })
 })
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { defineFeature } from '../../feature.ts'
 import { corrupt, isShape, isText, parseJson } from '../../lib/codec.ts'
-import { type HealthParts, healthRoutes } from './health-routes.ts'
+import { type HealthParts, healthProbes } from './health-probes.ts'
 
 export const health = defineFeature({
   name: 'health',
@@ -11,7 +11,7 @@ export const health = defineFeature({
     ru: 'жив ли процесс, готов ли и какой это выпуск: `/livez`, `/readyz`, `/version`',
   },
   setup: ({ status }, parts: Omit<HealthParts, 'status' | 'version'>) => ({
-    routes: healthRoutes({ ...parts, status, version: readVersion() }),
+    probes: healthProbes({ ...parts, status, version: readVersion() }),
   }),
 })
 

@@ -12,14 +12,14 @@ import { budgets } from './budgets.ts'
 import { type Client, createClients } from './clients.ts'
 import { createConnections } from './connections.ts'
 import { createFarewells, type Farewell, hasBody } from './farewells.ts'
-import { createPipelines } from './pipelines.ts'
+import { createPipelines, parseNoMore } from './pipelines.ts'
 import { answerOf, createCountASecond, isForPerson, refusalFor } from './refusals.ts'
 import { createShares } from './shares.ts'
 import { createTurns } from './turns.ts'
 import { createRequestsUnderWay } from './under-way.ts'
 
 const LOOK_MS = 2 * SECOND
-/** The platform restarts what does not answer here: these are never too many, and wait for nobody. */
+/** The platform restarts what does not answer here: these are never too many. */
 const PROBES = new Set(['/livez', '/readyz'])
 const FORWARDED = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'] as const
 const TWO_HOSTS = twoHosts()
@@ -38,6 +38,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
   const sockets = createShares(budgets.sockets)
   const handshakes = createCountASecond(budgets.handshakes)
   const refusals = createCountASecond(budgets.refusals)
+  const probes = createCountASecond(budgets.probes)
   const farewells = createFarewells(startTimer)
   const pipelines = createPipelines()
   const turns = createTurns()
@@ -54,8 +55,13 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
   }
 
   function warnOfProxy({ headers }: IncomingMessage): void {
+    // Of every request until then: no loop, no function.
+    const isForwarded =
+      headers['x-forwarded-for'] !== undefined ||
+      headers['x-forwarded-proto'] !== undefined ||
+      headers['x-forwarded-host'] !== undefined
+    if (!isForwarded) return
     const name = FORWARDED.find((one) => one in headers)
-    if (name === undefined) return
     hasWarned = true
     log.warn(
       { header: name },
@@ -105,21 +111,23 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       answerNow: (req: IncomingMessage, res: ServerResponse) => boolean,
     ): void {
       const { socket } = req
-      // What one read has brought is handled to its end, also on a connection that is closed here.
-      if (socket.destroyed || !socket.writable) return
+      // Closed here, or in one read with the request that was the last one.
+      if (socket.destroyed || !socket.writable) return void parseNoMore(socket)
+      const isProbe = PROBES.has(req.url ?? '')
+      // More than a platform asks is answered as well, in its turn.
+      const isUrgent = isProbe && probes.take(clients.of(req)) === undefined
       // It has its connection while no answer to another request is on its way there.
-      if (res.socket === socket && requests.areFew() && turns.pass() && answerNow(req, res)) {
+      if (res.socket === socket && (isUrgent || (requests.areFew() && turns.pass())) && answerNow(req, res)) {
         if (!hasWarned) warnOfProxy(req)
         if (socket.writableLength > 0) hold(req, res)
         else connections.used(socket) // the kernel has taken all of it
         return
       }
       const client = clients.of(req)
-      const isProbe = PROBES.has(req.url ?? '')
       const isFirst = pipelines.isIdle(socket)
       const beginHere = () => {
         if (socket.destroyed) return
-        if (isProbe) begin()
+        if (isUrgent) begin()
         else turns.enter(client, beginUnlessGone(socket, begin))
       }
       connections.busy(socket)

@@ -22,6 +22,8 @@ export const budgets = {
   sockets: { inAll: 2_000, perClient: 200, perNetwork: 400 },
   /** Handshakes of WebSockets within a second. */
   handshakes: { inAll: 1_000, perClient: 100, perNetwork: 200 },
+  /** Probes within a second that wait for nobody; more are answered in their turn. */
+  probes: { inAll: 500, perClient: 20, perNetwork: 40 },
   /** Refusals within a second that are answered. */
   refusals: { inAll: 500, perClient: 50, perNetwork: 100 },
   /** Refused connections that have a moment yet to take their answer. */

@@ -38,3 +38,13 @@ export function createPipelines(): Pipelines {
     },
   }
 }
+
+/**
+ * What one read has brought may hold hundreds of requests after the last one that counts: they are not parsed. Node has
+ * no call for that; its parser asks `onIncoming` of each request, and stops where that says that another protocol
+ * follows (2). Where it has no such parser, they are parsed and dropped.
+ */
+export function parseNoMore(socket: Socket): void {
+  const { parser } = socket as { parser?: { onIncoming?: () => number } | null }
+  if (parser) parser.onIncoming = () => 2
+}

@@ -16,8 +16,9 @@ const LONG_TURN_MS = 25
 const MOST_ACCEPTING_MS = 30
 /** Some reads of Redis are sent together where they come in one turn. */
 const MOST_A_TURN = 64
-/** So many that take next to no time are not looked at more closely. */
-const MOST_UNSEEN = 16
+/** So many that take next to no time are not looked at more closely; then every eighth of the turn is. */
+const MOST_UNSEEN = 64
+const MOST_UNTIMED = 8
 
 type Begin = () => void
 
@@ -109,10 +110,11 @@ export function createTurns(nowMs: () => number = () => performance.now()): Turn
       else lines.set(name, [begin])
     },
     pass() {
-      if (isInTurn) return lines.size === 0 && hasTime()
+      if (lines.size > 0) return false
       unseen += 1
-      if (unseen < MOST_UNSEEN) return true
+      if (unseen < (isInTurn ? MOST_UNTIMED : MOST_UNSEEN)) return true
       unseen = 0
+      if (isInTurn) return hasTime()
       startFirst()
       return true
     },

@@ -1,7 +1,6 @@
 // Is the process alive, is it ready: neither asks Redis, so neither can hang on it or lie about it. And which release
 // it is.
-import { Router } from 'express'
-import { endpoint } from '../../http/parse.ts'
+import type { Probe } from '../../http/probes/probe.ts'
 
 export type Phase = 'starting' | 'serving' | 'stopping'
 
@@ -15,30 +14,33 @@ export interface HealthParts {
   version: string
 }
 
-export function healthRoutes({ phase, mayChange, fileAlerts, status, version }: HealthParts): Router {
-  const router = Router()
-  endpoint(router, '/livez', {
-    get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'pass' }),
-  })
-  endpoint(router, '/version', {
-    get: (_req, res) => void res.set('Cache-Control', 'no-store').json({ version }),
-  })
-  endpoint(router, '/readyz', {
-    get(_req, res) {
-      const { status: redis, sinceMs } = status()
-      const serving = phase() === 'serving' && mayChange()
-      const alerts = fileAlerts().length
-      res
-        .status(serving ? 200 : 503)
-        .set('Cache-Control', 'no-store')
-        .json({
+export function healthProbes({
+  phase,
+  mayChange,
+  fileAlerts,
+  status,
+  version,
+}: HealthParts): readonly Probe[] {
+  const alive = { status: 200, body: { status: 'pass' } }
+  const release = { status: 200, body: { version } }
+  return [
+    { path: '/livez', answer: () => alive },
+    { path: '/version', answer: () => release },
+    {
+      path: '/readyz',
+      answer() {
+        const { status: redis, sinceMs } = status()
+        const serving = phase() === 'serving' && mayChange()
+        const alerts = fileAlerts().length
+        const body = {
           status: serving ? (redis === 'redis' && alerts === 0 ? 'pass' : 'warn') : 'fail',
           redis,
           since: new Date(sinceMs).toISOString(),
           ...(alerts > 0 && { fileAlerts: alerts }),
           ...(!mayChange() && { data: 'handing_over' }),
-        })
+        }
+        return { status: serving ? 200 : 503, body }
+      },
     },
-  })
-  return router
+  ]
 }
