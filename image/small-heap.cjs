@@ -28,7 +28,10 @@ function keepSmallWhileIdle() {
   const mode = createHeapMode()
   let isSmall = true
   let before = eventLoopUtilization()
-  setFlagsFromString('--optimize-for-size')
+  const small = () => setFlagsFromString('--optimize-for-size')
+  small()
+  // V8 believes cached code only under the flags that it was written with: those of the next start, not of this moment.
+  process.on('exit', small)
   setTimeout(() => {
     setInterval(() => {
       const now = eventLoopUtilization()
@@ -36,7 +39,8 @@ function keepSmallWhileIdle() {
       before = now
       if (wanted === isSmall) return
       isSmall = wanted
-      setFlagsFromString(isSmall ? '--optimize-for-size' : '--no-optimize-for-size')
+      if (isSmall) small()
+      else setFlagsFromString('--no-optimize-for-size')
     }, LOOK_MS).unref()
   }, START_MS).unref()
 }

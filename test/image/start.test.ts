@@ -19,6 +19,8 @@ test('each file of ours is loaded from the compile cache, by the users of the ap
     expect(files.filter((line) => !line.includes('success'))).toEqual([])
     expect(said).not.toContain('rejected')
   }
+  // It was written by an app that started and answered.
+  expect(await samovar.exec('ls /app/compile-cache/filled')).toContain('filled')
   // The app itself, and pm2, do not write there.
   expect(await samovar.exec('find /app -user samovar; find /app -perm /022 ! -type l')).toBe('')
 })
