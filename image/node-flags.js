@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 /** `heapMb`: what the old generation of one process may take. */
 export const appFlags = (heapMb) => [
   `--max-old-space-size=${heapMb}`,
-  // MB; of the default of 16 an idle app has no use, and keeps it. With 1 a busy app spends its time collecting.
-  '--max-semi-space-size=4',
+  // MB; of the default of 16 an idle app has no use, and keeps it. With 1 a busy app spends its time collecting, which
+  // it has to where a small container gives it a heap of 55 MB: there are three of these beside the old generation.
+  `--max-semi-space-size=${Math.max(1, Math.min(4, Math.floor(heapMb / 40)))}`,
   `--require=${fileURLToPath(new URL('small-heap.cjs', import.meta.url))}`,
 ]
