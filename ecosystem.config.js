@@ -28,7 +28,12 @@ const ours = [
     stop_exit_codes: [78],
     vizion: false,
     // Of pm2's own in the process of the app nothing is used.
-    env: { pmx: 'false', disable_source_map_support: 'true' },
+    env: {
+      pmx: 'false',
+      disable_source_map_support: 'true',
+      // Its own: V8 believes cached code only under the flags that it was written with (image/small-heap.cjs).
+      NODE_COMPILE_CACHE: '/app/compile-cache/app',
+    },
   },
 ]
 

@@ -16,36 +16,51 @@ refuse() {
   exit 78
 }
 
+# What the shell can read by itself is read without a program: some forty of them are a seventh of a start's work.
+user='' has=0x0
+while read -r _name _first _second _; do
+  case $_name in
+    Uid:) user=$_second ;;
+    CapEff:) has=0x$_first ;;
+  esac
+done </proc/self/status
+user=${user:-$(id -u)}
+
 # Those of the list that root does not have here. docs/deploying.md has the same list.
 missing_capabilities() {
-  _has=0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
   for _pair in CHOWN:0 DAC_OVERRIDE:1 KILL:5 SETGID:6 SETUID:7; do
-    [ $((_has >> ${_pair#*:} & 1)) = 1 ] || printf ' %s' "${_pair%:*}"
+    [ $((has >> ${_pair#*:} & 1)) = 1 ] || printf ' %s' "${_pair%:*}"
   done
 }
 
 # Of the container, in MiB; nothing where it has none, or more than the machine.
-memory_limit() {
-  _limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo max)
-  case $_limit in
-    max | ??????????????????*) ;;
-    *) echo $((_limit / 1048576)) ;;
-  esac
-}
+limit=max
+for _file in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
+  [ ! -r "$_file" ] || { read -r limit <"$_file" && break; } || limit=max
+done 2>/dev/null
+case $limit in
+  max | ??????????????????*) limit='' ;;
+  *) limit=$((limit / 1048576)) ;;
+esac
+read -r _ host _ </proc/meminfo # MemTotal, kB
 
 low_ports=''
-if [ "$(id -u)" = 0 ]; then
+if [ "$user" = 0 ]; then
   missing=$(missing_capabilities)
   [ -z "$missing" ] || refuse "root lacks capabilities in this container: add them ($(
     for name in $missing; do printf -- '--cap-add %s ' "$name"; done
   )) or run it with --user 1000"
-  app=$(id -u samovar) redis=$(id -u samovar-redis)
+  while IFS=: read -r _name _ _id _; do
+    case $_name in
+      samovar) app=$_id ;;
+      samovar-redis) redis=$_id ;;
+    esac
+  done </etc/passwd
   SAMOVAR_AS_APP="setpriv --reuid $app --regid $app --clear-groups --no-new-privs"
   SAMOVAR_AS_REDIS="setpriv --reuid $redis --regid $redis --clear-groups --no-new-privs"
   SAMOVAR_USERS="$app $redis" # each has the group of the same number
   # NET_BIND_SERVICE, which the app gets only for a port below 1024 that it could not open without.
-  _has=0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
-  [ $((_has >> 10 & 1)) = 0 ] || low_ports='--inh-caps=+net_bind_service --ambient-caps=+net_bind_service'
+  [ $((has >> 10 & 1)) = 0 ] || low_ports='--inh-caps=+net_bind_service --ambient-caps=+net_bind_service'
 fi
 
 # pm2 takes these names for keys of its cloud, stores them in a file and starts an agent.
@@ -54,8 +69,11 @@ unset NODE_OPTIONS
 
 # The configuration is read in one place, by the app's own code; it lists all problems itself. What it answers are
 # assignments: nothing below reads a variable as somebody wrote it.
-answer=$($SAMOVAR_AS_APP $low_ports node --max-semi-space-size=1 /app/dist/embedded.js "$(memory_limit)" \
-  "$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024))") || exit $?
+# embedded-alone is the same without what serves requests, which an app of the user's may need (scripts/bundle.ts).
+embedded=embedded
+[ -n "${USER_DIR:-}" ] || [ -e /app/user ] || embedded=embedded-alone
+answer=$($SAMOVAR_AS_APP $low_ports node --max-semi-space-size=1 "/app/dist/$embedded.js" "$limit" \
+  "$((host / 1024))") || exit $?
 variant=''
 eval "$answer"
 [ -n "$variant" ] || refuse "dist/embedded.js gave no answer"
@@ -68,7 +86,7 @@ if [ -n "$SAMOVAR_USERS" ]; then
   for name in samovar.lock samovar.lock.next; do
     [ ! -L "$DATA_DIR/$name" ] || rm -f "$DATA_DIR/$name" 2>/dev/null || true
   done
-  { touch "$run/.writable" && touch "$DATA_DIR/samovar.lock"; } 2>/dev/null ||
+  touch "$run/.writable" "$DATA_DIR/samovar.lock" 2>/dev/null ||
     refuse "a read-only root needs --tmpfs /run, --tmpfs /tmp and a volume at $DATA_DIR"
   # An earlier run of this container may have left its files.
   find "$run" -mindepth 1 -delete
@@ -84,9 +102,10 @@ if [ -n "$SAMOVAR_USERS" ]; then
   # Group samovar may still write among Redis' files: a container of such a release may be about to save there.
   cd "$DATA_DIR"
   [ ! -L quarantine ] || rm -f quarantine # a link of the app's making, which root and the other user would follow
-  mkdir -p cache quarantine 2>/dev/null || true # what is there instead is for run-redis to judge
   # state-files puts what an earlier release has left there in the place of a state that is missing.
-  [ -e state.converting ] || mkdir -p state 2>/dev/null || true
+  state=state
+  [ ! -e state.converting ] || state=''
+  mkdir -p cache quarantine $state 2>/dev/null || true # what is there instead is for run-redis to judge
   touch samovar.lock samovar.lock.next
   chown "$app:$redis" . 2>/dev/null ||
     refuse "root may not change the owner of $DATA_DIR: the volume must allow it, or run the container with --user"
@@ -112,16 +131,16 @@ if [ -n "$SAMOVAR_USERS" ]; then
   cd /
 else
   mkdir -p "$run" 2>/dev/null || true
-  [ -w "$run" ] || refuse "$run is not writable for user $(id -u): mount a tmpfs there (--tmpfs $run:uid=$(id -u),mode=700)"
+  [ -w "$run" ] || refuse "$run is not writable for user $user: mount a tmpfs there (--tmpfs $run:uid=$user,mode=700)"
   [ -d "$DATA_DIR" ] && [ -w "$DATA_DIR" ] ||
-    refuse "$DATA_DIR is not writable for user $(id -u): mount a volume there that this user owns, or start as root"
+    refuse "$DATA_DIR is not writable for user $user: mount a volume there that this user owns, or start as root"
   for name in cache state; do
     [ ! -e "$DATA_DIR/$name" ] || [ -O "$DATA_DIR/$name" ] ||
       { [ -w "$DATA_DIR/$name" ] && [ "$(stat -c %u "$DATA_DIR/$name")" != "$(id -u samovar-redis)" ]; } ||
-      refuse "$DATA_DIR/$name belongs to another user: give all of the volume to user $(id -u) (chown -R), or start as root"
+      refuse "$DATA_DIR/$name belongs to another user: give all of the volume to user $user (chown -R), or start as root"
   done
   find "$run" -mindepth 1 -delete
-  say "everything runs as user $(id -u): the Redis servers may read what the app keeps secret; started as root they have a user of their own"
+  say "everything runs as user $user: the Redis servers may read what the app keeps secret; started as root they have a user of their own"
 fi
 [ -w /tmp ] || refuse "/tmp is not writable: a read-only root needs --tmpfs /tmp"
 # Where the parts meet. Each writes in a place of its own; the words of the guard and of init are theirs alone.
@@ -144,10 +163,14 @@ umask 077
 case $variant in
   embedded)
     # On a volume without a trace of an earlier life nobody knows more than the app does (src/core/state/absence).
-    [ -n "$(ls -A "$DATA_DIR/state" 2>/dev/null)" ] || : >"$run/app/first"
-    for name in installation samovar.db records.db session-secret state.converting; do
-      [ ! -e "$DATA_DIR/$name" ] || rm -f "$run/app/first"
+    first=yes
+    for file in "$DATA_DIR"/state/* "$DATA_DIR"/state/.[!.]* "$DATA_DIR"/state/..?*; do
+      { [ ! -e "$file" ] && [ ! -L "$file" ]; } || first=''
     done
+    for name in installation samovar.db records.db session-secret state.converting; do
+      [ ! -e "$DATA_DIR/$name" ] || first=''
+    done
+    [ -z "$first" ] || : >"$run/app/first"
     export SAMOVAR_EMBEDDED=true STATE_REDIS_URL="unix://$SAMOVAR_REDIS_DIR/redis-state.sock"
     {
       cat /app/image/redis-cache.conf

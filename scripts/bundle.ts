@@ -6,7 +6,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { isBuiltin } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Plugin } from 'esbuild'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const src = join(root, 'src')
@@ -73,21 +73,31 @@ const lazyPackages: Plugin = {
   },
 }
 
-rmSync(dist, { recursive: true, force: true })
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: {
-    main: 'src/main.ts',
-    embedded: 'src/cli/embedded.ts',
-    samovar: 'src/cli/samovar.ts',
-    // What the user's own features import (src/user/own-packages.ts): the running instance, since chunks are shared.
-    'user/features-api': 'src/user/features-api.ts',
-    'user/zod': 'zod',
-    'user/express': 'express',
+/** Whose work begins when a feature is set up: to read the variables of features (src/cli/embedded.ts) none is needed. */
+const SERVING =
+  /^(express|express-session|helmet|ws|bullmq|redis|pino|openid-client|node:(http|https|sqlite|zlib|dns\/promises))$/
+
+/** In their place is something of which every member is the same: to be imported, called, and inherited from. */
+const withoutServing: Plugin = {
+  name: 'without-serving',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: SERVING }, ({ path }) => ({ path, namespace: 'unused' }))
+    onLoad({ filter: /./, namespace: 'unused' }, () => ({
+      contents: `class Unused { static [Symbol.toPrimitive]() { return 'unused' } }
+const unused = new Proxy(Unused, {
+  get: (of, name) => typeof name === 'symbol' || name === 'prototype' ? of[name] : unused,
+  apply: () => unused,
+  getPrototypeOf: () => unused,
+})
+module.exports = unused`,
+    }))
   },
+}
+
+const together: BuildOptions & { metafile: true } = {
+  absWorkingDir: root,
   outdir: dist,
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node24',
@@ -106,6 +116,28 @@ const { metafile } = await build({
   legalComments: 'none', // the whole texts are in licences.txt
   logLevel: 'warning',
   plugins: [builtins, ownPlaces, lazyPackages],
+}
+
+rmSync(dist, { recursive: true, force: true })
+const { metafile } = await build({
+  ...together,
+  entryPoints: {
+    main: 'src/main.ts',
+    embedded: 'src/cli/embedded.ts',
+    samovar: 'src/cli/samovar.ts',
+    // What the user's own features import (src/user/own-packages.ts): the running instance, since chunks are shared.
+    'user/features-api': 'src/user/features-api.ts',
+    'user/zod': 'zod',
+    'user/express': 'express',
+  },
+  splitting: true,
+})
+// For an image without an app of the user's: what it shares with the app would be megabytes that it reads at each start
+// and has no use for. Code of the user's needs the same instances as in the app, and gets the one above.
+await build({
+  ...together,
+  entryPoints: { 'embedded-alone': 'src/cli/embedded.ts' },
+  plugins: [withoutServing, ...(together.plugins ?? [])],
 })
 
 for (const folder of readdirSync(src, { recursive: true, encoding: 'utf8' }))

@@ -11,12 +11,16 @@ test('each file of ours is loaded from the compile cache, by the users of the ap
   const samovar = await bootReady()
   for (const user of ['samovar', 'root']) {
     const said = await samovar.exec(uses('node /app/dist/embedded.js'), user)
+    const alone = await samovar.exec(uses('node /app/dist/embedded-alone.js'), user)
+    expect(alone).toContain('/app/dist/embedded-alone.js was accepted')
     expect(said).toContain('/app/dist/embedded.js was accepted')
     const files = said.split('\n').filter((line) => line.includes('reading cache'))
     expect(files.length).toBeGreaterThan(2)
     expect(files.filter((line) => !line.includes('success'))).toEqual([])
     expect(said).not.toContain('rejected')
   }
+  // It was written by an app that started and answered.
+  expect(await samovar.exec('ls /app/compile-cache/filled')).toContain('filled')
   // The app itself, and pm2, do not write there.
   expect(await samovar.exec('find /app -user samovar; find /app -perm /022 ! -type l')).toBe('')
 })
