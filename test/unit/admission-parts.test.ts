@@ -49,7 +49,8 @@ describe('turns', () => {
   })
 
   test('what takes next to no time passes, until its turn has become long', async () => {
-    const turns = createTurns(() => nowMs)
+    const clock = () => nowMs
+    const turns = createTurns(clock, clock)
     let passed = 0
     while (turns.pass()) {
       passed += 1
@@ -60,6 +61,18 @@ describe('turns', () => {
     await nextTurn()
     await nextTurn()
     expect(turns.pass()).toBe(true)
+  })
+
+  test('which it does not become while other processes run', async () => {
+    const turns = createTurns(
+      () => nowMs,
+      () => 0,
+    )
+    for (let passed = 0; passed < 200; passed += 1) {
+      expect(turns.pass()).toBe(true)
+      nowMs += 1
+    }
+    await nextTurn()
   })
 
   test('and not while others wait', async () => {
