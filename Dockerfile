@@ -7,13 +7,14 @@ FROM node:24-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-fund --no-audit
-COPY scripts/bundle.ts scripts/image-packages.ts ./scripts/
+COPY scripts/bundle.ts scripts/image-packages.ts scripts/production-lock.ts ./scripts/
 COPY src ./src
 # The app with its libraries in a few files, and the packages that are not in them.
 RUN npm run build && node scripts/image-packages.ts /packages
 # By the lock file: what is not installed here would be a problem otherwise. Optional are native code that has a
 # substitute, and a compiler that a package names as its optional peer.
-RUN npm sbom --package-lock-only --omit=dev --omit=optional --sbom-format=cyclonedx >sbom.json
+RUN node scripts/production-lock.ts /production \
+ && (cd /production && npm sbom --package-lock-only --omit=optional --sbom-format=cyclonedx) >sbom.json
 
 FROM node:24-trixie-slim AS system
 RUN apt-get update \
