@@ -15,7 +15,7 @@ async function sentencesFor(dir: string): Promise<readonly string[]> {
     const user = await openUserFolder({ dir, mustBe: true }, { isWatched: false })
     withPlaces = user.withPlaces
     const features = [...ours, ...user.features]
-    const config = readConfig(features, { ...process.env, PORT: '0' })
+    const config = readConfig(features)
     user.tryTables(ours, config)
     app = openApp({ features, config: { ...config, port: 0 }, log })
     await app.listen()
