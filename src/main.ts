@@ -11,7 +11,9 @@ const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do n
 
 // What code of the user's lets go while it is loaded is judged when there is a log.
 const early: unknown[] = []
-let outlive = (error: unknown) => readUserDir() !== undefined && early.push(error) > 0
+const MOST_EARLY = 100
+const keep = (error: unknown) => early.length >= MOST_EARLY || early.push(error) > 0
+let outlive = (error: unknown) => readUserDir() !== undefined && keep(error)
 let end = (error: unknown): void => {
   process.stderr.write(`${(error as Error | undefined)?.stack ?? error}\n`)
   process.exit(1)
@@ -21,7 +23,7 @@ process.on('uncaughtException', unexpected)
 let withPlaces = (error: InvalidEnvironment) => error
 const user = await orExit(() => openUserFolder(readUserDir()))
 withPlaces = user.withPlaces
-outlive = (error) => user.ownerOf(error) !== undefined && early.push(error) > 0
+outlive = (error) => user.ownerOf(error) !== undefined && keep(error)
 const features = [...ours, ...user.features]
 const config = await orExit(() => readConfig(features))
 await orExit(() => user.tryTables(ours, config))

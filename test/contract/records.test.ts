@@ -198,7 +198,8 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       for (const text of ['a', 'b'])
         await own.transaction(async (tx) => tx.run('INSERT INTO notes (text) VALUES (?)', text))
       expect(await texts(own)).toEqual(['a', 'b'])
-      for (const _ of [1, 2]) await expect(both.of('other').all('SELECT 1 AS one')).rejects.toMatchObject(unavailable)
+      for (const _ of [1, 2])
+        await expect(both.of('other').all('SELECT 1 AS one')).rejects.toMatchObject(unavailable)
       expect(place.lines.map(({ message }) => message)).toEqual([
         'ALERT the database of records cannot be used',
       ])

@@ -298,13 +298,16 @@ test('each mistake is one sentence, with file and line', async () => {
   const all = [...MISTAKES, ...LATER].filter(([what]) => what !== 'an end of the process')
   const folders = all.map(([, files]) => userFolder(files))
   // In one process: to compile the app for each would take a minute.
-  const { said, ended } = spawnSource('../test/helpers/user-mistakes.ts', {
-    FOLDERS: JSON.stringify(folders),
-  })
+  const unknown = {
+    dir: userFolder({ 'feature.js': feature('setup: () => ({}),') }),
+    env: { FEATURES: 'nothing' },
+  }
+  const asked = [...folders.map((dir) => ({ dir, env: {} })), unknown]
+  const { said, ended } = spawnSource('../test/helpers/user-mistakes.ts', { ASKED: JSON.stringify(asked) })
   expect([await ended, said.err]).toEqual([0, ''])
   const sentences = JSON.parse(said.out.split('\n').at(-2) ?? '')
   const expected = all.map(([, , , sentence], i) => [sentence.replaceAll('DIR', folders[i] ?? '')])
-  expect(sentences).toEqual(expected)
+  expect(sentences).toEqual([...expected, [expect.stringMatching(/there are only .*, page, mine/)]])
 })
 
 const BOTH: (typeof MISTAKES)[number] = [
@@ -324,16 +327,17 @@ test('a mistake ends the start with 78, for the app and for the image', async ()
     { one: BOTH, file: 'cli/embedded.ts' },
     ...ofSetup,
   ]
-  for (const { one, file } of starts) {
+  async function start({ one, file }: (typeof starts)[number]): Promise<void> {
     const [what, files, , sentence] = one
     const dir = userFolder(files)
     const { said, ended } = spawnSource(file, { USER_DIR: dir, PORT: String(await freePort()) })
     const expected = [what, 78, `${HEAD}${sentence.replaceAll('DIR', dir)}\n`]
     expect([what, await ended, said.err]).toEqual(expected)
   }
+  await Promise.all(starts.map(start))
 })
 
-test('FEATURES and FEATURES_OFF know them; what they print while they are loaded is not taken for the image’s answer', async () => {
+test('FEATURES_OFF knows them; what they print while they are loaded is not taken for the image’s answer', async () => {
   const dir = userFolder({
     'feature.js': `import { connect } from 'node:net'\nconnect(1, '127.0.0.1')\nconsole.log('reading')\nsetInterval(() => {}, 1_000)\n${feature('variables: { MY_KEY: { schema: z.string() } },\n  setup: () => ({}),')}`,
   })
@@ -344,11 +348,4 @@ test('FEATURES and FEATURES_OFF know them; what they print while they are loaded
   })
   expect([await off.ended, off.said.err]).toEqual([0, expect.stringContaining('reading')])
   expect(off.said.out).toMatch(/^variant='memory'\n/)
-  const only = spawnSource('cli/embedded.ts', {
-    USER_DIR: dir,
-    FEATURES: 'nothing',
-    PORT: String(await freePort()),
-  })
-  expect(await only.ended).toBe(78)
-  expect(only.said.err).toMatch(/there are only .*, page, mine/)
 })

@@ -48,7 +48,10 @@ test('with the memory that the sentence names, so many are started', () => {
 test('a server beside the app is a process more, of which no sentence speaks as of one of ours', () => {
   expect(sizesBesideServer({ limitMb: 512, hostMb: BIG }, 1)).toMatchObject({ workers: 1, warnings: [] })
   const { workers, warnings } = sizesBesideServer({ limitMb: 512, hostMb: BIG }, 2)
-  expect([workers, warnings]).toEqual([1, [expect.stringMatching(/^WEB_CONCURRENCY is 2, .* enough for 1: /)]])
+  expect([workers, warnings]).toEqual([
+    1,
+    [expect.stringMatching(/^WEB_CONCURRENCY is 2, .* enough for 1: /)],
+  ])
   expect(sizesBesideServer({ limitMb: neededFor(2), hostMb: BIG }, 1).workers).toBe(1)
   for (const limitMb of [256, 300, 354, neededFor(2) - 5])
     expect(sizesBesideServer({ limitMb, hostMb: BIG }, 1).workers).toBe(0)
