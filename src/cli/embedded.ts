@@ -162,8 +162,8 @@ function keepStdout(): (text: string) => void {
 const print = keepStdout()
 let withPlaces: UserApp['withPlaces'] = (error) => error
 let ownerOf: UserApp['ownerOf'] | undefined
-// What code of the user's has begun, and nobody waits for: a Redis that does not run yet, for example. The app begins it
-// again, and logs it.
+// What code of the user's has begun, and nobody waits for: a Redis that does not run yet, for example. The app begins
+// it again, and logs it.
 process.on('uncaughtException', (error) => {
   if (ownerOf ? ownerOf(error) : readUserDir()) return
   process.stderr.write(`${(error as Error | undefined)?.stack ?? error}\n`)

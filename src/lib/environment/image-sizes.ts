@@ -78,8 +78,8 @@ export function sizesBesideServer(machine: Machine, wanted: number): Sizes {
       workers === wanted
         ? []
         : [
-            `WEB_CONCURRENCY is ${wanted}, and with the server beside the app the memory is enough for ${workers}: so ` +
-              `many are started. With the server, ${wanted} need ${neededFor(wanted + 1)} MiB (docker run --memory)`,
+            `WEB_CONCURRENCY is ${wanted}, and with the server beside the app the memory is enough for ${workers}: ` +
+              `so many are started. With the server, ${wanted} need ${neededFor(wanted + 1)} MiB (docker run --memory)`,
           ],
   }
 }
