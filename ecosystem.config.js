@@ -24,7 +24,9 @@ const ours = [
     listen_timeout: 20_000,
     kill_timeout: 4_000,
     min_uptime: 10_000,
-    max_restarts: 3,
+    // Where pm2 gives the last of its programs up, it ends, and with it the container. With a server beside the app it
+    // would go on without the app: there the guard, which counts as well, is the one that ends it.
+    max_restarts: server ? 100 : 3,
     stop_exit_codes: [78],
     vizion: false,
     // Of pm2's own in the process of the app nothing is used.

@@ -13,7 +13,7 @@ import {
 import { basename, join, relative, resolve } from 'node:path'
 
 const samovar = join(import.meta.dirname, '..')
-const NAMED = ['package.json', 'Dockerfile', 'README.md', 'scripts/dev.js']
+const NAMED = ['package.json', 'Dockerfile', 'README.md', 'scripts/dev.js', 'scripts/samovar.js']
 
 /** The folder that was made, or a sentence. */
 export function createProject(path: string): { folder: string } | string {
@@ -31,7 +31,9 @@ export function createProject(path: string): { folder: string } | string {
     const text = readFileSync(join(folder, file), 'utf8')
     writeFileSync(
       join(folder, file),
-      text.replaceAll('NAME', (word, at: number) => (isPart(text, at) ? word : name)),
+      text
+        .replaceAll('NAME', (word, at: number) => (isPart(text, at) ? word : name))
+        .replaceAll('FOLDER', relative(folder, samovar)),
     )
   }
   mkdirSync(join(folder, 'node_modules'))

@@ -9,20 +9,33 @@ import { outliveUser } from './user/outlive-user.ts'
 
 const EXIT_CONFIGURATION = 78 // EX_CONFIG in sysexits.h: pm2 and the guard do not try again
 
+// What code of the user's lets go while it is loaded is judged when there is a log.
+const early: unknown[] = []
+const MOST_EARLY = 100
+const keep = (error: unknown) => early.length >= MOST_EARLY || early.push(error) > 0
+let outlive = (error: unknown) => readUserDir() !== undefined && keep(error)
+let end = (error: unknown): void => {
+  process.stderr.write(`${(error as Error | undefined)?.stack ?? error}\n`)
+  process.exit(1)
+}
+process.on('uncaughtException', unexpected)
+
 let withPlaces = (error: InvalidEnvironment) => error
 const user = await orExit(() => openUserFolder(readUserDir()))
 withPlaces = user.withPlaces
+outlive = (error) => user.ownerOf(error) !== undefined && keep(error)
 const features = [...ours, ...user.features]
 const config = await orExit(() => readConfig(features))
+await orExit(() => user.tryTables(ours, config))
 const log = createLog(config.log)
 for (const warning of config.warnings) log.warn(warning)
 
-const outlive = outliveUser(user, log)
-process.on('uncaughtException', (error) => {
-  if (outlive(error)) return
+outlive = outliveUser(user, log)
+end = (error) => {
   log.fatal({ err: error }, 'unexpected error: the app exits and is restarted (please report it)')
   process.exit(1)
-})
+}
+for (const error of early) unexpected(error)
 
 const app = await orExit(() => openApp({ features, config, log }))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
@@ -40,6 +53,10 @@ try {
   if (problem === undefined) throw error
   log.fatal(problem)
   process.exit(EXIT_CONFIGURATION)
+}
+
+function unexpected(error: unknown): void {
+  if (!outlive(error)) end(error)
 }
 
 let isStopping = false

@@ -143,7 +143,7 @@ export function readVariables<V extends Variables>(
 }
 
 /** Zod's own words are of types: "expected string, received undefined". */
-const demanded = (message: string) => (message.startsWith('Invalid input') ? 'must be set' : message)
+const demanded = (message: string) => (/^Invalid (input|option)/.test(message) ? 'must be set' : message)
 
 const plainOf = (text = ''): CleanValue => ({ text, without: [], isLiteral: true })
 

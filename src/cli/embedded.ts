@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { features } from '../app.ts'
 import { type Config, InvalidEnvironment, readConfig, readUserDir } from '../config.ts'
-import { type Sizes, sizesOf } from '../lib/environment/image-sizes.ts'
+import { neededFor, sizesBesideServer, sizesOf } from '../lib/environment/image-sizes.ts'
 import { volumeWarning } from '../lib/environment/mounts.ts'
 import { portProblem } from '../lib/environment/port-problem.ts'
 import { openUserFolder, type UserApp } from '../user/open-user-folder.ts'
@@ -80,13 +80,26 @@ const inShell = (values: Readonly<Record<string, string | number>>) =>
 
 async function answer([limit = '', host = '']: readonly string[], user: UserApp): Promise<string> {
   const config = readConfig([...features, ...user.features])
+  user.tryTables(features, config)
   const { dataDir, mode } = config
   const { server } = user
   const isInstead = server?.mode === 'instead'
   const port = isInstead ? portOf(server, config) : config.port
   if (server) refuseAny(serverProblems(server, config))
+  if (isInstead && user.features.length > 0)
+    throw new InvalidEnvironment([
+      `${server.file} says mode: "instead", and then no feature runs, but here ` +
+        `${user.features.map(({ name }) => name).join(', ')}: say "beside", or take it away`,
+    ])
   const memory = { limitMb: limit === '' ? undefined : Number(limit), hostMb: Number(host) || 512 }
-  const sizes = withServer(server?.mode, (beside) => sizesOf(memory, isInstead ? 1 : config.workers + beside))
+  const sizes =
+    server?.mode === 'beside'
+      ? sizesBesideServer(memory, config.workers)
+      : sizesOf(memory, isInstead ? 1 : config.workers)
+  if (sizes.workers === 0)
+    throw new InvalidEnvironment([
+      `a server beside the app needs ${neededFor(2)} MiB (docker run --memory): with less, take mode: "instead"`,
+    ])
   const isEmbedded = mode === 'embedded'
   const lines = isEmbedded ? serverLines(config) : []
   refuseAny([
@@ -114,33 +127,16 @@ async function answer([limit = '', host = '']: readonly string[], user: UserApp)
     MEMORY_BUDGET_MB: config.memoryBudgetMb ?? sizes.budgetMb,
     memory: `${sizes.source} gives cache ${sizes.cacheMb}, state ${sizes.stateMb}, Node's heap ${sizes.heapMb}`,
     SAMOVAR_SERVER: server
-      ? JSON.stringify({ ...server, env: serverEnvironment(server, config, sizes.serverHeapMb) })
+      ? JSON.stringify({
+          ...server,
+          env: serverEnvironment(server, config, Math.floor(sizes.heapMb / sizes.workers)),
+        })
       : '',
     any_answer: isInstead ? 'yes' : '',
     is_low_port: port < firstFreePort() ? 'yes' : '',
     redis_cache: isEmbedded ? [...lines, ...conf('cache', sizes.cacheMb)].join('\n') : '',
     redis_state: isEmbedded ? conf('state', sizes.stateMb).join('\n') : '',
   })
-}
-
-/** A server of the user's beside the app is one more process, with the same share of the heap as each of ours. */
-function withServer(mode: 'beside' | 'instead' | undefined, sizes: (beside: number) => Sizes) {
-  const beside = mode === 'beside' ? 1 : 0
-  const found = sizes(beside)
-  const workers = Math.max(1, found.workers - beside)
-  const share = Math.floor(found.heapMb / (workers + beside))
-  const isTight = found.workers <= beside
-  return {
-    ...found,
-    workers,
-    heapMb: beside === 0 ? found.heapMb : share * workers,
-    serverHeapMb: share,
-    warnings: isTight
-      ? [
-          `the memory is little for a server beside the app: each gets ${share} MiB of heap (docker run --memory)`,
-        ]
-      : found.warnings,
-  }
 }
 
 function refuseAny(problems: readonly (string | undefined)[]): void {
@@ -165,9 +161,18 @@ function keepStdout(): (text: string) => void {
 
 const print = keepStdout()
 let withPlaces: UserApp['withPlaces'] = (error) => error
+let ownerOf: UserApp['ownerOf'] | undefined
+// What code of the user's has begun, and nobody waits for: a Redis that does not run yet, for example. The app begins
+// it again, and logs it.
+process.on('uncaughtException', (error) => {
+  if (ownerOf ? ownerOf(error) : readUserDir()) return
+  process.stderr.write(`${(error as Error | undefined)?.stack ?? error}\n`)
+  process.exit(1)
+})
 try {
-  const user = await openUserFolder(readUserDir())
+  const user = await openUserFolder(readUserDir(), { isWatched: false }) // it would write into the answer
   withPlaces = user.withPlaces
+  ownerOf = user.ownerOf
   print(await answer(process.argv.slice(2), user))
 } catch (error) {
   if (!(error instanceof InvalidEnvironment)) throw error

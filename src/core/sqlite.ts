@@ -56,6 +56,23 @@ export function openMemoryDatabase(fill: Fill): SnapshotDatabase {
   return reading(database)
 }
 
+/** What SQLite has against the first of the texts that it refuses, in an empty database; undefined: nothing. */
+export function refusalOf(texts: readonly string[]): { at: number; message: string } | undefined {
+  const database = new DatabaseSync(':memory:')
+  let at = 0
+  try {
+    for (const text of texts) {
+      database.exec(text)
+      at += 1
+    }
+    return undefined
+  } catch (error) {
+    return { at, message: (error as Error).message }
+  } finally {
+    database.close()
+  }
+}
+
 const reading = (database: DatabaseSync): SnapshotDatabase => ({
   all: (query, ...parameters) => database.prepare(query).all(...parameters) as Row[],
   close: () => database.close(),

@@ -38,10 +38,13 @@ export interface ContextParts {
   log: Log
 }
 
-/** Everything but `config`, which each feature has its own of. */
-export function createContext(parts: ContextParts): Omit<Context, 'config'> {
+/** What all features share of it. */
+export type SharedContext = Omit<Context, 'config' | 'records'>
+
+/** Everything but `config` and `records`, which each feature has its own of. */
+export function createContext(parts: ContextParts): SharedContext {
   const { config, core, secrets, admin, fetchJson, handed, log } = parts
-  const { cache, state, bus, queue, limiter, once, records, status } = core
+  const { cache, state, bus, queue, limiter, once, status } = core
 
   const identify: Context['identify'] = async (req) => (await handed.users?.identify(req)) ?? {}
   const user: Context['user'] = async (req) => {
@@ -68,7 +71,6 @@ export function createContext(parts: ContextParts): Omit<Context, 'config'> {
     queue,
     limiter,
     once,
-    records,
     log,
     now: Date.now,
     secrets,

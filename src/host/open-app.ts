@@ -61,7 +61,16 @@ export function openApp({ features, config, log }: AppOptions): App {
   const context = createContext({ config, core, secrets, admin, fetchJson, handed, log })
   const wiring = { ...core, phase: () => phase, jobBoard: boardAt(core) }
   const all = orClose(() =>
-    setUpFeatures({ running, config, core: wiring, queue: core.queue, context, handed, scope }),
+    setUpFeatures({
+      running,
+      config,
+      core: wiring,
+      queue: core.queue,
+      context,
+      recordsOf: core.recordsOf,
+      handed,
+      scope,
+    }),
   )
 
   handed.links.push(...all.flatMap(({ links: own = [] }) => own))

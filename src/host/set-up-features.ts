@@ -1,9 +1,10 @@
 // Sets up the features that run, in the order of the list, and refuses what two of them take.
 import { type Config, InvalidEnvironment, valueIn } from '../config.ts'
 import type { Queue } from '../core/queue/queue.ts'
-import type { Context, Setup } from '../feature.ts'
+import type { Setup } from '../feature.ts'
 import type { Scope } from '../lib/scope.ts'
-import type { Handed } from './create-context.ts'
+import type { Handed, SharedContext } from './create-context.ts'
+import type { Core } from './open-core.ts'
 import { takenPaths } from './taken-paths.ts'
 import type { CoreParts, Installed, Provider, Wiring } from './wiring.ts'
 
@@ -12,7 +13,8 @@ export interface SetUpOptions {
   config: Config
   core: CoreParts
   queue: Queue
-  context: Omit<Context, 'config'>
+  context: SharedContext
+  recordsOf: Core['recordsOf']
   /** Gets what features hand back for all others. */
   handed: Handed
   scope: Scope
@@ -25,6 +27,7 @@ export function setUpFeatures({
   core,
   queue,
   context,
+  recordsOf,
   handed,
   scope,
 }: SetUpOptions): Setup[] {
@@ -50,7 +53,11 @@ export function setUpFeatures({
 
   const workers = new Map<string, string>() // by the names of jobs
   for (const feature of running) {
-    const own = { ...context, config: config.features.get(feature.name) }
+    const own = {
+      ...context,
+      records: recordsOf(feature.name),
+      config: config.features.get(feature.name),
+    }
     const setup = feature.setup(own as never, wiring)
     scope.add({ close: () => setup.close?.() })
     setups.set(feature.name, setup)

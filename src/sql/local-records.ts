@@ -11,7 +11,7 @@ import type { Row, SqlValue } from '../lib/sql-row.ts'
 import type { Log } from '../log.ts'
 import { APPLIED_TABLE, inStep, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
 import { queueStatements } from './queued-transaction.ts'
-import type { Migrations, Records, Transaction } from './sql.ts'
+import type { Migrations, Records, SharedRecords, Transaction } from './sql.ts'
 
 export interface LocalRecordsOptions {
   path: string
@@ -32,7 +32,10 @@ const adviceFor = (path: string) =>
   `${path} is tried again with each webhook, and each time alerts are looked at: see what the error says, that the ` +
   'disk has space, and that the user of this process owns the file and may write it'
 
-export interface LocalRecords extends Records {
+/** Whether it cannot do without the tables of that owner. */
+type Needs = (owner: string) => boolean
+
+export interface LocalRecords extends SharedRecords {
   close(): void
 }
 
@@ -41,6 +44,10 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
   let database: LocalDatabase | undefined
   let isClosed = false
   let isMissed = false
+  /** Whose tables are as they should be in the file that is open. */
+  const ready = new Set<string>()
+  /** Whose tables could not be made: until they can, the alert stays. */
+  const refused = new Set<string>()
 
   dataLock.onChange((state) => {
     if (state !== 'held') leave()
@@ -49,6 +56,7 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
   function leave(): void {
     database?.close()
     database = undefined
+    ready.clear()
   }
 
   function open(): LocalDatabase {
@@ -57,28 +65,56 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
     if (database) return database
     database = openOrReplace(path, {
       schema: '',
-      prepare: (opened) => migrate(opened, migrations),
+      prepare(opened) {
+        ready.clear()
+        opened.exec(APPLIED_TABLE)
+        makeTables(opened, () => false)
+      },
       durability: 'commit', // it is acknowledged, and not sent again: it must outlast a power cut
       installation,
       cost: COST,
     }).database
-    installation.alerts.mended(FILE)
+    mended()
     return database
   }
 
-  function use<T>(call: (database: LocalDatabase) => T): T {
-    try {
-      return call(open())
-    } catch (error) {
-      if (isOpening(error)) throw unusable(error)
-      if (troubleOf(error) === 'damage') leave() // the next one to come finds it out, and has it replaced
-      if (troubleOf(error)) throw unusable(error)
-      throw error
+  function mended(): void {
+    if (refused.size === 0) installation.alerts.mended(FILE)
+  }
+
+  /** Of all, since what one of them does may write to tables of another; whoever `needs` them is refused without. */
+  function makeTables(opened: LocalDatabase, needs: Needs): void {
+    for (const owner of migrations) {
+      const { of } = owner
+      if (ready.has(of) || (refused.has(of) && !needs(of))) continue
+      try {
+        migrate(opened, owner)
+        ready.add(of)
+        refused.delete(of)
+        mended()
+      } catch (error) {
+        if (troubleOf(error)) throw error
+        refused.add(of)
+        if (needs(of)) throw error
+        unusable(error)
+      }
     }
   }
 
-  // Opening fails with errors of the file system, too.
-  const isOpening = (error: unknown) => !database && !(error instanceof Refusal)
+  function use<T>(needs: Needs, call: (database: LocalDatabase) => T): T {
+    let isOpen = false
+    try {
+      const opened = open()
+      makeTables(opened, needs)
+      isOpen = true
+      return call(opened)
+    } catch (error) {
+      if (troubleOf(error) === 'damage') leave() // the next one to come finds it out, and has it replaced
+      // Opening fails with errors of the file system, too.
+      if (troubleOf(error) || (!isOpen && !(error instanceof Refusal))) throw unusable(error)
+      throw error
+    }
+  }
 
   function unusable(cause: unknown) {
     const message = 'the database of records cannot be used'
@@ -88,25 +124,28 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
     return recordsUnavailable({ cause })
   }
 
-  const all = async (query: string, ...parameters: SqlValue[]) =>
-    use((open) => open.all(query, ...parameters) as Row[])
+  function recordsOf(needs: Needs): Records {
+    const all = async (query: string, ...parameters: SqlValue[]) =>
+      use(needs, (open) => open.all(query, ...parameters) as Row[])
 
-  async function transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    use(() => {})
-    const { answer, statements } = await queueStatements(all, work)
-    use((open) =>
-      open.transaction(() => {
-        for (const [statement, parameters] of statements) open.run(statement, ...parameters)
-      }),
-    )
-    installation.alerts.mended(FILE)
-    isMissed = false // not where it could only be read: a full disk would be reported with each attempt
-    return answer
+    async function transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+      use(needs, () => {})
+      const { answer, statements } = await queueStatements(all, work)
+      use(needs, (open) =>
+        open.transaction(() => {
+          for (const [statement, parameters] of statements) open.run(statement, ...parameters)
+        }),
+      )
+      mended()
+      isMissed = refused.size > 0 // not where it could only be read: a full disk would be reported each time
+      return answer
+    }
+    return { all, transaction: (work) => dataLock.changes.pass(() => transact(work)) }
   }
 
   return {
-    all,
-    transaction: (work) => dataLock.changes.pass(() => transact(work)),
+    ...recordsOf(() => true),
+    of: (owner) => recordsOf((one) => one === owner),
     close() {
       isClosed = true
       leave()
@@ -114,11 +153,10 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
   }
 }
 
-function migrate(database: LocalDatabase, migrations: readonly Migrations[]): void {
+function migrate(database: LocalDatabase, owner: Migrations): void {
   database.transaction(() => {
-    database.exec(APPLIED_TABLE)
     const applied = database.all(READ_APPLIED) as Row[]
-    for (const step of missingSteps(applied, migrations)) {
+    for (const step of missingSteps(applied, [owner])) {
       try {
         database.exec(step.text)
       } catch (error) {

@@ -12,7 +12,7 @@ import { openLocalRecords } from './local-records.ts'
 import { openPostgres, type Postgres } from './postgres.ts'
 import { openPostgresRecords } from './postgres-records.ts'
 import { openSnapshot } from './snapshot.ts'
-import type { Migrations, Records, TableCopy, TableSource } from './sql.ts'
+import type { Migrations, SharedRecords, TableCopy, TableSource } from './sql.ts'
 import { openSupabase, type SupabaseTarget } from './supabase.ts'
 
 export interface DatabasesOptions {
@@ -42,7 +42,7 @@ export interface ReferenceDatabase {
 }
 
 export interface Databases {
-  readonly records: Records
+  readonly records: SharedRecords
   /** Opens the database of reference data; called once at most. */
   openReference(options: ReferenceOptions): ReferenceDatabase
   close(): Promise<void>

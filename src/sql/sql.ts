@@ -21,6 +21,12 @@ export interface Records extends Sql {
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
 }
 
+/** The same database for several owners: tables of one of them that cannot be made are no fault of the others. */
+export interface SharedRecords extends Records {
+  /** As this owner sees it: refused only while its own tables cannot be made, the whole while any cannot. */
+  of(owner: string): Records
+}
+
 /**
  * The tables of one owner, as steps numbered from 1: each is applied once, whole or not at all, after those before it.
  * A step that has been released is never changed; the next one is added. Types are SQLite's (INTEGER, REAL, TEXT).

@@ -26,6 +26,7 @@ export function readUserFolder(asked: { dir: string; mustBe: boolean } | undefin
     throw new InvalidEnvironment([`USER_DIR is ${given}, and there is no such folder`])
   }
   const dir = realpathSync(given)
+  refuseUnreadable(dir)
   const features = [...oneOf(dir, FEATURE_FILES), ...foldersIn(dir).flatMap((at) => oneOf(at, FEATURE_FILES))]
   const [server] = oneOf(dir, SERVER_FILES)
   if (features.length === 0 && !server)
@@ -36,7 +37,13 @@ export function readUserFolder(asked: { dir: string; mustBe: boolean } | undefin
   return { dir, features, server }
 }
 
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false // not there, a link to itself, or not for our eyes
+  }
+}
 
 /** The first of the names that is there; several would be one feature twice. */
 function oneOf(dir: string, names: readonly string[]): string[] {
@@ -56,9 +63,19 @@ const foldersIn = (dir: string): string[] =>
       name === 'features' ? [join(dir, name), ...foldersIn(join(dir, name))] : [join(dir, name)],
     )
 
+/** None in a folder that is closed to us: the files of a database in the user's folder are no feature. */
 function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir)
+  } catch {
+    return []
+  }
+}
+
+function refuseUnreadable(dir: string): void {
+  try {
+    readdirSync(dir)
+    statSync(join(dir, '.'))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new InvalidEnvironment([`${dir} cannot be read (${code}): the app’s user must be able to`])

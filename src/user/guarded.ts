@@ -44,14 +44,15 @@ export function guarded(feature: UserFeature, { file, dir }: Source): Installed 
     if (typeof made !== 'object' || made === null)
       return refuseSetup('returns nothing: return { routes }, or {} where it has none')
     if ('then' in made)
-      return refuseSetup(
-        'returns a promise, and is not waited for: connect in a handler, or at the top of the file',
-      )
+      return refuseSetup('returns a promise, and is not waited for: connect in start, or in a handler')
     for (const router of [made.routes, made.rawRoutes]) {
-      if (router !== undefined && typeof router !== 'function')
+      if (router !== undefined && typeof router?.use !== 'function')
         return refuseSetup('returns routes that are no router of Express: Router()')
       router?.use(named(name))
     }
+    for (const list of ['cached', 'sockets', 'jobs', 'ownLimits', 'links'] as const)
+      if (made[list] !== undefined && !Array.isArray(made[list]))
+        return refuseSetup(`returns ${list} that are no list`)
     const { start } = made
     return {
       ...made,

@@ -12,14 +12,13 @@ const SERVING_MS = 1_000
 export interface LoopWatch {
   /** From now on requests wait for what takes long. */
   serving(): void
-  close(): void
 }
 
 /** `dir`: whose places are said, rather than those of what they have called. */
 export function watchLoop(dir: string): LoopWatch {
   const beats = new Int32Array(new SharedArrayBuffer(8))
   Atomics.store(beats, 1, LOADING_MS)
-  const timer = setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS).unref()
+  setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS).unref()
   const worker = new Worker(new URL('./static/loop-watch.cjs', import.meta.url), {
     workerData: { beats: beats.buffer, dir, isTerminal: process.stdout.isTTY === true },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
@@ -30,9 +29,5 @@ export function watchLoop(dir: string): LoopWatch {
   worker.on('error', () => {}) // nobody looks on any more, and the app is none the worse
   return {
     serving: () => void Atomics.store(beats, 1, SERVING_MS),
-    close() {
-      clearInterval(timer)
-      worker.postMessage('close')
-    },
   }
 }

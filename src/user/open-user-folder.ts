@@ -1,5 +1,6 @@
 // The user's own app, as far as this process runs it: its features, and what is known of its errors.
-import type { InvalidEnvironment } from '../config.ts'
+import type { Config, InvalidEnvironment } from '../config.ts'
+import { tryMigrations } from '../host/try-migrations.ts'
 import type { Installed } from '../host/wiring.ts'
 import { readUserFolder } from './folder.ts'
 import { type LoadedFeature, loadFeatures, ownerOf, withPlaces } from './load-features.ts'
@@ -15,6 +16,8 @@ export interface UserApp {
   withPlaces(error: InvalidEnvironment): InvalidEnvironment
   /** Whose error it is that nobody has caught; undefined where it is not the user's. */
   ownerOf(error: unknown): { readonly feature: string; readonly place: string } | undefined
+  /** Whether their tables can be made, after those of ours. @throws InvalidEnvironment */
+  tryTables(ours: readonly Installed[], config: Pick<Config, 'features'>): void
   readonly watch: LoopWatch | undefined
 }
 
@@ -23,15 +26,19 @@ const NONE: UserApp = {
   server: undefined,
   withPlaces: (error) => error,
   ownerOf: () => undefined,
+  tryTables: () => {},
   watch: undefined,
 }
 
-/** @throws InvalidEnvironment */
-export async function openUserFolder(asked: { dir: string; mustBe: boolean } | undefined): Promise<UserApp> {
+/** `isWatched`: by the second thread, which writes to stdout itself. @throws InvalidEnvironment */
+export async function openUserFolder(
+  asked: { dir: string; mustBe: boolean } | undefined,
+  { isWatched = true } = {},
+): Promise<UserApp> {
   const folder = readUserFolder(asked)
   if (!folder) return NONE
   const { dir } = folder
-  const watch = folder.features.length > 0 ? watchLoop(dir) : undefined
+  const watch = isWatched && folder.features.length > 0 ? watchLoop(dir) : undefined
   const loaded: readonly LoadedFeature[] = folder.features.length > 0 ? await loadFeatures(folder) : []
   const server = folder.server === undefined ? undefined : await readServer(folder.server, dir)
   return {
@@ -39,6 +46,10 @@ export async function openUserFolder(asked: { dir: string; mustBe: boolean } | u
     server,
     withPlaces: (error) => withPlaces(error, loaded),
     ownerOf: (error) => ownerOf(error, dir, loaded),
+    tryTables(ours, config) {
+      const running = [...ours, ...loaded.map(({ feature }) => feature)]
+      tryMigrations(running.filter(({ name }) => config.features.has(name)))
+    },
     watch,
   }
 }

@@ -4,15 +4,23 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const MOST_CHECKED = 20
+const MOST_CAUSES = 5
 const CHECK_MS = 10_000
 
 /** The first place below `dir` in the error's stack, but for packages that are installed there. */
-export function placeIn(error: unknown, dir: string): string | undefined {
-  const stack = String((error as Error | undefined)?.stack ?? '')
-  const found = stack.match(/(?:file:\/\/)?\/[^\n()]*?\.[cm]?[jt]sx?:\d+/g) ?? []
-  return found
-    .map((text) => (text.startsWith('file:') ? decoded(text) : text))
-    .find((place) => place.startsWith(`${dir}/`) && !place.includes('/node_modules/'))
+export const placeIn = (error: unknown, dir: string): string | undefined =>
+  placesIn(error).find((place) => place.startsWith(`${dir}/`) && !place.includes('/node_modules/'))
+
+/** The first place below that folder, in packages too; undefined where the stack names none. */
+export const placeBelow = (error: unknown, folder: string): string | undefined =>
+  placesIn(error).find((place) => place.startsWith(folder))
+
+/** Of the error, then of what caused it: `fetch failed` itself has none. */
+function placesIn(error: unknown, depth = 0): string[] {
+  const { stack, cause } = (error ?? {}) as Error
+  const found = String(stack ?? '').match(/(?:file:\/\/)?\/[^\n()]*?\.[cm]?[jt]sx?:\d+/g) ?? []
+  const own = found.map((text) => (text.startsWith('file:') ? decoded(text) : text))
+  return cause === undefined || depth > MOST_CAUSES ? own : [...own, ...placesIn(cause, depth + 1)]
 }
 
 function decoded(text: string): string {

@@ -1,8 +1,8 @@
 // samovar.config.js of the user's folder: a server of their own, which the image runs beside the app or instead of it.
-import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { type Config, InvalidEnvironment } from '../config.ts'
-import { placeOf, whyNotLoaded } from './place.ts'
+import { loadFile } from './load-features.ts'
+import { placeOf } from './place.ts'
 
 /** What the image has none of: they install packages, and start what package.json names. */
 const NOT_IN_IMAGE = /^(npm|npx|yarn|pnpm|bun|bunx|corepack)\b/
@@ -16,7 +16,7 @@ const schema = z.strictObject({
     .regex(/^[^\n\r\0]*$/, 'must be one line')
     .refine(
       (text) => !NOT_IN_IMAGE.test(text),
-      'names a program that the image has not: say what package.json has behind it, such as "node server.js"',
+      'names a program that the image has not: write the command that package.json runs, such as "node server.js"',
     ),
   mode: z.enum(['beside', 'instead'], { error: 'must be "beside" or "instead"' }).default('beside'),
   port: z
@@ -33,9 +33,7 @@ export interface UserServer extends z.infer<typeof schema> {
 
 /** @throws InvalidEnvironment */
 export async function readServer(file: string, dir: string): Promise<UserServer> {
-  const module = await import(pathToFileURL(file).href).catch((error: unknown) => {
-    throw new InvalidEnvironment([whyNotLoaded(error, file, dir, [file])])
-  })
+  const module = await loadFile(file, dir, [file])
   const parsed = schema.safeParse((module as { default?: unknown }).default)
   if (parsed.success) return { ...parsed.data, file, dir }
   throw new InvalidEnvironment(

@@ -10,7 +10,7 @@ import { parsePostgresUrl } from '../../src/lib/postgres-url.ts'
 import { openLocalRecords } from '../../src/sql/local-records.ts'
 import { openPostgres } from '../../src/sql/postgres.ts'
 import { openPostgresRecords } from '../../src/sql/postgres-records.ts'
-import type { Migrations, Records, Transaction } from '../../src/sql/sql.ts'
+import type { Migrations, Records, SharedRecords, Transaction } from '../../src/sql/sql.ts'
 import { recordLog } from '../helpers/log.ts'
 import { startPostgres, type TestPostgres } from '../helpers/postgres-server.ts'
 
@@ -22,7 +22,7 @@ afterAll(() => postgres.close())
 
 /** A place for records that can be opened again, each time with other migrations. */
 interface Place {
-  open(migrations: readonly Migrations[]): Records
+  open(migrations: readonly Migrations[]): SharedRecords
   lines: ReturnType<typeof recordLog>['lines']
   close(): Promise<void>
 }
@@ -189,6 +189,20 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       const [line] = place.lines
       expect(String(line?.fields.err)).toContain('the tables of notes are at version 2')
       expect(await texts(place.open(notesOf(first, second)))).toEqual([])
+    })
+
+    test('tables that cannot be made are no fault of the other owners', async () => {
+      const broken = { of: 'other', steps: ['CREATE TABEL others (name TEXT);'] }
+      const both = place.open([...notesOf(first), broken])
+      const own = both.of('notes')
+      for (const text of ['a', 'b'])
+        await own.transaction(async (tx) => tx.run('INSERT INTO notes (text) VALUES (?)', text))
+      expect(await texts(own)).toEqual(['a', 'b'])
+      for (const _ of [1, 2])
+        await expect(both.of('other').all('SELECT 1 AS one')).rejects.toMatchObject(unavailable)
+      expect(place.lines.map(({ message }) => message)).toEqual([
+        'ALERT the database of records cannot be used',
+      ])
     })
 
     test('the owners do not know of each other', async () => {

@@ -81,6 +81,17 @@ test('a server beside the app has a port, a directory and databases of its own, 
   expect((await samovar.get('/livez')).status).toBe(200)
 })
 
+test('an app that does not stay up ends the container, although a server beside it would go on', async () => {
+  const samovar = await boot(
+    mounted({
+      'samovar.config.js': 'export default { command: "node server.js" }',
+      'server.js': server,
+      'feature.js': `${template}\nif (process.send) setTimeout(() => process.exit(1), 500)\n`,
+    }),
+  )
+  expect(await samovar.exitCode()).toBe(1)
+})
+
 test('a server instead of the app has the port; the volume is handed over to the next container', async () => {
   const volume = await createVolume()
   const config = 'export default { command: "node server.js", mode: "instead" }'

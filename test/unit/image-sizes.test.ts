@@ -1,5 +1,5 @@
 import { dataDirProblem } from '../../src/lib/environment/data-dir.ts'
-import { sizesOf } from '../../src/lib/environment/image-sizes.ts'
+import { neededFor, sizesBesideServer, sizesOf } from '../../src/lib/environment/image-sizes.ts'
 import { volumeWarning } from '../../src/lib/environment/mounts.ts'
 import { portProblem } from '../../src/lib/environment/port-problem.ts'
 
@@ -43,6 +43,18 @@ test('with the memory that the sentence names, so many are started', () => {
     expect(sizesOf({ limitMb: needed, hostMb: BIG }, wanted)).toMatchObject({ workers: wanted, warnings: [] })
     expect(sizesOf({ limitMb: needed - 5, hostMb: BIG }, wanted).workers).toBeLessThan(wanted)
   }
+})
+
+test('a server beside the app is a process more, of which no sentence speaks as of one of ours', () => {
+  expect(sizesBesideServer({ limitMb: 512, hostMb: BIG }, 1)).toMatchObject({ workers: 1, warnings: [] })
+  const { workers, warnings } = sizesBesideServer({ limitMb: 512, hostMb: BIG }, 2)
+  expect([workers, warnings]).toEqual([
+    1,
+    [expect.stringMatching(/^WEB_CONCURRENCY is 2, .* enough for 1: /)],
+  ])
+  expect(sizesBesideServer({ limitMb: neededFor(2), hostMb: BIG }, 1).workers).toBe(1)
+  for (const limitMb of [256, 300, 354, neededFor(2) - 5])
+    expect(sizesBesideServer({ limitMb, hostMb: BIG }, 1).workers).toBe(0)
 })
 
 test('a data directory that is none', () => {

@@ -26,6 +26,7 @@ function run(mode: 'beside' | 'instead', command: string, word: string) {
     env: {
       PATH: process.env.PATH,
       SAMOVAR_RUN_DIR: dir,
+      NODE_CHANNEL_FD: '3', // as pm2 gives it
       DATA_DIR: join(dir, 'own'),
       SAMOVAR_SERVER: JSON.stringify(server),
     },
@@ -64,4 +65,56 @@ test('beside the app it says nothing of being ready, and ends with the server’
   say('held')
   expect(await ended).toEqual([7, null])
   expect([read('app-starts'), told()]).toEqual(['', ''])
+})
+
+test('the server gets no channel of pm2’s', async () => {
+  const { ended } = run('beside', 'test -z "$NODE_CHANNEL_FD"; exit $?', 'held')
+  expect(await ended).toEqual([0, null])
+})
+
+const DEAF = "trap '' TERM; echo $$ >>own/deaf; while :; do sleep 0.1; done"
+const isAlive = (pid: string) => existsSync(`/proc/${pid.trim()}/stat`) && !/\) Z /.test(stateOf(pid))
+function stateOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid.trim()}/stat`, 'utf8')
+  } catch {
+    return ') Z ' // gone in between
+  }
+}
+
+test('closed is told when all that the command has started has ended, also what is deaf', async () => {
+  const { child, say, read, told, ended } = run(
+    'beside',
+    `sh -c "${DEAF.replaceAll('$', '\\$')}" & sleep 60`,
+    'held',
+  )
+  await eventually(() => expect(read('own/deaf')).not.toBe(''))
+  say('draining')
+  await eventually(() => expect(told()).toBe('closed'))
+  expect(isAlive(read('own/deaf'))).toBe(false)
+  child.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
+})
+
+test('killed itself, it leaves no server behind', async () => {
+  const { child, read, ended } = run('beside', 'echo $$ >own/pid; exec sleep 60', 'held')
+  await eventually(() => expect(read('own/pid')).not.toBe(''))
+  child.kill('SIGKILL')
+  await ended
+  await eventually(() => expect(isAlive(read('own/pid'))).toBe(false))
+})
+
+test('beside a server it is the guard that gives the app up, since pm2 would not end', async () => {
+  const restarts = async (server: string) => {
+    const program = "import('./ecosystem.config.js').then(({ apps }) => console.log(apps[0].max_restarts))"
+    const child = spawn(process.execPath, ['-e', program], { env: { SAMOVAR_SERVER: server } })
+    let said = ''
+    child.stdout.on('data', (chunk) => {
+      said += chunk
+    })
+    await once(child, 'close')
+    return Number(said)
+  }
+  expect(await restarts('')).toBe(3)
+  expect(await restarts('{"mode":"beside"}')).toBeGreaterThan(10)
 })

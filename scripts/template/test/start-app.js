@@ -1,13 +1,13 @@
 // Samovar with this folder as its USER_DIR, as a process of its own, without Redis, with its data in a folder that goes.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { samovar } from '../scripts/samovar.js'
 
 const folder = join(import.meta.dirname, '..')
-const samovar = realpathSync(join(folder, 'node_modules/samovar'))
 
 export async function startApp(env = {}) {
   const port = await freePort()

@@ -1,5 +1,5 @@
 // GET /, the page; GET /status, what keeps it current, and the page itself where / is another; and its static files.
-import { type RequestHandler, Router } from 'express'
+import { type Request, type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { languageOf, type PageLanguage, pageLanguages, sendOwnPage, serveFiles } from '../../http/page.ts'
 import { endpoint, parse } from '../../http/parse.ts'
@@ -46,6 +46,11 @@ export function pageRoutes({ home, status, outages, searchCountries }: PageParts
     },
   })
   if (home === 'ours') endpoint(router, '/', { get: sendPage })
-  else if (home !== 'own') endpoint(router, '/', { get: (_req, res) => res.redirect(302, home) })
+  else if (home !== 'own') endpoint(router, '/', { get: (req, res) => res.redirect(302, homeFor(req)) })
   return router
+
+  /** A path keeps what was asked, the language for example. */
+  function homeFor({ url, path: asked }: Request): string {
+    return home.startsWith('/') && !home.includes('?') ? home + url.slice(asked.length) : home
+  }
 }

@@ -63,6 +63,27 @@ export function sizesOf({ limitMb, hostMb }: Machine, wanted: number): Sizes {
   }
 }
 
+/**
+ * The same beside a server of the user's, which is one more process with the same share of the heap as each of ours; no
+ * process of ours where the memory is enough for one of both only.
+ */
+export function sizesBesideServer(machine: Machine, wanted: number): Sizes {
+  const found = sizesOf(machine, wanted + 1)
+  const workers = found.workers - 1
+  return {
+    ...found,
+    workers,
+    heapMb: Math.floor(found.heapMb / found.workers) * workers,
+    warnings:
+      workers === wanted
+        ? []
+        : [
+            `WEB_CONCURRENCY is ${wanted}, and with the server beside the app the memory is enough for ${workers}: ` +
+              `so many are started. With the server, ${wanted} need ${neededFor(wanted + 1)} MiB (docker run --memory)`,
+          ],
+  }
+}
+
 const freeOf = (totalMb: number, workers: number) =>
   Math.max(LEAST_FREE_MB, totalMb - FIXED_MB - (workers - 1) * PROCESS_MB)
 
@@ -72,5 +93,6 @@ const heapOf = (totalMb: number, workers: number) =>
     Math.floor(freeOf(totalMb, workers) * SHARES.heap),
   )
 
-const neededFor = (workers: number) =>
+/** The memory that so many processes need, in MiB. */
+export const neededFor = (workers: number) =>
   Math.ceil((workers * LEAST_HEAP_MB) / SHARES.heap) + FIXED_MB + (workers - 1) * PROCESS_MB

@@ -1,7 +1,7 @@
 // The second thread of loop-watch.ts. The first one counts its beats; when they stop, the debugger is asked where it
 // stands, and a line is written here, since the first thread can write none.
 const { writeSync } = require('node:fs')
-const { parentPort, workerData } = require('node:worker_threads')
+const { workerData } = require('node:worker_threads')
 
 const LOOK_MS = 200
 const { dir, isTerminal } = workerData
@@ -48,7 +48,7 @@ function look(then) {
   session.post('Debugger.enable', () => session.post('Debugger.pause'))
 }
 
-const timer = setInterval(() => {
+setInterval(() => {
   const now = performance.now()
   // When both threads were stopped, that was nobody's work.
   const elapsedMs = Math.min(now - lookedAt, 2 * LOOK_MS)
@@ -76,8 +76,3 @@ const timer = setInterval(() => {
     say('error', `your code holds up every request for ${seconds} s so far, at ${place}: ${next}`, { place })
   })
 }, LOOK_MS)
-
-parentPort.on('message', () => {
-  clearInterval(timer)
-  parentPort.close()
-})
