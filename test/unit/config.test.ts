@@ -681,6 +681,7 @@ describe('what people paste', () => {
       expect(problemsOf({ WEBHOOK_SECRETS: `stripe=${secret}${between}repo:github=long-enough` })).toEqual([
         'WEBHOOK_SECRETS entry 1 holds another entry: divide entries by commas',
       ])
-    expect(problemsOf({ WEBHOOK_SECRETS: 'repo:github=what;ever=,bot:telegram=long-enough' })).toEqual([])
+    for (const entry of ['what;ever=', 'a secret=of GitHub', 'correct horse=battery staple'])
+      expect(problemsOf({ WEBHOOK_SECRETS: `repo:github=${entry},bot:telegram=long-enough` })).toEqual([])
   })
 })

@@ -15,8 +15,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 /** Between entries: not the comma of a secret that Supabase writes as v1,whsec_… */
 const COMMA = /,(?!(?<=[=|]v1a?,)wh(?:sec|pk|sk)_)/
 
-/** An entry behind a line break, a space or a semicolon. */
-const ANOTHER = /[\s;]\s*[A-Za-z0-9][\w-]{0,63}(:[a-z0-9-]+)?=(?!=|$)/
+/** Nothing but entries, divided by spaces, line breaks or semicolons. A secret may hold those: GitHub's is any text. */
+const ANOTHER = /^[^\s;]{8,}([\s;]+[A-Za-z0-9][\w-]{0,63}(:[a-z0-9-]+)?=[^\s;]{8,})+[\s;]*$/
 
 /** The sources by name; or a sentence for each problem, which names entries by number and repeats nothing of them. */
 export function parseWebhookSources(text: string): ReadonlyMap<string, WebhookSource> | string[] {
