@@ -313,7 +313,9 @@ describe('/admin/jobs', () => {
     })
 
     test('works, with the token as a password', async () => {
-      const context = await contextOf({ httpCredentials: { username: 'any', password: TOKEN } })
+      // A browser is shown a form instead of being asked for a password: it has this from a link, or from a tool.
+      const authorization = `Basic ${Buffer.from(`any:${TOKEN}`).toString('base64')}`
+      const context = await contextOf({ extraHTTPHeaders: { authorization } })
       const page = await context.newPage()
       const here = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/under/it`
       await page.goto(`${here}/admin/jobs`)

@@ -12,6 +12,8 @@ import { recordLog } from '../helpers/log.ts'
 import { createStrangers, statusOf } from '../helpers/strangers.ts'
 
 const MB = 1024 * 1024
+/** With what waits in each, more than the requests of one address. */
+const CONNECTS = 200
 let port = 0
 let close = async () => {}
 const { come, leave } = createStrangers(() => port)
@@ -111,6 +113,16 @@ test('the body of a client who has gone before it is read is counted for nobody'
 })
 
 describe('a pipeline', () => {
+  test('what waits in it is forgotten with its connection, also where another protocol was asked for', async () => {
+    await serve({ '/thing': (_req, res) => void res.end() })
+    const bytes = `${get('/thing').repeat(MOST_UNANSWERED)}CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n`
+    for (let i = 0; i < CONNECTS; i += 1) {
+      const one = come(bytes)
+      await eventually(() => expect(one.socket.destroyed).toBe(true))
+    }
+    await answered(200, come(get('/thing')))
+  })
+
   test('its requests begin one by one, each when the answer before it was taken', async () => {
     const waiting: (() => void)[] = []
     await serve({ '/hold': (_req, res) => void waiting.push(() => void res.end()) })

@@ -150,7 +150,7 @@ describe('probes', () => {
         writable: true,
         writableLength: 0,
       })
-      const req = { url, headers: {}, rawHeaders: [], socket, complete: true }
+      const req = { method: 'GET', url, headers: {}, rawHeaders: [], socket, complete: true }
       const res = Object.assign(new EventEmitter(), { socket })
       const begin = () => {
         begun.push(url)

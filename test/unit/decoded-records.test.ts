@@ -38,6 +38,13 @@ test('of more than a thousand sessions the one decoded longest ago is decoded ag
   expect(decoded.of('0', bytes)).not.toBe(first)
 })
 
+test('a large session is not kept', () => {
+  const decoded = createDecodedRecords()
+  const bytes = encodeRecord(recordOf({ cart: 'x'.repeat(9_000) }))
+  expect(decoded.of('a', bytes)).toEqual(decoded.of('a', bytes))
+  expect(decoded.of('a', bytes)).not.toBe(decoded.of('a', bytes))
+})
+
 test('a copy of JSON shares nothing, and an own __proto__ stays a name', () => {
   const json = JSON.parse('{"a":[{"b":null},[1,"x",true]],"__proto__":{"admin":true}}')
   const copy = copyOfJson(json)

@@ -215,6 +215,15 @@ describe('what builds and publishes the image', () => {
   })
 })
 
+test('.dockerignore lets through what the Dockerfile copies', () => {
+  const through = read('.dockerignore').match(/(?<=^!).+/gm) ?? []
+  const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, files = '']) =>
+    files.split(' '),
+  )
+  expect(copied.length).toBeGreaterThan(8)
+  expect(copied.filter((file) => !through.includes(file))).toEqual([])
+})
+
 test('the devcontainer has Docker, and the app’s port', () => {
   const { features, forwardPorts, postCreateCommand } = json('.devcontainer/devcontainer.json')
   expect(Object.keys(features).join()).toContain('docker-in-docker')

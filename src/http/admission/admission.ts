@@ -113,7 +113,8 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       const { socket } = req
       // Closed here, or in one read with the request that was the last one.
       if (socket.destroyed || !socket.writable) return void parseNoMore(socket)
-      const isProbe = PROBES.has(req.url ?? '')
+      const isFirst = pipelines.isIdle(socket)
+      const isProbe = isFirst && PROBES.has(req.url ?? '') && isPlain(req)
       // More than a platform asks is answered as well, in its turn.
       const isUrgent = isProbe && probes.take(clients.of(req)) === undefined
       // It has its connection while no answer to another request is on its way there.
@@ -124,9 +125,9 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
         return
       }
       const client = clients.of(req)
-      const isFirst = pipelines.isIdle(socket)
       const beginHere = () => {
-        if (socket.destroyed) return
+        // Where another protocol was asked for behind it, Node tells no waiting answer of the connection's end.
+        if (socket.destroyed) return void res.destroy()
         if (isUrgent) begin()
         else turns.enter(client, beginUnlessGone(socket, begin))
       }
@@ -177,6 +178,9 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
     close: () => stopLooking(),
   }
 }
+
+/** As platforms ask: anything else at a probe's path is a request like others. */
+const isPlain = (req: IncomingMessage) => (req.method === 'GET' || req.method === 'HEAD') && !hasBody(req)
 
 const beginUnlessGone = (connection: Duplex, begin: () => void) => () => {
   if (!connection.destroyed) begin()

@@ -27,13 +27,13 @@ export function answerOf(problem: AppError, form: keyof typeof answers = 'docume
 
 /** As browsers ask for what a person is to see. Only a look at how the texts begin: a flood must cost nothing. */
 export const isForPerson = ({ url = '', headers: { accept } }: IncomingMessage): boolean =>
-  accept?.startsWith('text/html') === true && !/^\/+api(\/|\?|$)/i.test(url)
+  accept?.startsWith('text/html') === true && !/^\/+(api|static|ws)(\/|\?|$)/i.test(url)
 
 /** Bare, and the same for all: neither the language nor who asks is looked for. */
 const pageOf = ({ message }: AppError) => `<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>Too much at once</title><main><h1>Too much at once</h1><p>${message} Please try again in a moment.</p>
-<p lang="ru">Слишком много запросов одновременно. Попробуйте ещё раз через минуту.</p></main></html>`
+<p lang="ru">Слишком много запросов одновременно. Попробуйте ещё раз чуть позже.</p></main></html>`
 
 /** The same for one request. */
 export function answerTo(problem: AppError, requestId?: string): Buffer {

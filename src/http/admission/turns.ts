@@ -1,6 +1,7 @@
 // Who may begin when the process has more to do than a moment holds. Requests begin as they come while the present turn
 // of the event loop is short. Where it has become long they wait in line, some begin in each turn, and clients take
-// turns: a client with few requests waits for a few others, not for a whole flood. Probes do not wait in line.
+// turns: a client with few requests waits for a few others, not for a whole flood. Probes, as many as a platform
+// asks, do not wait in line.
 //
 //   a turn took long    half as many begin in the next one, one at least
 //   it was short        twice as many
