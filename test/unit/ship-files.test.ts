@@ -216,7 +216,7 @@ describe('what builds and publishes the image', () => {
 })
 
 test('.dockerignore lets through what the Dockerfile copies', () => {
-  const through = read('.dockerignore').match(/(?<=^!).+/gm) ?? []
+  const through: string[] = read('.dockerignore').match(/(?<=^!).+/gm) ?? []
   const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, files = '']) =>
     files.split(' '),
   )
