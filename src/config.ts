@@ -47,12 +47,20 @@ export function readAdminVariables(given: Environment = process.env) {
   }
 }
 
+export interface UserDir {
+  readonly dir: string
+  readonly mustBe: boolean
+  /** SITE_LOGO is a file in it, and it may be there for that alone. */
+  readonly hasLogo?: boolean
+}
+
 /** The folder of the user's own app, which is read before it is known what features there are. */
-export function readUserDir(given: Environment = process.env): { dir: string; mustBe: boolean } | undefined {
+export function readUserDir(given: Environment = process.env): UserDir | undefined {
   const env = withCleanNames(given)
   const asked = cleanOf('USER_DIR', env, variables.USER_DIR).text
-  if (asked !== '') return { dir: resolve(asked), mustBe: true }
-  return env.SAMOVAR_RUN_DIR ? { dir: '/app/user', mustBe: false } : undefined
+  const hasLogo = cleanOf('SITE_LOGO', env, variables.SITE_LOGO).text !== ''
+  if (asked !== '') return { dir: resolve(asked), mustBe: true, hasLogo }
+  return env.SAMOVAR_RUN_DIR ? { dir: '/app/user', mustBe: false, hasLogo } : undefined
 }
 
 /** Where data are kept if nothing is said: the image names a directory of its own for its parts to meet. */

@@ -61,6 +61,10 @@ export default defineFeature({
   },
 })
 
+const texts = {
+  en: { yours: 'Your greeting', send: 'Send' },
+  ru: { yours: 'Ваше приветствие', send: 'Отправить' },
+}
 const page = (language, heading, greetings) => ({
   language,
   title: heading,
@@ -68,7 +72,7 @@ const page = (language, heading, greetings) => ({
   styles: [],
   scripts: [],
   main: html`<form method="post" action="/greetings">
-  <input name="text" required maxlength="200" aria-label="Your greeting"> <button>Send</button>
+  <input name="text" required maxlength="200" aria-label="${texts[language].yours}"> <button>${texts[language].send}</button>
 </form>
 <ul>${greetings.map(({ text }) => html`<li>${text}</li>`)}</ul>`,
 })

@@ -9,7 +9,15 @@ import { type LocalDatabase, troubleOf } from '../core/sqlite.ts'
 import { recordsUnavailable } from '../errors.ts'
 import type { Row, SqlValue } from '../lib/sql-row.ts'
 import type { Log } from '../log.ts'
-import { APPLIED_TABLE, inStep, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
+import {
+  APPLIED_TABLE,
+  inStep,
+  missingSteps,
+  NOTE_APPLIED,
+  READ_APPLIED,
+  RECORDS_UNUSABLE,
+  tablesRefused,
+} from './migrations.ts'
 import { queueStatements } from './queued-transaction.ts'
 import type { Migrations, Records, SharedRecords, Transaction } from './sql.ts'
 
@@ -29,8 +37,11 @@ const COST =
   'are done is still known to the state role'
 
 const adviceFor = (path: string) =>
-  `${path} is tried again with each webhook, and each time alerts are looked at: see what the error says, that the ` +
-  'disk has space, and that the user of this process owns the file and may write it'
+  `${path} is tried again each time it is needed: see what the error says, that the disk has space, and that the user ` +
+  'of this process owns the file and may write it'
+
+const ADVICE_OF_TABLES =
+  'see what the error says of its migrations: they are tried again each time they are needed'
 
 /** Whether it cannot do without the tables of that owner. */
 type Needs = (owner: string) => boolean
@@ -96,7 +107,7 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
         if (troubleOf(error)) throw error
         refused.add(of)
         if (needs(of)) throw error
-        unusable(error)
+        unusable(error, { message: tablesRefused(of), advice: ADVICE_OF_TABLES })
       }
     }
   }
@@ -116,10 +127,8 @@ export function openLocalRecords(options: LocalRecordsOptions): LocalRecords {
     }
   }
 
-  function unusable(cause: unknown) {
-    const message = 'the database of records cannot be used'
-    const advice = adviceFor(path)
-    if (!isMissed) installation.alerts.raise({ file: FILE, problem: 'unusable', message, advice, err: cause })
+  function unusable(cause: unknown, said = { message: RECORDS_UNUSABLE, advice: adviceFor(path) }) {
+    if (!isMissed) installation.alerts.raise({ file: FILE, problem: 'unusable', ...said, err: cause })
     isMissed = true
     return recordsUnavailable({ cause })
   }

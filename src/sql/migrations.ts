@@ -21,6 +21,11 @@ export class NewerDatabase extends Error {
   }
 }
 
+/** What an alert says: of all tables, or of one owner's. */
+export const RECORDS_UNUSABLE = 'the database of records cannot be used'
+export const tablesRefused = (owner: string) =>
+  `the tables of the feature ${owner} cannot be made: its SQL answers 503, all else works`
+
 export interface Step {
   readonly owner: string
   readonly number: number

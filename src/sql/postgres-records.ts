@@ -2,7 +2,15 @@
 import { recordsUnavailable } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { translateTables } from './dialect.ts'
-import { APPLIED_TABLE, inStep, missingSteps, NOTE_APPLIED, READ_APPLIED } from './migrations.ts'
+import {
+  APPLIED_TABLE,
+  inStep,
+  missingSteps,
+  NOTE_APPLIED,
+  READ_APPLIED,
+  RECORDS_UNUSABLE,
+  tablesRefused,
+} from './migrations.ts'
 import { DatabaseAway, type Postgres } from './postgres.ts'
 import { queueStatements } from './queued-transaction.ts'
 import type { Migrations, Records, SharedRecords } from './sql.ts'
@@ -45,7 +53,7 @@ export function openPostgresRecords({ postgres, migrations, log }: PostgresRecor
     } catch (error) {
       opening.delete(owner.of)
       if (!(error instanceof DatabaseAway)) refused.add(owner.of)
-      throw unusable(error)
+      throw unusable(error, refused.has(owner.of) ? tablesRefused(owner.of) : undefined)
     }
   }
 
@@ -72,9 +80,9 @@ export function openPostgresRecords({ postgres, migrations, log }: PostgresRecor
     }
   }
 
-  function unusable(cause: unknown) {
+  function unusable(cause: unknown, message = RECORDS_UNUSABLE) {
     const { place } = postgres
-    if (!isMissed) log.error({ place, err: cause }, 'ALERT the database of records cannot be used')
+    if (!isMissed) log.error({ place, err: cause }, `ALERT ${message}`)
     isMissed = true
     return recordsUnavailable({ cause })
   }

@@ -71,6 +71,10 @@ function remedyOf(message: string, code: string): string | undefined {
 }
 
 const said = (error: unknown) => {
-  const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
-  return { message: String(message ?? ''), code: String(code ?? '') }
+  const { message, code, cause } = (error ?? {}) as {
+    message?: unknown
+    code?: unknown
+    cause?: { code?: unknown }
+  }
+  return { message: String(message ?? ''), code: String(code ?? cause?.code ?? '') } // DatabaseAway: in its cause
 }

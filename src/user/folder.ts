@@ -1,7 +1,7 @@
 // What there is in the folder of the user's own app. Reads names, and runs nothing.
 import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { InvalidEnvironment } from '../config.ts'
+import { InvalidEnvironment, type UserDir } from '../config.ts'
 
 const FEATURE_FILES = ['feature.ts', 'feature.js', 'feature.mjs', 'feature.cjs']
 const SERVER_FILES = ['samovar.config.js', 'samovar.config.mjs', 'samovar.config.cjs', 'samovar.config.ts']
@@ -18,9 +18,9 @@ export interface UserFolder {
 }
 
 /** Undefined where the folder need not be there, and is not. @throws InvalidEnvironment */
-export function readUserFolder(asked: { dir: string; mustBe: boolean } | undefined): UserFolder | undefined {
+export function readUserFolder(asked: UserDir | undefined): UserFolder | undefined {
   if (!asked) return undefined
-  const { dir: given, mustBe } = asked
+  const { dir: given, mustBe, hasLogo } = asked
   if (!isFolder(given)) {
     if (!mustBe) return undefined
     throw new InvalidEnvironment([`USER_DIR is ${given}, and there is no such folder`])
@@ -29,7 +29,7 @@ export function readUserFolder(asked: { dir: string; mustBe: boolean } | undefin
   refuseUnreadable(dir)
   const features = [...oneOf(dir, FEATURE_FILES), ...foldersIn(dir).flatMap((at) => oneOf(at, FEATURE_FILES))]
   const [server] = oneOf(dir, SERVER_FILES)
-  if (features.length === 0 && !server)
+  if (features.length === 0 && !server && !hasLogo)
     throw new InvalidEnvironment([
       `${dir} has neither a feature.js, feature.mjs or feature.ts, in itself or in a folder of it, nor a ` +
         'samovar.config.js: nothing there would run',

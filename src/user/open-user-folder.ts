@@ -1,5 +1,5 @@
 // The user's own app, as far as this process runs it: its features, and what is known of its errors.
-import type { Config, InvalidEnvironment } from '../config.ts'
+import type { Config, InvalidEnvironment, UserDir } from '../config.ts'
 import { tryMigrations } from '../host/try-migrations.ts'
 import type { Installed } from '../host/wiring.ts'
 import { readUserFolder } from './folder.ts'
@@ -32,7 +32,7 @@ const NONE: UserApp = {
 
 /** `isWatched`: by the second thread, which writes to stdout itself. @throws InvalidEnvironment */
 export async function openUserFolder(
-  asked: { dir: string; mustBe: boolean } | undefined,
+  asked: UserDir | undefined,
   { isWatched = true } = {},
 ): Promise<UserApp> {
   const folder = readUserFolder(asked)

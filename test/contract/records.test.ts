@@ -175,7 +175,7 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       const broken = place.open(notesOf(first, `${second} INSERT INTO nowhere VALUES (1);`))
       for (const _ of [1, 2]) await expect(texts(broken)).rejects.toMatchObject(unavailable)
       expect(place.lines.map(({ message }) => message)).toEqual([
-        'ALERT the database of records cannot be used',
+        'ALERT the tables of the feature notes cannot be made: its SQL answers 503, all else works',
       ])
       await expect(records.all('SELECT colour FROM notes')).rejects.toThrow()
       expect(await texts(place.open(notesOf(first, second)))).toEqual(['a'])
@@ -201,7 +201,7 @@ describe.each(['sqlite', 'postgres'])('%s', (name) => {
       for (const _ of [1, 2])
         await expect(both.of('other').all('SELECT 1 AS one')).rejects.toMatchObject(unavailable)
       expect(place.lines.map(({ message }) => message)).toEqual([
-        'ALERT the database of records cannot be used',
+        'ALERT the tables of the feature other cannot be made: its SQL answers 503, all else works',
       ])
     })
 

@@ -115,6 +115,14 @@ test('who must log in is led there; where it may work later one can try again', 
     '<a class="button" href="/failing/away?a=1&amp;b=%22&amp;lang=en">',
   )
   expect(await page('/failing/token')).not.toContain('class="button"')
+  const without = await startApp({ REDIS_URL: 'off', FEATURES: 'failing' }, [...features, failing as never])
+  try {
+    const refused = await (await without.get('/failing/login', { headers: BROWSER })).text()
+    expect(refused).toContain('role="alert"')
+    expect(refused).not.toContain('"/login?') // that would be a page that is not there
+  } finally {
+    await without.close()
+  }
 })
 
 test('no address leads to another site', async () => {

@@ -2,7 +2,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { features } from '../../src/app.ts'
-import { type InvalidEnvironment, readConfig } from '../../src/config.ts'
+import { type InvalidEnvironment, readConfig, readUserDir } from '../../src/config.ts'
+import { readUserFolder } from '../../src/user/folder.ts'
 import { startApp } from '../helpers/app.ts'
 import { removeUserFolders, userFolder } from '../helpers/user-folder.ts'
 
@@ -27,6 +28,9 @@ test('SITE_NAME, SITE_URL and SITE_LOGO are on every page', async () => {
     expect(page).not.toContain('>Samovar<')
     expect(page).toContain('<link rel="canonical" href="https://tea.example/markets?lang=en">')
     expect(page).toContain('src="/site-logo"')
+    expect(await (await app.get('/markets?lang=en&page=3')).text()).toContain(
+      '<link rel="canonical" href="https://tea.example/markets?lang=en&amp;page=3">',
+    )
     for (const path of ['/site-logo', '/favicon.ico']) {
       const logo = await app.get(path)
       expect([path, logo.status, logo.headers.get('content-type')]).toEqual([path, 200, 'image/svg+xml'])
@@ -34,6 +38,10 @@ test('SITE_NAME, SITE_URL and SITE_LOGO are on every page', async () => {
   } finally {
     await app.close()
   }
+  // The image's start, too: a folder may be there for the logo alone.
+  const env = { USER_DIR: dir, SITE_LOGO: 'logo.svg' }
+  expect(readUserFolder(readUserDir(env))).toMatchObject({ features: [], server: undefined })
+  expect(() => readUserFolder(readUserDir({ USER_DIR: dir }))).toThrow('nothing there would run')
   const plain = await startApp({ REDIS_URL: 'off' })
   expect((await plain.get('/site-logo')).status).toBe(404)
   expect(await (await plain.get('/?lang=en')).text()).toContain('src="/static/icon.svg"')

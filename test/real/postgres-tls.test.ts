@@ -52,13 +52,21 @@ function put(name: string, text: string): void {
 }
 
 /** Undefined: no TLS. */
-async function restartWith(certificate: keyof typeof pairs | undefined): Promise<void> {
+async function restartWith(
+  certificate: keyof typeof pairs | undefined,
+  newest: '' | 'TLSv1.1' = '',
+): Promise<void> {
   const pair = certificate === undefined ? undefined : pairs[certificate]
   put('server.key', pair?.key ?? '')
   put('server.crt', pair?.certificate ?? '')
   put('authority.crt', ours.certificate)
-  for (const setting of [`ssl = ${pair ? 'on' : 'off'}`, "ssl_ca_file = 'authority.crt'"])
-    await postgres.query('postgres', `ALTER SYSTEM SET ${setting}`)
+  const settings = [
+    `ssl = ${pair ? 'on' : 'off'}`,
+    "ssl_ca_file = 'authority.crt'",
+    `ssl_min_protocol_version = ${newest === '' ? "'TLSv1.2'" : "'TLSv1'"}`,
+    `ssl_max_protocol_version = '${newest}'`,
+  ]
+  for (const setting of settings) await postgres.query('postgres', `ALTER SYSTEM SET ${setting}`)
   await postgres.stop()
   await postgres.start()
 }
@@ -190,4 +198,19 @@ test('a server that takes only the one way, or asks for a certificate of ours', 
     'certified/sslmode=require&sslcert=CERT&sslkey=KEY': 'TLS',
     'certified/sslmode=verify-full&sslrootcert=CA&sslcert=CERT&sslkey=KEY': 'TLS',
   })
+})
+
+test('a server whose TLS is too old: what only prefers TLS does without, also where nothing else has asked before', async () => {
+  await restartWith('ours', 'TLSv1.1')
+  await expectEach({ 'sslmode=prefer': 'plain', 'sslmode=require': 'protocol version' })
+  const url = readPostgresUrl(`${postgres.url('postgres')}?sslmode=prefer`, {
+    readFile: () => ({ problem: 'no file is named' }),
+  })
+  if (typeof url === 'string') throw new Error(url)
+  const opened = openPostgres(url.target)
+  try {
+    for (const _ of [1, 2]) expect(await opened.all('SELECT 1 AS one')).toEqual([{ one: 1 }])
+  } finally {
+    await opened.close()
+  }
 })

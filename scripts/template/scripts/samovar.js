@@ -10,3 +10,7 @@ if (!existsSync(link)) {
 }
 
 export const samovar = realpathSync(link)
+
+/** The Node that `npm ci` has brought there: the one that runs this file may be too old for Samovar. */
+const brought = join(samovar, 'node_modules/.bin/node')
+export const node = existsSync(brought) ? brought : process.execPath

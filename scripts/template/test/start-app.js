@@ -5,14 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { samovar } from '../scripts/samovar.js'
+import { node, samovar } from '../scripts/samovar.js'
 
 const folder = join(import.meta.dirname, '..')
 
 export async function startApp(env = {}) {
   const port = await freePort()
   const dataDir = mkdtempSync(join(tmpdir(), 'app-data-'))
-  const child = spawn(process.execPath, [join(samovar, 'src/main.ts')], {
+  const child = spawn(node, [join(samovar, 'src/main.ts')], {
     env: { PATH: process.env.PATH, USER_DIR: folder, DATA_DIR: dataDir, PORT: port, REDIS_URL: 'off', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -12,6 +12,7 @@ import {
   sendPageTo,
 } from '../page.ts'
 import { type ErrorTexts, texts } from './error-texts.ts'
+import { siteOf } from './site-header.ts'
 
 /** Below these only programs ask, whatever they accept: some HTTP libraries ask for HTML by themselves. */
 const OF_PROGRAMS = /^\/+(api|static|ws)(\/|\?|$)/i
@@ -61,9 +62,10 @@ function subtitleOf(status: number, { notHere, later, ours, yours }: ErrorTexts)
 function actions(req: Request, status: number, code: string, text: ErrorTexts): Html[] {
   const language = languageOf(req)
   const again = html`<a class="button" href="${addressOf(req, language)}">${text.again}</a>`
-  const logIn = html`<a class="button" href="/login?lang=${language}">${text.logIn}</a>`
+  const path = siteOf(req).userPages()?.logIn // not where nobody can log in
+  const logIn = path && html`<a class="button" href="${path}?lang=${language}">${text.logIn}</a>`
   return [
-    ...(code === 'not_logged_in' ? [logIn] : []),
+    ...(logIn && code === 'not_logged_in' ? [logIn] : []),
     ...(req.method === 'GET' && (status === 429 || status >= 500) ? [again] : []),
     html`<a href="/?lang=${language}">${text.home}</a>`,
   ]

@@ -22,10 +22,15 @@ export function setSiteIdentity(next: SiteIdentity): void {
 
 export const siteIdentity = (): SiteIdentity => identity
 
-/** Of a page and its twin in the other language: its one address for search engines, where the site has one. */
+/**
+ * Of a page and its twin in the other language: its one address for search engines, where the site has one. Of its
+ * parameters `page` is kept: the third page of a list is not the first one.
+ */
 export function canonicalUrl(otherUrl: string, language: string): string | undefined {
   const { url } = identity
   if (!url) return undefined
   const page = new URL(otherUrl, url)
-  return `${page.origin}${page.pathname}?lang=${language}`
+  const number = page.searchParams.get('page') ?? ''
+  const part = /^[1-9]\d{0,8}$/.test(number) && number !== '1' ? `&page=${number}` : ''
+  return `${page.origin}${page.pathname}?lang=${language}${part}`
 }
