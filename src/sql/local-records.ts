@@ -37,8 +37,8 @@ const COST =
   'are done is still known to the state role'
 
 const adviceFor = (path: string) =>
-  `${path} is tried again each time it is needed: see what the error says, that the disk has space, and that the user ` +
-  'of this process owns the file and may write it'
+  `${path} is tried again each time it is needed: see what the error says, that the disk has space, and that the ` +
+  'user of this process owns the file and may write it'
 
 const ADVICE_OF_TABLES =
   'see what the error says of its migrations: they are tried again each time they are needed'

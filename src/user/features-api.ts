@@ -27,11 +27,22 @@ import { idempotent } from '../http/idempotency.ts'
 import { languageOf, otherLanguageOf, type Page, sendOwnPage, serveFiles, siteName } from '../http/page.ts'
 import { endpoint, parse } from '../http/parse.ts'
 import { markPrivate } from '../http/private.ts'
+import { isSameSecret } from '../lib/constant-time.ts'
 import { Html, html } from '../lib/html.ts'
 import { DAY, HOUR, MINUTE, pause, SECOND } from '../lib/time.ts'
-import { badSignature, defineScheme, isSignedBy, provenAt } from '../lib/webhooks/webhook-scheme.ts'
-import type { Records } from '../sql/sql.ts'
+import {
+  answerWith,
+  atLeast,
+  badSignature,
+  bytesOfHex,
+  defineScheme,
+  headerOf,
+  isSignedBy,
+  provenAt,
+} from '../lib/webhooks/webhook-scheme.ts'
+import type { Records, Transaction } from '../sql/sql.ts'
 import { flag, integer, names, parsedBy, positive, positiveIn, serverUrl, wordOf } from '../variables.ts'
+import type { DeliveryHandler, UserDelivery, UserParts } from './guarded.ts'
 
 export type {
   Bus,
@@ -39,6 +50,7 @@ export type {
   Cached,
   CachePolicy,
   Context,
+  DeliveryHandler,
   Feature,
   Job,
   Link,
@@ -51,11 +63,17 @@ export type {
   Rule,
   Setup,
   State,
+  Transaction,
   User,
+  UserDelivery,
+  UserParts,
 }
 export {
   AppError,
+  answerWith,
+  atLeast,
   badSignature,
+  bytesOfHex,
   cachedRoute,
   DAY,
   defineFeature,
@@ -67,10 +85,12 @@ export {
   flag,
   HOUR,
   Html,
+  headerOf,
   html,
   idempotent,
   integer,
   invalidInput,
+  isSameSecret,
   isSignedBy,
   languageOf,
   MINUTE,

@@ -1,14 +1,43 @@
-// A feature of the user's as the app installs it: it is passed the context and nothing else, and what goes wrong in it
-// says so by its name.
+// A feature of the user's as the app installs it: it is passed the context and where handlers of webhooks are
+// registered, and what goes wrong in it says so by its name.
 import type { NextFunction, Request, Response, Router } from 'express'
 import { InvalidEnvironment } from '../config.ts'
 import type { Context, Feature, Setup } from '../feature.ts'
-import type { Installed } from '../host/wiring.ts'
+import type { Installed, Provider, Wiring } from '../host/wiring.ts'
 import type { CachedRoute } from '../http/cached-response.ts'
 import { blame } from '../lib/blame.ts'
+import type { Transaction } from '../sql/sql.ts'
 import { placeIn, placeOf, sentenceOf } from './place.ts'
 
 export type UserFeature = Feature & Pick<Installed, 'needs' | 'schemes'>
+
+/** What `setup` is passed beside the context. */
+export interface UserParts {
+  /** Registers the handler of a source of webhooks; there where the feature needs `webhooks`. docs/webhooks.md */
+  onDelivery(source: string, handler: DeliveryHandler): void
+}
+
+/** What it returns is answered. What it writes through `tx` takes effect exactly once. */
+export type DeliveryHandler = (
+  delivery: UserDelivery,
+  handling: { readonly tx: Transaction; readonly signal: AbortSignal },
+) => Promise<unknown>
+
+export interface UserDelivery {
+  readonly source: string
+  /** The same each time the sender sends it. */
+  readonly id: string
+  readonly contentType: string | undefined
+  /** Those that its scheme lets through, in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+  /** What the sender's API says of it, where its scheme asks there. */
+  readonly confirmed?: unknown
+  readonly receivedAtMs: number
+}
+
+/** By its name: which features of ours there are, this folder does not know. */
+const webhooks: Provider<{ on: UserParts['onDelivery'] }> = { name: 'webhooks', setup: () => ({}) }
 
 export interface Source {
   readonly file: string
@@ -34,10 +63,11 @@ export function guarded(feature: UserFeature, { file, dir }: Source): Installed 
     }
   }
 
-  function setup(context: Context): Setup {
+  function setup(context: Context, wiring: Wiring): Setup {
     let made: Setup
     try {
-      made = feature.setup(context, undefined)
+      const onDelivery = wiring.of(webhooks)?.on
+      made = feature.setup(context, { ...(onDelivery && { onDelivery }) })
     } catch (error) {
       return refuse('cannot be set up', error)
     }

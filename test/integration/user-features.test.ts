@@ -1,5 +1,6 @@
 // Features in a folder of the user's own: they run as ours do, and each mistake in one of them is a sentence that names
 // its file and line; the app is then not started at all, or goes on.
+import { createHmac } from 'node:crypto'
 import { removeProcesses, spawnApp, spawnSource } from '../helpers/app-process.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { freePort } from '../helpers/free-port.ts'
@@ -124,6 +125,58 @@ test('features of a folder and of its folders run; what fails in one is logged b
     }),
   )
   expect((await get('/livez')).status).toBe(200)
+  app.child.kill('SIGTERM')
+  expect(await app.ended).toBe(0)
+})
+
+const SHOP = `import { createHmac } from 'node:crypto'
+import { answerWith, atLeast, badSignature, bytesOfHex, defineFeature, defineScheme, endpoint, headerOf, isSameSecret, isSignedBy, Router } from 'samovar'
+const own = defineScheme({
+  name: 'own',
+  signatureHeaders: ['x-own'],
+  checkSecret: atLeast(6),
+  verify(signed) {
+    const given = bytesOfHex(headerOf(signed, 'x-own'))
+    if (!given || !isSameSecret('a', 'a')) return badSignature('signature malformed')
+    const sign = (secret) => createHmac('sha256', secret).update(signed.body).digest()
+    return isSignedBy(signed.secrets, [given], sign) ? {} : badSignature('signature differs')
+  },
+  idOf: ({ body }) => JSON.parse(body).id,
+})
+export default defineFeature({
+  name: 'shop',
+  needs: ['webhooks'],
+  schemes: [own],
+  migrations: ['CREATE TABLE shop_orders (id TEXT NOT NULL) STRICT'],
+  setup({ records }, { onDelivery }) {
+    onDelivery('orders', async ({ id, source }, { tx }) => {
+      if (id === 'broken') throw new Error('of a delivery')
+      tx.run('INSERT INTO shop_orders VALUES (?)', id)
+      return answerWith({ status: 202, contentType: 'text/plain', body: source + ' ' + id })
+    })
+    const routes = Router()
+    endpoint(routes, '/api/orders', { get: async (_req, res) => void res.json(await records.all('SELECT id FROM shop_orders')) })
+    return { routes }
+  },
+})
+`
+
+test('a delivery reaches the handler of a feature of the user’s, once, by a scheme of its own', async () => {
+  const dir = userFolder({ 'feature.js': SHOP })
+  const app = await spawnApp({ USER_DIR: dir, WEBHOOK_SECRETS: 'orders:own=a-secret' })
+  async function post(id: string, secret = 'a-secret') {
+    const body = JSON.stringify({ id })
+    const headers = { 'x-own': createHmac('sha256', secret).update(body).digest('hex') }
+    const answer = await fetch(`${app.url}/api/webhooks/orders`, { method: 'POST', body, headers })
+    return [answer.status, answer.status < 300 ? await answer.text() : '']
+  }
+  expect(await post('a')).toEqual([202, 'orders a'])
+  expect(await post('a')).toEqual([202, 'orders a'])
+  expect(await post('b', 'another')).toEqual([401, ''])
+  expect(await post('broken')).toEqual([500, ''])
+  expect(app.said.out).toMatch(/the handler of a webhook failed/)
+  expect(app.said.out).toMatch(/"source":"orders".*feature\.js:\d+/)
+  expect(await (await fetch(`${app.url}/api/orders`)).json()).toEqual([{ id: 'a' }])
   app.child.kill('SIGTERM')
   expect(await app.ended).toBe(0)
 })
@@ -280,6 +333,16 @@ MISTAKES.push(
   ],
 )
 LATER.push(
+  [
+    'two handlers of one source',
+    {
+      'feature.js': feature(
+        "needs: ['webhooks'],\n  setup(_, { onDelivery }) {\n    for (const _ of [1, 2]) onDelivery('a', async () => {})\n    return {}\n  },",
+      ),
+    },
+    {},
+    'the feature mine cannot be set up: TypeError: the source a has a handler (DIR/feature.js:7)',
+  ],
   [
     'routes that are no router',
     { 'feature.js': feature('setup: () => ({ routes: (_req, res) => res.end() }),') },
