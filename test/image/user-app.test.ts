@@ -82,13 +82,14 @@ test('a server beside the app has a port, a directory and databases of its own, 
 })
 
 test('an app that does not stay up ends the container, although a server beside it would go on', async () => {
-  const samovar = await boot(
-    mounted({
+  const samovar = await boot({
+    ...mounted({
       'samovar.config.js': 'export default { command: "node server.js" }',
       'server.js': server,
       'feature.js': `${template}\nif (process.send) setTimeout(() => process.exit(1), 500)\n`,
     }),
-  )
+    env: { HOME_PAGE: 'own' },
+  })
   expect(await samovar.exitCode()).toBe(1)
 })
 
