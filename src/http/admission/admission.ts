@@ -113,8 +113,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       const { socket } = req
       // Closed here, or in one read with the request that was the last one.
       if (socket.destroyed || !socket.writable) return void parseNoMore(socket)
-      const isFirst = pipelines.isIdle(socket)
-      const isProbe = isFirst && PROBES.has(req.url ?? '') && isPlain(req)
+      const isProbe = PROBES.has(req.url ?? '') && isPlain(req) && pipelines.isIdle(socket)
       // More than a platform asks is answered as well, in its turn.
       const isUrgent = isProbe && probes.take(clients.of(req)) === undefined
       // It has its connection while no answer to another request is on its way there.
@@ -125,6 +124,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
         return
       }
       const client = clients.of(req)
+      const isFirst = pipelines.isIdle(socket)
       const beginHere = () => {
         // Where another protocol was asked for behind it, Node tells no waiting answer of the connection's end.
         if (socket.destroyed) return void res.destroy()
