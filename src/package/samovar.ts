@@ -59,7 +59,7 @@ export interface Samovar {
   readonly queue: Queue & { readonly deadLetters: DeadLetters }
   /** At most so many hits in any window. */
   readonly limiter: Limiter
-  /** Work that is done once under its key, whoever asks for it and how often. */
+  /** Work that is done once for each key, no matter how often it is asked for, or by which process. */
   readonly once: Once
   /** Whether Redis is asked (`redis`), memory answers (`memory`), or the one is merged into the other (`merging`). */
   status(): AppStatus

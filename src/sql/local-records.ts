@@ -13,6 +13,7 @@ import {
   APPLIED_TABLE,
   inStep,
   missingSteps,
+  type Needs,
   NOTE_APPLIED,
   READ_APPLIED,
   RECORDS_UNUSABLE,
@@ -42,9 +43,6 @@ const adviceFor = (path: string) =>
 
 const ADVICE_OF_TABLES =
   'see what the error says of its migrations: they are tried again each time they are needed'
-
-/** Whether it cannot do without the tables of that owner. */
-type Needs = (owner: string) => boolean
 
 export interface LocalRecords extends SharedRecords {
   close(): void

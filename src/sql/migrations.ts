@@ -4,6 +4,9 @@
 import type { Row } from '../lib/sql-row.ts'
 import type { Migrations } from './sql.ts'
 
+/** Whether the one who asks cannot do without the tables of that owner. */
+export type Needs = (owner: string) => boolean
+
 /** Not `migrations`: in a PostgreSQL that others use, too, that name is often taken. */
 export const APPLIED_TABLE = `CREATE TABLE IF NOT EXISTS samovar_migrations (
   owner TEXT NOT NULL, number INTEGER NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (owner, number)

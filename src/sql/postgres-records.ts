@@ -6,6 +6,7 @@ import {
   APPLIED_TABLE,
   inStep,
   missingSteps,
+  type Needs,
   NOTE_APPLIED,
   READ_APPLIED,
   RECORDS_UNUSABLE,
@@ -16,9 +17,6 @@ import { queueStatements } from './queued-transaction.ts'
 import type { Migrations, Records, SharedRecords } from './sql.ts'
 
 const MIGRATING = 7_248_619_305 // of the advisory lock for migrations; others' programs have other numbers
-
-/** Whether it cannot do without the tables of that owner. */
-type Needs = (owner: string) => boolean
 
 export interface PostgresRecordsOptions {
   postgres: Postgres

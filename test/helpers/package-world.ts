@@ -32,7 +32,7 @@ export async function soon<T>(work: () => Promise<T>): Promise<T> {
   return answer
 }
 
-export async function openPackageWorld() {
+async function openPackageWorld() {
   const redis = await startRedis()
   const closers: (() => Promise<unknown>)[] = []
 
@@ -63,6 +63,17 @@ export async function openPackageWorld() {
       await redis.stop()
     },
   }
+}
+
+/** One for each test, or for all tests of the file. */
+export function usePackageWorld({ perFile = false } = {}): PackageWorld {
+  const world = {} as PackageWorld
+  const [before, after] = perFile ? [beforeAll, afterAll] : [beforeEach, afterEach]
+  before(async () => {
+    Object.assign(world, await openPackageWorld())
+  })
+  after(() => world.close())
+  return world
 }
 
 export type PackageWorld = Awaited<ReturnType<typeof openPackageWorld>>

@@ -9,18 +9,14 @@ import {
   breakRedis,
   faults,
   mendRedis,
-  openPackageWorld,
   type PackageWorld,
   soon,
+  usePackageWorld,
 } from '../helpers/package-world.ts'
 
 const LIMIT = 4
 
-let world: PackageWorld
-beforeEach(async () => {
-  world = await openPackageWorld()
-})
-afterEach(() => world.close())
+const world = usePackageWorld()
 
 type Samovar = Awaited<ReturnType<PackageWorld['open']>>
 

@@ -10,16 +10,12 @@ import {
   breakRedis,
   faults,
   mendRedis,
-  openPackageWorld,
   type PackageWorld,
   soon,
+  usePackageWorld,
 } from '../helpers/package-world.ts'
 
-let world: PackageWorld
-beforeEach(async () => {
-  world = await openPackageWorld()
-})
-afterEach(() => world.close())
+const world = usePackageWorld()
 
 type Samovar = Awaited<ReturnType<PackageWorld['open']>>
 type Visits = session.Session & { visits?: number }

@@ -3,20 +3,9 @@ import keyvTestSuite, { keyvIteratorTests } from '@keyv/test-suite'
 import { Keyv } from 'keyv'
 import { createKeyvStore } from '../../src/adapters/keyv.ts'
 import { eventually } from '../helpers/eventually.ts'
-import {
-  breakRedis,
-  faults,
-  mendRedis,
-  openPackageWorld,
-  type PackageWorld,
-  soon,
-} from '../helpers/package-world.ts'
+import { breakRedis, faults, mendRedis, soon, usePackageWorld } from '../helpers/package-world.ts'
 
-let world: PackageWorld
-beforeAll(async () => {
-  world = await openPackageWorld()
-})
-afterAll(() => world.close())
+const world = usePackageWorld({ perFile: true })
 
 // The suite is written for vitest, whose tests are given `expect`.
 const runner = {

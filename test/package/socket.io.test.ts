@@ -7,20 +7,9 @@ import { io, type Socket } from 'socket.io-client'
 import { createSocketAdapter } from '../../src/adapters/socket.io.ts'
 import { decodePacket, encodePacket } from '../../src/adapters/socket-packets.ts'
 import { eventually } from '../helpers/eventually.ts'
-import {
-  breakRedis,
-  faults,
-  mendRedis,
-  openPackageWorld,
-  type PackageWorld,
-  soon,
-} from '../helpers/package-world.ts'
+import { breakRedis, faults, mendRedis, soon, usePackageWorld } from '../helpers/package-world.ts'
 
-let world: PackageWorld
-beforeEach(async () => {
-  world = await openPackageWorld()
-})
-afterEach(() => world.close())
+const world = usePackageWorld()
 
 /** A process of an app: whoever connects is in the room `all`. */
 async function openServer() {

@@ -3,20 +3,9 @@
 import { createBlobStorage, defineCachedFunction } from 'ocache'
 import { createStorage } from 'unstorage'
 import { createStorageDriver } from '../../src/adapters/unstorage.ts'
-import {
-  breakRedis,
-  faults,
-  mendRedis,
-  openPackageWorld,
-  type PackageWorld,
-  soon,
-} from '../helpers/package-world.ts'
+import { breakRedis, faults, mendRedis, soon, usePackageWorld } from '../helpers/package-world.ts'
 
-let world: PackageWorld
-beforeEach(async () => {
-  world = await openPackageWorld()
-})
-afterEach(() => world.close())
+const world = usePackageWorld()
 
 test.each(['memory', 'redis'] as const)('each method, %s', async (where) => {
   const samovar = await world.open(where === 'memory' ? { redis: undefined } : {})

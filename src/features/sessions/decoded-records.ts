@@ -1,5 +1,5 @@
 // The last sessions that were read, decoded: a browser's next request asks for the same version, of which the standby
-// has the same bytes. Whoever changes a record makes a new one.
+// has the same bytes. A record is never changed: a change makes a new one.
 import { decodeRecord, type SessionRecord } from './session-record.ts'
 
 /** Beyond them the one decoded longest ago is forgotten, which costs decoding it again: a session has some 2 kB. */

@@ -113,7 +113,7 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
       const { socket } = req
       // Closed here, or in one read with the request that was the last one.
       if (socket.destroyed || !socket.writable) return void parseNoMore(socket)
-      const isProbe = PROBES.has(req.url ?? '') && isPlain(req) && pipelines.isIdle(socket)
+      const isProbe = PROBES.has(req.url ?? '') && isAsPlatformsAsk(req) && pipelines.isIdle(socket)
       // More than a platform asks is answered as well, in its turn.
       const isUrgent = isProbe && probes.take(clients.of(req)) === undefined
       // It has its connection while no answer to another request is on its way there.
@@ -179,8 +179,9 @@ export function createAdmission({ trustProxy, log, startTimer = startRealTimer }
   }
 }
 
-/** As platforms ask: anything else at a probe's path is a request like others. */
-const isPlain = (req: IncomingMessage) => (req.method === 'GET' || req.method === 'HEAD') && !hasBody(req)
+/** Anything else at a probe's path is a request like others. */
+const isAsPlatformsAsk = (req: IncomingMessage) =>
+  (req.method === 'GET' || req.method === 'HEAD') && !hasBody(req)
 
 const beginUnlessGone = (connection: Duplex, begin: () => void) => () => {
   if (!connection.destroyed) begin()

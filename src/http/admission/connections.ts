@@ -1,5 +1,5 @@
 // The open connections. If a client has too many, its oldest idle one is closed. If there are too many in all, the
-// client with the most loses its oldest idle one. So there is room for one more as long as any connection is idle.
+// client with the most loses its oldest idle one. While any connection is idle, a new one finds room.
 import type { Socket } from 'node:net'
 import { budgets } from './budgets.ts'
 import type { Client, Clients } from './clients.ts'

@@ -63,7 +63,7 @@ function trim(text: string, without: Set<string>): string {
   return trimmed
 }
 
-/** Spaces may be meant there; line breaks, real or written as \n, are left by whoever piped the value. */
+/** Spaces may be meant; line breaks, real or written as \n, are not: `echo` and copying leave them. */
 function trimLines(text: string, without: Set<string>, isEscaped: boolean): string {
   const breaks = isEscaped ? /(?:[\r\n]|\\[rn])+$/ : /[\r\n]+$/
   const trimmed = text.replace(/^[\r\n\ufeff]+/, '').replace(breaks, '')

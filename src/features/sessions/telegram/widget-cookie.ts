@@ -1,6 +1,6 @@
 // Binds a login by the widget to the browser that began it: Telegram signs who somebody is, not where the login began.
-// Without this cookie an attacker could send a link that contains his own login. Whoever opens it would be logged in to
-// the attacker's account.
+// Without this cookie an attacker could send a link that contains his own login, and the person who opens it would be
+// logged in to the attacker's account.
 import { randomBytes } from 'node:crypto'
 import type { Request, Response } from 'express'
 import { isSameSecret } from '../../../lib/constant-time.ts'
